@@ -1,0 +1,123 @@
+"""How a model is coded: the one configuration object of `fedretina.dom`."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+from fedretina.errors import BadArgument
+
+Rounding = Literal["deadzone", "nearest", "paper"]
+Effort = Literal["fast", "balanced", "small"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DomConfig:
+    """How to quantise and code a model or its difference from a base.
+
+    Parameters
+    ----------
+    relative_error : float, default 0.25
+        Target of ``||d - d^|| / ||d||`` per tensor, where ``d = new - base``. One-shot payloads meet it within 5 %,
+        lattice payloads within a factor of 1.41.
+    keyframe_error : float, default 0.03
+        The same target for what has no base: keyframes, and tensors that the base lacks.
+    bits : int or None, default None
+        The paper's compression bits c (Eq. 6): deltas get the absolute step ``10**-bits`` instead of a step from
+        `relative_error`. Keyframes stay relative. Not on the lattice.
+    rounding : {"deadzone", "nearest", "paper"}, default "deadzone"
+        With ``x = d / step``: "deadzone" is ``sign(x) * floor(|x| + dead_zone)``, symmetric as in video codecs;
+        "nearest" is round half to even; "paper" is Eq. 6 read literally, ``round(x + dead_zone)``, which is biased and exists for
+        reproduction only.
+    dead_zone : float, default 0.3
+        The paper's f, the rounding offset, in [0, 0.5]: smaller means a wider zone that becomes 0. Unused by "nearest".
+    effort : {"fast", "balanced", "small"}, default "balanced"
+        "fast" codes integers as they lie; "balanced" also tries them sorted by the spread of their channels;
+        "small" tries every layout at a higher level of the entropy coder.
+    lattice : bool, default False
+        For streams: steps are powers of two, at least one ulp of the tensor's largest value, so that any two versions
+        differ by integers (an exact skip is cheap).
+    lossless : bool, default False
+        The result is bit-exact; steps and errors are unused.
+
+    Raises
+    ------
+    BadArgument
+        If a field has a value that is not allowed.
+
+    Examples
+    --------
+    >>> DomConfig.from_json(DomConfig(bits=4).to_json()) == DomConfig(bits=4)
+    True
+    """
+
+    relative_error: float = 0.25
+    keyframe_error: float = 0.03
+    bits: int | None = None
+    rounding: Rounding = "deadzone"
+    dead_zone: float = 0.3
+    effort: Effort = "balanced"
+    lattice: bool = False
+    lossless: bool = False
+
+    def __post_init__(self) -> None:
+        for field, (allowed, accepts) in _FIELDS.items():
+            value = getattr(self, field)
+            if not accepts(value):
+                raise BadArgument(f"DomConfig.{field} is {value!r}; allowed: {allowed}")
+        if self.lattice and self.bits is not None:
+            raise BadArgument(
+                f"DomConfig.bits is {self.bits} with lattice=True; allowed: bits without lattice (10**-c is no power of two)"
+            )
+        if self.lattice and self.rounding == "paper":
+            raise BadArgument(
+                "DomConfig.rounding is 'paper' with lattice=True; allowed: deadzone, nearest (the paper's is biased)"
+            )
+
+    def to_json(self) -> str:
+        """Return the configuration as a JSON object."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "DomConfig":
+        """Return the configuration that `to_json` wrote; unknown keys raise `BadArgument`."""
+        try:
+            values = json.loads(text)
+        except ValueError as error:
+            raise BadArgument(f"DomConfig.from_json got no JSON: {error}") from error
+        known = [field.name for field in fields(cls)]
+        if not isinstance(values, dict) or set(values) - set(known):
+            raise BadArgument(f"DomConfig.from_json got {text!r}; allowed: an object with keys of {known}")
+        return cls(**values)
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _error(value: Any) -> bool:
+    return _number(value) and 1e-6 <= value < 1
+
+
+def _bits(value: Any) -> bool:
+    return value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 15)
+
+
+def _flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _one_of(*names: str) -> tuple[str, Callable[[Any], bool]]:
+    return " | ".join(names), lambda value: isinstance(value, str) and value in names
+
+
+_FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "relative_error": ("a number in [1e-6, 1)", _error),
+    "keyframe_error": ("a number in [1e-6, 1)", _error),
+    "bits": ("None or an integer in [0, 15]", _bits),
+    "rounding": _one_of("deadzone", "nearest", "paper"),
+    "dead_zone": ("a number in [0, 0.5]", lambda value: _number(value) and 0 <= value <= 0.5),
+    "effort": _one_of("fast", "balanced", "small"),
+    "lattice": ("True | False", _flag),
+    "lossless": ("True | False", _flag),
+}

@@ -1,0 +1,115 @@
+"""What a model is here: named arrays of a few dtypes, checked once on the way in."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+from numpy.typing import NDArray
+
+from fedretina.errors import BadArgument
+
+Array = NDArray[Any]
+Model = Mapping[str, Array]
+
+# The position in this table is the dtype's code on the wire: append only.
+DTYPES: tuple[np.dtype[Any], ...] = tuple(
+    np.dtype(kind)
+    for kind in (
+        *(np.bool_, np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64),
+        *(np.float16, ml_dtypes.bfloat16, np.float32, np.float64),
+    )
+)
+_CODES = {dtype.name: code for code, dtype in enumerate(DTYPES)}
+_FLOATS = frozenset({"float16", "bfloat16", "float32", "float64"})
+
+MAX_TENSORS = 2**16
+MAX_NAME_BYTES = 1024
+MAX_DIMENSIONS = 32
+MAX_RAW_BYTES = 2**33
+
+
+def dtype_code(dtype: np.dtype[Any]) -> int:
+    """Return the wire's code of a dtype that `check_model` let in."""
+    return _CODES[dtype.name]
+
+
+def is_float(dtype: np.dtype[Any]) -> bool:
+    """Return whether tensors of this dtype are quantised (others travel losslessly)."""
+    return dtype.name in _FLOATS
+
+
+def raw_bytes(model: Model) -> int:
+    """Return what the model's tensors take uncompressed, in bytes."""
+    return sum(array.nbytes for array in model.values())
+
+
+def words(array: Array) -> Array:
+    """Return the bits of a contiguous array as a flat array of unsigned integers of the same width."""
+    return array.reshape(-1).view(f"u{array.dtype.itemsize}")
+
+
+def declared_bytes(shape: Sequence[int], dtype: np.dtype[Any]) -> int:
+    """Return an upper bound of what a shape asks for; a 0 counts as 1, as numpy does when it checks sizes."""
+    return math.prod(max(size, 1) for size in shape) * dtype.itemsize
+
+
+def check_model(model: Model) -> dict[str, Array]:
+    """Return the model with names sorted and arrays contiguous and little-endian; share memory where possible.
+
+    Raises
+    ------
+    BadArgument
+        If a name, dtype, shape or value cannot travel; the message has the tensor's name.
+    """
+    if not isinstance(model, Mapping):
+        raise BadArgument(f"a model is a mapping of names to arrays, got {type(model).__name__}")
+    if len(model) > MAX_TENSORS:
+        raise BadArgument(f"the model has {len(model)} tensors; allowed: at most {MAX_TENSORS}")
+    for name in model:
+        _check_name(name)
+    checked = {name: _check_tensor(name, model[name]) for name in sorted(model)}
+    if raw_bytes(checked) > MAX_RAW_BYTES:
+        raise BadArgument(f"the model has {raw_bytes(checked)} bytes; allowed: at most {MAX_RAW_BYTES}; split it")
+    return checked
+
+
+def is_finite(array: Array) -> bool:
+    """Return whether a tensor holds neither NaN nor infinity."""
+    return not is_float(array.dtype) or bool(np.isfinite(array).all())
+
+
+def freeze(model: Model) -> Model:
+    """Make the arrays read-only, in place, and return the model."""
+    for array in model.values():
+        array.setflags(write=False)
+    return model
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str):
+        raise BadArgument(f"tensor name {name!r} is no string")
+    try:
+        length = len(name.encode())
+    except UnicodeEncodeError as error:
+        raise BadArgument(f"tensor name {name!r} is no valid Unicode: {error.reason}") from error
+    if length > MAX_NAME_BYTES:
+        raise BadArgument(f"tensor name {name[:40]!r}... has {length} bytes; allowed: at most {MAX_NAME_BYTES}")
+
+
+def _check_tensor(name: str, value: object) -> Array:
+    if not isinstance(value, np.ndarray | np.generic):
+        raise BadArgument(f"tensor {name!r} is a {type(value).__name__}; give a numpy array")
+    array = np.asarray(value)
+    if array.dtype.name not in _CODES:
+        raise BadArgument(f"tensor {name!r} has dtype {array.dtype}; allowed: {', '.join(_CODES)}")
+    dtype = DTYPES[dtype_code(array.dtype)]
+    if array.ndim > MAX_DIMENSIONS or declared_bytes(array.shape, dtype) > MAX_RAW_BYTES:
+        raise BadArgument(
+            f"tensor {name!r} has shape {array.shape}; allowed: {MAX_DIMENSIONS} dimensions, {MAX_RAW_BYTES} bytes"
+        )
+    array = np.require(array, dtype=dtype, requirements="C").reshape(array.shape)
+    if not is_finite(array):
+        raise BadArgument(f"tensor {name!r} holds NaN or infinity; send a model of finite values")
+    return array

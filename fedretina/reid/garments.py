@@ -1,0 +1,107 @@
+"""The surfaces of clothes and heads, as colours over (u, azimuth, t): they turn with the body that wears them.
+
+Azimuth is 0 where the person faces, pi / 2 at the person's left and pi at the back; t runs from the lower end to the upper.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from fedretina.reid.canvas import Paint, Pixels
+from fedretina.reid.person import RGB, Person, Top
+
+_HEM = 0.06  # t at which a shirt's body begins to be seen as such
+
+
+def turned(surface: Callable[[Pixels, Pixels], Pixels], yaw: float) -> Paint:
+    """Turn a surface over (azimuth, t) about the vertical axis into a paint over (u, t) as seen from the camera."""
+
+    def paint(u: Pixels, t: Pixels) -> Pixels:
+        azimuth = np.arcsin(u) - np.float32(yaw)
+        return surface((azimuth + np.float32(np.pi)) % np.float32(2 * np.pi) - np.float32(np.pi), t)
+
+    return paint
+
+
+def plain(colour: RGB) -> Paint:
+    """One colour all over."""
+    value = np.array(colour, np.float32)
+    return lambda u, t: np.broadcast_to(value, (*u.shape, 3))
+
+
+def cloth(person: Person) -> Callable[[Pixels, Pixels], Pixels]:
+    """Surface of the upper clothes, with pattern, open front and straps."""
+
+    def surface(azimuth: Pixels, t: Pixels) -> Pixels:
+        top = person.top
+        colours = _mix(np.array(top.colour, np.float32), np.array(top.accent, np.float32), _pattern(top, azimuth, t))
+        if top.is_open:
+            front = _below(np.abs(azimuth), np.float32(0.22) + np.float32(0.3) * t, 0.12)
+            colours = _mix(colours, np.array(top.accent, np.float32), front)
+        return _straps(person, colours, azimuth, t)
+
+    return surface
+
+
+def head(person: Person) -> Callable[[Pixels, Pixels], Pixels]:
+    """Surface of the head: face, eyes, beard, hair or cap."""
+    body = person.body
+    line = {"bald": 1.2, "cap": 0.62}.get(body.cut, 0.76)
+    fall = {"bald": 0.75, "cap": 0.1, "short": 0.6}.get(body.cut, 0.85)
+    colour = person.top.accent if body.cut == "cap" else body.hair
+
+    def surface(azimuth: Pixels, t: Pixels) -> Pixels:
+        colours = np.broadcast_to(np.array(body.skin, np.float32), (*t.shape, 3))
+        away = np.abs(azimuth)
+        eyes = _below(np.abs(away - 0.42), 0.17, 0.12) * _below(np.abs(t - 0.52), 0.06, 0.05)
+        colours = _mix(colours, np.array((0.12, 0.09, 0.08), np.float32), np.float32(0.75) * eyes)
+        if body.beard:
+            colours = _mix(colours, np.array(body.hair, np.float32), np.float32(0.8) * _below(t, 0.32, 0.1) * _below(away, 1.5, 0.3))
+        temple = np.clip((away - 0.7) / 1.2, 0, 1)
+        return _mix(colours, np.array(colour, np.float32), _below(line - fall * temple, t, 0.08))
+
+    return surface
+
+
+def _pattern(top: Top, azimuth: Pixels, t: Pixels) -> Pixels:
+    """Where the accent shows, in [0, 1]."""
+    if top.pattern == "hoops":
+        return _waves(t * np.float32(30 / top.scale))
+    if top.pattern == "stripes":
+        return _waves(azimuth * np.float32(np.round(9 / top.scale)))
+    if top.pattern == "checks":
+        return (_waves(t * np.float32(28 / top.scale)) + _waves(azimuth * np.float32(np.round(7 / top.scale)))) / 2
+    if top.pattern == "yoke":
+        return _below(np.float32(0.78 - 0.2 * top.scale / 1.5), t, 0.03)
+    if top.pattern == "logo":
+        return _below(np.hypot(azimuth / 0.55, (t - 0.6) / 0.14), np.float32(0.6 + 0.4 * top.scale), 0.15)
+    if top.pattern == "halves":
+        return _below(np.abs(np.abs(azimuth) - np.float32(np.pi / 2)), np.float32(0.5 * top.scale), 0.08)
+    return np.zeros_like(t)
+
+
+def _straps(person: Person, colours: Pixels, azimuth: Pixels, t: Pixels) -> Pixels:
+    bag = person.bag
+    colour = np.array(bag.colour, np.float32) * np.float32(0.8)
+    if bag.kind == "backpack":
+        band = _below(np.abs(np.abs(azimuth) - 0.62), 0.16, 0.08) * _below(0.35, t, 0.05)
+        return _mix(colours, colour, band)
+    if bag.kind == "shoulder":  # from the far shoulder across chest and back to the bag's hip
+        middle = np.float32(0.5) - np.float32(0.42 * bag.side) * np.sin(azimuth)
+        return _mix(colours, colour, _below(np.abs(t - middle), 0.05, 0.03))
+    return colours
+
+
+def _waves(phase: Pixels) -> Pixels:
+    """Bands of equal width with soft edges."""
+    return np.clip(np.sin(phase) * np.float32(2.5) + np.float32(0.5), 0, 1)
+
+
+def _below(value: Pixels | np.float32 | float, edge: Pixels | np.float32 | float, soft: float) -> Pixels:
+    """1 where value < edge, 0 where not, with a ramp of the width `soft` between."""
+    return np.asarray(np.clip((np.subtract(edge, value)) * np.float32(1 / soft) + np.float32(0.5), 0, 1), np.float32)
+
+
+def _mix(first: Pixels, second: Pixels, share: Pixels) -> Pixels:
+    """Blend colours: share 0 is the first, 1 the second."""
+    return first + share[..., None] * (second - first)

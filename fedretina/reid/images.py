@@ -1,0 +1,161 @@
+"""Decode photos into one array, once: later calls map the decoded file into memory."""
+
+import hashlib
+import struct
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fedretina.errors import BadArgument
+from fedretina.reid.folder import Photo
+
+Progress = Callable[[int, int], None]
+
+# What Pillow raises, by format, on files that are truncated, damaged, too large or no images at all.
+_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+_REPORT_EVERY = 256
+
+
+def load_images(
+    photos: Sequence[Photo],
+    *,
+    height: int,
+    width: int,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> NDArray[np.uint8]:
+    """Decode photos to RGB and resize them (bilinear, antialiased).
+
+    With a cache the result is kept in a file whose name is a digest of the photos' names, sizes, modification
+    times and the wanted size; the next call, by any process, maps that file and decodes nothing.
+
+    Parameters
+    ----------
+    photos : sequence of Photo
+        N photos.
+    height, width : int
+        Size of the result, pixels.
+    cache : Path, optional
+        Folder for decoded images; default: keep nothing.
+    progress : callable, optional
+        Called with (done, total) now and then while decoding.
+
+    Returns
+    -------
+    ndarray of uint8, shape (N, 3, height, width)
+        Read-only, memory-mapped if cached: copy the images wanted, ``torch.from_numpy(images[index])``.
+
+    Raises
+    ------
+    BadArgument
+        If a size is not positive, if files are missing or damaged (all are tried, then the first are named),
+        or if the cache cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "0001_c1.png"
+    >>> Image.new("L", (20, 40), color=7).save(path)
+    >>> load_images([Photo(path, 1, 1)], height=4, width=2)[0, :, 0, 0]
+    array([7, 7, 7], dtype=uint8)
+    """
+    if height < 1 or width < 1:
+        raise BadArgument(f"Images of {height} x {width} pixels are impossible: give a positive height and width.")
+    shape = (len(photos), 3, height, width)
+    if cache is None or not photos:
+        images = np.empty(shape, np.uint8)
+        for index, image in enumerate(_decode_all(photos, height, width, progress)):
+            images[index] = image
+        images.flags.writeable = False
+        return images
+    file = Path(cache) / f"{_key(photos, height, width)}.npy"
+    held = _open(file, shape)
+    if held is not None:
+        return held
+    with _replacing(file) as stream:
+        # A stream, not a mapping: a full disk is an error here, where writing to a mapping kills the process.
+        np.lib.format.write_array_header_1_0(stream, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        for image in _decode_all(photos, height, width, progress):
+            stream.write(image.tobytes())
+    written = _open(file, shape)
+    if written is None:
+        raise BadArgument(f"{file} cannot be read back: the cache's folder needs a disk that keeps what is written.")
+    return written
+
+
+def _key(photos: Sequence[Photo], height: int, width: int) -> str:
+    """Name what was decoded; no absolute path in it, so that a moved data set keeps its cache."""
+    digest = hashlib.sha256(f"{height}x{width}".encode())
+    for photo in photos:
+        try:
+            stat = photo.path.stat()
+        except OSError as error:
+            raise BadArgument(f"{photo.path} cannot be read ({error.strerror}): restore it or its folder.") from error
+        digest.update(f"\n{'/'.join(photo.path.parts[-3:])} {stat.st_size} {stat.st_mtime_ns}".encode())
+    return digest.hexdigest()
+
+
+def _open(file: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
+    """Map a cached file; None if there is none or it is not what it should be, so that it is written anew."""
+    try:
+        images = np.load(file, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return np.asarray(images) if images.shape == shape and images.dtype == np.uint8 else None
+
+
+@contextmanager
+def _replacing(file: Path) -> Iterator[IO[bytes]]:
+    """Write beside the file, then rename: other processes see all of it or nothing."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=file.parent, suffix=".part") as folder:
+            part = Path(folder) / file.name
+            with part.open("wb") as stream:
+                yield stream
+            part.replace(file)
+    except OSError as error:
+        raise BadArgument(
+            f"Decoded images cannot be kept in {file.parent} ({error}): free space there or choose another folder."
+        ) from error
+
+
+def _decode_all(
+    photos: Sequence[Photo], height: int, width: int, progress: Progress | None
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield the readable images, shape (3, height, width) each; raise at the end if any was not."""
+    failures: list[str] = []
+    for done, photo in enumerate(photos, start=1):
+        try:
+            yield _decode(photo.path, height, width)
+        except _UNREADABLE as error:
+            failures.append(f"{photo.path} ({error})")
+        if progress and (done % _REPORT_EVERY == 0 or done == len(photos)):
+            progress(done, len(photos))
+    if failures:
+        raise BadArgument(
+            f"{len(failures)} of {len(photos)} images cannot be decoded: {'; '.join(failures[:3])}"
+            f"{'; ...' if len(failures) > 3 else ''}. Restore them from the original data or delete them."
+        )
+
+
+def _decode(path: Path, height: int, width: int) -> NDArray[np.uint8]:
+    with Image.open(path) as image:
+        # JPEG alone heeds this: it decodes a fraction of the size, if that still is twice the wanted one.
+        image.draft("RGB", (2 * width, 2 * height))
+        pixels = _rgb(image).resize((width, height), Image.Resampling.BILINEAR)
+        return np.asarray(pixels).transpose(2, 0, 1)
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16 bits, which convert() would clip instead of scale
+        return Image.fromarray((np.asarray(image) // 256).astype(np.uint8)).convert("RGB")
+    if image.mode == "P":  # by way of RGBA, or Pillow warns where the palette has transparency
+        image = image.convert("RGBA")
+    return image.convert("RGB")

@@ -1,0 +1,84 @@
+"""The two supervised losses of re-identification: identity classification and batch-hard triplets."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from fedretina.errors import BadArgument
+
+
+def identity_loss(logits: Tensor, labels: Tensor, *, smoothing: float = 0.1) -> Tensor:
+    """Softmax cross-entropy over identities, with label smoothing (Szegedy et al., CVPR 2016).
+
+    Parameters
+    ----------
+    logits : Tensor of float, shape (B, identities)
+        The classifier's output.
+    labels : Tensor of int64, shape (B,)
+        Index of the identity.
+    smoothing : float, default 0.1
+        Share of the target that is spread evenly over all identities, in [0, 1).
+
+    Returns
+    -------
+    Tensor, shape ()
+        Mean over the batch, nats.
+
+    Raises
+    ------
+    BadArgument
+        If smoothing is outside [0, 1).
+
+    Examples
+    --------
+    >>> identity_loss(torch.zeros(2, 4), torch.tensor([0, 3]))
+    tensor(1.3863)
+    """
+    if not 0 <= smoothing < 1:
+        raise BadArgument(f"smoothing is {smoothing}: give a share of at least 0 and less than 1.")
+    return functional.cross_entropy(logits, labels, label_smoothing=smoothing)
+
+
+def triplet_loss(embeddings: Tensor, labels: Tensor) -> Tensor:
+    """Batch-hard triplet loss with a soft margin (Hermans et al., 2017, equations 5 and 7).
+
+    For every anchor log(1 + exp(d+ - d-)): d+ is the Euclidean distance to the farthest image of its
+    identity, d- to the nearest of another. Anchors that lack either are left out; if none remains, the loss
+    is 0, with a gradient of 0.
+
+    Parameters
+    ----------
+    embeddings : Tensor of float, shape (B, D)
+        What retrieval will compare; not normalised here.
+    labels : Tensor of int64, shape (B,)
+        Identity of each.
+
+    Returns
+    -------
+    Tensor, shape ()
+        Mean over the anchors.
+
+    Raises
+    ------
+    BadArgument
+        If the shapes don't fit each other.
+
+    Examples
+    --------
+    >>> triplet_loss(torch.tensor([[0.0], [1.0], [3.0], [5.0]]), torch.tensor([0, 0, 1, 1]))
+    tensor(0.3151)
+    """
+    if embeddings.ndim != 2 or labels.shape != embeddings.shape[:1]:
+        raise BadArgument(
+            f"Embeddings of shape {tuple(embeddings.shape)} and labels of shape {tuple(labels.shape)} "
+            "don't fit: give (B, D) and (B,)."
+        )
+    # Differences, not inner products: exact for near pairs, and the gradient at distance 0 is 0, not NaN.
+    distances = torch.cdist(embeddings, embeddings, compute_mode="donot_use_mm_for_euclid_dist")
+    same = labels[:, None] == labels[None, :]
+    complete = (same.sum(1) > 1) & ~same.all(1)
+    if not complete.any():
+        return 0.0 * embeddings.sum()
+    farthest = distances.masked_fill(~same, -torch.inf).amax(1)[complete]
+    nearest = distances.masked_fill(same, torch.inf).amin(1)[complete]
+    return functional.softplus(farthest - nearest).mean()

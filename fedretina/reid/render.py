@@ -1,0 +1,215 @@
+"""The embedded default data: renders procedural pedestrians into folders that are laid out like Market-1501.
+
+A rendering is a pure function of the domain's name, the seed and `VERSION`. It is made once, in a folder beside the
+final one, and renamed when complete: an interrupted rendering is never taken for a finished one, and two processes
+that render the same domain at once do no harm.
+"""
+
+import json
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fedretina.errors import BadArgument
+from fedretina.reid.camera import Camera, sample_camera
+from fedretina.reid.folder import DISTRACTOR, GALLERY, JUNK, QUERY, TRAIN
+from fedretina.reid.person import Person, sample_person
+from fedretina.reid.photo import photograph, sample_passage
+from fedretina.reid.styles import Style, seed_of, style_of
+
+VERSION = 1
+"""counts up whenever the same name and seed give other pictures"""
+QUALITY = 90
+"""JPEG quality of the images"""
+MANIFEST = "rendered.json"
+"""the file that marks a finished rendering"""
+
+_ABANDONED = 3600.0  # seconds after which an unfinished rendering is taken for a dead process's
+
+
+@dataclass(frozen=True)
+class Census:
+    """How many people and images a domain has."""
+
+    train: int = 60
+    """identities to train on, each seen by `cameras` cameras, in `images` images by each"""
+    test: int = 50
+    """identities to search for, with a query by each of two cameras and the other images in the gallery"""
+    cameras: tuple[int, int] = (3, 5)
+    """smallest and largest number of cameras that see a person; at least 2"""
+    images: tuple[int, int] = (1, 3)
+    """smallest and largest number of images by each of them"""
+    distractors: int = 30
+    """gallery images of people who are in no query (identity 0)"""
+    junk: int = 15
+    """gallery images that hold a piece of a person (identity -1)"""
+
+
+@dataclass(frozen=True)
+class Shot:
+    """An image to be taken."""
+
+    split: str
+    identity: int
+    number: int
+    """of the person within the domain; unlike identities it tells distractors apart"""
+    person: Person
+    camera: int
+    frame: int
+
+
+def render(root: str | Path, domains: Sequence[str], *, seed: int = 0) -> Path:
+    """Render the domains that are lacking.
+
+    Parameters
+    ----------
+    root : str or Path
+        Where renderings are kept, such as `fedretina.home.renderings()`; made if missing.
+    domains : sequence of str
+        Names: "duke", "msmt17", "cuhk03" and "market1501" have styles of their own, any other gets one from its name.
+    seed : int, default 0
+        Another seed gives other people and cameras of the same style.
+
+    Returns
+    -------
+    Path
+        The data root: it holds `<domain>/bounding_box_train`, `query` and `bounding_box_test` for every domain.
+
+    Raises
+    ------
+    BadArgument
+        A name that is no folder's name, or a root that cannot be written.
+
+    Examples
+    --------
+    >>> render("/tmp/renderings", ["duke", "market1501"])  # doctest: +SKIP
+    PosixPath('/tmp/renderings/v1-seed0')
+    """
+    home = Path(root) / f"v{VERSION}-seed{seed}"
+    for domain in domains:
+        if not domain or domain.startswith(".") or {"/", "\\", "\0"} & set(domain):
+            raise BadArgument(f"domain {domain!r} cannot name a folder: use letters, digits, - and _")
+        render_domain(home / domain, domain, seed=seed)
+    return home
+
+
+def render_domain(folder: Path, style: str | Style, *, seed: int = 0, census: Census | None = None) -> None:
+    """Render one domain into a folder, unless it lies there complete.
+
+    Parameters
+    ----------
+    folder : Path
+        Its name enters the seed; what else lies there is replaced.
+    style : str or Style
+        A domain's name, or a style of your own.
+    seed : int, default 0
+        Draws people, cameras and noise.
+    census : Census, optional
+        How many images; default: about 500 to train and 400 to test.
+
+    Raises
+    ------
+    BadArgument
+        If the folder cannot be written.
+    """
+    if _is_complete(folder):
+        return
+    look = style_of(style) if isinstance(style, str) else style
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(folder.parent)
+        with tempfile.TemporaryDirectory(prefix=".", suffix=".part", dir=folder.parent) as part:
+            _render_into(Path(part) / folder.name, look, [folder.name, str(seed)], census or Census())
+            _publish(Path(part) / folder.name, folder)
+    except OSError as error:
+        raise BadArgument(f"cannot render into {folder} ({error}): choose a folder with write access and space") from error
+
+
+def _is_complete(folder: Path) -> bool:
+    try:
+        counts = json.loads((folder / MANIFEST).read_text())
+        return all(sum(1 for _ in (folder / split).iterdir()) == counts[split] for split in (TRAIN, QUERY, GALLERY))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _sweep(home: Path) -> None:
+    """Delete what killed processes left."""
+    for part in home.glob(".*.part"):
+        if time.time() - part.stat().st_mtime > _ABANDONED:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def _publish(part: Path, folder: Path) -> None:
+    """Rename a finished rendering, over nothing or over an incomplete one; whoever comes second keeps the first's."""
+    if folder.exists() and not _is_complete(folder):
+        folder.replace(part.with_name("incomplete"))
+    try:
+        part.replace(folder)
+    except OSError:
+        if not _is_complete(folder):
+            raise
+
+
+def _render_into(folder: Path, style: Style, names: Sequence[str], census: Census) -> None:
+    cameras = [
+        sample_camera(np.random.default_rng(seed_of(*names, "camera", i)), style, i) for i in range(style.cameras)
+    ]
+    for split in (TRAIN, QUERY, GALLERY):
+        (folder / split).mkdir(parents=True)
+    counts = Counter({TRAIN: 0, QUERY: 0, GALLERY: 0})
+    for shot in _plan(style, names, census):
+        file = f"{shot.identity:04d}_c{shot.camera + 1}s1_{shot.frame:06d}_{counts[shot.split] % 99 + 1:02d}.jpg"
+        image = _take(shot, cameras[shot.camera], style, names)
+        Image.fromarray(image).save(folder / shot.split / file, "JPEG", quality=QUALITY)
+        counts[shot.split] += 1
+    (folder / MANIFEST).write_text(json.dumps({"version": VERSION, **counts}))
+
+
+def _take(shot: Shot, camera: Camera, style: Style, names: Sequence[str]) -> NDArray[np.uint8]:
+    """Take an image; all images of a person by one camera share the passage."""
+    place = ("passage", shot.number, shot.camera)
+    passage = sample_passage(np.random.default_rng(seed_of(*names, *place)), camera)
+    if shot.identity == JUNK:
+        style = replace(style, shift=0.45)
+    rng = np.random.default_rng(seed_of(*names, *place, shot.split, shot.frame))
+    return photograph(shot.person, passage, camera=camera, style=style, rng=rng)
+
+
+def _plan(style: Style, names: Sequence[str], census: Census) -> Iterator[Shot]:
+    """Who is seen where and when, split by split."""
+    rng = np.random.default_rng(seed_of(*names, "plan"))
+    for identity in range(1, census.train + 1):
+        person = sample_person(rng, style)
+        for camera, frame in _sightings(rng, style, census):
+            yield Shot(TRAIN, identity, identity, person, camera, frame)
+    for identity in range(census.train + 1, census.train + census.test + 1):
+        person = sample_person(rng, style)
+        sightings = list(_sightings(rng, style, census))
+        asked = list(dict.fromkeys(camera for camera, _ in sightings))[:2]
+        for camera in asked:
+            yield Shot(QUERY, identity, identity, person, camera, int(rng.integers(100_000)))
+        for camera, frame in sightings:
+            yield Shot(GALLERY, identity, identity, person, camera, frame)
+    strangers = (DISTRACTOR,) * census.distractors + (JUNK,) * census.junk
+    for number, identity in enumerate(strangers, start=census.train + census.test + 1):
+        person, camera = sample_person(rng, style), int(rng.integers(style.cameras))
+        yield Shot(GALLERY, identity, number, person, camera, int(rng.integers(100_000)))
+
+
+def _sightings(rng: np.random.Generator, style: Style, census: Census) -> Iterator[tuple[int, int]]:
+    """Cameras and frame numbers of one person."""
+    fewest, most = census.cameras
+    seen = rng.permutation(style.cameras)[: int(rng.integers(fewest, most + 1))]
+    for camera in seen:
+        first = int(rng.integers(100_000))
+        for step in range(int(rng.integers(census.images[0], census.images[1] + 1))):
+            yield int(camera), first + 25 * step

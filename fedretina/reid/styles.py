@@ -1,0 +1,131 @@
+"""What makes a domain: who walks there, in what clothes, before what backgrounds, seen by what kind of cameras.
+
+Four styles are built in, loosely after the data sets whose names they bear; any other name gets a style of its own,
+derived from a hash of the name, so that every machine renders the same domain under the same name.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+SCENES = ("street", "plaza", "corridor", "lawn")
+"""The kinds of background that `fedretina.reid.scene` draws."""
+
+
+Weights = tuple[float, float, float, float]
+"""how common dark, muted, bright and light colours are, of any positive sum"""
+
+
+@dataclass(frozen=True)
+class Style:
+    """The statistics of a domain; every fraction lies in [0, 1]."""
+
+    cameras: int
+    """number of cameras"""
+    scenes: tuple[str, ...]
+    """kinds of background, dealt to the cameras in turn"""
+    upper: Weights
+    """colours above the waist"""
+    lower: Weights
+    """colours below the waist"""
+    warmth: float
+    """fraction dressed for winter: coats and long sleeves instead of T-shirts, shorts and skirts"""
+    patterned: float
+    """fraction whose upper clothes carry a pattern"""
+    backpacks: float
+    """fraction with a backpack"""
+    bags: float
+    """fraction of the rest with a shoulder bag or a handbag"""
+    tint: tuple[float, float, float]
+    """gain of red, green and blue that all cameras share"""
+    cast: float
+    """standard deviation over cameras of the logarithmic gain per colour"""
+    exposure: float
+    """standard deviation over cameras of the logarithmic gain of all colours"""
+    contrast: float
+    """slope of the response around middle grey; 1 is neutral"""
+    saturation: float
+    """1 is neutral, 0 is grey"""
+    blur: float
+    """mean over cameras of the Gaussian's standard deviation in pixels of a 128 x 64 image"""
+    noise: float
+    """mean over cameras of the standard deviation of the sensor's noise"""
+    quality: int
+    """JPEG quality of the camera's own recording, before the image is saved"""
+    height: tuple[float, float]
+    """range over cameras of a pedestrian's height as a fraction of the image's"""
+    shift: float
+    """standard deviation of the box's misplacement as a fraction of its width"""
+    pitch: tuple[float, float]
+    """range over cameras of the angle at which they look down, in radians"""
+    occlusion: float
+    """fraction of images in which something stands before the pedestrian"""
+
+
+BUILT_IN: dict[str, Style] = {
+    "duke": Style(
+        cameras=6, scenes=("plaza", "lawn", "street"), upper=(5, 3, 1.2, 1), lower=(5, 4, 0.3, 0.6), warmth=0.75,
+        patterned=0.3, backpacks=0.45, bags=0.3, tint=(0.97, 1.0, 1.06), cast=0.10, exposure=0.22, contrast=0.9,
+        saturation=0.8, blur=0.6, noise=0.025, quality=70, height=(0.72, 0.84), shift=0.06, pitch=(0.1, 0.4),
+        occlusion=0.3,
+    ),
+    "msmt17": Style(
+        cameras=8, scenes=("corridor", "street", "plaza"), upper=(3, 3, 2, 2), lower=(4, 4, 0.6, 1), warmth=0.55,
+        patterned=0.45, backpacks=0.3, bags=0.35, tint=(1.05, 1.0, 0.93), cast=0.13, exposure=0.32, contrast=1.1,
+        saturation=0.9, blur=0.5, noise=0.02, quality=80, height=(0.78, 0.92), shift=0.08, pitch=(0.0, 0.3),
+        occlusion=0.25,
+    ),
+    "cuhk03": Style(
+        cameras=4, scenes=("plaza", "corridor"), upper=(2, 2, 1.5, 4), lower=(3, 5, 0.6, 1.2), warmth=0.25,
+        patterned=0.4, backpacks=0.35, bags=0.45, tint=(1.03, 1.03, 0.94), cast=0.09, exposure=0.2, contrast=0.8,
+        saturation=0.65, blur=0.9, noise=0.03, quality=60, height=(0.84, 0.96), shift=0.07, pitch=(0.2, 0.5),
+        occlusion=0.15,
+    ),
+    "market1501": Style(
+        cameras=6, scenes=("street", "plaza", "lawn"), upper=(1.5, 2, 4, 4), lower=(3, 3, 1.2, 1), warmth=0.1,
+        patterned=0.5, backpacks=0.25, bags=0.4, tint=(1.06, 1.0, 0.96), cast=0.08, exposure=0.2, contrast=1.25,
+        saturation=1.2, blur=0.5, noise=0.015, quality=85, height=(0.84, 0.96), shift=0.1, pitch=(0.0, 0.25),
+        occlusion=0.15,
+    ),
+}  # fmt: skip
+"""The styles with a name of their own."""
+
+
+def style_of(name: str) -> Style:
+    """Look up a domain's style, or derive one from the name.
+
+    Examples
+    --------
+    >>> style_of("duke").cameras
+    6
+    >>> style_of("harbour") == style_of("harbour"), style_of("harbour") == style_of("airport")
+    (True, False)
+    """
+    return BUILT_IN.get(name) or _derive(name)
+
+
+def seed_of(*parts: object) -> list[int]:
+    """Turn words and numbers into entropy for `numpy.random.default_rng`, the same on every machine."""
+    digest = hashlib.blake2s("\0".join(map(str, parts)).encode()).digest()
+    return [int(word) for word in np.frombuffer(digest[:16], dtype="<u4")]
+
+
+def _derive(name: str) -> Style:
+    """Draw a style; the ranges span those of the built-in ones."""
+    rng = np.random.default_rng(seed_of("style", name))
+    scenes = tuple(SCENES[i] for i in rng.permutation(len(SCENES))[:3])
+    dark, muted, bright, light = map(float, rng.uniform(0.5, 4, 4))
+    height, pitch = float(rng.uniform(0.74, 0.84)), float(rng.uniform(0.0, 0.2))
+    red, blue = map(float, rng.uniform(0.93, 1.07, 2))
+    return Style(
+        cameras=int(rng.integers(4, 9)), scenes=scenes, upper=(dark, muted, 0.8 * bright, light),
+        lower=(1 + dark, 1 + muted, 0.25 * bright, 0.4 * light),
+        warmth=float(rng.uniform(0.1, 0.8)), patterned=float(rng.uniform(0.3, 0.5)),
+        backpacks=float(rng.uniform(0.2, 0.5)), bags=float(rng.uniform(0.3, 0.5)), tint=(red, 1.0, blue),
+        cast=float(rng.uniform(0.08, 0.13)), exposure=float(rng.uniform(0.18, 0.32)),
+        contrast=float(rng.uniform(0.8, 1.25)), saturation=float(rng.uniform(0.65, 1.2)),
+        blur=float(rng.uniform(0.4, 0.9)), noise=float(rng.uniform(0.015, 0.03)), quality=int(rng.integers(60, 90)),
+        height=(height, height + 0.12), shift=float(rng.uniform(0.05, 0.1)), pitch=(pitch, pitch + 0.3),
+        occlusion=float(rng.uniform(0.15, 0.3)),
+    )  # fmt: skip

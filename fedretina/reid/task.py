@@ -1,0 +1,212 @@
+"""Person re-identification as a `Task`: folders of photos in, embeddings and mAP out."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fedretina.errors import BadArgument
+from fedretina.reid.augment import augment, to_float
+from fedretina.reid.folder import Domain, Photo, read_domain
+from fedretina.reid.images import load_images
+from fedretina.reid.losses import identity_loss, triplet_loss
+from fedretina.reid.metrics import evaluate_features, top
+from fedretina.reid.models import MODELS, Output, build
+from fedretina.reid.published import published_counts
+from fedretina.reid.sampler import PKSampler
+from fedretina.task import Split, Splits, Task
+
+Loss = Literal["softmax", "softmax+triplet"]
+LOSSES = ("softmax", "softmax+triplet")
+BLOCK = 256
+IMAGES_PER_IDENTITY = 4
+SHOWN_QUERIES, SHOWN_GALLERY = 5, 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReIdTask(Task):
+    """Re-identification over the domains of a folder.
+
+    Parameters
+    ----------
+    root : Path
+        Holds ``<domain>/bounding_box_train``, ``query`` and ``bounding_box_test``.
+    target : str
+        The domain of which only a part of the samples is labelled.
+    labelled : float, default 0.3
+        That part, above 0, at most 1.
+    models : mapping of str to str
+        Per domain a name of `fedretina.reid.models.MODELS`; "" is what all others have.
+    height, width : int, default 64, 32
+        Pixels of the model's input.
+    loss_name : {"softmax", "softmax+triplet"}, default "softmax"
+        Identity loss with label smoothing; with a batch-hard triplet loss and P x K sampling beside it.
+    weights : str, default ""
+        A file of weights for the torchvision models; none is downloaded.
+    decoded : Path, optional
+        Where decoded photos are kept between messages.
+    embedded : bool, default False
+        Whether the folder was rendered: its counts are not compared with the published data sets'.
+    seed : int, default 0
+        Chooses the labelled samples.
+
+    Raises
+    ------
+    BadArgument
+        If a value is out of range.
+    """
+
+    root: Path
+    target: str
+    labelled: float = 0.3
+    models: Mapping[str, str]
+    height: int = 64
+    width: int = 32
+    loss_name: Loss = "softmax"
+    weights: str = ""
+    decoded: Path | None = None
+    embedded: bool = False
+    seed: int = 0
+
+    metric = "mAP"
+    layers: Sequence[str] = ("embedding",)
+    head = "head"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.labelled <= 1:
+            raise BadArgument(f"labelled = {self.labelled}: a number above 0, at most 1, is allowed")
+        for key, value in (("image-height", self.height), ("image-width", self.width)):
+            if value < 16:
+                raise BadArgument(f"{key} = {value}: an integer of 16 or more is allowed")
+        if self.loss_name not in LOSSES:
+            raise BadArgument(f"loss = {self.loss_name!r}: allowed are {', '.join(LOSSES)}")
+        for domain, name in self.models.items():
+            if name not in MODELS:
+                where = f" of domain {domain!r}" if domain else ""
+                raise BadArgument(f"model = {name!r}{where}: allowed are {', '.join(MODELS)}")
+
+    def splits(self, domain: str) -> Splits:
+        """Read the training photos; the target keeps the labels of a part of them. Its test photos are opened too."""
+        photos = self._domain(domain).train
+        images = self._images(photos)
+        identities = np.array([photo.identity for photo in photos])
+        if domain != self.target:
+            return Splits(images, _numbered(identities, identities))
+        self._test(domain)
+        chosen = self._chosen(len(photos))
+        rest = np.setdiff1d(np.arange(len(photos)), chosen)
+        order = np.concatenate([identities[chosen], identities[rest]])
+        numbers = _numbered(order, identities[chosen])
+        return Splits(images[chosen], numbers[: len(chosen)], images[rest], numbers[len(chosen) :])
+
+    def model(self, domain: str, classes: int) -> nn.Module:
+        """Build the domain's network."""
+        name = self.models.get(domain, self.models.get("", MODELS[0]))
+        return build(name, classes, height=self.height, width=self.width, weights=self.weights)
+
+    def loss(self, output: Output, labels: Tensor) -> Tensor:
+        """Compute the identity loss, and the triplet loss if asked for."""
+        loss = identity_loss(output.logits, labels)
+        return loss + triplet_loss(output.embedding, labels) if self.loss_name == "softmax+triplet" else loss
+
+    def batches(self, labels: Tensor, size: int, generator: torch.Generator) -> Iterable[Tensor]:
+        """Draw batches for ever: P identities x K photos for the triplet loss, else every photo once a pass."""
+        if self.loss_name == "softmax":
+            yield from super().batches(labels, size, generator)
+        k = min(IMAGES_PER_IDENTITY, size)
+        sampler = PKSampler(labels, p=max(1, size // k), k=k, generator=generator)
+        while True:
+            yield from sampler
+
+    def prepare(self, inputs: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Normalise photos; with a generator, flip, crop and erase at random."""
+        return to_float(inputs) if generator is None else augment(inputs, generator=generator)
+
+    def evaluate(self, model: nn.Module, domain: str, *, split: Split = "test") -> dict[str, float]:
+        """Measure mAP and Rank-1 in percent: queries against the gallery, or the labelled photos against each other."""
+        query, gallery = self._labelled(domain) if split == "labelled" else self._test(domain)
+        features = self._embed(model, query[0]), self._embed(model, gallery[0])
+        scores = evaluate_features(*features, **_protocol(query[1], gallery[1]))
+        return {"mAP": scores.mAP, "rank1": scores.rank1} if scores.queries else {"mAP": 0.0, "rank1": 0.0}
+
+    def showcase(self, model: nn.Module, domain: str) -> list[dict[str, Any]]:
+        """Rank the gallery for a few queries, evenly picked: file names, identities, cameras, right or wrong."""
+        query, gallery = self._test(domain)
+        features = self._embed(model, query[0]), self._embed(model, gallery[0])
+        wanted = np.linspace(0, len(query[1]) - 1, min(SHOWN_QUERIES, len(query[1]))).astype(int).tolist()
+        ranked = top(*features, **_protocol(query[1], gallery[1]), k=SHOWN_GALLERY, queries=wanted)
+        return [
+            {
+                "query": _told(query[1][row.query]),
+                "gallery": [
+                    {**_told(gallery[1][i]), "right": right} for i, right in zip(row.gallery, row.right, strict=True)
+                ],
+            }
+            for row in ranked
+        ]
+
+    def _domain(self, domain: str) -> Domain:
+        return _read(self.root / domain, domain, self.embedded)
+
+    def _images(self, photos: Sequence[Photo]) -> Tensor:
+        images = load_images(photos, height=self.height, width=self.width, cache=self.decoded)
+        return torch.from_numpy(np.array(images))
+
+    def _chosen(self, count: int) -> np.ndarray:
+        """Choose the samples that keep their labels: the same in every process."""
+        number = max(2, round(self.labelled * count))
+        return np.sort(np.random.default_rng((self.seed, count)).permutation(count)[:number])
+
+    def _test(self, domain: str) -> "tuple[_Set, _Set]":
+        found = self._domain(domain)
+        return (self._images(found.query), found.query), (self._images(found.gallery), found.gallery)
+
+    def _labelled(self, domain: str) -> "tuple[_Set, _Set]":
+        photos = self._domain(domain).train
+        chosen = self._chosen(len(photos)) if domain == self.target else np.arange(len(photos))
+        kept = (self._images(photos)[chosen], tuple(photos[i] for i in chosen))
+        return kept, kept
+
+    @torch.no_grad()
+    def _embed(self, model: nn.Module, images: Tensor) -> Tensor:
+        """Embed photos, each together with its mirror image, to unit length; shape (N, D)."""
+        device = next(model.parameters()).device
+        parts = []
+        for part in images.split(BLOCK):
+            inputs = to_float(part).to(device)
+            parts.append((model(inputs).embedding + model(inputs.flip(3)).embedding).cpu())
+        return nn.functional.normalize(torch.cat(parts), dim=1)
+
+
+_Set = tuple[Tensor, Sequence[Photo]]
+
+
+@cache
+def _read(folder: Path, name: str, embedded: bool) -> Domain:
+    return read_domain(folder, name=name, expected=None if embedded else published_counts(name))
+
+
+def _numbered(identities: np.ndarray, first: np.ndarray) -> Tensor:
+    """Number identities from 0 without gaps, those of `first` before all others."""
+    known = np.unique(first)
+    order = np.concatenate([known, np.setdiff1d(identities, known)])
+    place = {int(identity): i for i, identity in enumerate(order)}
+    return torch.tensor([place[int(identity)] for identity in identities], dtype=torch.int64)
+
+
+def _protocol(query: Sequence[Photo], gallery: Sequence[Photo]) -> dict[str, list[int]]:
+    return {
+        "query_ids": [photo.identity for photo in query],
+        "query_cameras": [photo.camera for photo in query],
+        "gallery_ids": [photo.identity for photo in gallery],
+        "gallery_cameras": [photo.camera for photo in gallery],
+    }
+
+
+def _told(photo: Photo) -> dict[str, Any]:
+    return {"picture": str(photo.path), "identity": photo.identity, "camera": photo.camera}

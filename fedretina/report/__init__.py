@@ -1,0 +1,8 @@
+"""What a run came to: the page, its plots, the tables in the terminal, and the line after each round."""
+
+from fedretina.report.page import build
+from fedretina.report.run import Run, latest, load
+from fedretina.report.table import table
+from fedretina.report.text import format_round, headline
+
+__all__ = ["Run", "build", "format_round", "headline", "latest", "load", "table"]

@@ -1,0 +1,106 @@
+"""Accuracy per round against what it cost on the wire."""
+
+import math
+from collections.abc import Sequence
+from itertools import accumulate
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from fedretina.report.run import Run
+from fedretina.report.style import Theme, bytes_axis, label_right, new_figure, outlined, quiet
+from fedretina.report.text import label, size, times, value
+
+_LINES = {"baseline": (3, ":"), "finetune": (1, "--"), "full": (2, "-.")}
+_WORTH_SHOWING = 1.5  # a factor under this moves the curve too little to draw both
+
+
+def plot_accuracy(run: Run, theme: Theme) -> Figure:
+    """Plot the first two metrics of reuse after each round, over the bytes sent until then.
+
+    The other results are horizontal lines. Where it saves enough, a second curve shows what the same rounds cost plain
+    Flower.
+    """
+    metrics = [name for name in run.metrics if any(name in entry.metrics for entry in run.rounds)][:2]
+    figure = new_figure(theme, 5.2 * len(metrics), 3.9)
+    for place, metric in enumerate(metrics, start=1):
+        axes = figure.add_subplot(1, len(metrics), place)
+        quiet(axes, theme, title=label(metric) + (" in %" if value(metric, 0.0).endswith("%") else ""))
+        _plot_metric(axes, theme, run, metric)
+    return figure
+
+
+def _plot_metric(axes: Axes, theme: Theme, run: Run, metric: str) -> None:
+    scores = [entry.metrics.get(metric, math.nan) for entry in run.rounds]
+    wire = list(accumulate(entry.totals.wire for entry in run.rounds))
+    raw = list(accumulate(entry.totals.raw for entry in run.rounds))
+    saves = raw[-1] >= _WORTH_SHOWING * wire[-1] > 0
+    axes.plot(wire, scores, color=theme.series[0], linewidth=2.2, marker="o", markersize=5, zorder=4)
+    if saves:
+        axes.plot(raw, scores, color=theme.muted, linewidth=1.2, marker="o", markersize=3, linestyle="--")
+    bytes_axis(axes, wire[0], raw[-1] if saves else wire[-1])
+    axes.set_xlabel("sent so far, both directions", color=theme.muted, fontsize=9)
+    lines = _plot_lines(axes, theme, run, metric)
+    _set_limits(axes, [*scores, *(y for y, _, _ in lines)])
+    label_right(axes, theme, lines)
+    if saves and math.isfinite(scores[-1]):
+        _mark_saving(axes, theme, (wire[-1], raw[-1]), scores[-1])
+    _name_curve(axes, theme, wire[-1], scores[-1])
+
+
+def _plot_lines(axes: Axes, theme: Theme, run: Run, metric: str) -> list[tuple[float, str, str]]:
+    labels = []
+    for key, (colour, dashes) in _LINES.items():
+        result = run.results.get(key)
+        score = result.metrics.get(metric) if result else None
+        if result is not None and score is not None and math.isfinite(score):
+            axes.axhline(score, color=theme.series[colour], linewidth=1.4, linestyle=dashes)
+            name = f"{result.source}, fine-tuned" if result.source else result.label.lower()
+            labels.append((score, f"{value(metric, score, unit=False)} {name}", theme.series[colour]))
+    return labels
+
+
+def _set_limits(axes: Axes, scores: Sequence[float]) -> None:
+    finite = [score for score in scores if math.isfinite(score)] or [0.0, 1.0]
+    room = 0.12 * (max(finite) - min(finite)) or 1.0
+    axes.set_ylim(min(finite) - room, max(finite) + room)
+
+
+def _name_curve(axes: Axes, theme: Theme, sent: float, score: float) -> None:
+    if not math.isfinite(score):
+        return
+    axes.annotate(
+        f"reuse {score:.1f}\n{size(sent)}",
+        (max(sent, 1), score),
+        xytext=(0, 9),
+        textcoords="offset points",
+        color=theme.series[0],
+        fontsize=9,
+        fontweight="bold",
+        ha="right",
+        path_effects=outlined(theme),
+        zorder=6,
+    )
+
+
+def _mark_saving(axes: Axes, theme: Theme, sent: tuple[float, float], score: float) -> None:
+    wire, raw = sent
+    axes.annotate(
+        "",
+        (wire, score),
+        xytext=(raw, score),
+        arrowprops={"arrowstyle": "->", "color": theme.series[0], "shrinkA": 4, "shrinkB": 6},
+        zorder=5,
+    )
+    axes.annotate(
+        f"{times(raw / wire)} less than\nplain Flower",
+        ((wire * raw) ** 0.5, score),
+        xytext=(0, -6),
+        textcoords="offset points",
+        color=theme.muted,
+        fontsize=8.5,
+        ha="center",
+        va="top",
+        path_effects=outlined(theme),
+        zorder=6,
+    )

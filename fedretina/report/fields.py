@@ -1,0 +1,71 @@
+"""Values out of a run's JSON files, with errors that name the file and the key."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fedretina.errors import Corrupt
+
+Kind = TypeVar("Kind")
+
+
+class Fields:
+    """The values of one JSON object; `where` is named in errors.
+
+    A key that is absent or null gives the default. A value of another type raises `Corrupt`.
+    """
+
+    def __init__(self, values: object, *, where: object) -> None:
+        if not isinstance(values, Mapping):
+            raise Corrupt(f"{where}: an object was expected, not {values!r:.60}")
+        self.values: Mapping[str, Any] = values
+        self.where = where
+
+    def get(self, name: str, default: Kind) -> Kind:
+        """Return the value of that name, which must have the default's type."""
+        value = self.values.get(name)
+        if value is None:
+            return default
+        if not isinstance(value, type(default)) or isinstance(value, bool) > isinstance(default, bool):
+            raise Corrupt(f"{self.where}: {name} is {value!r:.60}, not of type {type(default).__name__}")
+        return value
+
+    def items(self, name: str) -> list[Any]:
+        """Return the list of that name, empty if there is none."""
+        empty: list[Any] = []
+        return self.get(name, empty)
+
+    def need(self, name: str, default: Kind) -> Kind:
+        """Like `get`, for a key that must be there."""
+        if self.values.get(name) is None:
+            raise Corrupt(f"{self.where}: {name} is missing")
+        return self.get(name, default)
+
+    def numbers(self, *, but: tuple[str, ...] = ()) -> dict[str, float]:
+        """Return the values that are numbers, in their order, without those named."""
+        return {
+            name: float(value)
+            for name, value in self.values.items()
+            if name not in but and isinstance(value, int | float) and not isinstance(value, bool)
+        }
+
+    def below(self, name: str) -> "Fields":
+        """Return the object of that name, empty if there is none."""
+        return Fields(self.values.get(name) or {}, where=f"{self.where}, {name}")
+
+
+def load_json(path: Path) -> Any:
+    """Read a JSON file; None if there is none.
+
+    Raises
+    ------
+    Corrupt
+        If it holds no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (ValueError, RecursionError) as error:
+        raise Corrupt(f"{path}: no JSON ({error}): restore it, or delete it to have a page without it") from error

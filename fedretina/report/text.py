@@ -1,0 +1,156 @@
+"""Numbers as people read them, and the lines that a run prints after each round."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from fedretina.ledger import Totals
+from fedretina.report.run import Round, Run, read_round
+
+WIDTH = 110
+_PERCENT = {"mAP": "mAP", **{f"rank{k}": f"Rank-{k}" for k in (1, 5, 10, 20)}}
+
+
+def size(count: float) -> str:
+    """Write a number of bytes with three digits, in powers of 1000.
+
+    Examples
+    --------
+    >>> size(999), size(8_140_000), size(95e6)
+    ('999 B', '8.14 MB', '95.0 MB')
+    """
+    if not 1 <= abs(count) < math.inf:
+        return f"{count:.0f} B"
+    power = min(int(math.log10(abs(count)) / 3 + 1e-12), 5)
+    scaled = float(f"{count / 1000**power:.3g}")
+    if scaled >= 1000 and power < 5:
+        scaled, power = scaled / 1000, power + 1
+    digits = 0 if power == 0 else max(0, 2 - int(math.log10(abs(scaled))))
+    return f"{scaled:.{digits}f} {('B', 'kB', 'MB', 'GB', 'TB', 'PB')[power]}"
+
+
+def times(factor: float) -> str:
+    """Write a factor: `11.7x`, `123x`; a dash where it is not finite."""
+    if not math.isfinite(factor):
+        return "-"
+    return f"{factor:.0f}x" if factor >= 100 else f"{factor:.1f}x"
+
+
+def label(metric: str) -> str:
+    """Return a metric's name as people write it: `Rank-1` for `rank1`."""
+    return _PERCENT.get(metric, metric)
+
+
+def value(metric: str, number: float | None, *, unit: bool = True) -> str:
+    """Write a metric's value with one digit; re-ID's own metrics are in percent.
+
+    Examples
+    --------
+    >>> value("mAP", 61.23), value("accuracy", 93.1), value("mAP", None)
+    ('61.2 %', '93.1', '-')
+    """
+    if number is None or not math.isfinite(number):
+        return "-"
+    return f"{number:.1f}" + (" %" if unit and metric in _PERCENT else "")
+
+
+def difference(number: float) -> str:
+    """Write a difference with its sign: `+9.8`, `-2.1`, `+0.0`."""
+    return f"{round(number, 1) + 0.0:+.1f}"
+
+
+def saving(totals: Totals) -> str:
+    """Say how much was sent, and how much plain Flower would have sent."""
+    if totals.raw == 0 and totals.wire == 0:
+        return "nothing on the wire"
+    words = f"{size(totals.wire)} instead of {size(totals.raw)} on the wire"
+    return f"{words}: {times(totals.factor)} less" if totals.factor > 1 else f"{words}: {times(totals.factor)}"
+
+
+def headline(run: Run) -> str:
+    """Say in one line what the run came to: the primary metric, the gain over the target alone, the bytes.
+
+    The accuracy is left out of a run that has none.
+    """
+    if "reuse" not in run.results or not run.metrics:
+        return saving(run.totals)
+    metric = run.metrics[0]
+    words = f"reuse {value(metric, run.results['reuse'].metrics.get(metric))} {label(metric)}"
+    gain = gain_over(run, "baseline")
+    words += "" if gain is None else f", {difference(gain)} over the target alone"
+    return f"{words}; {saving(run.totals)}"
+
+
+def gain_over(run: Run, key: str) -> float | None:
+    """Return by how much reuse beats another result in the primary metric, None where one is missing."""
+    metric = run.metrics[0] if run.metrics else ""
+    ours, other = (run.results[k].metrics.get(metric) if k in run.results else None for k in ("reuse", key))
+    return None if ours is None or other is None or not math.isfinite(ours - other) else ours - other
+
+
+def by_weight(alpha: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Sort sources by their alpha, largest first."""
+    return sorted(alpha.items(), key=lambda item: -item[1])
+
+
+def format_round(entry: Mapping[str, object], *, header: bool) -> str:
+    """Write one round as a plain line, at most 110 characters wide, to be printed while the run goes on.
+
+    Parameters
+    ----------
+    entry : mapping
+        An entry of the summary's `rounds`: round, metrics, alpha {source: value}, and the four byte counts.
+    header : bool
+        Whether the line of column names comes before it. Log the two lines (`splitlines`) one by one: Flower's
+        log puts its prefix before the first only.
+
+    Returns
+    -------
+    str
+        One line, or two with the header, without a line break at the end. At most five metrics are shown, and
+        of the sources those of the largest alpha that fit.
+
+    Raises
+    ------
+    Corrupt
+        If the entry is no round.
+
+    Examples
+    --------
+    >>> entry = {"round": 2, "mAP": 58.41, "rank1": 72.0, "alpha": {"msmt17": 0.6, "cuhk03": 0.4},
+    ...          "raw_bytes_down": 9_600_000, "raw_bytes_up": 4_800_000,
+    ...          "wire_bytes_down": 800_000, "wire_bytes_up": 400_000}
+    >>> print(format_round(entry, header=True))
+    round     mAP  Rank-1       down         up    saved  alpha
+        2  58.4 %  72.0 %     800 kB     400 kB    12.0x  msmt17 0.60, cuhk03 0.40
+    """
+    this = read_round(entry)
+    names, cells = _columns(this)
+    lines = [_line(names, "alpha", names)] if header else []
+    return "\n".join([*lines, _line(cells, _alpha(this.alpha, WIDTH - len(_line(cells, "", names))), names)])
+
+
+def _columns(this: Round) -> tuple[list[str], list[str]]:
+    metrics = list(this.metrics.items())[:5]
+    names = ["round", *(label(name)[:12] for name, _ in metrics), "down", "up", "saved"]
+    totals = this.totals
+    traffic = [size(totals.wire_down), size(totals.wire_up), times(totals.factor)]
+    return names, [str(this.number), *(value(name, number) for name, number in metrics), *traffic]
+
+
+def _line(cells: Sequence[str], last: str, names: Sequence[str]) -> str:
+    metrics = len(names) - 4
+    widths = [5, *(max(8, len(name) + 2) for name in names[1 : 1 + metrics]), 11, 11, 9]
+    return "".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True)) + f"  {last}"
+
+
+def _alpha(alpha: Mapping[str, float], room: int) -> str:
+    words = [f"{source} {weight:.2f}" for source, weight in by_weight(alpha)]
+    shown = len(words)
+    while shown and len(text := _cut(words, shown)) > room:
+        shown -= 1
+    return text if shown else ""
+
+
+def _cut(words: Sequence[str], shown: int) -> str:
+    rest = len(words) - shown
+    return ", ".join(words[:shown]) + (f", +{rest}" if rest else "")

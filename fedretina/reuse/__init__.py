@@ -1,0 +1,55 @@
+"""Multi-model reuse (Eq. 1 to 4 of the paper): a target learns from frozen peers' models.
+
+The target's layers learn to reconstruct the peers' layers, on unlabelled samples too. No peer is needed
+afterwards. It works in any PyTorch loop; here a student reuses two teachers:
+
+>>> import torch
+>>> from torch import nn
+>>> from fedretina.reuse import ReuseObjective, Taps
+>>> def network(width):
+...     return nn.Sequential(nn.Linear(20, width), nn.Tanh(), nn.Linear(width, 4))
+>>> generator = torch.manual_seed(0)
+>>> student, sources = network(16), {"market1501": network(6), "cuhk03": network(32)}
+>>> images, labels = torch.randn(256, 20), torch.randint(4, (64,))  # 192 images have no label
+>>> objective = ReuseObjective.probe(student, sources, ["1"], images, gamma=0.3)
+>>> optimiser = torch.optim.Adam([
+...     {"params": [*student.parameters(), *objective.v.parameters()], "lr": 0.01},
+...     {"params": objective.alpha.parameters(), "lr": 0.05},
+... ])
+>>> source_z = {}
+>>> for name, source in sources.items():
+...     with torch.no_grad(), Taps(source.eval(), ["1"]) as taps:
+...         logits = source(images)
+...         source_z[name] = taps.collect()
+>>> with Taps(student, ["1"]) as taps:
+...     for step in range(100):
+...         logits = student(images)
+...         reuse = objective(taps.collect(), source_z)
+...         loss = nn.functional.cross_entropy(logits[:64], labels) + reuse.loss
+...         optimiser.zero_grad()
+...         loss.backward()
+...         optimiser.step()
+>>> print({name: round(weight, 1) for name, weight in objective.alpha.values().items()})
+{'cuhk03': 0.2, 'market1501': 0.8}
+
+A source that comes from another domain does better after `adapt_batchnorm`; V does better after
+`objective.fit`.
+"""
+
+from fedretina.reuse.adabn import adapt_batchnorm
+from fedretina.reuse.alpha import Alpha, theorem_alpha
+from fedretina.reuse.objective import ReuseLoss, ReuseObjective
+from fedretina.reuse.taps import Taps
+from fedretina.reuse.transform import Reconstruction, mode_product, ridge
+
+__all__ = [
+    "Alpha",
+    "Reconstruction",
+    "ReuseLoss",
+    "ReuseObjective",
+    "Taps",
+    "adapt_batchnorm",
+    "mode_product",
+    "ridge",
+    "theorem_alpha",
+]

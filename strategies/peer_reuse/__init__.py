@@ -1,0 +1,17 @@
+"""Peers' models make a target domain better: multi-model reuse (Lou et al., ICME 2019, Eq. 1) as a Flower strategy.
+
+When to use it: one domain has few labels, others have trained models for the same kind of input; data must not move.
+
+A round: every source trains at home and publishes its version -> the server relays the versions to the target's node ->
+the target trains with Eq. 1, its layers reconstructing the sources' -> its own version goes up. Beside it, on request, the
+target's node trains the yardsticks: the target alone, with all labels, and at the end the best source fine-tuned.
+
+The server half is `PeerReuse`, the node half `PeerReuseClient`; what both agree on is a `Plan`. Both see a
+`fedretina.task.Task`, and nothing of pedestrians.
+"""
+
+from fedretina.strategies.peer_reuse.client import PeerReuseClient, homes
+from fedretina.strategies.peer_reuse.plan import Plan
+from fedretina.strategies.peer_reuse.server import PeerReuse, RoundResult, RunResult
+
+__all__ = ["PeerReuse", "PeerReuseClient", "Plan", "RoundResult", "RunResult", "homes"]

@@ -1,0 +1,208 @@
+"""The node's half: what a domain does with a message of `PeerReuse`."""
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
+from torch import nn
+
+from fedretina.errors import BadArgument, FedRetinaError
+from fedretina.reuse import ReuseObjective
+from fedretina.strategies.peer_reuse.jobs import Job
+from fedretina.strategies.peer_reuse.learner import Learner, Reuse, Span, device, seeded_model
+from fedretina.strategies.peer_reuse.peers import Peers, arrays_of, load, meet, start_from
+from fedretina.strategies.peer_reuse.plan import Plan
+from fedretina.task import Splits, Task
+
+YARDSTICKS = ("alone", "full")
+Weights = Mapping[str, Mapping[str, np.ndarray]]
+
+
+class PeerReuseClient:
+    """Answers the messages of `PeerReuse` for the domains of one node.
+
+    Parameters
+    ----------
+    task : Task
+        The problem, over the domains of this node.
+    folder : Path
+        Where the node keeps its models in training between messages.
+
+    Examples
+    --------
+    In a ClientApp::
+
+        @app.train()
+        def train(message: Message, context: Context) -> Message:
+            return PeerReuseClient(task, folder)(message, context)
+    """
+
+    def __init__(self, task: Task, folder: Path) -> None:
+        self.task, self.folder = task, folder
+
+    def __call__(self, message: Message, context: Context) -> Message:
+        """Do the work that the message names, domain by domain, and reply."""
+        job = Job.read(message.content.config_records["job"])
+        peers = {
+            name: {key: array.numpy() for key, array in record.items()}
+            for name, record in message.content.array_records.items()
+        }
+        reply = RecordDict()
+        try:
+            for domain, work in job.work.items():
+                Visit(self.task, self.folder / job.run, job, domain, reply).do(work, peers)
+        except FedRetinaError as error:
+            reply = RecordDict({"error": ConfigRecord({"text": f"{domain}: {error}"})})
+        return Message(reply, reply_to=message)
+
+
+class Visit:
+    """One domain's part of one message; its results go into `reply`."""
+
+    def __init__(self, task: Task, folder: Path, job: Job, domain: str, reply: RecordDict) -> None:
+        self.task, self.folder, self.job, self.plan = task, folder, job, job.plan
+        self.domain, self.reply = domain, reply
+
+    def do(self, work: str, peers: Weights) -> None:
+        """Do one kind of work."""
+        {
+            "describe": lambda: self._describe(),
+            "source": lambda: self._source(),
+            "yardsticks": lambda: self._yardsticks(),
+            "reuse": lambda: self._reuse(peers),
+        }[work]()
+
+    def _describe(self) -> None:
+        """Open the data, so that what is wrong with them is said before anything is trained."""
+        splits = self.task.splits(self.domain)
+        counts = {"labelled": len(splits.labels), "unlabelled": len(splits.unlabelled), "classes": splits.classes}
+        self.reply[self.domain] = MetricRecord(counts)
+
+    def _source(self) -> None:
+        splits, extra = self.task.splits(self.domain), self.plan.home_epochs
+        model = seeded_model(self.task, self.domain, splits.classes, self.plan, "source")
+        learner = Learner(model, self.task, splits, self.plan, name=f"{self.domain}/source")
+        first = extra + (self.job.round - 1) * self.plan.local_epochs if self.job.round > 1 else 0
+        last = extra + self.job.round * self.plan.local_epochs
+        # A version must be good when it is published: each round's training is a cycle of its own.
+        self._advance(learner, Span(first, last, last), samples=len(splits.labels))
+        self.reply[self.domain] = record_of(model)
+
+    def _yardsticks(self) -> None:
+        splits = self.task.splits(self.domain)
+        for name in YARDSTICKS:
+            data = splits.oracle() if name == "full" else splits
+            model = seeded_model(self.task, self.domain, data.classes, self.plan, "target")
+            learner = Learner(model, self.task, data, self.plan, name=f"{self.domain}/{name}")
+            self._advance(learner, self._span(), samples=len(splits.everything()))
+            if self.job.round == self.plan.rounds:
+                self._report(name, self._measure(learner))
+
+    def _reuse(self, weights: Weights) -> None:
+        splits = self.task.splits(self.domain)
+        peers = meet(weights, self.task, splits, self.plan)
+        model = seeded_model(self.task, self.domain, splits.classes, self.plan, "target")
+        example = self.task.prepare(splits.inputs[:2])
+        objective = ReuseObjective.probe(
+            model, peers.models, self.layers, example, gamma=self.plan.gamma, alpha=self.plan.alpha
+        )
+        if self.job.round == 1:
+            self._start(model, peers)
+        for peer in peers.models.values():
+            peer.to(device(self.plan))
+        name = f"{self.domain}/reuse"
+        learner = Learner(
+            model, self.task, splits, self.plan, name=name, reuse=Reuse(peers.models, objective, peers.risks)
+        )
+        self._advance(learner, self._span(), samples=len(splits.everything()))
+        metrics = self._measure(learner)
+        alphas = {f"alpha.{source}": value for source, value in objective.alpha.values().items()}
+        scores = {f"peer.{source}": score for source, score in peers.scores.items()}
+        self._report("reuse", {**metrics, **alphas, **scores})
+        self.reply[self.domain] = record_of(model)
+        if self.job.round == self.plan.rounds:
+            shown = self.task.showcase(model, self.domain)
+            self.reply["showcase"] = ConfigRecord({"json": json.dumps(shown)})
+            if self.plan.baselines:
+                self._finetune(splits, meet(weights, self.task, splits, self.plan))
+
+    def _start(self, model: nn.Module, peers: Peers) -> None:
+        best = peers.best(model, self.task.head) if self.plan.init == "best-peer" else None
+        if best is not None:
+            start_from(model, peers.models[best], self.task.head)
+        self._say(f"starts from {best or 'new weights'}")
+
+    def _finetune(self, splits: Splits, peers: Peers) -> None:
+        """Train the yardstick of transfer: the best source's last version, on the labels, all epochs at once."""
+        model = seeded_model(self.task, self.domain, splits.classes, self.plan, "target")
+        best = peers.best(model, self.task.head)
+        if best is None:
+            self._say("no source has the target's kind of model: there is none to fine-tune")
+            return
+        start_from(model, peers.models[best], self.task.head)
+        learner = Learner(model, self.task, splits, self.plan, name=f"{self.domain}/finetune")
+        total = self.plan.rounds * self.plan.local_epochs
+        learner.train(Span(0, total, total), len(splits.everything()), self._progress(learner.name))
+        self._report("finetune", self._measure(learner))
+        self.reply["finetune"] = ConfigRecord({"source": best})
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers that are reconstructed."""
+        return self.plan.layers or tuple(self.task.layers)
+
+    def _span(self) -> Span:
+        epochs = self.plan.local_epochs
+        return Span((self.job.round - 1) * epochs, self.job.round * epochs, self.plan.rounds * epochs)
+
+    def _advance(self, learner: Learner, span: Span, *, samples: int) -> None:
+        """Train one round, from the state that the round before left; kept so that a round can be done again."""
+        before, after = self._checkpoint(learner.name, self.job.round - 1), self._checkpoint(learner.name, self.job.round)
+        if self.job.round > 1:
+            if not before.exists():
+                raise BadArgument(f"nothing is kept of round {self.job.round - 1} in {before}: start a new run")
+            learner.load(before)
+        learner.train(span, samples, self._progress(learner.name))
+        learner.save(after)
+        self._checkpoint(learner.name, self.job.round - 2).unlink(missing_ok=True)
+
+    def _checkpoint(self, name: str, number: int) -> Path:
+        return self.folder / name / f"round-{number}.pt"
+
+    def _measure(self, learner: Learner) -> dict[str, float]:
+        learner.model.cpu().eval()
+        return {name: float(value) for name, value in self.task.evaluate(learner.model, self.domain).items()}
+
+    def _report(self, name: str, metrics: Mapping[str, float]) -> None:
+        self.reply[f"{self.domain}/{name}"] = MetricRecord(dict(metrics))
+        shown = "  ".join(f"{key} {value:.2f}" for key, value in metrics.items())
+        self._say(f"{name}: {shown}")
+
+    def _progress(self, name: str) -> Callable[[int, int, float, float], None]:
+        def line(epoch: int, total: int, loss: float, speed: float) -> None:
+            print(f"{name:<24} epoch {epoch:3d}/{total}   loss {loss:7.4f}   {speed:6.0f} images/s", flush=True)
+
+        return line
+
+    def _say(self, text: str) -> None:
+        print(f"{self.domain:<24} {text}", flush=True)
+
+
+def homes(message: Message, context: Context) -> Message:
+    """Answer which domains the node hosts (``node_config``: domains), and its place in a simulation."""
+    config = context.node_config
+    told = {"domains": str(config.get("domains", "")), "order": str(config.get("partition-id", 0))}
+    return Message(RecordDict({"homes": ConfigRecord(told)}), reply_to=message)
+
+
+def record_of(model: nn.Module) -> ArrayRecord:
+    """Make the record of a model that is to be published."""
+    return ArrayRecord({name: Array(array) for name, array in arrays_of(model).items()})
+
+
+def forget(folder: Path, run: str) -> None:
+    """Remove what a node kept of a run."""
+    shutil.rmtree(folder / run, ignore_errors=True)

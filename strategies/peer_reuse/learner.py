@@ -1,0 +1,212 @@
+"""Training: one model on one domain, some epochs at a time, with everything it needs to go on kept on the node's disk."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from fedretina.reuse import ReuseObjective, Taps
+from fedretina.strategies.peer_reuse.plan import Plan
+from fedretina.task import Splits, Task, shuffled
+
+WEIGHT_DECAY = 5e-4
+ALPHA_LR = 10  # alpha's learning rate beside the weights': it has few steps and a smooth bound to descend
+WARM_UP = 0.2
+Progress = Callable[[int, int, float, float], None]
+
+
+@dataclass(frozen=True)
+class Span:
+    """Which part of a learner's training to do now: epochs `first` (from 0) to `last` (excluded), of `total`."""
+
+    first: int
+    last: int
+    total: int
+
+
+def device(plan: Plan) -> torch.device:
+    """Choose where to compute."""
+    name = ("cuda" if torch.cuda.is_available() else "cpu") if plan.device == "auto" else plan.device
+    return torch.device(name)
+
+
+def steps_per_epoch(samples: int, plan: Plan) -> int:
+    """Count the steps of an epoch: a pass over the domain, or over `epoch_samples` of it if it is larger."""
+    return max(1, math.ceil(min(samples, plan.epoch_samples or samples) / plan.batch_size))
+
+
+def learning_rate(done: float, peak: float) -> float:
+    """One cycle: up in a straight line, then down along a cosine, at the part `done` (0 to 1) of the training.
+
+    Examples
+    --------
+    >>> [round(learning_rate(x, 1.0), 3) for x in (0.0, 0.2, 1.0)]
+    [0.04, 1.0, 0.0]
+    """
+    if done < WARM_UP:
+        return peak * (0.04 + 0.96 * done / WARM_UP)
+    return peak * 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
+
+
+class Reuse:
+    """The part of a step that is Eq. 1's second term: frozen peers and the objective that reconstructs them.
+
+    Parameters
+    ----------
+    peers : mapping of str to Module
+        The sources, in evaluation mode.
+    objective : ReuseObjective
+        V and alpha.
+    risks : mapping of str to float
+        Measured risk of each source in the target domain (Theorem 1).
+    """
+
+    def __init__(self, peers: Mapping[str, nn.Module], objective: ReuseObjective, risks: Mapping[str, float]) -> None:
+        self.peers, self.objective, self.risks = peers, objective, risks
+
+    def loss(self, target_z: Mapping[str, Tensor], inputs: Tensor, layers: tuple[str, ...]) -> Tensor:
+        """Compute the term for a batch: the same inputs go through every peer."""
+        source_z = {}
+        for name, peer in self.peers.items():
+            with torch.no_grad(), Taps(peer, layers) as taps:
+                peer(inputs)
+                source_z[name] = taps.collect()
+        return self.objective(target_z, source_z, risks=self.risks).loss
+
+
+class Learner:
+    """One model in training on one domain.
+
+    Parameters
+    ----------
+    model : Module
+        What is trained.
+    task : Task
+        Gives inputs and loss.
+    splits : Splits
+        The domain's data.
+    plan : Plan
+        Batch size, learning rate and the like.
+    name : str
+        Enters the seed, so that no two learners draw the same batches by accident.
+    reuse : Reuse, optional
+        Eq. 1's second term; with it half of every batch is unlabelled.
+    """
+
+    def __init__(
+        self, model: nn.Module, task: Task, splits: Splits, plan: Plan, *, name: str, reuse: Reuse | None = None
+    ) -> None:
+        self.model, self.task, self.splits, self.plan, self.name, self.reuse = model, task, splits, plan, name, reuse
+        self.device = device(plan)
+        self.model.to(self.device)
+        groups = [{"params": list(model.parameters()), "scale": 1.0, "weight_decay": WEIGHT_DECAY}]
+        if reuse is not None:
+            reuse.objective.to(self.device)
+            alpha = list(reuse.objective.alpha.parameters())
+            rest = [p for p in reuse.objective.parameters() if all(p is not a for a in alpha)]
+            groups += [{"params": rest, "scale": 1.0}, {"params": alpha, "scale": float(ALPHA_LR)}]
+        self.optimizer = torch.optim.Adam([group for group in groups if group["params"]], lr=plan.lr)
+
+    def train(self, span: Span, samples: int, progress: Progress) -> None:
+        """Train for a span of epochs.
+
+        Parameters
+        ----------
+        span : Span
+            Which epochs; the learning rate follows one cycle over `span.total`.
+        samples : int
+            Size of the domain: what an epoch is counted by.
+        progress : callable
+            Gets epoch (from 1), epochs in total, mean loss, images a second; after each epoch.
+        """
+        steps = steps_per_epoch(samples, self.plan)
+        for epoch in range(span.first, span.last):
+            generator = torch.Generator().manual_seed(_seed(self.plan.seed, self.name, epoch))
+            start, total = time.perf_counter(), 0.0
+            batches = self._batches(generator)
+            for step in range(steps):
+                self._set_rate((epoch + step / steps) / span.total)
+                total += self._step(*next(batches))
+            seconds = time.perf_counter() - start
+            progress(epoch + 1, span.total, total / steps, steps * self.plan.batch_size / seconds)
+
+    def _set_rate(self, done: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["scale"] * learning_rate(done, self.plan.lr)
+
+    def _batches(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """Draw batches of inputs and labels, the labelled samples first; the rest has none."""
+        size, splits = self.plan.batch_size, self.splits
+        mixed = self.reuse is not None and len(splits.unlabelled) > 0
+        labelled = iter(self.task.batches(splits.labels, size // 2 if mixed else size, generator))
+        others = shuffled(len(splits.unlabelled), size - size // 2, generator) if mixed else None
+        while True:
+            index = next(labelled)
+            raw = splits.inputs[index]
+            if others is not None:
+                raw = torch.cat([raw, splits.unlabelled[next(others)]])
+            yield self.task.prepare(raw, generator).to(self.device), splits.labels[index].to(self.device)
+
+    def _step(self, inputs: Tensor, labels: Tensor) -> float:
+        layers = self.plan.layers or tuple(self.task.layers)
+        self.model.train()
+        if self.reuse is None:
+            loss = self.task.loss(self.model(inputs), labels)
+        else:
+            with Taps(self.model, layers) as taps:
+                output = self.model(inputs)
+                term = self.reuse.loss(taps.collect(), inputs, layers)
+            loss = self.task.loss(first(output, len(labels)), labels) + term
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        return float(loss.detach())
+
+    def save(self, file: Path) -> None:
+        """Keep the learner's state, atomically."""
+        objective = self.reuse.objective.state_dict() if self.reuse is not None else {}
+        state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "objective": objective}
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_suffix(".part")
+        torch.save(state, part)
+        part.replace(file)
+
+    def load(self, file: Path) -> None:
+        """Go on from a kept state. No pickle: tensors and numbers only."""
+        state = torch.load(file, map_location=self.device, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.reuse is not None:
+            self.reuse.objective.load_state_dict(state["objective"])
+
+
+def first(output: object, count: int) -> object:
+    """Cut a model's output down to its first samples: a tensor, or a tuple of them.
+
+    Examples
+    --------
+    >>> first((torch.zeros(4, 2), torch.ones(4)), 2)[1]
+    tensor([1., 1.])
+    """
+    if isinstance(output, Tensor):
+        return output[:count]
+    if isinstance(output, tuple):
+        parts = [first(part, count) for part in output]
+        return type(output)(*parts) if hasattr(output, "_fields") else tuple(parts)
+    raise TypeError(f"a model's output must be a tensor or a tuple of tensors, not {type(output).__name__}")
+
+
+def _seed(seed: int, name: str, epoch: int) -> int:
+    """Mix a seed, stable between processes (``hash`` of a text is not)."""
+    return (seed * 1_000_003 + sum(ord(c) * 257**i for i, c in enumerate(name)) + epoch * 7919) % (2**63)
+
+
+def seeded_model(task: Task, domain: str, classes: int, plan: Plan, name: str) -> nn.Module:
+    """Make a model whose weights follow from the seed, the domain and the learner's name."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(_seed(plan.seed, f"{domain}/{name}", 0))
+        return task.model(domain, classes)

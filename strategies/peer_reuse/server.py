@@ -1,0 +1,211 @@
+"""The server's half of `PeerReuse`: rounds, relays, results."""
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flwr.app import ArrayRecord, Message, RecordDict
+from flwr.serverapp import Grid
+
+from fedretina.errors import BadArgument, FedRetinaError
+from fedretina.flower import DomGrid
+from fedretina.strategies.peer_reuse.jobs import Job, Work, deal
+from fedretina.strategies.peer_reuse.plan import Plan
+
+_log = logging.getLogger("flwr")
+NODES_S = 120.0
+
+
+@dataclass(frozen=True)
+class RoundResult:
+    """What one round brought: the target's metrics by name, and alpha by source."""
+
+    round: int
+    metrics: dict[str, float]
+    alpha: dict[str, float]
+
+
+@dataclass
+class RunResult:
+    """What a run brought.
+
+    Attributes
+    ----------
+    rounds : list of RoundResult
+        One a round.
+    yardsticks : dict of str to dict
+        Metrics of "alone", "full" and "finetune", where they were trained.
+    finetuned : str
+        The source that "finetune" started from.
+    models : dict of str to ArrayRecord
+        The last version of each domain.
+    showcase : list of dict
+        The task's examples of what the last model does.
+    """
+
+    rounds: list[RoundResult] = field(default_factory=list)
+    yardsticks: dict[str, dict[str, float]] = field(default_factory=dict)
+    finetuned: str = ""
+    models: dict[str, ArrayRecord] = field(default_factory=dict)
+    showcase: list[dict[str, Any]] = field(default_factory=list)
+
+
+class PeerReuse:
+    """Multi-model reuse over Flower's Message API.
+
+    Parameters
+    ----------
+    plan : Plan
+        Domains, rounds and training.
+    run : str
+        Name of the run: nodes keep their models in training under it, so a resumed run must have the same.
+    on_round : callable, optional
+        Gets each `RoundResult` and the `RunResult` so far.
+
+    Examples
+    --------
+    In a ServerApp::
+
+        result = PeerReuse(plan, run="demo").start(DomGrid(grid, uplink="stream"))
+    """
+
+    def __init__(
+        self, plan: Plan, *, run: str, on_round: Callable[[RoundResult, RunResult], None] | None = None
+    ) -> None:
+        self.plan, self.run = plan, run
+        self._on_round = on_round
+        self._homes: dict[str, int] = {}
+
+    def start(self, grid: Grid, *, result: RunResult | None = None, timeout: float | None = None) -> RunResult:
+        """Run all rounds, or the rest of them.
+
+        Parameters
+        ----------
+        grid : Grid
+            Flower's, or a `DomGrid` around it with ``uplink="stream"``.
+        result : RunResult, optional
+            What an interrupted run had brought: its rounds are not done again.
+        timeout : float, optional
+            Seconds to wait for a round's replies; None (default) waits for ever.
+
+        Raises
+        ------
+        FedRetinaError
+            If a domain has no node or no data, or the target could not be trained.
+        """
+        result = result if result is not None else RunResult()
+        self._find_nodes(grid)
+        self._describe(grid)
+        for number in range(len(result.rounds) + 1, self.plan.rounds + 1):
+            self._round(grid, number, result, timeout)
+        return result
+
+    def _find_nodes(self, grid: Grid) -> None:
+        end = time.monotonic() + NODES_S
+        while not (nodes := sorted(grid.get_node_ids())) and time.monotonic() < end:
+            time.sleep(0.2)
+        if not nodes:
+            raise BadArgument("no node is connected: start some, or give the simulation supernodes")
+        asked = [Message(RecordDict(), dst_node_id=node, message_type="query.homes") for node in nodes]
+        answers = _answers(grid.send_and_receive(asked, timeout=NODES_S))
+        told = {reply.metadata.src_node_id: dict(reply.content.config_records["homes"]) for reply in answers}
+        order = sorted(told, key=lambda node: (int(str(told[node]["order"])), node))
+        homes = {node: [name for name in str(told[node]["domains"]).split(",") if name] for node in order}
+        self._homes = deal(self.plan.domains, homes)
+        if isinstance(grid, DomGrid):
+            grid.domains = {node: ",".join(self._on(node)) for node in order}
+
+    def _on(self, node: int) -> list[str]:
+        return [domain for domain, home in self._homes.items() if home == node]
+
+    def _ask(
+        self,
+        grid: Grid,
+        number: int,
+        work: Mapping[str, Work],
+        models: Mapping[str, ArrayRecord] | None = None,
+        timeout: float | None = None,
+    ) -> list[Message]:
+        """Send one message to each node that has work, and wait: never are two on the way to one node."""
+        messages = []
+        for node in dict.fromkeys(self._homes[domain] for domain in work):
+            mine = {domain: work[domain] for domain in work if self._homes[domain] == node}
+            content = RecordDict({"job": Job(self.run, number, self.plan, mine).record(), **(models or {})})
+            kind = "query.describe" if "describe" in mine.values() else "train"
+            messages.append(Message(content, dst_node_id=node, message_type=kind, group_id=str(number)))
+        return list(grid.send_and_receive(messages, timeout=timeout))
+
+    def _describe(self, grid: Grid) -> None:
+        replies = _answers(self._ask(grid, 0, dict.fromkeys(self.plan.domains, "describe")))
+        counts = {domain: m for reply in replies for domain, m in reply.content.metric_records.items()}
+        for domain in self.plan.domains:
+            c = counts[domain]
+            role = "target" if domain == self.plan.target else "source"
+            _log.info(
+                "%-6s %-12s %6d labelled, %6d unlabelled samples, %4d classes",
+                role, domain, c["labelled"], c["unlabelled"], c["classes"],
+            )  # fmt: skip
+
+    def _round(self, grid: Grid, number: int, result: RunResult, timeout: float | None) -> None:
+        work: dict[str, Work] = dict.fromkeys(self.plan.sources, "source")
+        if self.plan.baselines:
+            work[self.plan.target] = "yardsticks"
+        self._take(self._ask(grid, number, work, timeout=timeout), result, must=self.plan.baselines)
+        sources = {name: result.models[name] for name in self.plan.sources if name in result.models}
+        if not sources:
+            raise BadArgument(f"round {number}: no source has published a model; see the errors above")
+        replies = self._ask(grid, number, {self.plan.target: "reuse"}, sources, timeout)
+        self._take(replies, result, must=True)
+        metrics = dict(_metrics(replies, f"{self.plan.target}/reuse"))
+        alpha = {name: metrics.pop(f"alpha.{name}") for name in sources}
+        for name in sources:
+            metrics.pop(f"peer.{name}")
+        entry = RoundResult(number, metrics, alpha)
+        result.rounds.append(entry)
+        if self._on_round is not None:
+            self._on_round(entry, result)
+
+    def _take(self, replies: Iterable[Message], result: RunResult, *, must: bool) -> None:
+        """Keep what the replies bring. A source that fails is reused in its last version; the target must not fail."""
+        for reply in replies:
+            if (reason := _failure(reply)) is not None:
+                if must and self._homes[self.plan.target] == reply.metadata.src_node_id:
+                    raise FedRetinaError(f"the target's node failed: {reason}")
+                _log.warning("a node failed, its domains are reused in their last version: %s", reason)
+                continue
+            result.models.update(reply.content.array_records.items())
+            for name, record in reply.content.metric_records.items():
+                domain, _, learner = name.partition("/")
+                if domain == self.plan.target and learner != "reuse":
+                    result.yardsticks[learner] = {key: float(value) for key, value in record.items()}
+            configs = reply.content.config_records
+            if "showcase" in configs:
+                result.showcase = json.loads(str(configs["showcase"]["json"]))
+            if "finetune" in configs:
+                result.finetuned = str(configs["finetune"]["source"])
+
+
+def _failure(reply: Message) -> str | None:
+    if reply.has_error():
+        return reply.error.reason or f"error {reply.error.code}"
+    record = reply.content.config_records.get("error")
+    return str(record["text"]) if record is not None else None
+
+
+def _answers(replies: Iterable[Message]) -> list[Message]:
+    """Insist on good replies."""
+    good = list(replies)
+    for reply in good:
+        if (reason := _failure(reply)) is not None:
+            raise FedRetinaError(reason)
+    return good
+
+
+def _metrics(replies: Iterable[Message], name: str) -> Mapping[str, float]:
+    for reply in replies:
+        if reply.has_content() and name in reply.content.metric_records:
+            return {key: float(value) for key, value in reply.content.metric_records[name].items()}
+    raise FedRetinaError(f"no reply brought the metrics {name!r}")
