@@ -1,9 +1,10 @@
 """The identity of a model: one BLAKE3 digest over names, dtypes, shapes and the tensors' own digests."""
 
 import msgpack
+import numpy as np
 from blake3 import blake3
 
-from fedretina.dom.tensors import Model, check_model, words
+from fedretina.dom.tensors import Model, check_model
 
 _DOMAIN = "fedretina.dom model"
 
@@ -38,7 +39,7 @@ def digest(model: Model) -> str:
 def digest_checked(model: Model) -> str:
     """Return the digest of a model that is known to be in `check_model`'s form."""
     rows = [
-        [name, model[name].dtype.name, list(model[name].shape), blake3(words(model[name])).digest()]
+        [name, model[name].dtype.name, list(model[name].shape), blake3(model[name].reshape(-1).view(np.uint8)).digest()]
         for name in sorted(model)
     ]
     return blake3(msgpack.packb([_DOMAIN, rows])).hexdigest()

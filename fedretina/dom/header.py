@@ -1,13 +1,13 @@
 """The header: which tensors a payload holds and how each is coded, as columns in one msgpack array."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import msgpack
 import numpy as np
 
-from fedretina.dom.layout import LAYOUTS, is_sortable
+from fedretina.dom.coding import STEPS, Coding, Spec
 from fedretina.dom.steps import MAX_EXPONENT, Step
 from fedretina.dom.tensors import (
     DTYPES,
@@ -20,58 +20,9 @@ from fedretina.dom.tensors import (
 )
 from fedretina.errors import Corrupt
 
-SAME, STEPS, BITS, RAW = range(4)
-KINDS = ("same", "steps", "bits", "raw")
-_POOLED = 8
-_LAYOUT_SHIFT = 4
 _COLUMNS = 9
+_MAX_BITS = 15
 OFFSET_BYTES = 3
-
-
-@dataclass(frozen=True)
-class Spec:
-    """A tensor's name, dtype and shape."""
-
-    name: str
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-
-    @property
-    def count(self) -> int:
-        """The number of elements."""
-        return int(np.prod(self.shape, dtype=np.int64))
-
-    @property
-    def nbytes(self) -> int:
-        """The tensor's size uncompressed."""
-        return self.count * self.dtype.itemsize
-
-
-@dataclass(frozen=True)
-class Coding:
-    """How one tensor is coded: its kind, whether it shares its group with others, and the order of its integers."""
-
-    kind: int
-    pooled: bool = False
-    layout: int = 0
-
-    @property
-    def byte(self) -> int:
-        """The coding as it travels."""
-        return self.kind | _POOLED * self.pooled | self.layout << _LAYOUT_SHIFT
-
-    @classmethod
-    def of(cls, byte: int) -> "Coding":
-        """Read a coding; raise `Corrupt` if there is no such coding."""
-        kind, pooled, layout = byte & 7, bool(byte & _POOLED), byte >> _LAYOUT_SHIFT
-        sound = kind < len(KINDS) and layout < len(LAYOUTS)
-        if not sound or (pooled and (kind in (SAME, RAW) or layout)) or (layout and kind != STEPS):
-            raise Corrupt(f"the payload's header has the unknown coding {byte:#04x}; drop it")
-        return cls(kind, pooled, layout)
-
-    def __str__(self) -> str:
-        details = [LAYOUTS[self.layout]] * bool(self.layout) + ["pooled"] * self.pooled
-        return KINDS[self.kind] + (f" ({', '.join(details)})" if details else "")
 
 
 @dataclass(frozen=True)
@@ -86,7 +37,6 @@ class Header:
     offsets: bytes  # three per group of kind STEPS that is not pooled, or none at all
     pcodec: bytes
     raw_bytes: int
-    bits: int = field(default=0)
 
     @property
     def kept_count(self) -> int:
@@ -146,9 +96,8 @@ def _parse(columns: Any) -> Header:
     if len(kinds) > MAX_TENSORS:
         raise ValueError(f"{len(kinds)} tensors, at most {MAX_TENSORS} are allowed")
     specs = _read_fresh(_typed(fresh, list, "fresh tensors"))
-    for spec, coding in zip(specs, kinds[len(kinds) - len(specs) :], strict=True):
-        if coding.layout and not is_sortable(spec.shape, spec.count):
-            raise ValueError(f"tensor {spec.name!r} cannot be sorted")
+    if len(specs) > len(kinds):
+        raise ValueError("more fresh tensors than codings")
     steps = _read_steps(_typed(exponents, list, "exponents"), _typed(mantissas, bytes, "mantissas"), bits)
     if len(steps) != sum(coding.kind == STEPS for coding in kinds):
         raise ValueError("steps and codings differ in number")
@@ -164,7 +113,6 @@ def _parse(columns: Any) -> Header:
         offsets=offsets,
         pcodec=_typed(pcodec, bytes, "pcodec's header"),
         raw_bytes=_natural(raw, MAX_RAW_BYTES, "raw bytes"),
-        bits=_natural(bits, 15, "bits"),
     )
 
 
@@ -204,7 +152,7 @@ def _read_fresh(rows: list[Any]) -> list[Spec]:
 def _read_steps(exponents: list[Any], mantissas: bytes, bits: Any) -> list[Step]:
     if mantissas and len(mantissas) != len(exponents):
         raise ValueError("mantissas and exponents differ in number")
-    absolute = _natural(bits, 15, "bits")
+    absolute = _natural(bits, _MAX_BITS, "bits")
     steps = []
     for exponent, mantissa in zip(exponents, mantissas or bytes(len(exponents)), strict=True):
         if exponent is None:

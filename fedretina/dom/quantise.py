@@ -57,9 +57,7 @@ def centroids(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> bytes:
     return np.clip(np.rint(means * _OFFSET_SCALE), -127, 127).astype(np.int8).tobytes()
 
 
-def count_levels(
-    x: NDArray[np.float64], q: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def count_levels(x: NDArray[np.float64], q: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return per |q| = 0, 1, 2, >= 3 the sum of ``|x| - |q|`` and the count."""
     size = np.abs(q)
     level = np.minimum(size, _LEVELS - 1).astype(np.int64)
@@ -86,9 +84,9 @@ def restore(like: Array, base: Array | None, integers: Array, *, step: float, of
     restored = np.empty(integers.size, like.dtype)
     for start in range(0, integers.size, _BLOCK):
         at = slice(start, start + _BLOCK)
-        values = dequantise(integers[at], step, offsets)
-        values += 0.0 if base is None else base[at].astype(np.float64)
         with np.errstate(over="ignore"):
+            values = dequantise(integers[at], step, offsets)
+            values += 0.0 if base is None else base[at].astype(np.float64)
             restored[at] = values
         if not np.isfinite(restored[at]).all():
             restored[at] = np.clip(values, *_limits(like))

@@ -42,7 +42,7 @@ class Step:
     def size(self) -> float:
         """The step itself."""
         if self.exponent is None:
-            return 10.0**-self.bits
+            return float(f"1e-{self.bits}")  # correctly rounded everywhere, which pow() is not
         return math.ldexp(1 + self.mantissa / MANTISSAS, self.exponent)
 
     @classmethod

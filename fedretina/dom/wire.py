@@ -31,9 +31,7 @@ class Envelope:
 
 def seal(envelope: Envelope) -> bytes:
     """Return the payload."""
-    flags = (
-        _HAS_BASE * (envelope.base is not None) | _LATTICE * envelope.lattice | _LOSSLESS * envelope.lossless
-    )
+    flags = _HAS_BASE * (envelope.base is not None) | _LATTICE * envelope.lattice | _LOSSLESS * envelope.lossless
     if len(envelope.header) > MAX_HEADER_BYTES:
         raise BadArgument(
             f"names and shapes take {len(envelope.header)} bytes; allowed: at most {MAX_HEADER_BYTES}; shorten the names"
@@ -84,9 +82,7 @@ def _read_lengths(data: bytes) -> tuple[int, int, int]:
     if data[: len(MAGIC)] != MAGIC[: len(data)]:
         raise Corrupt("this is no FedRetina payload: it does not begin with FDOM; drop it")
     if len(data) > len(MAGIC) and data[len(MAGIC)] != FORMAT_VERSION:
-        raise TooNew(
-            f"the payload has format {data[len(MAGIC)]}, known here is {FORMAT_VERSION}; upgrade fedretina"
-        )
+        raise TooNew(f"the payload has format {data[len(MAGIC)]}, known here is {FORMAT_VERSION}; upgrade fedretina")
     if len(data) < _LENGTHS.size:
         raise Truncated(f"the payload ends after {len(data)} bytes, within its envelope; drop it and ask again")
     _, _, flags, header_bytes, body_bytes = _LENGTHS.unpack_from(data)

@@ -14,6 +14,7 @@ from fedretina.reid.models import build
 from fedretina.reid.published import Counts, published_counts
 from fedretina.reid.render import render
 from fedretina.reid.sampler import PKSampler
+from fedretina.reid.task import ReIdTask
 
 __all__ = [
     "Counts",
@@ -21,6 +22,7 @@ __all__ = [
     "PKSampler",
     "Photo",
     "Ranked",
+    "ReIdTask",
     "Scores",
     "augment",
     "build",

@@ -83,9 +83,7 @@ def draw_limb(canvas: Canvas, start: Point, end: Point, radii: tuple[float, floa
     _blend(canvas, box, coverage, normal, colour)
 
 
-def draw_tube(
-    canvas: Canvas, start: Point, end: Point, widths: Pixels, paint: Paint, *, flat: float = 0.0
-) -> None:
+def draw_tube(canvas: Canvas, start: Point, end: Point, widths: Pixels, paint: Paint, *, flat: float = 0.0) -> None:
     """Draw a body of revolution with a profile and a painted surface, such as a torso, a head or a skirt.
 
     Parameters
@@ -125,7 +123,9 @@ def _unit(values: Pixels) -> Pixels:
     return np.asarray(np.minimum(np.maximum(values, 0), 1))
 
 
-def _blend(canvas: Canvas, box: tuple[slice, slice], coverage: Pixels, normal: tuple[Pixels, Pixels], colour: Pixels) -> None:
+def _blend(
+    canvas: Canvas, box: tuple[slice, slice], coverage: Pixels, normal: tuple[Pixels, Pixels], colour: Pixels
+) -> None:
     """Lay a lit surface (Lambert) over what is there."""
     lx, ly, lz = (np.float32(v) for v in canvas.light.towards)
     ambient = np.float32(canvas.light.ambient)

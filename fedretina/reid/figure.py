@@ -92,7 +92,9 @@ class Figure:
         body = self.person.body
         turn = side * np.sin(self.pose.phase)
         thigh = body.stride * turn + 0.06
-        bend = 0.12 + 0.75 * body.stride * max(0.0, side * np.cos(self.pose.phase)) + 0.25 * max(0.0, -turn) * body.stride
+        bend = (
+            0.12 + 0.75 * body.stride * max(0.0, side * np.cos(self.pose.phase)) + 0.25 * max(0.0, -turn) * body.stride
+        )
         hip = side * 0.043 * body.build * self.left + np.array((0, 0, _HIP))
         knee = hip + 0.235 * self._swing(thigh)
         return [hip, knee, knee + 0.225 * self._swing(thigh - bend)]
@@ -157,7 +159,9 @@ class Figure:
         seen = np.hypot(wide * np.cos(self.pose.yaw), deep * np.sin(self.pose.yaw))
         return np.asarray(seen + loose * np.interp(_T, (0, 0.8, 1), (1, 1, 0.2)), np.float32)
 
-    def _tube(self, canvas: Canvas, low: float, high: float, widths: Pixels, paint: Callable[[Pixels, Pixels], Pixels]) -> None:
+    def _tube(
+        self, canvas: Canvas, low: float, high: float, widths: Pixels, paint: Callable[[Pixels, Pixels], Pixels]
+    ) -> None:
         start, end = self.view.project(self.at(0, 0, low)), self.view.project(self.at(0, 0, high))
         draw_tube(canvas, start, end, np.asarray(widths * self.view.scale, np.float32), paint)
 
@@ -175,8 +179,10 @@ class Figure:
         body, top, bag = self.person.body, self.person.top, self.person.bag
         thick = 0.5 + 0.5 * body.build
         self.limb(canvas, wrist, wrist + 0.035 * (wrist - elbow) / 0.15, (0.017, 0.013), body.skin)
-        self.limb(canvas, elbow, wrist, (0.024 * thick, 0.017 * thick), body.skin)
-        self.limb(canvas, shoulder, elbow, (0.03 * thick, 0.024 * thick), body.skin)
+        if top.sleeves < 1:
+            self.limb(canvas, elbow, wrist, (0.024 * thick, 0.017 * thick), body.skin)
+        if top.sleeves < 0.5:
+            self.limb(canvas, shoulder, elbow, (0.03 * thick, 0.024 * thick), body.skin)
         wide = (0.03 * thick + 0.4 * top.loose, 0.026 * thick + 0.4 * top.loose)
         if top.sleeves > 0.5:
             end = elbow + (2 * top.sleeves - 1) * (wrist - elbow)
@@ -216,7 +222,9 @@ class Figure:
     def _draw_head(self, canvas: Canvas) -> None:
         body = self.person.body
         wide = np.hypot(0.055 * np.cos(self.pose.yaw), 0.064 * np.sin(self.pose.yaw))
-        widths = np.asarray(wide * _ROUND**0.9 * np.interp(_T, (0, 0.4, 1), (0.85, 0.98, 1)) * self.view.scale, np.float32)
+        widths = np.asarray(
+            wide * _ROUND**0.9 * np.interp(_T, (0, 0.4, 1), (0.85, 0.98, 1)) * self.view.scale, np.float32
+        )
         ends = self.view.project(self.at(0.012, 0, 0.86)), self.view.project(self.at(0.018, 0, 1.01))
         draw_tube(canvas, *ends, widths, turned(head(self.person), self.pose.yaw))
         if body.cut == "cap":

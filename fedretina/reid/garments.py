@@ -56,7 +56,11 @@ def head(person: Person) -> Callable[[Pixels, Pixels], Pixels]:
         eyes = _below(np.abs(away - 0.42), 0.17, 0.12) * _below(np.abs(t - 0.52), 0.06, 0.05)
         colours = _mix(colours, np.array((0.12, 0.09, 0.08), np.float32), np.float32(0.75) * eyes)
         if body.beard:
-            colours = _mix(colours, np.array(body.hair, np.float32), np.float32(0.8) * _below(t, 0.32, 0.1) * _below(away, 1.5, 0.3))
+            colours = _mix(
+                colours,
+                np.array(body.hair, np.float32),
+                np.float32(0.8) * _below(t, 0.32, 0.1) * _below(away, 1.5, 0.3),
+            )
         temple = np.clip((away - 0.7) / 1.2, 0, 1)
         return _mix(colours, np.array(colour, np.float32), _below(line - fall * temple, t, 0.08))
 

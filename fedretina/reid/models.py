@@ -70,9 +70,7 @@ def build(name: str, classes: int, *, height: int, width: int, weights: str | Pa
     if classes < 1:
         raise BadArgument(f"model {name!r} needs at least 1 class, got {classes}")
     if min(height, width) < _SMALLEST_SIDE:
-        raise BadArgument(
-            f"model {name!r} needs images of {_SMALLEST_SIDE} pixels a side or more: {height} x {width}"
-        )
+        raise BadArgument(f"model {name!r} needs images of {_SMALLEST_SIDE} pixels a side or more: {height} x {width}")
     model = SmallReID(classes) if name == "small" else ResNetReID(name, classes)
     if str(weights):
         load_weights(model, Path(weights))

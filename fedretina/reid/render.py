@@ -130,7 +130,9 @@ def render_domain(folder: Path, style: str | Style, *, seed: int = 0, census: Ce
             _render_into(Path(part) / folder.name, look, [folder.name, str(seed)], census or Census())
             _publish(Path(part) / folder.name, folder)
     except OSError as error:
-        raise BadArgument(f"cannot render into {folder} ({error}): choose a folder with write access and space") from error
+        raise BadArgument(
+            f"cannot render into {folder} ({error}): choose a folder with write access and space"
+        ) from error
 
 
 def _is_complete(folder: Path) -> bool:

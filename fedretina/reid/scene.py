@@ -8,7 +8,14 @@ from fedretina.reid.canvas import Pixels
 HEIGHT, WIDTH = 160, 384
 """size of a scene in pixels; a pedestrian's box is a crop of it"""
 
-_WALLS = ((0.62, 0.42, 0.34), (0.72, 0.68, 0.6), (0.58, 0.6, 0.63), (0.8, 0.77, 0.72), (0.5, 0.47, 0.44), (0.66, 0.58, 0.45))
+_WALLS = (
+    (0.62, 0.42, 0.34),
+    (0.72, 0.68, 0.6),
+    (0.58, 0.6, 0.63),
+    (0.8, 0.77, 0.72),
+    (0.5, 0.47, 0.44),
+    (0.66, 0.58, 0.45),
+)
 _PAVINGS = ((0.62, 0.6, 0.57), (0.7, 0.64, 0.56), (0.55, 0.56, 0.58), (0.66, 0.55, 0.49))
 _CARS = ((0.75, 0.76, 0.78), (0.2, 0.22, 0.26), (0.55, 0.13, 0.13), (0.2, 0.3, 0.5), (0.9, 0.9, 0.88))
 
@@ -75,7 +82,10 @@ def _lines(coordinate: Pixels, period: float, width: float) -> Pixels:
     phase = coordinate / period
     step = np.abs(np.gradient(phase, axis=0)) + np.abs(np.gradient(phase, axis=1))
     near = np.abs(phase - np.round(phase))
-    return np.asarray(np.clip((width / 2 + step / 2 - near) / np.maximum(step, 1e-3), 0, 1) * np.clip(1 - 1.5 * step, 0, 1), np.float32)
+    return np.asarray(
+        np.clip((width / 2 + step / 2 - near) / np.maximum(step, 1e-3), 0, 1) * np.clip(1 - 1.5 * step, 0, 1),
+        np.float32,
+    )
 
 
 def _tiles(rng: np.random.Generator, across: Pixels, away: Pixels, *, gloss: float) -> Pixels:
@@ -115,7 +125,11 @@ def _facade(rng: np.random.Generator, foot: int) -> Pixels:
     """A wall, of brick or plaster, with windows and doors."""
     colour = _pick(rng, _WALLS)
     x, y = np.meshgrid(np.arange(WIDTH, dtype=np.float32), np.arange(foot, 0, -1, dtype=np.float32))
-    brick = np.maximum(_lines(y, 5, 0.2), _lines(x + 6 * (y // 5 % 2), 12, 0.08)) if rng.random() < 0.5 else np.zeros_like(x)
+    brick = (
+        np.maximum(_lines(y, 5, 0.2), _lines(x + 6 * (y // 5 % 2), 12, 0.08))
+        if rng.random() < 0.5
+        else np.zeros_like(x)
+    )
     wall = colour * (1 - 0.18 * brick + 0.04 * noise(rng, x.shape, 10))[..., None]
     wall *= (0.85 + 0.15 * np.clip(y / 12, 0, 1))[..., None]
     period, wide, sill = rng.uniform(50, 110), rng.uniform(0.35, 0.65), rng.uniform(0, 30)

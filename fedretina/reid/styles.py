@@ -65,28 +65,28 @@ class Style:
 
 BUILT_IN: dict[str, Style] = {
     "duke": Style(
-        cameras=6, scenes=("plaza", "lawn", "street"), upper=(5, 3, 1.2, 1), lower=(5, 4, 0.3, 0.6), warmth=0.75,
-        patterned=0.3, backpacks=0.45, bags=0.3, tint=(0.97, 1.0, 1.06), cast=0.10, exposure=0.22, contrast=0.9,
-        saturation=0.8, blur=0.6, noise=0.025, quality=70, height=(0.72, 0.84), shift=0.06, pitch=(0.1, 0.4),
-        occlusion=0.3,
+        cameras=6, scenes=("plaza", "lawn", "street"), upper=(7, 3, 0.7, 0.5), lower=(7, 3, 0.2, 0.4), warmth=0.8,
+        patterned=0.25, backpacks=0.5, bags=0.3, tint=(0.97, 1.0, 1.06), cast=0.17, exposure=0.35, contrast=0.85,
+        saturation=0.7, blur=0.9, noise=0.035, quality=60, height=(0.62, 0.82), shift=0.09, pitch=(0.1, 0.5),
+        occlusion=0.35,
     ),
     "msmt17": Style(
         cameras=8, scenes=("corridor", "street", "plaza"), upper=(3, 3, 2, 2), lower=(4, 4, 0.6, 1), warmth=0.55,
-        patterned=0.45, backpacks=0.3, bags=0.35, tint=(1.05, 1.0, 0.93), cast=0.13, exposure=0.32, contrast=1.1,
-        saturation=0.9, blur=0.5, noise=0.02, quality=80, height=(0.78, 0.92), shift=0.08, pitch=(0.0, 0.3),
-        occlusion=0.25,
+        patterned=0.45, backpacks=0.3, bags=0.35, tint=(1.05, 1.0, 0.93), cast=0.1, exposure=0.25, contrast=1.1,
+        saturation=0.9, blur=0.5, noise=0.02, quality=80, height=(0.78, 0.92), shift=0.07, pitch=(0.0, 0.3),
+        occlusion=0.2,
     ),
     "cuhk03": Style(
-        cameras=4, scenes=("plaza", "corridor"), upper=(2, 2, 1.5, 4), lower=(3, 5, 0.6, 1.2), warmth=0.25,
-        patterned=0.4, backpacks=0.35, bags=0.45, tint=(1.03, 1.03, 0.94), cast=0.09, exposure=0.2, contrast=0.8,
-        saturation=0.65, blur=0.9, noise=0.03, quality=60, height=(0.84, 0.96), shift=0.07, pitch=(0.2, 0.5),
-        occlusion=0.15,
+        cameras=4, scenes=("corridor", "plaza"), upper=(1.5, 2, 1.5, 4), lower=(3, 5, 0.6, 1.2), warmth=0.2,
+        patterned=0.4, backpacks=0.3, bags=0.45, tint=(1.03, 1.03, 0.94), cast=0.05, exposure=0.12, contrast=0.9,
+        saturation=0.8, blur=0.7, noise=0.02, quality=70, height=(0.88, 0.98), shift=0.05, pitch=(0.2, 0.4),
+        occlusion=0.08,
     ),
     "market1501": Style(
-        cameras=6, scenes=("street", "plaza", "lawn"), upper=(1.5, 2, 4, 4), lower=(3, 3, 1.2, 1), warmth=0.1,
-        patterned=0.5, backpacks=0.25, bags=0.4, tint=(1.06, 1.0, 0.96), cast=0.08, exposure=0.2, contrast=1.25,
-        saturation=1.2, blur=0.5, noise=0.015, quality=85, height=(0.84, 0.96), shift=0.1, pitch=(0.0, 0.25),
-        occlusion=0.15,
+        cameras=6, scenes=("street", "plaza"), upper=(1, 1.5, 4, 4), lower=(3, 3, 1.2, 1), warmth=0.05,
+        patterned=0.5, backpacks=0.25, bags=0.4, tint=(1.06, 1.0, 0.96), cast=0.05, exposure=0.12, contrast=1.25,
+        saturation=1.2, blur=0.4, noise=0.012, quality=85, height=(0.86, 0.96), shift=0.07, pitch=(0.0, 0.2),
+        occlusion=0.1,
     ),
 }  # fmt: skip
 """The styles with a name of their own."""

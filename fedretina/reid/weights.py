@@ -43,9 +43,7 @@ def load_weights(model: nn.Module, path: Path) -> None:
     faults = [("lacks", missing), ("has unknown", unexpected), ("has misshapen", unfit)]
     if any(keys for _, keys in faults):
         told = "; ".join(f"{what} {_some(keys)}" for what, keys in faults if keys)
-        raise BadArgument(
-            f"weights file {path} does not fit {type(model).__name__}: it {told}. Give one of this model"
-        )
+        raise BadArgument(f"weights file {path} does not fit {type(model).__name__}: it {told}. Give one of this model")
     model.load_state_dict(given, strict=False)
 
 

@@ -6,6 +6,7 @@ from itertools import accumulate
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from fedretina.report.run import Run
 from fedretina.report.style import Theme, bytes_axis, label_right, new_figure, outlined, quiet
@@ -13,6 +14,8 @@ from fedretina.report.text import label, size, times, value
 
 _LINES = {"baseline": (3, ":"), "finetune": (1, "--"), "full": (2, "-.")}
 _WORTH_SHOWING = 1.5  # a factor under this moves the curve too little to draw both
+
+_LEAST_SPAN = 2.0  # points on the y axis: a smaller one makes noise look like news
 
 
 def plot_accuracy(run: Run, theme: Theme) -> Figure:
@@ -32,9 +35,9 @@ def plot_accuracy(run: Run, theme: Theme) -> Figure:
 
 def _plot_metric(axes: Axes, theme: Theme, run: Run, metric: str) -> None:
     scores = [entry.metrics.get(metric, math.nan) for entry in run.rounds]
-    wire = list(accumulate(entry.totals.wire for entry in run.rounds))
-    raw = list(accumulate(entry.totals.raw for entry in run.rounds))
-    saves = raw[-1] >= _WORTH_SHOWING * wire[-1] > 0
+    wire = [max(sent, 1) for sent in accumulate(entry.totals.wire for entry in run.rounds)]
+    raw = [max(sent, 1) for sent in accumulate(entry.totals.raw for entry in run.rounds)]
+    saves = raw[-1] >= _WORTH_SHOWING * wire[-1]
     axes.plot(wire, scores, color=theme.series[0], linewidth=2.2, marker="o", markersize=5, zorder=4)
     if saves:
         axes.plot(raw, scores, color=theme.muted, linewidth=1.2, marker="o", markersize=3, linestyle="--")
@@ -62,8 +65,10 @@ def _plot_lines(axes: Axes, theme: Theme, run: Run, metric: str) -> list[tuple[f
 
 def _set_limits(axes: Axes, scores: Sequence[float]) -> None:
     finite = [score for score in scores if math.isfinite(score)] or [0.0, 1.0]
-    room = 0.12 * (max(finite) - min(finite)) or 1.0
-    axes.set_ylim(min(finite) - room, max(finite) + room)
+    low, high = min(finite), max(finite)
+    room = max(0.12 * (high - low), (_LEAST_SPAN - (high - low)) / 2)
+    axes.set_ylim(low - room, high + room)
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
 
 
 def _name_curve(axes: Axes, theme: Theme, sent: float, score: float) -> None:
@@ -71,7 +76,7 @@ def _name_curve(axes: Axes, theme: Theme, sent: float, score: float) -> None:
         return
     axes.annotate(
         f"reuse {score:.1f}\n{size(sent)}",
-        (max(sent, 1), score),
+        (sent, score),
         xytext=(0, 9),
         textcoords="offset points",
         color=theme.series[0],

@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from fedretina.ledger import DIRECTIONS, KINDS, Row, by_round, totals
 from fedretina.report.style import Theme, bytes_axis, new_figure, quiet, short_size
-from fedretina.report.text import size, times
+from fedretina.report.text import times
 
 ARROWS = {"down": "\N{DOWNWARDS ARROW}", "up": "\N{UPWARDS ARROW}"}
 _COLOURS = dict(zip(KINDS, (0, 1, 2, 3, 4, 5, 6, 6), strict=True))
@@ -58,8 +58,9 @@ def plot_messages(run_rows: Sequence[Row], theme: Theme) -> Figure:
 
 
 def _plot_groups(axes: Axes, theme: Theme, groups: Sequence[Group]) -> None:
-    quiet(axes, theme, title="median message: plain Flower and on the wire")
-    axes.grid(visible=False)
+    quiet(axes, theme, title="Median message: plain Flower and on the wire")
+    axes.grid(visible=False, axis="y")
+    axes.grid(axis="x", color=theme.grid, linewidth=0.8)
     for place, this in enumerate(groups):
         colour = theme.series[_COLOURS[this.kind]]
         axes.plot([max(this.raw, 1), max(this.wire, 1)], [place, place], color=colour, linewidth=2, alpha=0.45)
@@ -87,7 +88,7 @@ def _plot_groups(axes: Axes, theme: Theme, groups: Sequence[Group]) -> None:
 
 
 def _plot_rounds(axes: Axes, theme: Theme, rows: Sequence[Row]) -> None:
-    quiet(axes, theme, title="on the wire per round")
+    quiet(axes, theme, title="On the wire per round")
     rounds = by_round(rows)
     top = 0
     for number, part in rounds.items():
@@ -96,8 +97,13 @@ def _plot_rounds(axes: Axes, theme: Theme, rows: Sequence[Row]) -> None:
             top = max(top, bottom)
             if len(rounds) <= _MANY_ROUNDS and bottom:
                 axes.annotate(
-                    ARROWS[direction], (number + side, bottom), xytext=(0, 2), textcoords="offset points",
-                    color=theme.muted, fontsize=9, ha="center",
+                    ARROWS[direction],
+                    (number + side, bottom),
+                    xytext=(0, 2),
+                    textcoords="offset points",
+                    color=theme.muted,
+                    fontsize=9,
+                    ha="center",
                 )
     axes.set_ylim(0, 1.12 * top or 1)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

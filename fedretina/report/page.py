@@ -11,7 +11,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
-from fedretina.ledger import KINDS, Row
+from fedretina.errors import BadArgument
+from fedretina.ledger import KINDS
 from fedretina.report import text
 from fedretina.report.accuracy import plot_accuracy
 from fedretina.report.alpha import plot_alpha
@@ -57,7 +58,7 @@ def build(folder: Path) -> Path:
     Raises
     ------
     BadArgument, Corrupt
-        As `load`.
+        As `load`; also if the page cannot be written.
     """
     run = load(folder)
     charts = {chart.name: chart for chart in _charts(run)}
@@ -132,7 +133,12 @@ def _render(run: Run, charts: dict[str, Chart]) -> str:
 
 def _cell(folder: Path, shot: Shot) -> dict[str, Any]:
     picture = thumbnail(folder, shot)
-    return {"shot": shot, "mark": mark(shot), "uri": data_uri(picture) if picture else ""}
+    return {
+        "shot": shot,
+        "mark": mark(shot),
+        "uri": data_uri(picture) if picture else "",
+        "shape": f"{picture.width} / {picture.height}" if picture else "1 / 2",
+    }
 
 
 def _flat(values: Any) -> dict[str, str]:
@@ -146,5 +152,8 @@ def _png_uri(png: bytes) -> str:
 def _write(path: Path, data: bytes) -> None:
     """Replace a file at once, so that nobody reads half of it."""
     part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_bytes(data)
-    part.replace(path)
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    except OSError as error:
+        raise BadArgument(f"cannot write {path} ({error.strerror or error}): make room, or copy the run") from error

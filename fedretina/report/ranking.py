@@ -7,13 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from PIL import Image
 
 from fedretina.report.run import Ranking, Shot
 from fedretina.report.style import Theme, new_figure
 
 QUERIES, PLACES = 6, 10
+_PITCH, _GAP = 1.13, 0.3  # in widths of a picture
+_COLUMNS = (PLACES + 1) * _PITCH + _GAP
 _LARGEST = (256, 256)
 _PIXELS = 50_000_000
 
@@ -55,23 +59,28 @@ def mark(shot: Shot) -> str:
 
 def plot_ranking(folder: Path, rankings: Sequence[Ranking], theme: Theme) -> Figure:
     """Draw a row for each query: the query, a gap, the ten nearest pictures of the gallery."""
-    shown = rankings[:QUERIES]
-    figure = new_figure(theme, 10.4, 2.15 * len(shown))
-    grid = figure.subplots(
-        len(shown), PLACES + 2, squeeze=False, width_ratios=[1, 0.15, *[1] * PLACES], subplot_kw={"frame_on": True}
-    )
-    for cells, ranking in zip(grid, shown, strict=True):
-        for axes in cells:
-            axes.set_axis_off()
-        for axes, shot in zip([cells[0], *cells[2:]], [ranking.query, *ranking.gallery[:PLACES]], strict=False):
-            picture = thumbnail(folder, shot)
-            axes.set_axis_on()
-            axes.set(xticks=[], yticks=[], facecolor=theme.grid)
-            if picture is not None:
-                axes.imshow(np.asarray(picture), interpolation="bilinear")
-            colour = {None: theme.ink, True: theme.right, False: theme.wrong}[shot.right]
-            axes.spines[:].set(color=colour, linewidth=3)
-            sign = {None: "query", True: "\N{CHECK MARK}", False: "\N{MULTIPLICATION X}"}[shot.right]
-            axes.set_title(sign, color=colour, fontsize=8, pad=4)
-            axes.set_xlabel(f"id {shot.identity}\ncam {shot.camera}", color=theme.muted, fontsize=7, labelpad=4)
+    shown = [(ranking.query, *ranking.gallery[:PLACES]) for ranking in rankings[:QUERIES]]
+    pictures = [[thumbnail(folder, shot) for shot in shots] for shots in shown]
+    pitch = max((p.height / p.width for row in pictures for p in row if p), default=2.0) + 0.75
+    figure = new_figure(theme, 10.4, 10.4 / _COLUMNS * pitch * len(shown))
+    axes = figure.add_subplot(facecolor=theme.paper)
+    axes.set_axis_off()
+    for top, (shots, row) in enumerate(zip(shown, pictures, strict=True)):
+        for place, (shot, picture) in enumerate(zip(shots, row, strict=True)):
+            left = place * _PITCH + (_GAP if place else 0.0)
+            _draw_shot(axes, theme, shot, picture, (left, -top * pitch))
+    axes.set(xlim=(-0.05, _COLUMNS), ylim=(-pitch * len(shown) + 0.25, 0.25), aspect="equal")
     return figure
+
+
+def _draw_shot(axes: Axes, theme: Theme, shot: Shot, picture: Image.Image | None, corner: tuple[float, float]) -> None:
+    left, top = corner
+    height = picture.height / picture.width if picture else 2.0
+    colour = {None: theme.ink, True: theme.right, False: theme.wrong}[shot.right]
+    sign = {None: "query", True: "\N{CHECK MARK}", False: "\N{MULTIPLICATION X}"}[shot.right]
+    if picture is not None:
+        axes.imshow(np.asarray(picture), extent=(left, left + 1, top - height, top), interpolation="bilinear")
+    axes.add_patch(Rectangle((left, top - height), 1, height, fill=False, edgecolor=colour, linewidth=3))
+    axes.text(left + 0.5, top + 0.07, sign, color=colour, fontsize=8, ha="center", va="bottom")
+    words = f"id {shot.identity}\ncam {shot.camera}"
+    axes.text(left + 0.5, top - height - 0.07, words, color=theme.muted, fontsize=7, ha="center", va="top")

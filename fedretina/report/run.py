@@ -1,5 +1,6 @@
 """A run's folder, read and checked: what the tables, the plots and the page are made of."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +72,6 @@ class Run:
     facts: Mapping[str, str]
     results: Mapping[str, Result]
     rounds: Sequence[Round]
-    alpha: Mapping[str, float]
     rows: Sequence[Row]
     totals: Totals
     rankings: Sequence[Ranking]
@@ -133,7 +133,6 @@ def load(folder: Path) -> Run:
         facts={name: str(summary.values[name]) for name in ("model", "data", "seed") if name in summary.values},
         results=_results(summary),
         rounds=rounds,
-        alpha=summary.below("alpha").numbers(),
         rows=rows,
         totals=_totals(summary) if any(name in summary.values for name in _BYTES) else ledger.totals(rows),
         rankings=_rankings(folder),
@@ -154,7 +153,7 @@ def read_round(entry: object, *, where: str = "round") -> Round:
     return Round(
         number=fields.need("round", 0),
         metrics=fields.numbers(but=("round", *_BYTES)),
-        alpha=fields.below("alpha").numbers(),
+        alpha=_weights(fields),
         totals=_totals(fields),
     )
 
@@ -182,6 +181,11 @@ def _status(summary: Fields) -> tuple[str, str]:
 def _results(summary: Fields) -> dict[str, Result]:
     found = {key: summary.below(key) for key in RESULTS if summary.values.get(key)}
     return {key: Result(key, RESULTS[key], fields.numbers(), fields.get("source", "")) for key, fields in found.items()}
+
+
+def _weights(fields: Fields) -> dict[str, float]:
+    """Return alpha, without what is not finite."""
+    return {source: weight for source, weight in fields.below("alpha").numbers().items() if math.isfinite(weight)}
 
 
 def _totals(fields: Fields) -> Totals:

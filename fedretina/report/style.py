@@ -18,23 +18,15 @@ DPI = 200
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours of one theme: `ink` for words, `muted` for what is secondary, `series` for data, in their order."""
+    """Colours of one theme: `ink` for words, `muted` for what is secondary, frames, `series` for data."""
 
     paper: str
     ink: str
     muted: str
     grid: str
+    right: str
+    wrong: str
     series: Sequence[str]
-
-    @property
-    def right(self) -> str:
-        """The frame of a right match."""
-        return self.series[2]
-
-    @property
-    def wrong(self) -> str:
-        """The frame of a wrong match."""
-        return self.series[1]
 
 
 LIGHT = Theme(
@@ -42,6 +34,8 @@ LIGHT = Theme(
     ink="#1b2330",
     muted="#69717f",
     grid="#e6e8ec",
+    right="#00815f",
+    wrong="#cf3a1f",
     series=("#0072b2", "#c8500a", "#00815f", "#a8558a", "#2f9fd8", "#b98200", "#5b5b66"),
 )
 DARK = Theme(
@@ -49,6 +43,8 @@ DARK = Theme(
     ink="#e8eaee",
     muted="#9aa3b1",
     grid="#2a303a",
+    right="#2fc79b",
+    wrong="#ff7657",
     series=("#56b4e9", "#f0814a", "#2fc79b", "#dd94bf", "#9bd4f5", "#e8b93c", "#b4b4c0"),
 )
 
@@ -106,8 +102,15 @@ def label_right(axes: Axes, theme: Theme, labels: Sequence[tuple[float, str, str
     places = spread([y for y, _, _ in labels], gap=0.075 * (high - low))
     for place, (_, words, colour) in zip(places, labels, strict=True):
         axes.annotate(
-            words, (1, place), xycoords=("axes fraction", "data"), xytext=(6, 0), textcoords="offset points",
-            color=colour, fontsize=9, va="center", annotation_clip=False,
+            words,
+            (1, place),
+            xycoords=("axes fraction", "data"),
+            xytext=(6, 0),
+            textcoords="offset points",
+            color=colour,
+            fontsize=9,
+            va="center",
+            annotation_clip=False,
         )
 
 

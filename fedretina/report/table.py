@@ -43,7 +43,7 @@ def _results(run: Run) -> Table:
     for result in run.results.values():
         name = f"{result.label} ({result.source})" if result.source else result.label
         cells = [value(metric, result.metrics.get(metric)) for metric in run.metrics]
-        grid.add_row(name, *cells, style="bold" if result.key == "reuse" else None)
+        grid.add_row(Text(name), *cells, style="bold" if result.key == "reuse" else None)
     return grid
 
 
@@ -61,9 +61,9 @@ def _rounds(run: Run) -> Table:
 
 def _table(title: str, first: str, *others: str) -> Table:
     grid = Table(title=Text(title), title_justify="left", title_style="bold")
-    grid.add_column(first, justify="left" if not first else "right")
+    grid.add_column(first, justify="right" if first else "left")
     for name in others:
-        grid.add_column(name, justify="right")
+        grid.add_column(Text(name), justify="right")
     return grid
 
 

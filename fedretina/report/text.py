@@ -29,10 +29,10 @@ def size(count: float) -> str:
 
 
 def times(factor: float) -> str:
-    """Write a factor: `11.7x`, `123x`; a dash where it is not finite."""
+    """Write a factor: `11.7x`, `123x`, `1e+06x`; a dash where it is not finite."""
     if not math.isfinite(factor):
         return "-"
-    return f"{factor:.0f}x" if factor >= 100 else f"{factor:.1f}x"
+    return f"{factor:.1f}x" if factor < 100 else f"{factor:.0f}x" if factor < 1e5 else f"{factor:.0e}x"
 
 
 def label(metric: str) -> str:
@@ -76,7 +76,8 @@ def headline(run: Run) -> str:
     metric = run.metrics[0]
     words = f"reuse {value(metric, run.results['reuse'].metrics.get(metric))} {label(metric)}"
     gain = gain_over(run, "baseline")
-    words += "" if gain is None else f", {difference(gain)} over the target alone"
+    if gain is not None:
+        words += f", {difference(gain)} {'against' if gain < 0 else 'over'} the target alone"
     return f"{words}; {saving(run.totals)}"
 
 

@@ -1,4 +1,4 @@
-"""Multi-model reuse (Eq. 1 to 4 of the paper): a target learns from frozen peers' models.
+"""Multi-model reuse (Eq. 1 to 3 of the paper, and its Theorem 1): a target learns from frozen peers' models.
 
 The target's layers learn to reconstruct the peers' layers, on unlabelled samples too. No peer is needed
 afterwards. It works in any PyTorch loop; here a student reuses two teachers:
@@ -9,13 +9,11 @@ afterwards. It works in any PyTorch loop; here a student reuses two teachers:
 >>> def network(width):
 ...     return nn.Sequential(nn.Linear(20, width), nn.Tanh(), nn.Linear(width, 4))
 >>> generator = torch.manual_seed(0)
->>> student, sources = network(16), {"market1501": network(6), "cuhk03": network(32)}
+>>> student, sources = network(16), {"market1501": network(4), "cuhk03": network(32)}
 >>> images, labels = torch.randn(256, 20), torch.randint(4, (64,))  # 192 images have no label
 >>> objective = ReuseObjective.probe(student, sources, ["1"], images, gamma=0.3)
->>> optimiser = torch.optim.Adam([
-...     {"params": [*student.parameters(), *objective.v.parameters()], "lr": 0.01},
-...     {"params": objective.alpha.parameters(), "lr": 0.05},
-... ])
+>>> fast = {"params": objective.alpha.parameters(), "lr": 0.05}
+>>> optimiser = torch.optim.Adam([{"params": [*student.parameters(), *objective.v.parameters()]}, fast], lr=0.01)
 >>> source_z = {}
 >>> for name, source in sources.items():
 ...     with torch.no_grad(), Taps(source.eval(), ["1"]) as taps:
@@ -30,10 +28,10 @@ afterwards. It works in any PyTorch loop; here a student reuses two teachers:
 ...         loss.backward()
 ...         optimiser.step()
 >>> print({name: round(weight, 1) for name, weight in objective.alpha.values().items()})
-{'cuhk03': 0.2, 'market1501': 0.8}
+{'cuhk03': 0.1, 'market1501': 0.9}
 
-A source that comes from another domain does better after `adapt_batchnorm`; V does better after
-`objective.fit`.
+Sources from other domains: `adapt_batchnorm` first. A warm start of V: `objective.fit`. Where a source may be
+bad: measured `risks`, see `ReuseObjective.forward`.
 """
 
 from fedretina.reuse.adabn import adapt_batchnorm

@@ -160,7 +160,10 @@ class Visit:
 
     def _advance(self, learner: Learner, span: Span, *, samples: int) -> None:
         """Train one round, from the state that the round before left; kept so that a round can be done again."""
-        before, after = self._checkpoint(learner.name, self.job.round - 1), self._checkpoint(learner.name, self.job.round)
+        before, after = (
+            self._checkpoint(learner.name, self.job.round - 1),
+            self._checkpoint(learner.name, self.job.round),
+        )
         if self.job.round > 1:
             if not before.exists():
                 raise BadArgument(f"nothing is kept of round {self.job.round - 1} in {before}: start a new run")

@@ -23,7 +23,7 @@ def payload(number: int, domain: str, stream: str, direction: str, rng: random.R
         kind, weight = "chain", 0.14
     return Row(
         round=number,
-        node=hash(domain) % 1000,
+        node=len(domain),
         domain=domain,
         direction=direction,
         kind=kind,
@@ -103,14 +103,13 @@ def shot(folder: Path, name: str, identity: int, camera: int) -> dict[str, objec
     return {"picture": f"ranking/{name}.jpg", "identity": identity, "camera": camera}
 
 
-def ranking(folder: Path, queries: int = 3) -> list[dict[str, object]]:
+def ranking(folder: Path, queries: int) -> list[dict[str, object]]:
     found = []
     for index in range(queries):
         identity = 12 + 31 * index
         right = [place in (0, 1, 3, 4 + index) and not (index == 2 and place == 0) for place in range(10)]
         gallery = [
-            shot(folder, f"q{index}g{place}", identity if hit else identity + place + 1, 2 + place % 3)
-            | {"right": hit}
+            shot(folder, f"q{index}g{place}", identity if hit else identity + place + 1, 2 + place % 3) | {"right": hit}
             for place, hit in enumerate(right)
         ]
         found.append({"query": shot(folder, f"q{index}", identity, 1), "gallery": gallery})
@@ -135,7 +134,7 @@ def edit(run: Path) -> Callable[..., None]:
     return change
 
 
-def make_run(folder: Path) -> Path:
+def make_run(folder: Path, *, queries: int = 1) -> Path:
     folder.mkdir(parents=True)
     rows = [messages(number) for number in range(1, len(SCORES) + 1)]
     with Ledger(folder / "ledger.jsonl") as ledger:
@@ -146,7 +145,7 @@ def make_run(folder: Path) -> Path:
         "summary.json": summary(rows),
         "config.json": config,
         "versions.json": {"fedretina": "0.1.0", "flwr": "1.41.0", "torch": "2.15.0"},
-        "ranking.json": ranking(folder),
+        "ranking.json": ranking(folder, queries),
     }
     for name, values in files.items():
         (folder / name).write_text(json.dumps(values))

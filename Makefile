@@ -1,0 +1,15 @@
+.PHONY: check test bench docs
+
+check: ## lint, format and types, as CI does
+	ruff check .
+	ruff format --check .
+	rm -rf build/typed && pip install -q --no-deps --target build/typed .
+	cd build/typed && mypy --strict --config-file ../../pyproject.toml -p fedretina
+
+test: ## the quick tests; `pytest -m slow` runs the others
+	pytest
+
+bench: ## the transfer matrix between the embedded domains
+	python benchmarks/transfer.py
+
+docs: bench ## what docs/ shows of measurements

@@ -1,0 +1,21 @@
+"""The paper's experiment, a node: answers the strategy for the domains that it hosts."""
+
+from flwr.app import Context, Message
+from flwr.clientapp import ClientApp
+from settings import task_of
+
+from fedretina import home
+from fedretina.flower import dom_mod
+from fedretina.strategies import PeerReuseClient, homes
+
+app = ClientApp(mods=[dom_mod])
+
+
+def answer(message: Message, context: Context) -> Message:
+    """Do what the strategy asks."""
+    return PeerReuseClient(task_of(context.run_config), home.nodes())(message, context)
+
+
+app.query("homes")(homes)
+app.query("describe")(answer)
+app.train()(answer)

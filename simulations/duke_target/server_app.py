@@ -1,0 +1,90 @@
+"""The paper's experiment, the server: checks the configuration, runs the strategy, writes the run's folder."""
+
+import os
+
+os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # before Ray is imported: it would swallow the nodes' progress lines
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # the nodes see a GPU if there is one
+
+import logging
+import sys
+import uuid
+
+from flwr.app import Context
+from flwr.serverapp import Grid, ServerApp
+from run_folder import RunFolder, round_entry, summarise
+from settings import check, codec_of, plan_of, task_of
+
+import fedretina
+from fedretina.errors import FedRetinaError
+from fedretina.flower import DomGrid
+from fedretina.ledger import Ledger
+from fedretina.report import build, format_round, headline, load
+from fedretina.strategies import PeerReuse
+from fedretina.strategies.peer_reuse import RoundResult, RunResult
+
+app = ServerApp()
+log = logging.getLogger("flwr").info
+
+
+@app.main()
+def main(grid: Grid, context: Context) -> None:
+    """Run the experiment, or the rest of a resumed one."""
+    log("fedretina %s from %s, python %s", fedretina.__version__, fedretina.__file__, sys.executable)
+    config = dict(context.run_config)
+    folder = RunFolder.open(str(config["out"]), str(config["resume"]))
+    if config["resume"]:
+        config, _ = _kept_config(folder, config), log("going on with the run in %s", folder.path)
+    result, ledger = RunResult(), Ledger(folder.ledger)
+    try:
+        check(config)
+        if config["resume"]:
+            run, result = folder.kept()
+        else:
+            run = uuid.uuid4().hex
+            folder.begin(config, run)
+        _run(grid, config, folder, run, result, ledger)
+    except FedRetinaError as error:
+        _fail(folder, config, result, ledger, error)
+        raise SystemExit(1) from None
+    except BaseException as error:
+        _fail(folder, config, result, ledger, error)
+        raise
+
+
+def _run(grid: Grid, config: dict, folder: RunFolder, run: str, result: RunResult, ledger: Ledger) -> None:
+    plan = plan_of(config)
+    task_of(config, say=log)
+    wire = DomGrid(grid, codec_of(config), uplink="stream", ledger=ledger, streams=folder.streams)
+    if wire.shelf is not None:
+        for domain in result.models:
+            wire.shelf.stream(domain)
+
+    def on_round(entry: RoundResult, so_far: RunResult) -> None:
+        folder.keep(run, so_far)
+        for line in format_round(round_entry(entry, ledger.rows), header=True).splitlines():
+            log(line)
+
+    PeerReuse(plan, run=run, on_round=on_round).start(wire, result=result)
+    folder.show(result.showcase)
+    folder.write("summary.json", summarise(config, result, ledger.rows, status="completed"))
+    page = build(folder.path)
+    log("")
+    log(headline(load(folder.path)))
+    log("the run's folder: %s", folder.path)
+    log("the page: %s", page)
+
+
+def _kept_config(folder: RunFolder, given: dict) -> dict:
+    """A resumed run keeps its own configuration; what was given besides is named, not used."""
+    kept = folder.read("config.json") | {"resume": given["resume"]}
+    other = sorted(key for key in kept if key != "out" and kept[key] != given.get(key))
+    if other:
+        log("a resumed run keeps its configuration; not used: %s", ", ".join(other))
+    return kept
+
+
+def _fail(folder: RunFolder, config: dict, result: RunResult, ledger: Ledger, error: BaseException) -> None:
+    reason = str(error) if isinstance(error, FedRetinaError) else f"{type(error).__name__}: {error}"
+    folder.write("summary.json", summarise(config, result, ledger.rows, status="failed", error=reason))
+    logging.getLogger("flwr").error("the run failed: %s", reason)
+    log("the run's folder: %s", folder.path)

@@ -1,0 +1,33 @@
+import torch
+
+from fedretina.reuse.statistics import MOMENTUM, RunningStatistics
+
+
+def feed(running: RunningStatistics, value: float) -> None:
+    running.remember(running.with_batch(torch.full((1, 1), value)), torch.tensor([value]))
+
+
+def test_the_first_ten_batches_are_averaged_alike() -> None:
+    running = RunningStatistics(1, 1)
+    values = torch.arange(10.0)
+    for value in values:
+        feed(running, float(value))
+    torch.testing.assert_close(running.variance.squeeze(), values.mean())
+    torch.testing.assert_close(running.residual.squeeze(), values.mean())
+
+
+def test_later_batches_count_by_the_momentum() -> None:
+    running = RunningStatistics(1, 1)
+    for _ in range(50):
+        feed(running, 0.0)
+    feed(running, 1.0)
+    torch.testing.assert_close(running.variance.squeeze(), torch.tensor(MOMENTUM))
+
+
+def test_eval_mode_remembers_nothing_and_uses_what_there_is() -> None:
+    running = RunningStatistics(1, 1).eval()
+    assert running.with_batch(torch.ones(1, 1)).item() == 1
+    feed(running, 3.0)
+    assert not running.batches
+    feed(running.train(), 4.0)
+    assert running.eval().with_batch(torch.ones(1, 1)).item() == 4

@@ -1,0 +1,169 @@
+"""PeerReuse end to end on digits, in one process: what it learns, what it sends, how it fails and goes on."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from digits import Digits
+from flwr.clientapp import ClientApp
+from grids import LocalGrid
+
+from fedretina.dom import DomConfig
+from fedretina.errors import BadArgument, FedRetinaError
+from fedretina.flower import DomGrid, DomMod
+from fedretina.ledger import totals
+from fedretina.strategies import PeerReuse, PeerReuseClient, Plan, homes
+
+PLAN = Plan(
+    target="faint",
+    sources=("upright", "left"),
+    rounds=3,
+    local_epochs=4,
+    home_epochs=8,
+    batch_size=32,
+    lr=0.01,
+    device="cpu",
+)
+
+
+def client_app(folder, task=None, **mods):
+    app = ClientApp(mods=[DomMod(folder / "references")])
+    answer = lambda message, context: PeerReuseClient(task or Digits(), folder / "nodes")(message, context)  # noqa: E731
+    app.query("homes")(homes)
+    app.query("describe")(answer)
+    app.train()(answer)
+    return app
+
+
+def run(folder, *, plan=PLAN, nodes=2, config=DomConfig(), grid=None, result=None, name="run", **options):
+    inner = grid or LocalGrid(client_app(folder), nodes)
+    wire = DomGrid(inner, config, uplink="stream", store=folder / "references", streams=folder / "streams")
+    for domain in result.models if result else ():
+        wire.shelf.stream(domain)
+    return PeerReuse(plan, run=name, **options).start(wire, result=result), wire
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    return run(tmp_path_factory.mktemp("done"))
+
+
+def test_reuse_beats_the_target_alone(done):
+    result, _ = done
+    reuse = result.rounds[-1].metrics["accuracy"]
+    assert reuse > result.yardsticks["alone"]["accuracy"] + 2
+    assert set(result.yardsticks) == {"alone", "full", "finetune"}
+    assert result.finetuned in PLAN.sources
+
+
+def test_alpha_lies_on_the_simplex_and_prefers_the_source_that_fits(done):
+    for entry in done[0].rounds:
+        assert sum(entry.alpha.values()) == pytest.approx(1, abs=1e-5)
+        assert min(entry.alpha.values()) >= 0
+    assert done[0].rounds[-1].alpha["upright"] > done[0].rounds[-1].alpha["left"]
+
+
+def test_weights_travel_as_differences_both_ways(done):
+    _, wire = done
+    kinds = {(row.direction, row.kind) for row in wire.ledger.rows}
+    assert {("up", "keyframe"), ("up", "delta"), ("down", "keyframe"), ("down", "delta")} <= kinds
+    assert not {kind for _, kind in kinds} & {"none", "raw"}
+    assert not [row for row in wire.ledger.rows if row.error]
+    sums = totals(wire.ledger.rows)
+    assert sums.wire < sums.raw / 2
+
+
+def test_payloads_are_relayed_byte_for_byte(done):
+    rows = done[1].ledger.rows
+    up = {row.digest for row in rows if row.direction == "up" and row.stream in PLAN.sources}
+    down = {row.digest for row in rows if row.direction == "down" and row.stream}
+    assert down <= up and down
+
+
+def test_the_same_seed_gives_the_same_run(done, tmp_path):
+    again, wire = run(tmp_path)
+    assert [e.metrics for e in again.rounds] == [e.metrics for e in done[0].rounds]
+    assert [e.alpha for e in again.rounds] == [e.alpha for e in done[0].rounds]
+    assert totals(wire.ledger.rows) == totals(done[1].ledger.rows)
+
+
+def test_another_seed_gives_another_run(done, tmp_path):
+    other, _ = run(tmp_path, plan=replace(PLAN, seed=1, rounds=1, baselines=False))
+    assert other.rounds[0].metrics != done[0].rounds[0].metrics or other.rounds[0].alpha != done[0].rounds[0].alpha
+
+
+@pytest.mark.parametrize("nodes", [1, 3])
+def test_any_number_of_nodes_learns_the_same_without_a_codec(tmp_path, nodes):
+    plan = replace(PLAN, rounds=2, baselines=False)
+    one, _ = run(tmp_path / "a", plan=plan, nodes=2, config=None)
+    other, wire = run(tmp_path / "b", plan=plan, nodes=nodes, config=None)
+    assert one.rounds == other.rounds
+    assert totals(wire.ledger.rows).factor == 1
+
+
+def test_never_two_messages_on_the_way_to_one_node(tmp_path):
+    class Watched(LocalGrid):
+        def push_messages(self, messages):
+            names = super().push_messages(messages)
+            nodes = [m.metadata.dst_node_id for m in self.sent if m.metadata.message_id in self.replies]
+            assert len(nodes) == len(set(nodes))
+            return names
+
+    run(tmp_path, plan=replace(PLAN, rounds=1), grid=Watched(client_app(tmp_path), 2))
+
+
+def test_a_source_that_fails_is_reused_in_its_last_version(tmp_path):
+    # Calls: 0-2 homes, 3-5 describe; round 1: 6-8, target 9; round 2: 10-12. The order of nodes is that of the domains.
+    grid = LocalGrid(client_app(tmp_path), 3, failing={11})
+    result, wire = run(tmp_path, plan=replace(PLAN, rounds=2, baselines=True), grid=grid)
+    assert len(result.rounds) == 2
+    assert [row for row in wire.ledger.rows if row.error]
+
+
+def test_a_target_that_fails_ends_the_run_with_the_reason(tmp_path):
+    with pytest.raises(FedRetinaError, match="node is gone"):
+        run(tmp_path, grid=LocalGrid(client_app(tmp_path), 3, failing={9}))
+
+
+def test_a_run_goes_on_where_it_was_interrupted(done, tmp_path):
+    kept = {}
+
+    def stop(entry, result):
+        kept["result"] = result
+        if entry.round == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, on_round=stop)
+    result, wire = run(tmp_path, result=kept["result"])
+    assert [e.metrics for e in result.rounds] == [e.metrics for e in done[0].rounds]
+    assert "keyframe" not in {row.kind for row in wire.ledger.rows if row.direction == "up"}
+
+
+def test_missing_data_end_the_run_before_anything_is_trained(tmp_path):
+    class Missing(Digits):
+        def splits(self, domain):
+            if domain == "left":
+                raise BadArgument("no folder /left")
+            return super().splits(domain)
+
+    with pytest.raises(FedRetinaError, match="left: no folder /left"):
+        run(tmp_path, grid=LocalGrid(client_app(tmp_path, Missing()), 2))
+
+
+def test_domains_live_where_the_nodes_say(tmp_path):
+    grid = LocalGrid(client_app(tmp_path), 2)
+    first, second = grid.contexts.values()
+    first.node_config["domains"], second.node_config["domains"] = "left,upright", "faint"
+    _, wire = run(tmp_path, plan=replace(PLAN, rounds=1, baselines=False), grid=grid)
+    assert wire.domains == {100: "upright,left", 101: "faint"}
+
+
+def test_a_showcase_reaches_the_result(tmp_path):
+    class Showing(Digits):
+        def showcase(self, model, domain):
+            return [{"shown": domain}]
+
+    grid = LocalGrid(client_app(tmp_path, Showing()), 2)
+    result, _ = run(tmp_path, plan=replace(PLAN, rounds=1, baselines=False), grid=grid)
+    assert json.loads(json.dumps(result.showcase)) == [{"shown": "faint"}]

@@ -1,0 +1,75 @@
+"""Who may import whom, and that the wheel holds every package."""
+
+import ast
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+GROUND = {"errors", "home"}
+MAY = {
+    "errors": set(),
+    "home": set(),
+    "ledger": set(),
+    "task": set(),
+    "dom": set(),
+    "reuse": set(),
+    "reid": {"task"},
+    "flower": {"dom", "ledger"},
+    "report": {"ledger"},
+    "strategies": {"flower", "reuse", "dom", "task", "ledger"},
+    "cli": {"report", "ledger", "dom", "reid", "reuse", "flower", "strategies"},
+}
+NEVER = {
+    "dom": {"torch", "flwr"},
+    "reuse": {"flwr"},
+    "reid": {"flwr"},
+    "task": {"flwr"},
+    "ledger": {"torch", "flwr"},
+    "report": {"torch", "flwr"},
+}
+
+
+def files(room: str) -> list[Path]:
+    if room == "strategies":
+        return sorted((ROOT / "strategies").rglob("*.py"))
+    folder = ROOT / "fedretina" / room
+    return sorted(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
+
+
+def imports(file: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: a relative import hides who is imported"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def test_every_room_is_known():
+    rooms = {p.stem for p in (ROOT / "fedretina").iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()}
+    assert rooms - {"__init__"} | {"strategies"} == set(MAY)
+
+
+@pytest.mark.parametrize("room", MAY)
+def test_rooms_know_only_the_rooms_below(room):
+    for file in files(room):
+        for name in imports(file):
+            head, _, rest = name.partition(".")
+            assert head not in NEVER.get(room, set()), f"{file} imports {name}"
+            assert head not in {"strategies", "simulations"}, f"{file} imports {name}"
+            if head == "fedretina" and rest:
+                known = rest.split(".")[0]
+                assert known in MAY[room] | GROUND | {room, "__version__"}, f"{file} imports {name}"
+
+
+def test_pyproject_lists_every_package():
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    tree = {".".join(p.parent.relative_to(ROOT).parts) for p in (ROOT / "fedretina").rglob("__init__.py")}
+    tree |= {
+        ".".join(("fedretina", *p.parent.relative_to(ROOT).parts)) for p in (ROOT / "strategies").rglob("__init__.py")
+    }
+    assert set(tool["packages"]) == tree
