@@ -24,9 +24,9 @@ KINDS = {
     "chain": "several versions' payloads that the receiver had missed",
     "skip": "one payload from an old version to the newest",
     "lossless": "the difference, bit for bit",
-    "raw": "a model's tensors as they are",
+    "raw": "a model's tensors as they are (codec = none)",
     "control": "a message without a model",
-    "none": "a model sent with DoM switched off (codec = none)",
+    "none": "nothing: the receiver holds the version already",
 }
 
 _log = logging.getLogger(__name__)

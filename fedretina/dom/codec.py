@@ -57,7 +57,8 @@ def encode(new: Model, *, base: Model | None = None, config: DomConfig = _DEFAUL
     Parameters
     ----------
     new : mapping of str to ndarray
-        float32, float16, bfloat16 (ml_dtypes), float64, integers, booleans; any shape. Integers and booleans travel losslessly.
+        float32, float16, bfloat16 (ml_dtypes), float64, integers, booleans; any shape. Integers and booleans travel
+        losslessly.
     base : mapping of str to ndarray, optional
         What the receiver holds. Tensors that it lacks, or has in another shape or dtype, are coded without a base.
     config : DomConfig
@@ -118,8 +119,8 @@ def decode(payload: bytes, *, base: Model | None = None, max_bytes: int = MAX_RA
 def publish(new: Model, *, base: Version | None, config: DomConfig = _DEFAULT) -> Published:
     """Code a model against a version, and return the payload with the version that it leads to.
 
-    The same as `encode`, but the base is not hashed again, and the maker gets what every receiver will hold: the base of its next
-    delta.
+    The same as `encode`, but the base is not hashed again, and the maker gets what every receiver will hold: the base
+    of its next delta.
 
     Examples
     --------

@@ -27,8 +27,8 @@ class DomConfig:
         `relative_error`. Keyframes stay relative. Not on the lattice.
     rounding : {"deadzone", "nearest", "paper"}, default "deadzone"
         With ``x = d / step``: "deadzone" is ``sign(x) * floor(|x| + dead_zone)``, symmetric as in video codecs;
-        "nearest" is round half to even; "paper" is Eq. 6 read literally, ``round(x + dead_zone)``, which is biased and exists for
-        reproduction only.
+        "nearest" is round half to even; "paper" is Eq. 6 read literally, ``round(x + dead_zone)``, which is biased and
+        exists for reproduction only.
     dead_zone : float, default 0.3
         The paper's f, the rounding offset, in [0, 0.5]: smaller means a wider zone that becomes 0. Unused by "nearest".
     effort : {"fast", "balanced", "small"}, default "balanced"
@@ -67,7 +67,7 @@ class DomConfig:
                 raise BadArgument(f"DomConfig.{field} is {value!r}; allowed: {allowed}")
         if self.lattice and self.bits is not None:
             raise BadArgument(
-                f"DomConfig.bits is {self.bits} with lattice=True; allowed: bits without lattice (10**-c is no power of two)"
+                f"DomConfig.bits is {self.bits} with lattice=True; allowed: without, since 10**-c is no power of two"
             )
         if self.lattice and self.rounding == "paper":
             raise BadArgument(

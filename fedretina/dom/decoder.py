@@ -1,6 +1,6 @@
 """A payload's header and body back to tensors."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
 
 import numpy as np

@@ -4,7 +4,7 @@ import msgpack
 import numpy as np
 from blake3 import blake3
 
-from fedretina.dom.tensors import Model, check_model
+from fedretina.dom.tensors import Array, Model, check_model
 
 _DOMAIN = "fedretina.dom model"
 
@@ -39,7 +39,10 @@ def digest(model: Model) -> str:
 def digest_checked(model: Model) -> str:
     """Return the digest of a model that is known to be in `check_model`'s form."""
     rows = [
-        [name, model[name].dtype.name, list(model[name].shape), blake3(model[name].reshape(-1).view(np.uint8)).digest()]
-        for name in sorted(model)
+        [name, model[name].dtype.name, list(model[name].shape), _digest_bits(model[name])] for name in sorted(model)
     ]
     return blake3(msgpack.packb([_DOMAIN, rows])).hexdigest()
+
+
+def _digest_bits(array: Array) -> bytes:
+    return blake3(array.reshape(-1).view(np.uint8).data).digest()

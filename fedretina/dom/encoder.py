@@ -15,7 +15,7 @@ from fedretina.dom.steps import Choice, FixedStep, LatticeStep, RelativeStep, Sc
 from fedretina.dom.tensors import Array, is_float, words
 
 _POOL_BELOW = 2048  # elements; a piece of one's own costs some 35 bytes
-_TINY, _HUGE = 2.0**-900, 2.0**900  # outside, squares leave float64: such differences travel bit-exact
+_TINY, _HUGE = 2.0**-400, 2.0**400  # outside, squares leave float64: such differences travel bit-exact
 _SPARE_BITS = 12  # integers that need so many bits less than the dtype beat its raw bits without a trial
 
 

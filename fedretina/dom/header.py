@@ -27,7 +27,7 @@ OFFSET_BYTES = 3
 
 @dataclass(frozen=True)
 class Header:
-    """The header's columns; tensors come as those kept from the base (in its sorted order), then the fresh ones (sorted)."""
+    """The header's columns; tensors come as those kept from the base (in its sorted order), then the fresh ones."""
 
     dropped: bytes  # a bit per tensor of the base that has no counterpart here; empty: none
     fresh: list[Spec]
@@ -168,7 +168,7 @@ def _natural(value: Any, largest: int, what: str) -> int:
     return value
 
 
-def _typed(value: Any, kind: type, what: str, length: int | None = None) -> Any:
+def _typed(value: Any, kind: type[Any], what: str, length: int | None = None) -> Any:
     if not isinstance(value, kind) or (length is not None and len(value) != length):
         raise ValueError(f"{what} should be of type {kind.__name__}, got {type(value).__name__}")
     return value

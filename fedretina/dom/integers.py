@@ -1,11 +1,12 @@
 """Integers to bytes and back, through pcodec.
 
 Pieces of at most 2**22 integers are coded on their own: one byte for the integers' type, then pcodec's chunk
-meta-data and its one page. How many integers a piece holds is not in it: both ends know, so a damaged or hostile piece cannot
-ask for memory.
+meta-data and its one page. How many integers a piece holds is not in it: both ends know, so a damaged or hostile piece
+cannot ask for memory.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 from pcodec import ChunkConfig, DeltaSpec, ModeSpec, PagingSpec, wrapped
@@ -14,7 +15,7 @@ from fedretina.dom.config import Effort
 from fedretina.dom.tensors import Array
 from fedretina.errors import Corrupt, TooNew
 
-Decompressor = wrapped.FileDecompressor
+Decompressor: TypeAlias = Any  # pcodec.wrapped.FileDecompressor; pcodec has no type stubs
 
 PIECE = 2**22
 _TYPES = (np.dtype(np.int8), np.dtype(np.int16), np.dtype(np.int32), np.dtype(np.int64))
@@ -69,7 +70,7 @@ def _pack_piece(values: Array, effort: Effort) -> bytes:
         enable_8_bit=True,
     )
     chunk = wrapped.FileCompressor().chunk_compressor(values, config)
-    return bytes([_TYPES.index(values.dtype)]) + chunk.write_meta() + chunk.write_page(0)
+    return b"".join([bytes([_TYPES.index(values.dtype)]), chunk.write_meta(), chunk.write_page(0)])
 
 
 def _unpack_piece(piece: bytes, count: int, decompressor: Decompressor) -> Array:

@@ -1,8 +1,8 @@
 """In which order a tensor's integers are coded: values of like spread together.
 
 The size of a difference is nearly (output channel's scale) x (input channel's) x (kernel position's). The scales travel
-coarsely (quarters of an octave, one byte each); both ends sort the integers by them, stably, and code the sorted integers in groups
-that have statistics of their own.
+coarsely (quarters of an octave, one byte each); both ends sort the integers by them, stably, and code the sorted
+integers in groups that have statistics of their own.
 """
 
 from collections.abc import Sequence
@@ -79,7 +79,8 @@ def _spread_codes(values: Array, layout: int) -> NDArray[np.int8]:
         others = tuple(other for other in range(3) if other != axis)
         spread = sizes.mean(axis=others, dtype=np.float64)
         codes.append(np.rint(_CODES_PER_OCTAVE * np.log2(spread + 2.0**-16)))
-    return np.clip(np.concatenate(codes), -127, 127).astype(np.int8)
+    clipped: NDArray[np.int8] = np.clip(np.concatenate(codes), -127, 127).astype(np.int8)
+    return clipped
 
 
 def _order(codes: Array, shape: Sequence[int]) -> NDArray[np.int64]:

@@ -1,7 +1,7 @@
 """Bit-exact differences: integers on the unit that two versions share, or differences of bits.
 
-Versions of a stream lie on a lattice of powers of two, so the difference of any two of them is small integers: that is what
-makes a skip over missed versions cheap.
+Versions of a stream lie on a lattice of powers of two, so the difference of any two of them is small integers: that is
+what makes a skip over missed versions cheap.
 """
 
 import math
@@ -13,7 +13,7 @@ from fedretina.dom.quantise import Pair, restore
 from fedretina.dom.tensors import Array, words
 
 _SAMPLE = 1024
-_MAX_INTEGER = 2.0**31
+_INTEGER_BITS = 31
 _MANTISSA_BITS = 53
 _MIN_EXPONENT, _MAX_EXPONENT = -1000, 1000
 
@@ -58,14 +58,17 @@ def _unit_of(pair: Pair) -> int | None:
     unit, largest = _MAX_EXPONENT, 0.0
     for _, difference in pair.blocks():
         largest = max(largest, float(np.abs(difference).max()))
-        if not math.isfinite(largest):
+        if not math.isfinite(largest) or not _fits(largest, unit):
             return None
-        if _divides(unit, difference):
-            continue
-        unit = min(unit, _trailing_exponent(difference))
-        if unit < _MIN_EXPONENT or math.ldexp(largest, -unit) >= _MAX_INTEGER:
+        if largest and (unit == _MAX_EXPONENT or not _divides(unit, difference)):
+            unit = min(unit, _trailing_exponent(difference))
+        if unit < _MIN_EXPONENT or not _fits(largest, unit):
             return None
-    return unit if math.ldexp(largest, -unit) < _MAX_INTEGER else None
+    return unit
+
+
+def _fits(largest: float, unit: int) -> bool:
+    return math.frexp(largest)[1] - unit <= _INTEGER_BITS
 
 
 def _divides(unit: int, difference: NDArray[np.float64]) -> bool:

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
 from fedretina.dom.config import DomConfig
-from fedretina.dom.tensors import Array
+from fedretina.dom.tensors import Array, float_info, is_finite
+
+Floats = NDArray[np.float64]
 
 _BLOCK = 2**16  # float64 blocks that stay in the cache; memory beside input and output stays small
 _LEVELS = 4  # |q| = 0, 1, 2, >= 3 share a centroid offset
@@ -22,13 +23,14 @@ class Pair:
     new: Array
     base: Array | None
 
-    def blocks(self) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+    def blocks(self) -> Iterator[tuple[slice, Floats]]:
         """Yield slices with their difference (Eq. 5) in float64."""
         for start in range(0, self.new.size, _BLOCK):
             at = slice(start, start + _BLOCK)
             values = self.new[at].astype(np.float64)
             if self.base is not None:
-                values -= self.base[at].astype(np.float64)
+                with np.errstate(over="ignore"):  # of float64 only; the encoder looks for it
+                    values -= self.base[at].astype(np.float64)
             yield at, values
 
 
@@ -42,7 +44,7 @@ class Quantised:
     error: float
 
 
-def round_to_integers(x: NDArray[np.float64], config: DomConfig) -> NDArray[np.float64]:
+def round_to_integers(x: Floats, config: DomConfig) -> Floats:
     """Return the integers of ``x = difference / step`` (Eq. 6), as floats."""
     if config.rounding == "nearest":
         return np.rint(x)
@@ -51,21 +53,22 @@ def round_to_integers(x: NDArray[np.float64], config: DomConfig) -> NDArray[np.f
     return np.trunc(x + np.copysign(config.dead_zone, x))
 
 
-def centroids(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> bytes:
+def centroids(sums: Floats, counts: Floats) -> bytes:
     """Return the offsets for |q| = 1, 2, >= 3 from the sums of ``|x| - |q|`` and the counts of each |q|."""
     means = sums[1:] / np.maximum(counts[1:], 1)
     return np.clip(np.rint(means * _OFFSET_SCALE), -127, 127).astype(np.int8).tobytes()
 
 
-def count_levels(x: NDArray[np.float64], q: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def count_levels(x: Floats, q: Floats) -> tuple[Floats, Floats]:
     """Return per |q| = 0, 1, 2, >= 3 the sum of ``|x| - |q|`` and the count."""
     size = np.abs(q)
     level = np.minimum(size, _LEVELS - 1).astype(np.int64)
-    sums = np.bincount(level, weights=np.abs(x) - size, minlength=_LEVELS)
-    return sums, np.bincount(level, minlength=_LEVELS).astype(np.float64)
+    sums: Floats = np.bincount(level, weights=np.abs(x) - size, minlength=_LEVELS).astype(np.float64)
+    counts: Floats = np.bincount(level, minlength=_LEVELS).astype(np.float64)
+    return sums, counts
 
 
-def dequantise(q: Array, step: float, offsets: bytes) -> NDArray[np.float64]:
+def dequantise(q: Array, step: float, offsets: bytes) -> Floats:
     """Return the differences that integers stand for (Eq. 7), moved by the centroid offsets if there are any."""
     values = q.astype(np.float64)
     if offsets:
@@ -79,7 +82,8 @@ def dequantise(q: Array, step: float, offsets: bytes) -> NDArray[np.float64]:
 def restore(like: Array, base: Array | None, integers: Array, *, step: float, offsets: bytes = b"") -> Array:
     """Return ``base + integers * step`` (Eq. 8), flat, in the dtype of `like`; encoder and decoder both use this.
 
-    Sums are made in float64 and cast once, by separate operations (no fused multiply-add), so that every machine gets the same bits.
+    Sums are made in float64 and cast once, by separate operations (no fused multiply-add), so that every machine gets
+    the same bits.
     """
     restored = np.empty(integers.size, like.dtype)
     for start in range(0, integers.size, _BLOCK):
@@ -88,7 +92,7 @@ def restore(like: Array, base: Array | None, integers: Array, *, step: float, of
             values = dequantise(integers[at], step, offsets)
             values += 0.0 if base is None else base[at].astype(np.float64)
             restored[at] = values
-        if not np.isfinite(restored[at]).all():
+        if not is_finite(restored[at]):
             restored[at] = np.clip(values, *_limits(like))
     return restored
 
@@ -96,16 +100,16 @@ def restore(like: Array, base: Array | None, integers: Array, *, step: float, of
 def quantise(pair: Pair, *, step: float, config: DomConfig, centre: bool) -> Quantised:
     """Quantise a tensor with the given step, and restore it as the decoder will.
 
-    `centre`: whether to send centroid offsets (one-shot payloads only: on the lattice they would cost bits in every skip).
+    `centre`: whether to send centroid offsets (one-shots only: on the lattice they would cost bits in every skip).
     """
     chosen = np.empty(pair.new.size, np.int64)
     sums, counts, energy = np.zeros(_LEVELS), np.zeros(_LEVELS), 0.0
-    for at, values in pair.blocks():
-        energy += float(np.dot(values, values))
-        values /= step
-        q = round_to_integers(values, config)
+    for at, difference in pair.blocks():
+        energy += float(np.dot(difference, difference))
+        x = np.divide(difference, step, out=difference)
+        q = round_to_integers(x, config)
         if centre:
-            block_sums, block_counts = count_levels(values, q)
+            block_sums, block_counts = count_levels(x, q)
             sums, counts = sums + block_sums, counts + block_counts
         chosen[at] = q
     offsets = centroids(sums, counts) if centre else b""
@@ -121,5 +125,5 @@ def _squared_error(new: Array, restored: Array) -> float:
 
 
 def _limits(like: Array) -> tuple[float, float]:
-    largest = float(ml_dtypes.finfo(like.dtype).max)
+    largest = float(float_info(like.dtype).max)
     return -largest, largest

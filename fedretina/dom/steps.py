@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass
 from typing import Protocol
 
-import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,7 +17,7 @@ from fedretina.dom.quantise import (
     quantise,
     round_to_integers,
 )
-from fedretina.dom.tensors import Array
+from fedretina.dom.tensors import Array, float_info
 
 MANTISSAS = 256  # a step is (1 + mantissa / 256) * 2**exponent: .4 % apart, two or three bytes on the wire
 MAX_EXPONENT = 1000
@@ -70,7 +69,8 @@ class Scale:
 class Choice(Protocol):
     """A way to choose the step of one tensor; None where quantising cannot serve it."""
 
-    def __call__(self, pair: Pair, scale: Scale, target: float) -> tuple[Step, Quantised] | None: ...
+    def __call__(self, pair: Pair, scale: Scale, target: float) -> tuple[Step, Quantised] | None:
+        """Quantise the tensor with the step that serves the target best."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,7 @@ class FixedStep:
     centre: bool
 
     def __call__(self, pair: Pair, scale: Scale, target: float) -> tuple[Step, Quantised] | None:
+        """Quantise with the fixed step, whatever the target; None if the integers would be too large."""
         step = Step(None, bits=self.config.bits or 0)
         if scale.difference / step.size > MAX_INTEGER:
             return None
@@ -97,6 +98,7 @@ class LatticeStep:
     config: DomConfig
 
     def __call__(self, pair: Pair, scale: Scale, target: float) -> tuple[Step, Quantised] | None:
+        """Quantise with the coarsest step of the lattice that serves the target."""
         floor = ulp_exponent(scale.value, pair.new.dtype)
         limit = target * _LATTICE_SLACK
         exponent = max(floor, search_power(sample(pair), limit, self.config))
@@ -115,6 +117,7 @@ class RelativeStep:
     centre: bool
 
     def __call__(self, pair: Pair, scale: Scale, target: float) -> tuple[Step, Quantised] | None:
+        """Quantise with the step that meets the target."""
         part = sample(pair)
         size = math.ldexp(1.0, search_power(part, target * _LATTICE_SLACK, self.config))
         for _ in range(_SEARCHES):
@@ -145,7 +148,7 @@ class RelativeStep:
 
 def ulp_exponent(value: float, dtype: np.dtype[np.generic]) -> int:
     """Return the exponent of the unit in the last place of `value` in `dtype`."""
-    info = ml_dtypes.finfo(dtype)
+    info = float_info(dtype)
     return int(max(math.frexp(value)[1] - 1, info.minexp) - info.nmant)
 
 

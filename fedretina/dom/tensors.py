@@ -40,6 +40,12 @@ def is_float(dtype: np.dtype[Any]) -> bool:
     return dtype.name in _FLOATS
 
 
+def float_info(dtype: np.dtype[Any]) -> Any:
+    """Return a float dtype's limits: `numpy.finfo` that knows bfloat16."""
+    limits: Any = ml_dtypes.finfo
+    return limits(dtype)
+
+
 def raw_bytes(model: Model) -> int:
     """Return what the model's tensors take uncompressed, in bytes."""
     return sum(array.nbytes for array in model.values())
@@ -77,7 +83,8 @@ def check_model(model: Model) -> dict[str, Array]:
 
 def is_finite(array: Array) -> bool:
     """Return whether a tensor holds neither NaN nor infinity."""
-    return not is_float(array.dtype) or bool(np.isfinite(array).all())
+    with np.errstate(invalid="ignore"):  # bfloat16's signalling NaN would warn
+        return not is_float(array.dtype) or bool(np.isfinite(array).all())
 
 
 def freeze(model: Model) -> Model:

@@ -34,7 +34,7 @@ def seal(envelope: Envelope) -> bytes:
     flags = _HAS_BASE * (envelope.base is not None) | _LATTICE * envelope.lattice | _LOSSLESS * envelope.lossless
     if len(envelope.header) > MAX_HEADER_BYTES:
         raise BadArgument(
-            f"names and shapes take {len(envelope.header)} bytes; allowed: at most {MAX_HEADER_BYTES}; shorten the names"
+            f"the header takes {len(envelope.header)} bytes; allowed: at most {MAX_HEADER_BYTES}; shorten names"
         )
     lengths = _LENGTHS.pack(MAGIC, FORMAT_VERSION, flags, len(envelope.header), len(envelope.body))
     rest = b"".join([envelope.result, envelope.base or b"", envelope.header, envelope.body])
@@ -44,8 +44,8 @@ def seal(envelope: Envelope) -> bytes:
 def unseal(payload: bytes | bytearray | memoryview) -> Envelope:
     """Take a payload apart.
 
-    The check sum is verified before anything else is read: pcodec's Rust may panic on damaged input, and what reaches it should be
-    what the sender wrote.
+    The check sum is verified before anything else is read: pcodec's Rust may panic on damaged input, and what reaches
+    it should be what the sender wrote.
 
     Raises
     ------

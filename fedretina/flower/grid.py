@@ -190,6 +190,7 @@ class DomGrid(Grid):
             uplink=self._uplink,
             streams={p.name: p.stream for p in parcels},
             bases={p.name: p.base for p in parcels if p.base},
+            orders={name: records.order_of(record) for name, record in message.content.array_records.items()},
             have=self.shelf.have(),
         )
         content = records.replaced(message.content, packed)
@@ -271,7 +272,7 @@ class DomGrid(Grid):
             version = self.shelf.receive(stream, payload, node=node)
         else:
             version = self.shelf.one_shot(payload, base)
-        record = records.to_record(version.model)
+        record = records.to_record(version.model, up.orders.get(name, ()))
         parcel = Parcel(
             name=name,
             kind="delta" if base else "keyframe",

@@ -1,7 +1,7 @@
 """What the two ends tell each other beside the models: one ConfigRecord a message, removed before anyone else sees it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Literal, Self
 
@@ -21,6 +21,12 @@ def _texts(value: object) -> dict[str, str]:
     return value
 
 
+def _orders(value: object) -> dict[str, list[int]]:
+    if not isinstance(value, dict) or not all(isinstance(x, list) for x in value.values()):
+        raise Corrupt("a DoM header holds orders that are no lists")
+    return {str(name): [int(place) for place in places] for name, places in value.items()}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Down:
     """Server to node.
@@ -35,6 +41,8 @@ class Down:
         For each model in the message, by record name: the stream that it belongs to.
     bases : mapping of str to str
         By record name: digest of the version that the first payload builds on; missing where it needs none.
+    orders : mapping of str to sequence of int
+        By record name: the order of its arrays, see `fedretina.flower.records.order_of`.
     have : mapping of str to str
         By stream: the newest version that the server holds, as base for what the node sends up.
     """
@@ -43,12 +51,13 @@ class Down:
     uplink: Uplink
     streams: Mapping[str, str]
     bases: Mapping[str, str]
+    orders: Mapping[str, Sequence[int]]
     have: Mapping[str, str]
 
     def record(self) -> ConfigRecord:
         """Give the header as a record."""
         rest = {name: dict(getattr(self, name)) for name in ("streams", "bases", "have")}
-        body = {"config": json.loads(self.config.to_json()), "uplink": self.uplink, **rest}
+        body = {"config": json.loads(self.config.to_json()), "uplink": self.uplink, "orders": dict(self.orders), **rest}
         return ConfigRecord({"down": json.dumps(body, sort_keys=True, separators=(",", ":"))})
 
     @classmethod
@@ -58,12 +67,12 @@ class Down:
             body = json.loads(str(record["down"]))
             config = DomConfig.from_json(json.dumps(body["config"]))
             rest = {name: _texts(body[name]) for name in ("streams", "bases", "have")}
-            uplink = body["uplink"]
+            uplink, orders = body["uplink"], _orders(body["orders"])
         except (KeyError, TypeError, ValueError, BadArgument) as error:
             raise Corrupt(f"a message's DoM header cannot be read: {error!r}") from None
         if uplink not in ("one-shot", "stream"):
             raise Corrupt(f"a message's DoM header asks for the uplink {uplink!r}")
-        return cls(config=config, uplink=uplink, **rest)
+        return cls(config=config, uplink=uplink, orders=orders, **rest)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +89,8 @@ class Up:
         For each model in the reply, by record name: its stream, or "" for a one-shot.
     bases : mapping of str to str
         By record name: digest of the version that the payload builds on; missing for a keyframe.
+    orders : mapping of str to sequence of int
+        By record name: the order of its arrays.
     encode_s, decode_s : mapping of str to float
         Seconds by record name: encoding of the reply's models, decoding of the message's.
     """
@@ -88,6 +99,7 @@ class Up:
     lacking: tuple[str, ...] = ()
     streams: Mapping[str, str] = field(default_factory=dict)
     bases: Mapping[str, str] = field(default_factory=dict)
+    orders: Mapping[str, Sequence[int]] = field(default_factory=dict)
     encode_s: Mapping[str, float] = field(default_factory=dict)
     decode_s: Mapping[str, float] = field(default_factory=dict)
 
@@ -106,11 +118,12 @@ class Up:
         try:
             body = json.loads(str(record["up"]))
             texts = {name: _texts(body[name]) for name in ("holds", "streams", "bases")}
+            orders = _orders(body["orders"])
             lacking = tuple(str(name) for name in body["lacking"])
             times = {name: _seconds(record[f"{name}.names"], record[name]) for name in ("encode_s", "decode_s")}
         except (KeyError, TypeError, ValueError) as error:
             raise Corrupt(f"a reply's DoM header cannot be read: {error!r}") from None
-        return cls(lacking=lacking, **texts, **times)
+        return cls(lacking=lacking, orders=orders, **texts, **times)
 
 
 def _seconds(names: object, values: object) -> dict[str, float]:

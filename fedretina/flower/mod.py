@@ -49,7 +49,7 @@ class DomMod:
         state.remember(context, {down.streams[name]: v.digest for name, v in received.versions.items()})
         if received.lacking:
             return _without_base(message, context, received, store)
-        models = {name: records.to_record(version.model) for name, version in received.versions.items()}
+        models = {name: records.to_record(version.model, down.orders[name]) for name, version in received.versions.items()}
         message.content = records.replaced(header.without_header(message.content), models)
         reply = call_next(message, context)
         return _encode(reply, context, down, received, store) if reply.has_content() else reply
@@ -57,13 +57,11 @@ class DomMod:
 
 def _decode(message: Message, down: header.Down, store: ReferenceStore) -> _Received:
     received, lacking = _Received(), []
-    for name, record in message.content.array_records.items():
-        if not records.is_packed(record):
-            continue
+    for name in down.streams:
         start = time.perf_counter()
         base = store.get(down.bases[name]) if name in down.bases else None
         try:
-            received.versions[name] = follow(records.unpack(record), base=base)
+            received.versions[name] = follow(records.unpack(message.content.array_records[name]), base=base)
         except UnknownBase:
             lacking.append(name)
             continue
@@ -79,7 +77,7 @@ def _without_base(message: Message, context: Context, received: _Received, store
 
 
 def _encode(reply: Message, context: Context, down: header.Down, received: _Received, store: ReferenceStore) -> Message:
-    packed, streams, bases, seconds = {}, {}, {}, {}
+    packed, streams, bases, orders, seconds = {}, {}, {}, {}, {}
     for name, record in reply.content.array_records.items():
         start = time.perf_counter()
         base = _base(name, down, received, store)
@@ -90,9 +88,15 @@ def _encode(reply: Message, context: Context, down: header.Down, received: _Rece
         streams[name] = name if down.uplink == "stream" else ""
         if (digest := inspect(published.payload).base) is not None:
             bases[name] = digest
+        orders[name] = records.order_of(record)
         seconds[name] = time.perf_counter() - start
     up = header.Up(
-        holds=state.holds(context), streams=streams, bases=bases, encode_s=seconds, decode_s=received.seconds
+        holds=state.holds(context),
+        streams=streams,
+        bases=bases,
+        orders=orders,
+        encode_s=seconds,
+        decode_s=received.seconds,
     )
     reply.content = records.replaced(reply.content, packed)
     reply.content[header.NAME] = up.record()

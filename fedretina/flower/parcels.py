@@ -85,4 +85,4 @@ class Letter:
 def plain(content: RecordDict) -> tuple[Parcel, ...]:
     """Describe the models of a content that travels as it is."""
     sizes = {name: records.weight(record) for name, record in content.array_records.items()}
-    return tuple(Parcel(name=n, kind="none", stream=n, raw_bytes=size, wire_bytes=size) for n, size in sizes.items())
+    return tuple(Parcel(name=n, kind="raw", stream=n, raw_bytes=size, wire_bytes=size) for n, size in sizes.items())

@@ -40,19 +40,37 @@ def to_model(record: ArrayRecord) -> dict[str, np.ndarray]:
         raise BadArgument(f"an array record does not hold NumPy arrays: {error}") from None
 
 
-def to_record(model: Model) -> ArrayRecord:
-    """Make an ArrayRecord of a model: the inverse of `to_model`."""
-    return ArrayRecord({name: Array(np.asarray(array)) for name, array in model.items()})
+def to_record(model: Model, order: Sequence[int]) -> ArrayRecord:
+    """Make an ArrayRecord of a model, its arrays in the given order: the inverse of `to_model` and `order_of`.
+
+    Raises
+    ------
+    Corrupt
+        If the order is none of this model's arrays.
+    """
+    names = sorted(model)
+    if sorted(order) != list(range(len(names))):
+        raise Corrupt("the order of a model's arrays does not fit the model")
+    return ArrayRecord({names[i]: Array(np.asarray(model[names[i]])) for i in order})
+
+
+def order_of(record: ArrayRecord) -> list[int]:
+    """Tell the order of a record's arrays: each one's place among the sorted names.
+
+    A payload does not keep it, and code that takes a model for a list of arrays depends on it.
+
+    Examples
+    --------
+    >>> order_of(ArrayRecord({name: Array(np.ones(1)) for name in ("w", "b", "n")}))
+    [2, 0, 1]
+    """
+    places = {name: place for place, name in enumerate(sorted(record))}
+    return [places[name] for name in record]
 
 
 def pack(payloads: Sequence[bytes]) -> ArrayRecord:
     """Make a record of payloads; Flower's ``Array.numpy`` refuses them, so nobody takes them for weights by mistake."""
     return ArrayRecord({str(i): Array("uint8", (len(p),), STYPE, p) for i, p in enumerate(payloads)})
-
-
-def is_packed(record: ArrayRecord) -> bool:
-    """Tell whether a record holds payloads (an empty one does not)."""
-    return len(record) > 0 and all(array.stype == STYPE for array in record.values())
 
 
 def unpack(record: ArrayRecord) -> list[bytes]:

@@ -17,6 +17,8 @@ class Shelf:
         How versions are coded. Streams put them on a lattice, unless `bits` asks for the paper's absolute steps.
     store : ReferenceStore
         The versions themselves.
+    made : dict of str to str
+        For each stream whose maker is the server: digest of the model that its newest version was made of.
     folder : Path, optional
         Where the payloads are kept; None keeps them in memory.
     """
@@ -26,7 +28,7 @@ class Shelf:
     folder: Path | None = None
     streams: dict[str, Stream] = field(default_factory=dict)
     owners: dict[str, int] = field(default_factory=dict)
-    made: set[str] = field(default_factory=set)
+    made: dict[str, str] = field(default_factory=dict)
     held: dict[int, dict[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -43,11 +45,11 @@ class Shelf:
         """Find the stream whose newest version this model is; a model that no stream has is published under the name."""
         value = digest(model)
         for stream in self.streams.values():
-            if stream.newest is not None and stream.newest.digest == value:
+            if stream.newest is not None and value in (stream.newest.digest, self.made.get(stream.name)):
                 return stream
         own = self.stream(f"{name}@server" if name in self.owners else name)
-        self.made.add(own.name)
         own.publish(model)
+        self.made[own.name] = value
         return own
 
     def receive(self, name: str, payload: bytes, *, node: int) -> Version:

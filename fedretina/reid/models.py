@@ -20,6 +20,7 @@ from fedretina.reid.weights import load_weights
 MODELS = ("small", "resnet18", "resnet50")
 """The names that `build` knows."""
 
+_STRIPES = 4  # head, chest, thighs and feet are pooled apart (Sun et al., PCB, ECCV 2018): 6 mAP points over one pool
 _SMALLEST_SIDE = 16  # below this the ResNets' strides leave no pixel to pool
 
 
@@ -38,7 +39,7 @@ def build(name: str, classes: int, *, height: int, width: int, weights: str | Pa
     Parameters
     ----------
     name : str
-        One of `MODELS`. "small": 0.3 M parameters, for 64 x 32 pixels; the ResNets with a last stride of 1.
+        One of `MODELS`. "small": 0.35 M parameters, for 64 x 32 pixels; the ResNets with a last stride of 1.
     classes : int
         Number of training identities, at least 1.
     height, width : int
@@ -98,7 +99,7 @@ class Residual(nn.Module):
 
 
 class SmallReID(nn.Module):
-    """A residual CNN of 0.3 M parameters: a strided stem, three blocks, average pooling, a BatchNorm neck."""
+    """A residual CNN of 0.35 M parameters: a strided stem, three blocks, pooling by stripes, a BatchNorm neck."""
 
     def __init__(self, classes: int, *, widths: tuple[int, int, int] = (24, 64, 128)) -> None:
         super().__init__()
@@ -108,6 +109,7 @@ class SmallReID(nn.Module):
         self.layer1 = Residual(first, first, stride=1)
         self.layer2 = Residual(first, second, stride=2)
         self.layer3 = Residual(second, third, stride=2)
+        self.reduce = nn.Linear(_STRIPES * third, third, bias=False)
         self.embedding = nn.BatchNorm1d(third)
         self.head = nn.Linear(third, classes, bias=False)
 
@@ -116,7 +118,8 @@ class SmallReID(nn.Module):
         # A third faster on CPU; the weights stay contiguous, since files and wire formats want them so.
         x = self.stem(images.contiguous(memory_format=torch.channels_last))
         x = self.layer3(self.layer2(self.layer1(x)))
-        embedding = self.embedding(x.mean(dim=(2, 3)))
+        stripes = F.adaptive_avg_pool2d(x, (_STRIPES, 1)).flatten(1)
+        embedding = self.embedding(self.reduce(stripes))
         return Output(embedding, self.head(embedding))
 
 

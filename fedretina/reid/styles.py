@@ -42,7 +42,7 @@ class Style:
     cast: float
     """standard deviation over cameras of the logarithmic gain per colour"""
     exposure: float
-    """standard deviation over cameras of the logarithmic gain of all colours"""
+    """standard deviation over cameras of the logarithmic gain of all colours; their responses differ in proportion"""
     contrast: float
     """slope of the response around middle grey; 1 is neutral"""
     saturation: float

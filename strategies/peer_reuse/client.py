@@ -12,7 +12,7 @@ from torch import nn
 from fedretina.errors import BadArgument, FedRetinaError
 from fedretina.reuse import ReuseObjective
 from fedretina.strategies.peer_reuse.jobs import Job
-from fedretina.strategies.peer_reuse.learner import Learner, Reuse, Span, device, seeded_model
+from fedretina.strategies.peer_reuse.learner import Learner, Reuse, Span, device, seeded, seeded_model
 from fedretina.strategies.peer_reuse.peers import Peers, arrays_of, load, meet, start_from
 from fedretina.strategies.peer_reuse.plan import Plan
 from fedretina.task import Splits, Task
@@ -106,9 +106,10 @@ class Visit:
         peers = meet(weights, self.task, splits, self.plan)
         model = seeded_model(self.task, self.domain, splits.classes, self.plan, "target")
         example = self.task.prepare(splits.inputs[:2])
-        objective = ReuseObjective.probe(
-            model, peers.models, self.layers, example, gamma=self.plan.gamma, alpha=self.plan.alpha
-        )
+        with seeded(self.plan, f"{self.domain}/V"):
+            objective = ReuseObjective.probe(
+                model, peers.models, self.layers, example, gamma=self.plan.gamma, alpha=self.plan.alpha
+            )
         if self.job.round == 1:
             self._start(model, peers)
         for peer in peers.models.values():

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -207,6 +208,13 @@ def _seed(seed: int, name: str, epoch: int) -> int:
 
 def seeded_model(task: Task, domain: str, classes: int, plan: Plan, name: str) -> nn.Module:
     """Make a model whose weights follow from the seed, the domain and the learner's name."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(_seed(plan.seed, f"{domain}/{name}", 0))
+    with seeded(plan, f"{domain}/{name}"):
         return task.model(domain, classes)
+
+
+@contextmanager
+def seeded(plan: Plan, name: str) -> Iterator[None]:
+    """Let torch's global generator follow from the seed and a name, for as long as something is made."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(_seed(plan.seed, name, 0))
+        yield

@@ -67,7 +67,8 @@ def test_a_completed_run(run: Path) -> None:
     assert "banner" not in text.split("</style>")[1]
     assert len(checker.alts) == 3 + 11
     assert plots(run) == PLOTS
-    assert Image.open(run / "report-accuracy.png").width == 2080
+    with Image.open(run / "report-accuracy.png") as picture:
+        assert picture.width == 2080
     assert (run / "notes.txt").read_text() == "mine"
     assert not list(run.glob(".*"))
 
@@ -120,7 +121,7 @@ def test_another_task(run: Path, edit: Callable[..., None]) -> None:
     ids=["no bytes", "not finite", "fifty sources"],
 )
 def test_odd_rounds(run: Path, edit: Callable[..., None], rounds: list[dict[str, object]]) -> None:
-    edit(rounds=rounds, ledger=None)
+    edit(rounds=rounds)
     check(report.build(run))
 
 

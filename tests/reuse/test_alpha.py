@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedretina.errors import BadArgument
@@ -24,6 +24,7 @@ def weighted(alpha: dict[str, float], risks: dict[str, float]) -> float:
     return sum(alpha[name] ** 2 * risk for name, risk in risks.items())
 
 
+@settings(deadline=None)
 @given(many_risks)
 def test_theorem_alpha_lies_on_the_simplex_inverse_to_the_risks(risks: dict[str, float]) -> None:
     alpha = theorem_alpha(risks)
@@ -32,6 +33,7 @@ def test_theorem_alpha_lies_on_the_simplex_inverse_to_the_risks(risks: dict[str,
     assert all(math.isclose(product, products[0]) for product in products)
 
 
+@settings(deadline=None)
 @given(many_risks, st.data())
 def test_no_other_weights_have_a_lower_bound(risks: dict[str, float], data: st.DataObject) -> None:
     other = {name: data.draw(positive) for name in risks}
@@ -63,6 +65,7 @@ def test_the_bound_is_the_sum_of_squares_times_risks() -> None:
     assert alpha.bound({"b": 3.0, "a": 1.0}).item() == pytest.approx(0.75**2 + 0.25**2 * 3)
 
 
+@settings(deadline=None)
 @given(many_risks)
 def test_fit_sets_theorem_1(risks: dict[str, float]) -> None:
     alpha = Alpha(list(risks))

@@ -3,7 +3,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -25,6 +25,7 @@ def batch(samples: int = 6) -> tuple[dict[str, Tensor], dict[str, dict[str, Tens
     return features(TARGET, samples), {name: features(shapes, samples) for name, shapes in SOURCES.items()}
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 2**16), gamma=st.floats(0, 100), samples=st.integers(2, 9))
 def test_the_loss_is_eq_1_summed_by_hand_in_units_of_the_sources_variance(
     seed: int, gamma: float, samples: int
@@ -52,10 +53,10 @@ def test_the_loss_is_eq_1_summed_by_hand_in_units_of_the_sources_variance(
 
 
 def test_the_scale_of_a_source_does_not_matter() -> None:
-    torch.manual_seed(0)
     z, source_z = batch()
     residuals = []
     for scale in (1.0, 1000.0):
+        torch.manual_seed(0)
         objective = ReuseObjective(TARGET, SOURCES)
         scaled = {s: {layer: scale * x for layer, x in by_layer.items()} for s, by_layer in source_z.items()}
         objective.fit(z, scaled)
@@ -120,7 +121,7 @@ def test_a_source_with_a_hundred_times_the_risk_loses_its_weight() -> None:
     objective = ReuseObjective(TARGET, SOURCES)
     optimiser = torch.optim.Adam(objective.alpha.parameters(), lr=0.05)
     z, source_z = batch()
-    for _ in range(400):
+    for _ in range(600):
         optimiser.zero_grad()
         objective(z, source_z, risks={"market1501": 0.01, "cuhk03": 1.0}).loss.backward()
         optimiser.step()

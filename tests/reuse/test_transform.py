@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -27,6 +27,7 @@ def residual(v: Reconstruction, z: Tensor, source_z: Tensor) -> float:
         return float((source_z - v(z)).square().mean())
 
 
+@settings(deadline=None)
 @given(sizes=sizes, rows=st.integers(1, 5), seed=seeds, data=st.data())
 def test_mode_product_is_the_definition(sizes: list[int], rows: int, seed: int, data: st.DataObject) -> None:
     mode = data.draw(st.integers(1, len(sizes)))
@@ -36,6 +37,7 @@ def test_mode_product_is_the_definition(sizes: list[int], rows: int, seed: int, 
     torch.testing.assert_close(mode_product(z, v, mode), slow_mode_product(z, v, mode))
 
 
+@settings(deadline=None)
 @given(seed=seeds)
 def test_products_along_different_modes_commute(seed: int) -> None:
     rng = torch.Generator().manual_seed(seed)
@@ -86,6 +88,7 @@ def test_shapes_that_no_v_connects_are_refused(target: tuple[int, ...], source: 
         Reconstruction(target, source)
 
 
+@settings(deadline=None)
 @given(seed=seeds, strength=st.sampled_from([1e-3, 1e-1, 10.0]))
 def test_ridge_is_where_the_penalised_error_is_flat(seed: int, strength: float) -> None:
     rng = torch.Generator().manual_seed(seed)
@@ -137,6 +140,7 @@ def test_fit_finds_the_v_that_made_the_source(target: tuple[int, ...], source: t
     assert residual(v, z, source_z) < 0.01 * before
 
 
+@settings(deadline=None)
 @given(seed=seeds, order=st.integers(1, 3))
 def test_fit_lowers_the_residual_on_features_that_no_v_explains(seed: int, order: int) -> None:
     torch.manual_seed(seed)
