@@ -54,8 +54,8 @@ def page(dom: list[Summary], none: list[Summary]) -> str:
     lines = [
         "# The main job, measured",
         "",
-        f"`python benchmarks/main_job.py OUT` wrote this page: `flwr run simulations/duke_target` with its defaults, seeds {seeds},",
-        "with four supernodes of one CPU. Mean ± standard error over the seeds; mAP and Rank-1 in percent.",
+        "`python benchmarks/main_job.py OUT` wrote this page: `flwr run simulations/duke_target` with its defaults,",
+        f"seeds {seeds}, with four supernodes of one CPU. Mean ± standard error over the seeds; mAP and Rank-1 in percent.",
         "",
         "| | mAP | Rank-1 | mAP by seed |",
         "|---|---|---|---|",
@@ -65,7 +65,8 @@ def page(dom: list[Summary], none: list[Summary]) -> str:
         lines.append(f"| {name} | {cell([s[key]['mAP'] for s in dom])} | {cell([s[key]['rank1'] for s in dom])} | {each} |")
     each = ", ".join(f"{s['reuse']['mAP']:.1f}" for s in none)
     lines.append(
-        f"| PeerReuse without DoM | {cell([s['reuse']['mAP'] for s in none])} | {cell([s['reuse']['rank1'] for s in none])} | {each} |"
+        f"| PeerReuse without DoM | {cell([s['reuse']['mAP'] for s in none])} "
+        f"| {cell([s['reuse']['rank1'] for s in none])} | {each} |"
     )
     lines += [
         "",

@@ -71,7 +71,7 @@ def report(
 
     Exits 1, with the reason, if the run did not complete.
     """
-    from fedretina import report as room  # noqa: PLC0415 (brings matplotlib: a second)
+    from fedretina import report as room
 
     folder = room.latest() if run is None else _find(run)
     page = room.build(folder)

@@ -40,11 +40,7 @@ class Digits(Task):
 
     def _data(self, domain: str, *, test: bool) -> tuple[Tensor, Tensor]:
         images, labels = load_digits(return_X_y=True)
-        part = (
-            slice(0, 500)
-            if test
-            else slice(500 + 300 * list(TURNS).index(domain), 800 + 300 * list(TURNS).index(domain))
-        )
+        part = slice(0, 500) if test else slice(500 + 300 * list(TURNS).index(domain), 800 + 300 * list(TURNS).index(domain))
         images = np.rot90(images[part].reshape(-1, 8, 8), TURNS[domain], axes=(1, 2)).reshape(-1, 64)
         ink = 0.6 if domain == "faint" else 1.0
         return torch.tensor(ink * images.copy() / 16, dtype=torch.float32), torch.tensor(labels[part])

@@ -32,9 +32,7 @@ COMPLETED = {"status": "completed", "target": "duke", "reuse": {"mAP": 61.2}, "r
 
 
 def test_version_is_quick() -> None:
-    code = (
-        "import sys; from fedretina.cli import app; print(sorted({'torch', 'matplotlib', 'flwr'} & set(sys.modules)))"
-    )
+    code = "import sys; from fedretina.cli import app; print(sorted({'torch', 'matplotlib', 'flwr'} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
     result = runner.invoke(app, ["--version"])
@@ -68,9 +66,7 @@ def test_report_of_a_failed_run_builds_the_page_and_exits_1() -> None:
     ("arguments", "reason"),
     [(["report"], "no run in"), (["report", "gone"], "is no run"), (["report", "."], "is no run")],
 )
-def test_report_without_a_run(
-    arguments: list[str], reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_report_without_a_run(arguments: list[str], reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     result = runner.invoke(app, arguments)
     assert result.exit_code == 1

@@ -69,7 +69,5 @@ def test_rooms_know_only_the_rooms_below(room):
 def test_pyproject_lists_every_package():
     tool = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
     tree = {".".join(p.parent.relative_to(ROOT).parts) for p in (ROOT / "fedretina").rglob("__init__.py")}
-    tree |= {
-        ".".join(("fedretina", *p.parent.relative_to(ROOT).parts)) for p in (ROOT / "strategies").rglob("__init__.py")
-    }
+    tree |= {".".join(("fedretina", *p.parent.relative_to(ROOT).parts)) for p in (ROOT / "strategies").rglob("__init__.py")}
     assert set(tool["packages"]) == tree

@@ -13,9 +13,7 @@ ROOT = Path(__file__).parent.parent
 @pytest.mark.slow
 def test_every_package_imports_from_a_wheel(tmp_path):
     site = tmp_path / "site"
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(site), str(ROOT)], check=True
-    )
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(site), str(ROOT)], check=True)
     packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
     code = f"import sys; sys.path.insert(0, {str(site)!r})\n" + "\n".join(f"import {name}" for name in packages)
     code += "\nimport fedretina, fedretina.strategies; print(fedretina.__file__, fedretina.strategies.__file__)"

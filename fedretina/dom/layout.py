@@ -73,7 +73,7 @@ def _axes(shape: Sequence[int]) -> tuple[int, int, int]:
 
 def _spread_codes(values: Array, layout: int) -> NDArray[np.int8]:
     """Return one code per channel of the axes that the layout sorts by, concatenated."""
-    sizes = np.abs(values).astype(np.float32)
+    sizes = np.abs(values.astype(np.float32))  # in this order: |-128| leaves int8
     codes = []
     for axis in range(layout):
         others = tuple(other for other in range(3) if other != axis)

@@ -87,6 +87,8 @@ class Stream:
     def accept(self, payload: bytes, *, max_bytes: int = MAX_RAW_BYTES) -> Link:
         """Add the version that a maker's payload leads to; its base is the newest version, or one in the store.
 
+        A payload that is among the kept ones changes nothing: a repeated or replayed message rolls nothing back.
+
         Raises
         ------
         UnknownBase
@@ -95,6 +97,9 @@ class Stream:
             As `decode`. The newest version stays in force.
         """
         link = link_of(self.number + 1, payload)
+        for known in self._links:
+            if known.payload == link.payload:
+                return known
         return self._add(link, accept(payload, base=self._find(link.base), max_bytes=max_bytes))
 
     def way(self, holds: str | None) -> Way:

@@ -9,7 +9,8 @@ from typing import Any
 from flwr.app import ArrayRecord, Error, Message, RecordDict
 from flwr.serverapp import Grid
 
-from fedretina.dom import DomConfig, ReferenceStore, inspect
+from fedretina.dom import DomConfig, ReferenceStore
+from fedretina.dom.links import link_of
 from fedretina.errors import FedRetinaError, UnknownBase
 from fedretina.flower import header, records
 from fedretina.flower.parcels import Letter, Parcel, plain
@@ -205,7 +206,7 @@ class DomGrid(Grid):
         held = self.shelf.holds(node, stream.name)
         way = stream.way(held)
         packed = records.pack(way.payloads)
-        base = inspect(way.payloads[0]).base if way.payloads else held
+        base = link_of(0, way.payloads[0]).base if way.payloads else held
         parcel = Parcel(
             name=name,
             kind=way.kind,

@@ -117,13 +117,17 @@ class Up:
         """Read a header; `Corrupt` if it is none."""
         try:
             body = json.loads(str(record["up"]))
-            texts = {name: _texts(body[name]) for name in ("holds", "streams", "bases")}
-            orders = _orders(body["orders"])
-            lacking = tuple(str(name) for name in body["lacking"])
-            times = {name: _seconds(record[f"{name}.names"], record[name]) for name in ("encode_s", "decode_s")}
+            return cls(
+                holds=_texts(body["holds"]),
+                lacking=tuple(str(name) for name in body["lacking"]),
+                streams=_texts(body["streams"]),
+                bases=_texts(body["bases"]),
+                orders=_orders(body["orders"]),
+                encode_s=_seconds(record["encode_s.names"], record["encode_s"]),
+                decode_s=_seconds(record["decode_s.names"], record["decode_s"]),
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise Corrupt(f"a reply's DoM header cannot be read: {error!r}") from None
-        return cls(lacking=lacking, orders=orders, **texts, **times)
 
 
 def _seconds(names: object, values: object) -> dict[str, float]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flwr.app import Context, Message, RecordDict
 
-from fedretina.dom import ReferenceStore, Version, follow, inspect, publish
+from fedretina.dom import ReferenceStore, Version, follow, publish
 from fedretina.errors import UnknownBase
 from fedretina.flower import header, records, state
 from fedretina.home import references
@@ -86,8 +86,8 @@ def _encode(reply: Message, context: Context, down: header.Down, received: _Rece
             store.put(published.version)
         packed[name] = records.pack([published.payload])
         streams[name] = name if down.uplink == "stream" else ""
-        if (digest := inspect(published.payload).base) is not None:
-            bases[name] = digest
+        if base is not None:
+            bases[name] = base.digest
         orders[name] = records.order_of(record)
         seconds[name] = time.perf_counter() - start
     up = header.Up(

@@ -1,14 +1,26 @@
 """Models and payloads as Flower's records, and what a record weighs on the wire."""
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
-from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
+from flwr.app import Array, ArrayRecord, RecordDict
 
 from fedretina.dom import Model
 from fedretina.errors import BadArgument, Corrupt
 
 STYPE = "fedretina.dom"
+
+
+class Part(Protocol):
+    """What Flower sends: an object that can be serialised, and those inside it."""
+
+    @property
+    def children(self) -> Mapping[str, "Part"] | None:
+        """The objects inside, by identifier."""
+
+    def deflate(self) -> bytes:
+        """Serialise this object without those inside."""
 
 
 def to_model(record: ArrayRecord) -> dict[str, np.ndarray]:
@@ -88,7 +100,7 @@ def replaced(content: RecordDict, models: Mapping[str, ArrayRecord]) -> RecordDi
     return copy
 
 
-def weight(part: ArrayRecord | ConfigRecord | RecordDict | Array) -> int:
+def weight(part: Part) -> int:
     """Measure what a record puts on the wire, in bytes: the sum of Flower's serialised objects, heads included.
 
     The message's own metadata (random identifiers, times) is not in it, so equal contents weigh the same in every run.
@@ -98,4 +110,5 @@ def weight(part: ArrayRecord | ConfigRecord | RecordDict | Array) -> int:
     >>> weight(RecordDict({"a": ArrayRecord({"w": Array(np.ones(1000, np.float32))})})) > 4000
     True
     """
-    return len(part.deflate()) + sum(weight(child) for child in (part.children or {}).values())
+    inside = (part.children or {}).values()
+    return len(part.deflate()) + sum(weight(child) for child in inside)

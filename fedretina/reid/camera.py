@@ -1,4 +1,4 @@
-"""A camera: where it looks from, what is behind, in what light, and what its lens, sensor and recorder do to a picture."""
+"""A camera: where it looks from, what is behind, in what light, and what its lens and sensor do to a picture."""
 
 import io
 from dataclasses import dataclass

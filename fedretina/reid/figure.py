@@ -1,5 +1,6 @@
-"""Draws a pedestrian: a jointed body in three dimensions, posed in mid-stride, projected and painted from far to near."""
+"""Draws a pedestrian: a jointed body in three dimensions, posed in mid-stride and painted from far to near."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -53,7 +54,7 @@ class View:
         """Map a point in body heights to the image."""
         x, y, z = point
         size = self.scale * (1 + self.taper * (z - 0.5))
-        up = size * (z * np.cos(self.pitch) + y * np.sin(self.pitch))
+        up = size * (z * math.cos(self.pitch) + y * math.sin(self.pitch))
         return float(self.feet[0] + size * x + self.roll * up), float(self.feet[1] - up)
 
 
@@ -80,7 +81,9 @@ class Figure:
     def at(self, forward: float, left: float, up: float) -> Vector:
         """A point of the upright trunk, leaning forward with its height above the hips."""
         lean = self.person.body.lean * max(up - _HIP, 0)
-        return self.base + (forward + lean) * self.forward + left * self.left + np.array((0, 0, up))
+        place: Vector = self.base + (forward + lean) * self.forward + left * self.left
+        place[2] += up
+        return place
 
     def limb(self, canvas: Canvas, start: Vector, end: Vector, radii: tuple[float, float], colour: RGB) -> None:
         """Draw a limb given in body heights."""

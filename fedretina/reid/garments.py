@@ -1,16 +1,15 @@
 """The surfaces of clothes and heads, as colours over (u, azimuth, t): they turn with the body that wears them.
 
-Azimuth is 0 where the person faces, pi / 2 at the person's left and pi at the back; t runs from the lower end to the upper.
+Azimuth is 0 where the person faces, pi / 2 at the left and pi at the back; t runs from the lower end to the upper.
 """
 
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fedretina.reid.canvas import Paint, Pixels
-from fedretina.reid.person import RGB, Person, Top
-
-_HEM = 0.06  # t at which a shirt's body begins to be seen as such
+from fedretina.reid.person import RGB, Person
 
 
 def turned(surface: Callable[[Pixels, Pixels], Pixels], yaw: float) -> Paint:
@@ -34,7 +33,11 @@ def cloth(person: Person) -> Callable[[Pixels, Pixels], Pixels]:
 
     def surface(azimuth: Pixels, t: Pixels) -> Pixels:
         top = person.top
-        colours = _mix(np.array(top.colour, np.float32), np.array(top.accent, np.float32), _pattern(top, azimuth, t))
+        colours = _mix(
+            np.array(top.colour, np.float32),
+            np.array(top.accent, np.float32),
+            _PATTERNS[top.pattern](azimuth, t, top.scale),
+        )
         if top.is_open:
             front = _below(np.abs(azimuth), np.float32(0.22) + np.float32(0.3) * t, 0.12)
             colours = _mix(colours, np.array(top.accent, np.float32), front)
@@ -56,32 +59,48 @@ def head(person: Person) -> Callable[[Pixels, Pixels], Pixels]:
         eyes = _below(np.abs(away - 0.42), 0.17, 0.12) * _below(np.abs(t - 0.52), 0.06, 0.05)
         colours = _mix(colours, np.array((0.12, 0.09, 0.08), np.float32), np.float32(0.75) * eyes)
         if body.beard:
-            colours = _mix(
-                colours,
-                np.array(body.hair, np.float32),
-                np.float32(0.8) * _below(t, 0.32, 0.1) * _below(away, 1.5, 0.3),
-            )
+            chin = np.float32(0.8) * _below(t, 0.32, 0.1) * _below(away, 1.5, 0.3)
+            colours = _mix(colours, np.array(body.hair, np.float32), chin)
         temple = np.clip((away - 0.7) / 1.2, 0, 1)
         return _mix(colours, np.array(colour, np.float32), _below(line - fall * temple, t, 0.08))
 
     return surface
 
 
-def _pattern(top: Top, azimuth: Pixels, t: Pixels) -> Pixels:
-    """Where the accent shows, in [0, 1]."""
-    if top.pattern == "hoops":
-        return _waves(t * np.float32(30 / top.scale))
-    if top.pattern == "stripes":
-        return _waves(azimuth * np.float32(np.round(9 / top.scale)))
-    if top.pattern == "checks":
-        return (_waves(t * np.float32(28 / top.scale)) + _waves(azimuth * np.float32(np.round(7 / top.scale)))) / 2
-    if top.pattern == "yoke":
-        return _below(np.float32(0.78 - 0.2 * top.scale / 1.5), t, 0.03)
-    if top.pattern == "logo":
-        return _below(np.hypot(azimuth / 0.55, (t - 0.6) / 0.14), np.float32(0.6 + 0.4 * top.scale), 0.15)
-    if top.pattern == "halves":
-        return _below(np.abs(np.abs(azimuth) - np.float32(np.pi / 2)), np.float32(0.5 * top.scale), 0.08)
-    return np.zeros_like(t)
+def _hoops(azimuth: Pixels, t: Pixels, scale: float) -> Pixels:
+    return _waves(t * np.float32(30 / scale))
+
+
+def _stripes(azimuth: Pixels, t: Pixels, scale: float) -> Pixels:
+    return _waves(azimuth * np.float32(round(9 / scale)))
+
+
+def _checks(azimuth: Pixels, t: Pixels, scale: float) -> Pixels:
+    return np.float32(0.5) * (_hoops(azimuth, t, scale) + _stripes(azimuth, t, scale))
+
+
+def _yoke(azimuth: Pixels, t: Pixels, scale: float) -> Pixels:
+    return _below(0.78 - 0.13 * scale, t, 0.03)
+
+
+def _logo(azimuth: Pixels, t: Pixels, scale: float) -> Pixels:
+    return _below(np.hypot(azimuth / 0.55, (t - 0.6) / 0.14), 0.6 + 0.4 * scale, 0.15)
+
+
+def _halves(azimuth: Pixels, t: Pixels, scale: float) -> Pixels:
+    return _below(np.abs(np.abs(azimuth) - np.pi / 2), 0.5 * scale, 0.08)
+
+
+_PATTERNS: dict[str, Callable[[Pixels, Pixels, float], Pixels]] = {
+    "plain": lambda azimuth, t, scale: np.zeros_like(t),
+    "hoops": _hoops,
+    "stripes": _stripes,
+    "yoke": _yoke,
+    "logo": _logo,
+    "checks": _checks,
+    "halves": _halves,
+}
+"""where the accent shows, in [0, 1]"""
 
 
 def _straps(person: Person, colours: Pixels, azimuth: Pixels, t: Pixels) -> Pixels:
@@ -98,12 +117,12 @@ def _straps(person: Person, colours: Pixels, azimuth: Pixels, t: Pixels) -> Pixe
 
 def _waves(phase: Pixels) -> Pixels:
     """Bands of equal width with soft edges."""
-    return np.clip(np.sin(phase) * np.float32(2.5) + np.float32(0.5), 0, 1)
+    return np.asarray(np.clip(np.sin(phase) * np.float32(2.5) + np.float32(0.5), 0, 1), np.float32)
 
 
-def _below(value: Pixels | np.float32 | float, edge: Pixels | np.float32 | float, soft: float) -> Pixels:
+def _below(value: ArrayLike, edge: ArrayLike, soft: float) -> Pixels:
     """1 where value < edge, 0 where not, with a ramp of the width `soft` between."""
-    return np.asarray(np.clip((np.subtract(edge, value)) * np.float32(1 / soft) + np.float32(0.5), 0, 1), np.float32)
+    return np.asarray(np.clip(np.subtract(edge, value) * np.float32(1 / soft) + np.float32(0.5), 0, 1), np.float32)
 
 
 def _mix(first: Pixels, second: Pixels, share: Pixels) -> Pixels:

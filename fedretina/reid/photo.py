@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedretina.reid.camera import HEIGHT, WIDTH, Camera, expose
-from fedretina.reid.canvas import Canvas, Pixels, draw_limb, draw_tube
+from fedretina.reid.canvas import Canvas, Pixels, Point, draw_limb, draw_tube
 from fedretina.reid.figure import Figure, Pose, View
 from fedretina.reid.garments import plain
 from fedretina.reid.person import Person, sample_person
@@ -50,10 +50,10 @@ def photograph(
     side = float(rng.choice((-1, 1))) * rng.uniform(0.3, 0.5) * WIDTH
     other = (centre[0] + side, centre[1] + (4 if before else -4))
     if passer and not before:
-        _walk(canvas, sample_person(rng, style), passage, camera, other, rng)
-    _walk(canvas, person, passage, camera, centre, rng)
+        _walk(canvas, sample_person(rng, style), passage=passage, camera=camera, centre=other, rng=rng)
+    _walk(canvas, person, passage=passage, camera=camera, centre=centre, rng=rng)
     if before:
-        _walk(canvas, sample_person(rng, style), passage, camera, other, rng)
+        _walk(canvas, sample_person(rng, style), passage=passage, camera=camera, centre=other, rng=rng)
     elif blocked and not passer:
         _OBSTACLES[int(rng.integers(len(_OBSTACLES)))](canvas, rng)
     return expose(camera, canvas.pixels, rng)
@@ -68,12 +68,7 @@ def _background(camera: Camera, passage: Passage, rng: np.random.Generator) -> P
 
 
 def _walk(
-    canvas: Canvas,
-    person: Person,
-    passage: Passage,
-    camera: Camera,
-    centre: tuple[float, float],
-    rng: np.random.Generator,
+    canvas: Canvas, person: Person, *, passage: Passage, camera: Camera, centre: Point, rng: np.random.Generator
 ) -> None:
     """Draw a person and the shadow at the feet."""
     scale = camera.height * person.body.height / _AVERAGE

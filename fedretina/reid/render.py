@@ -169,7 +169,8 @@ def _render_into(folder: Path, style: Style, names: Sequence[str], census: Censu
         (folder / split).mkdir(parents=True)
     counts = Counter({TRAIN: 0, QUERY: 0, GALLERY: 0})
     for shot in _plan(style, names, census):
-        file = f"{shot.identity:04d}_c{shot.camera + 1}s1_{shot.frame:06d}_{counts[shot.split] % 99 + 1:02d}.jpg"
+        identity = str(JUNK) if shot.identity == JUNK else f"{shot.identity:04d}"
+        file = f"{identity}_c{shot.camera + 1}s1_{shot.frame:06d}_{counts[shot.split] % 99 + 1:02d}.jpg"
         image = _take(shot, cameras[shot.camera], style, names)
         Image.fromarray(image).save(folder / shot.split / file, "JPEG", quality=QUALITY)
         counts[shot.split] += 1

@@ -70,7 +70,7 @@ def _ground_coordinates(foot: int, horizon: int) -> tuple[Pixels, Pixels]:
     rows = np.arange(foot, HEIGHT, dtype=np.float32)[:, None]
     away = 180 / (rows - horizon)
     across = (np.arange(WIDTH, dtype=np.float32)[None, :] - WIDTH / 2) * away / 110
-    return across, np.broadcast_to(away, across.shape)
+    return np.asarray(across, np.float32), np.asarray(np.broadcast_to(away, across.shape), np.float32)
 
 
 def _pick(rng: np.random.Generator, colours: tuple[tuple[float, float, float], ...]) -> Pixels:
@@ -189,4 +189,4 @@ def _parked_cars(rng: np.random.Generator, image: Pixels, foot: int) -> Pixels:
         for wheel in (x + 44, x + 156):
             pen.ellipse((wheel - 19, y - 26, wheel + 19, y + 8), fill=(28, 28, 30))
             pen.ellipse((wheel - 9, y - 17, wheel + 9, y - 1), fill=(150, 152, 156))
-    return np.asarray(picture.resize((WIDTH, HEIGHT), Image.Resampling.BOX), np.float32) / 255
+    return np.asarray(picture.resize((WIDTH, HEIGHT), Image.Resampling.BOX), np.float32) * np.float32(1 / 255)

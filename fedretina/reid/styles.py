@@ -65,27 +65,27 @@ class Style:
 
 BUILT_IN: dict[str, Style] = {
     "duke": Style(
-        cameras=6, scenes=("plaza", "lawn", "street"), upper=(7, 3, 0.7, 0.5), lower=(7, 3, 0.2, 0.4), warmth=0.8,
-        patterned=0.25, backpacks=0.5, bags=0.3, tint=(0.97, 1.0, 1.06), cast=0.17, exposure=0.35, contrast=0.85,
-        saturation=0.7, blur=0.9, noise=0.035, quality=60, height=(0.62, 0.82), shift=0.09, pitch=(0.1, 0.5),
-        occlusion=0.35,
+        cameras=6, scenes=("plaza", "lawn", "street"), upper=(3, 2.5, 2.5, 2), lower=(3, 3, 0.8, 1), warmth=0.7,
+        patterned=0.4, backpacks=0.5, bags=0.3, tint=(0.96, 1.0, 1.06), cast=0.04, exposure=0.08, contrast=0.95,
+        saturation=0.9, blur=0.45, noise=0.014, quality=75, height=(0.82, 0.92), shift=0.05, pitch=(0.1, 0.4),
+        occlusion=0.12,
     ),
     "msmt17": Style(
-        cameras=8, scenes=("corridor", "street", "plaza"), upper=(3, 3, 2, 2), lower=(4, 4, 0.6, 1), warmth=0.55,
-        patterned=0.45, backpacks=0.3, bags=0.35, tint=(1.05, 1.0, 0.93), cast=0.1, exposure=0.25, contrast=1.1,
-        saturation=0.9, blur=0.5, noise=0.02, quality=80, height=(0.78, 0.92), shift=0.07, pitch=(0.0, 0.3),
-        occlusion=0.2,
+        cameras=8, scenes=("corridor", "street", "plaza"), upper=(2.5, 2.5, 3, 2.5), lower=(3, 4, 1, 1), warmth=0.5,
+        patterned=0.45, backpacks=0.3, bags=0.35, tint=(1.05, 1.0, 0.93), cast=0.05, exposure=0.1, contrast=1.1,
+        saturation=0.95, blur=0.4, noise=0.014, quality=80, height=(0.78, 0.92), shift=0.05, pitch=(0.0, 0.3),
+        occlusion=0.15,
     ),
     "cuhk03": Style(
-        cameras=4, scenes=("corridor", "plaza"), upper=(1.5, 2, 1.5, 4), lower=(3, 5, 0.6, 1.2), warmth=0.2,
-        patterned=0.4, backpacks=0.3, bags=0.45, tint=(1.03, 1.03, 0.94), cast=0.05, exposure=0.12, contrast=0.9,
-        saturation=0.8, blur=0.7, noise=0.02, quality=70, height=(0.88, 0.98), shift=0.05, pitch=(0.2, 0.4),
+        cameras=4, scenes=("corridor", "plaza"), upper=(1.5, 2, 2, 4), lower=(3, 5, 0.6, 1.2), warmth=0.2,
+        patterned=0.4, backpacks=0.3, bags=0.45, tint=(1.03, 1.03, 0.92), cast=0.04, exposure=0.08, contrast=0.85,
+        saturation=0.8, blur=0.6, noise=0.016, quality=70, height=(0.88, 0.98), shift=0.05, pitch=(0.2, 0.4),
         occlusion=0.08,
     ),
     "market1501": Style(
         cameras=6, scenes=("street", "plaza"), upper=(1, 1.5, 4, 4), lower=(3, 3, 1.2, 1), warmth=0.05,
-        patterned=0.5, backpacks=0.25, bags=0.4, tint=(1.06, 1.0, 0.96), cast=0.05, exposure=0.12, contrast=1.25,
-        saturation=1.2, blur=0.4, noise=0.012, quality=85, height=(0.86, 0.96), shift=0.07, pitch=(0.0, 0.2),
+        patterned=0.5, backpacks=0.25, bags=0.4, tint=(1.06, 1.0, 0.96), cast=0.05, exposure=0.1, contrast=1.25,
+        saturation=1.15, blur=0.35, noise=0.01, quality=85, height=(0.86, 0.96), shift=0.06, pitch=(0.0, 0.2),
         occlusion=0.1,
     ),
 }  # fmt: skip
@@ -116,16 +116,16 @@ def _derive(name: str) -> Style:
     rng = np.random.default_rng(seed_of("style", name))
     scenes = tuple(SCENES[i] for i in rng.permutation(len(SCENES))[:3])
     dark, muted, bright, light = map(float, rng.uniform(0.5, 4, 4))
-    height, pitch = float(rng.uniform(0.74, 0.84)), float(rng.uniform(0.0, 0.2))
+    height, pitch = float(rng.uniform(0.78, 0.88)), float(rng.uniform(0.0, 0.2))
     red, blue = map(float, rng.uniform(0.93, 1.07, 2))
     return Style(
         cameras=int(rng.integers(4, 9)), scenes=scenes, upper=(dark, muted, 0.8 * bright, light),
         lower=(1 + dark, 1 + muted, 0.25 * bright, 0.4 * light),
         warmth=float(rng.uniform(0.1, 0.8)), patterned=float(rng.uniform(0.3, 0.5)),
         backpacks=float(rng.uniform(0.2, 0.5)), bags=float(rng.uniform(0.3, 0.5)), tint=(red, 1.0, blue),
-        cast=float(rng.uniform(0.08, 0.13)), exposure=float(rng.uniform(0.18, 0.32)),
-        contrast=float(rng.uniform(0.8, 1.25)), saturation=float(rng.uniform(0.65, 1.2)),
-        blur=float(rng.uniform(0.4, 0.9)), noise=float(rng.uniform(0.015, 0.03)), quality=int(rng.integers(60, 90)),
-        height=(height, height + 0.12), shift=float(rng.uniform(0.05, 0.1)), pitch=(pitch, pitch + 0.3),
-        occlusion=float(rng.uniform(0.15, 0.3)),
+        cast=float(rng.uniform(0.03, 0.05)), exposure=float(rng.uniform(0.06, 0.1)),
+        contrast=float(rng.uniform(0.85, 1.25)), saturation=float(rng.uniform(0.8, 1.15)),
+        blur=float(rng.uniform(0.35, 0.6)), noise=float(rng.uniform(0.01, 0.016)), quality=int(rng.integers(70, 90)),
+        height=(height, height + 0.1), shift=float(rng.uniform(0.05, 0.07)), pitch=(pitch, pitch + 0.3),
+        occlusion=float(rng.uniform(0.08, 0.15)),
     )  # fmt: skip

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 import torch
@@ -130,8 +130,8 @@ class ReIdTask(Task):
     def evaluate(self, model: nn.Module, domain: str, *, split: Split = "test") -> dict[str, float]:
         """Measure mAP and Rank-1 in percent: queries against the gallery, or the labelled photos against each other."""
         query, gallery = self._labelled(domain) if split == "labelled" else self._test(domain)
-        features = self._embed(model, query[0]), self._embed(model, gallery[0])
-        scores = evaluate_features(*features, **_protocol(query[1], gallery[1]))
+        features = (self._embed(model, query[0]), self._embed(model, gallery[0]))
+        scores = evaluate_features(*features, **_who(query[1], gallery[1]))
         return {"mAP": scores.mAP, "rank1": scores.rank1} if scores.queries else {"mAP": 0.0, "rank1": 0.0}
 
     def showcase(self, model: nn.Module, domain: str) -> list[dict[str, Any]]:
@@ -139,7 +139,7 @@ class ReIdTask(Task):
         query, gallery = self._test(domain)
         features = self._embed(model, query[0]), self._embed(model, gallery[0])
         wanted = np.linspace(0, len(query[1]) - 1, min(SHOWN_QUERIES, len(query[1]))).astype(int).tolist()
-        ranked = top(*features, **_protocol(query[1], gallery[1]), k=SHOWN_GALLERY, queries=wanted)
+        ranked = top(*features, **_who(query[1], gallery[1]), k=SHOWN_GALLERY, queries=wanted)
         return [
             {
                 "query": _told(query[1][row.query]),
@@ -177,7 +177,7 @@ class ReIdTask(Task):
         """Embed photos, each together with its mirror image, to unit length; shape (N, D)."""
         device = next(model.parameters()).device
         parts = []
-        for part in images.split(BLOCK):
+        for part in torch.split(images, BLOCK):
             inputs = to_float(part).to(device)
             parts.append((model(inputs).embedding + model(inputs.flip(3)).embedding).cpu())
         return nn.functional.normalize(torch.cat(parts), dim=1)
@@ -199,7 +199,14 @@ def _numbered(identities: np.ndarray, first: np.ndarray) -> Tensor:
     return torch.tensor([place[int(identity)] for identity in identities], dtype=torch.int64)
 
 
-def _protocol(query: Sequence[Photo], gallery: Sequence[Photo]) -> dict[str, list[int]]:
+class _Who(TypedDict):
+    query_ids: list[int]
+    query_cameras: list[int]
+    gallery_ids: list[int]
+    gallery_cameras: list[int]
+
+
+def _who(query: Sequence[Photo], gallery: Sequence[Photo]) -> _Who:
     return {
         "query_ids": [photo.identity for photo in query],
         "query_cameras": [photo.camera for photo in query],

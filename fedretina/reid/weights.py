@@ -20,7 +20,8 @@ def load_weights(model: nn.Module, path: Path) -> None:
     Parameters
     ----------
     model : nn.Module
-        Changed in place. Its `head` keeps its values, and so does `embedding` (the BatchNorm neck) if the file, like torchvision's, has none.
+        Changed in place. Its `head` keeps its values, and so does `embedding` (the BatchNorm neck) if the file, like
+        torchvision's, has none.
     path : Path
         .safetensors, or .pth / .pt with a state dictionary (loaded with `weights_only=True`).
 

@@ -2,11 +2,11 @@
 
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
-from settings import task_of
 
 from fedretina import home
 from fedretina.flower import dom_mod
 from fedretina.strategies import PeerReuseClient, homes
+from settings import task_of
 
 app = ClientApp(mods=[dom_mod])
 

@@ -11,8 +11,6 @@ import uuid
 
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
-from run_folder import RunFolder, round_entry, summarise
-from settings import check, codec_of, plan_of, task_of
 
 import fedretina
 from fedretina.errors import FedRetinaError
@@ -21,6 +19,8 @@ from fedretina.ledger import Ledger
 from fedretina.report import build, format_round, headline, load
 from fedretina.strategies import PeerReuse
 from fedretina.strategies.peer_reuse import RoundResult, RunResult
+from run_folder import RunFolder, round_entry, summarise
+from settings import check, codec_of, plan_of, task_of
 
 app = ServerApp()
 log = logging.getLogger("flwr").info
@@ -33,7 +33,8 @@ def main(grid: Grid, context: Context) -> None:
     config = dict(context.run_config)
     folder = RunFolder.open(str(config["out"]), str(config["resume"]))
     if config["resume"]:
-        config, _ = _kept_config(folder, config), log("going on with the run in %s", folder.path)
+        log("going on with the run in %s", folder.path)
+        config = _kept_config(folder, config)
     result, ledger = RunResult(), Ledger(folder.ledger)
     try:
         check(config)
@@ -42,16 +43,16 @@ def main(grid: Grid, context: Context) -> None:
         else:
             run = uuid.uuid4().hex
             folder.begin(config, run)
-        _run(grid, config, folder, run, result, ledger)
+        _run(grid, config, folder, run=run, result=result, ledger=ledger)
     except FedRetinaError as error:
-        _fail(folder, config, result, ledger, error)
+        _fail(folder, config, result, ledger, error=error)
         raise SystemExit(1) from None
     except BaseException as error:
-        _fail(folder, config, result, ledger, error)
+        _fail(folder, config, result, ledger, error=error)
         raise
 
 
-def _run(grid: Grid, config: dict, folder: RunFolder, run: str, result: RunResult, ledger: Ledger) -> None:
+def _run(grid: Grid, config: dict, folder: RunFolder, *, run: str, result: RunResult, ledger: Ledger) -> None:
     plan = plan_of(config)
     task_of(config, say=log)
     wire = DomGrid(grid, codec_of(config), uplink="stream", ledger=ledger, streams=folder.streams)
@@ -83,7 +84,7 @@ def _kept_config(folder: RunFolder, given: dict) -> dict:
     return kept
 
 
-def _fail(folder: RunFolder, config: dict, result: RunResult, ledger: Ledger, error: BaseException) -> None:
+def _fail(folder: RunFolder, config: dict, result: RunResult, ledger: Ledger, *, error: BaseException) -> None:
     reason = str(error) if isinstance(error, FedRetinaError) else f"{type(error).__name__}: {error}"
     folder.write("summary.json", summarise(config, result, ledger.rows, status="failed", error=reason))
     logging.getLogger("flwr").error("the run failed: %s", reason)

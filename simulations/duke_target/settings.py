@@ -42,9 +42,7 @@ def codec_of(config: Config) -> DomConfig | None:
     if codec not in CODECS:
         raise BadArgument(f"codec = {codec!r}: allowed are {', '.join(repr(c) for c in CODECS)}")
     errors = {key: _number(config, key) for key in ("relative-error", "keyframe-error")}
-    coded = DomConfig(
-        relative_error=errors["relative-error"], keyframe_error=errors["keyframe-error"], bits=bits or None
-    )
+    coded = DomConfig(relative_error=errors["relative-error"], keyframe_error=errors["keyframe-error"], bits=bits or None)
     return coded if codec == "dom" else None
 
 

@@ -13,8 +13,7 @@ from fedretina.errors import BadArgument, FedRetinaError
 from fedretina.reuse import ReuseObjective
 from fedretina.strategies.peer_reuse.jobs import Job
 from fedretina.strategies.peer_reuse.learner import Learner, Reuse, Span, device, seeded, seeded_model
-from fedretina.strategies.peer_reuse.peers import Peers, arrays_of, load, meet, start_from
-from fedretina.strategies.peer_reuse.plan import Plan
+from fedretina.strategies.peer_reuse.peers import Peers, arrays_of, meet, start_from
 from fedretina.task import Splits, Task
 
 YARDSTICKS = ("alone", "full")
@@ -68,18 +67,18 @@ class Visit:
 
     def do(self, work: str, peers: Weights) -> None:
         """Do one kind of work."""
-        {
-            "describe": lambda: self._describe(),
-            "source": lambda: self._source(),
-            "yardsticks": lambda: self._yardsticks(),
-            "reuse": lambda: self._reuse(peers),
-        }[work]()
+        if work == "reuse":
+            self._reuse(peers)
+        else:
+            {"describe": self._describe, "source": self._source, "yardsticks": self._yardsticks}[work]()
 
     def _describe(self) -> None:
         """Open the data, so that what is wrong with them is said before anything is trained."""
         splits = self.task.splits(self.domain)
-        counts = {"labelled": len(splits.labels), "unlabelled": len(splits.unlabelled), "classes": splits.classes}
-        self.reply[self.domain] = MetricRecord(counts)
+        counts = MetricRecord()
+        counts["labelled"], counts["unlabelled"] = len(splits.labels), len(splits.unlabelled)
+        counts["classes"] = splits.classes
+        self.reply[self.domain] = counts
 
     def _source(self) -> None:
         splits, extra = self.task.splits(self.domain), self.plan.home_epochs
@@ -115,9 +114,7 @@ class Visit:
         for peer in peers.models.values():
             peer.to(device(self.plan))
         name = f"{self.domain}/reuse"
-        learner = Learner(
-            model, self.task, splits, self.plan, name=name, reuse=Reuse(peers.models, objective, peers.risks)
-        )
+        learner = Learner(model, self.task, splits, self.plan, name=name, reuse=Reuse(peers.models, objective, peers.risks))
         self._advance(learner, self._span(), samples=len(splits.everything()))
         metrics = self._measure(learner)
         alphas = {f"alpha.{source}": value for source, value in objective.alpha.values().items()}
@@ -198,8 +195,9 @@ class Visit:
 def homes(message: Message, context: Context) -> Message:
     """Answer which domains the node hosts (``node_config``: domains), and its place in a simulation."""
     config = context.node_config
-    told = {"domains": str(config.get("domains", "")), "order": str(config.get("partition-id", 0))}
-    return Message(RecordDict({"homes": ConfigRecord(told)}), reply_to=message)
+    told = ConfigRecord()
+    told["domains"], told["order"] = str(config.get("domains", "")), str(config.get("partition-id", 0))
+    return Message(RecordDict({"homes": told}), reply_to=message)
 
 
 def record_of(model: nn.Module) -> ArrayRecord:

@@ -1,5 +1,6 @@
 """Training: one model on one domain, some epochs at a time, with everything it needs to go on kept on the node's disk."""
 
+import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -10,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from fedretina.reuse import ReuseObjective, Taps
+from fedretina.reuse import ReuseLoss, ReuseObjective, Taps
 from fedretina.strategies.peer_reuse.plan import Plan
 from fedretina.task import Splits, Task, shuffled
 
@@ -76,7 +77,8 @@ class Reuse:
             with torch.no_grad(), Taps(peer, layers) as taps:
                 peer(inputs)
                 source_z[name] = taps.collect()
-        return self.objective(target_z, source_z, risks=self.risks).loss
+        term: ReuseLoss = self.objective(target_z, source_z, risks=self.risks)
+        return term.loss
 
 
 class Learner:
@@ -196,14 +198,15 @@ def first(output: object, count: int) -> object:
     if isinstance(output, Tensor):
         return output[:count]
     if isinstance(output, tuple):
-        parts = [first(part, count) for part in output]
-        return type(output)(*parts) if hasattr(output, "_fields") else tuple(parts)
+        parts = tuple(first(part, count) for part in output)
+        return output._make(parts) if hasattr(output, "_make") else parts
     raise TypeError(f"a model's output must be a tensor or a tuple of tensors, not {type(output).__name__}")
 
 
 def _seed(seed: int, name: str, epoch: int) -> int:
     """Mix a seed, stable between processes (``hash`` of a text is not)."""
-    return (seed * 1_000_003 + sum(ord(c) * 257**i for i, c in enumerate(name)) + epoch * 7919) % (2**63)
+    digest = hashlib.blake2b(f"{seed}/{name}/{epoch}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest) % 2**63
 
 
 def seeded_model(task: Task, domain: str, classes: int, plan: Plan, name: str) -> nn.Module:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from flwr.app import ArrayRecord, Message, RecordDict
+from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp import Grid
 
 from fedretina.errors import BadArgument, FedRetinaError
@@ -72,9 +72,7 @@ class PeerReuse:
         result = PeerReuse(plan, run="demo").start(DomGrid(grid, uplink="stream"))
     """
 
-    def __init__(
-        self, plan: Plan, *, run: str, on_round: Callable[[RoundResult, RunResult], None] | None = None
-    ) -> None:
+    def __init__(self, plan: Plan, *, run: str, on_round: Callable[[RoundResult, RunResult], None] | None = None) -> None:
         self.plan, self.run = plan, run
         self._on_round = on_round
         self._homes: dict[str, int] = {}
@@ -180,7 +178,7 @@ class PeerReuse:
             for name, record in reply.content.metric_records.items():
                 domain, _, learner = name.partition("/")
                 if domain == self.plan.target and learner != "reuse":
-                    result.yardsticks[learner] = {key: float(value) for key, value in record.items()}
+                    result.yardsticks[learner] = _numbers(record)
             configs = reply.content.config_records
             if "showcase" in configs:
                 result.showcase = json.loads(str(configs["showcase"]["json"]))
@@ -204,8 +202,12 @@ def _answers(replies: Iterable[Message]) -> list[Message]:
     return good
 
 
+def _numbers(record: MetricRecord) -> dict[str, float]:
+    return {key: float(value) for key, value in record.items() if isinstance(value, int | float)}
+
+
 def _metrics(replies: Iterable[Message], name: str) -> Mapping[str, float]:
     for reply in replies:
         if reply.has_content() and name in reply.content.metric_records:
-            return {key: float(value) for key, value in reply.content.metric_records[name].items()}
+            return _numbers(reply.content.metric_records[name])
     raise FedRetinaError(f"no reply brought the metrics {name!r}")

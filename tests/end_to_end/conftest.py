@@ -26,7 +26,12 @@ class Flower:
     env: dict[str, str]
 
     def run(self, *config: str, federation: str = "", timeout: float = 900) -> str:
-        command = [str(Path(sys.executable).parent / "flwr"), "run", str(ROOT / "simulations" / "duke_target"), "--stream"]
+        command = [
+            str(Path(sys.executable).parent / "flwr"),
+            "run",
+            str(ROOT / "simulations" / "duke_target"),
+            "--stream",
+        ]
         command += ["-c", " ".join(config)] if config else []
         command += ["--federation-config", federation] if federation else []
         done = subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=timeout, check=False)

@@ -5,11 +5,11 @@ import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp.strategy import FedAdam, FedAvg, FedMedian
-from grids import LocalGrid
 
 from fedretina.dom import DomConfig, digest
 from fedretina.flower import DomGrid, DomMod, header, records
 from fedretina.ledger import totals
+from grids import LocalGrid
 
 RNG = np.random.default_rng(0)
 START = {
@@ -29,8 +29,7 @@ def toy_app(folder, *, stream=False):
         given = message.content.array_records["arrays"]
         model = {name: array.numpy() for name, array in given.items()}
         new = {
-            k: v + (0.01 * rng.normal(size=v.shape)).astype(v.dtype) if v.dtype.kind == "f" else v
-            for k, v in model.items()
+            k: v + (0.01 * rng.normal(size=v.shape)).astype(v.dtype) if v.dtype.kind == "f" else v for k, v in model.items()
         }
         name = f"node-{place}" if stream else "arrays"
         record = ArrayRecord({k: Array(v) for k, v in new.items()})
@@ -64,9 +63,7 @@ def test_stock_strategies_end_near_where_they_end_without_dom(tmp_path, strategy
     for name in ("plain", "dom"):
         grid = LocalGrid(toy_app(tmp_path), 4)
         wire = (
-            grid
-            if name == "plain"
-            else DomGrid(grid, DomConfig(relative_error=0.02, keyframe_error=1e-4), store=tmp_path)
+            grid if name == "plain" else DomGrid(grid, DomConfig(relative_error=0.02, keyframe_error=1e-4), store=tmp_path)
         )
         initial = ArrayRecord({k: Array(v) for k, v in START.items() if v.dtype.kind == "f"})
         ends[name] = strategy(min_train_nodes=4, min_evaluate_nodes=4, min_available_nodes=4).start(

@@ -35,9 +35,7 @@ def points(seed, count, size=3):
     return torch.randn(count, size, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
-@given(
-    seed=st.integers(0, 999), labels=st.lists(st.integers(0, 4), min_size=1), smoothing=st.sampled_from([0, 0.1, 0.7])
-)
+@given(seed=st.integers(0, 999), labels=st.lists(st.integers(0, 4), min_size=1), smoothing=st.sampled_from([0, 0.1, 0.7]))
 @settings(deadline=None)
 def test_identity_loss_is_the_smoothed_cross_entropy(seed, labels, smoothing):
     logits, labels = 3 * points(seed, len(labels), 5), torch.tensor(labels)

@@ -128,9 +128,7 @@ def clustered(queries=70, gallery=300, identities=20, seed=0):
     centres = torch.randn(identities + 2, 16, generator=generator)
     q_ids = torch.randint(1, identities, (queries,), generator=generator)
     g_ids = torch.randint(-1, identities, (gallery,), generator=generator)
-    query, gallery_features = (
-        centres[ids] + 1.2 * torch.randn(len(ids), 16, generator=generator) for ids in (q_ids, g_ids)
-    )
+    query, gallery_features = (centres[ids] + 1.2 * torch.randn(len(ids), 16, generator=generator) for ids in (q_ids, g_ids))
     columns = [q_ids.numpy(), (q_ids.numpy() + 1) % 4, g_ids.numpy(), np.arange(gallery) % 4]
     return query, gallery_features, named(columns)
 

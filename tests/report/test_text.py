@@ -52,9 +52,7 @@ def test_size_keeps_three_digits(count: float) -> None:
     assert len(number) <= 4 or power == 5
 
 
-@pytest.mark.parametrize(
-    ("count", "words"), [(0, "0 B"), (999.7, "1.00 kB"), (999_600, "1.00 MB"), (8_140_000, "8.14 MB")]
-)
+@pytest.mark.parametrize(("count", "words"), [(0, "0 B"), (999.7, "1.00 kB"), (999_600, "1.00 MB"), (8_140_000, "8.14 MB")])
 def test_size(count: float, words: str) -> None:
     assert size(count) == words
 

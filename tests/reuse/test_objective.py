@@ -27,9 +27,7 @@ def batch(samples: int = 6) -> tuple[dict[str, Tensor], dict[str, dict[str, Tens
 
 @settings(deadline=None)
 @given(seed=st.integers(0, 2**16), gamma=st.floats(0, 100), samples=st.integers(2, 9))
-def test_the_loss_is_eq_1_summed_by_hand_in_units_of_the_sources_variance(
-    seed: int, gamma: float, samples: int
-) -> None:
+def test_the_loss_is_eq_1_summed_by_hand_in_units_of_the_sources_variance(seed: int, gamma: float, samples: int) -> None:
     torch.manual_seed(seed)
     objective = ReuseObjective(TARGET, SOURCES, gamma=gamma)
     risks = {"market1501": 0.5, "cuhk03": 0.9}

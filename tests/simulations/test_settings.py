@@ -4,9 +4,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from settings import check, codec_of, plan_of, task_of
 
 from fedretina.errors import BadArgument
+from settings import check, codec_of, plan_of, task_of
 
 APP = Path(__file__).parent.parent.parent / "simulations" / "duke_target" / "pyproject.toml"
 DEFAULTS = tomllib.loads(APP.read_text(encoding="utf-8"))["tool"]["flwr"]["app"]["config"]

@@ -1,0 +1,221 @@
+"""Hostile and damaged payloads: each ends in one of our errors, never in another model or another exception."""
+
+import tracemalloc
+from contextlib import suppress
+from dataclasses import replace
+
+import msgpack
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fedretina.dom import DomConfig, decode, digest, encode, inspect
+from fedretina.dom.wire import seal, unseal
+from fedretina.errors import Corrupt, FedRetinaError, TooNew, Truncated, UnknownBase
+
+RNG = np.random.default_rng(0)
+BASE = {
+    "layer.weight": RNG.standard_normal((96, 96)).astype(np.float32),
+    "layer.bias": RNG.standard_normal(96).astype(np.float32),
+    "layer.steps": np.array(3),
+    "layer.mask": np.array([True, False, True]),
+    "layer.frozen": np.ones(5, np.float16),
+}
+NEW = {
+    name: array
+    if array.dtype.kind in "ib" or name.endswith("frozen")
+    else array + np.float32(0.01) * RNG.standard_normal(array.shape).astype("f4")
+    for name, array in BASE.items()
+}
+NEW["layer.noise"] = RNG.integers(0, 256, 3000, dtype=np.uint8)
+PAYLOADS = {
+    "keyframe": (encode(NEW), None),
+    "delta": (encode(NEW, base=BASE), BASE),
+    "lattice": (encode(NEW, base=BASE, config=DomConfig(lattice=True)), BASE),
+    "lossless": (encode(NEW, base=BASE, config=DomConfig(lossless=True)), BASE),
+}
+each_payload = pytest.mark.parametrize(("payload", "base"), PAYLOADS.values(), ids=PAYLOADS)
+
+
+def _header(columns):
+    """A payload with the given header and no body, its check sum right."""
+    envelope = unseal(PAYLOADS["keyframe"][0])
+    return seal(replace(envelope, header=msgpack.packb(columns), body=b""))
+
+
+def _columns(payload=PAYLOADS["keyframe"][0]):
+    return msgpack.unpackb(unseal(payload).header)
+
+
+@each_payload
+def test_truncated_at_every_byte(payload, base):
+    for length in range(len(payload)):
+        with pytest.raises(Truncated):
+            inspect(payload[:length])
+    with pytest.raises(Truncated):
+        decode(payload[:-1], base=base)
+
+
+@each_payload
+def test_every_bit_of_the_header_flipped_and_a_sample_of_the_body(payload, base):
+    start = len(payload) - len(unseal(payload).body)
+    places = [*range(8 * start), *range(8 * start, 8 * len(payload), 97)]
+    for place in places:
+        damaged = bytearray(payload)
+        damaged[place // 8] ^= 1 << place % 8
+        with pytest.raises((Corrupt, TooNew)):
+            inspect(damaged)
+
+
+@each_payload
+def test_the_same_flips_with_a_check_sum_that_is_right(payload, base):
+    """Whoever flips bits on purpose mends the check sum: the digests still hold, and pcodec's panics do not escape."""
+    envelope = unseal(payload)
+    honest = digest(decode(payload, base=base))
+    header = [replace(envelope, header=_flip(envelope.header, place)) for place in range(8 * len(envelope.header))]
+    body = [replace(envelope, body=_flip(envelope.body, place)) for place in range(0, 8 * len(envelope.body), 61)]
+    for hostile in header + body:
+        with suppress(FedRetinaError):
+            assert digest(decode(seal(hostile), base=base)) == honest
+
+
+def _flip(data, place):
+    damaged = bytearray(data)
+    damaged[place // 8] ^= 1 << place % 8
+    return bytes(damaged)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=300), st.binary(max_size=100), st.booleans())
+def test_arbitrary_bytes_in_an_honest_envelope(header, body, has_base):
+    base = bytes.fromhex(digest(BASE)) if has_base else None
+    envelope = unseal(PAYLOADS["keyframe"][0])
+    with pytest.raises(FedRetinaError):
+        decode(seal(replace(envelope, base=base, header=header, body=body)), base=BASE)
+
+
+PARTS = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.binary(max_size=9) | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 8), PARTS, st.sampled_from(sorted(PAYLOADS)))
+def test_any_column_replaced_by_anything(column, part, name):
+    payload, base = PAYLOADS[name]
+    columns = _columns(payload)
+    columns[column] = part
+    hostile = seal(replace(unseal(payload), header=msgpack.packb(columns)))
+    with suppress(FedRetinaError):
+        assert digest(decode(hostile, base=base)) == unseal(payload).result.hex()
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=200))
+def test_arbitrary_bytes(data):
+    for bad in (data, b"FDOM\x00" + data):
+        with pytest.raises(FedRetinaError):
+            decode(bad)
+
+
+def test_wrong_base_and_replay():
+    payload, _ = PAYLOADS["delta"]
+    for base in (None, NEW, decode(payload, base=BASE)):
+        with pytest.raises(UnknownBase, match=digest(BASE)[:8]):
+            decode(payload, base=base)
+
+
+@pytest.mark.parametrize("shape", [[2**60], [2**32, 2**32], [0, 2**60], [2**33 // 4 + 1], [-1], [1.5], [1] * 33, ["3"]])
+def test_declared_sizes_beyond_the_limit(shape):
+    columns = [b"", [[0, "w", 11, *shape]], b"\0", [], b"", 0, [], b"", [b"", 0]]
+    with pytest.raises(Corrupt):
+        decode(_header(columns))
+
+
+def test_many_tensors_below_the_limit_that_are_over_it_together():
+    columns = [
+        b"",
+        [[0, "a", 11, 2**30], [0, "b", 11, 2**30], [0, "c", 11, 1]],
+        b"\0\0\0",
+        [],
+        b"",
+        0,
+        [],
+        b"",
+        [b"", 0],
+    ]
+    with pytest.raises(Corrupt, match="more than"):
+        decode(_header(columns))
+
+
+def test_a_small_payload_allocates_no_more_than_its_receiver_allows():
+    """All-equal integers cost pcodec nothing: 2**24 of them fit a payload of some hundred bytes."""
+    bomb = encode({"n": np.full(2**24, 7, np.int32)})
+    assert len(bomb) < 1000
+    tracemalloc.start()
+    with pytest.raises(Corrupt, match="limit"):
+        decode(bomb, max_bytes=2**20)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**20
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [[0, "a", 11, 0], [0, "a", 11, 0]],
+        [[0, "b", 11, 0], [0, "a", 11, 0]],
+        [[0, "a", 11, 0], [1, "", 11, 0]],
+        [[1, "a", 11, 0]],
+        [[0, "n" * 1025, 11, 0]],
+        [[0, "a", 13, 0]],
+        [[0, b"a", 11, 0]],
+        [[0, "a"]],
+        ["a"],
+    ],
+)
+def test_duplicated_and_malformed_names(rows):
+    with pytest.raises(Corrupt):
+        decode(_header([b"", rows, bytes(len(rows)), [], b"", 0, [], b"", [b"", 0]]))
+
+
+def test_a_fresh_tensor_with_the_name_of_a_kept_one():
+    envelope = unseal(encode(BASE, base=BASE))
+    columns = msgpack.unpackb(envelope.header)
+    columns[1] = [[0, "layer.bias", 11, 96]]
+    columns[2] += b"\0"
+    columns[8][1] += 96 * 4
+    with pytest.raises(Corrupt, match="twice"):
+        decode(seal(replace(envelope, header=msgpack.packb(columns))), base=BASE)
+
+
+@pytest.mark.parametrize("coding", [4, 7, 8, 11, 1 | 8 | 16, 2 | 16, 3 | 16, 1 | 64, 255])
+def test_unknown_codings(coding):
+    columns = [b"", [[0, "w", 11, 3]], bytes([coding]), [0], b"", 0, [], b"", [b"", 12]]
+    with pytest.raises(Corrupt):
+        decode(_header(columns))
+
+
+def test_values_that_no_model_holds():
+    """NaN by raw bits, and a boolean that is 2, with digests that are right."""
+    for array in (np.full(3000, np.nan, np.float32), np.full(3000, 2, np.uint8).view(bool)):
+        code = 11 if array.dtype.kind == "f" else 0
+        columns = [b"", [[0, "w", code, 3000]], b"\3", [], b"", 0, [array.nbytes], b"", [b"\4\1", array.nbytes]]
+        envelope = unseal(PAYLOADS["keyframe"][0])
+        hostile = replace(envelope, header=msgpack.packb(columns), body=array.tobytes())
+        with pytest.raises(Corrupt, match="no model holds"):
+            decode(seal(hostile))
+
+
+def test_deep_nesting():
+    envelope = unseal(PAYLOADS["keyframe"][0])
+    with pytest.raises(Corrupt):
+        decode(seal(replace(envelope, header=b"\x91" * 100_000 + b"\x00")))
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "a\0b", "", "\N{RIGHT-TO-LEFT OVERRIDE}x", "__class__"])
+def test_hostile_names_are_only_names(name):
+    assert list(decode(encode({name: np.ones(3)}))) == [name]

@@ -1,0 +1,113 @@
+import socket
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torchvision.models import resnet18
+
+from fedretina.errors import BadArgument
+from fedretina.reid.models import MODELS, build
+
+
+def make(name="small", classes=7, weights="", height=64, width=32):
+    return build(name, classes, height=height, width=width, weights=weights)
+
+
+@pytest.mark.parametrize(("name", "dim"), [("small", 128), ("resnet18", 512), ("resnet50", 2048)])
+def test_outputs_and_tap_points(name, dim):
+    model = make(name).eval()
+    output = model(torch.zeros(2, 3, 64, 32))
+    assert output.embedding.shape == (2, dim)
+    assert output.logits.shape == (2, 7)
+    assert {"layer2", "layer3", "embedding", "head"} <= {name for name, _ in model.named_modules()}
+
+
+def test_what_is_tapped_as_embedding_is_the_embedding():
+    model, seen = make().eval(), []
+    model.get_submodule("embedding").register_forward_hook(lambda *args: seen.append(args[2]))
+    output = model(torch.randn(2, 3, 64, 32))
+    assert torch.equal(seen[0], output.embedding)
+
+
+def test_small_is_small():
+    assert 250_000 < sum(p.numel() for p in make(classes=60).parameters()) < 400_000
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_only_the_head_depends_on_the_number_of_classes(name):
+    few, many = (make(name, classes).state_dict() for classes in (3, 9))
+    assert {key for key in few if few[key].shape != many[key].shape} == {"head.weight"}
+
+
+@pytest.mark.parametrize(("height", "width"), [(16, 16), (64, 32), (65, 31), (128, 64)])
+def test_any_size(height, width):
+    output = make(height=height, width=width).eval()(torch.zeros(1, 3, height, width))
+    assert output.embedding.isfinite().all()
+
+
+def test_every_parameter_learns():
+    model = make()
+    output = model(torch.randn(4, 3, 64, 32))
+    torch.nn.functional.cross_entropy(output.logits, torch.arange(4)).backward()
+    assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in model.parameters())
+
+
+def test_weights_are_contiguous_for_files_and_wires():
+    assert all(value.is_contiguous() for value in make().state_dict().values())
+
+
+def test_nothing_is_downloaded(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError("a model must not need the network")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    for name in MODELS:
+        make(name)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"name": "resnet34"}, {"classes": 0}, {"height": 8}, {"width": 0}, {"weights": "nowhere.pth"}]
+)
+def test_bad_arguments(wrong):
+    with pytest.raises(BadArgument):
+        make(**wrong)
+
+
+def test_weights_of_torchvision_without_its_classifier(tmp_path):
+    torch.manual_seed(3)
+    donor = resnet18(weights=None)
+    torch.save(donor.state_dict(), tmp_path / "donor.pth")
+    model = make("resnet18", weights=tmp_path / "donor.pth")
+    assert torch.equal(model.get_parameter("layer4.1.conv2.weight"), donor.layer4[1].conv2.weight)
+
+
+def test_weights_of_ones_own(tmp_path):
+    donor = make(classes=9)
+    save_file(donor.state_dict(), tmp_path / "own.safetensors")
+    model = make(classes=4, weights=tmp_path / "own.safetensors")
+    mine, theirs = model.state_dict(), donor.state_dict()
+    assert all(torch.equal(mine[key], theirs[key]) for key in mine if not key.startswith("head."))
+
+
+def test_weights_that_do_not_fit_are_named(tmp_path):
+    state = make("resnet18").state_dict()
+    state["conv1.weight"] = torch.zeros(64, 1, 7, 7)
+    state["stray"] = torch.zeros(1)
+    del state["layer2.0.conv1.weight"]
+    save_file(state, tmp_path / "odd.safetensors")
+    with pytest.raises(BadArgument) as caught:
+        make("resnet18", weights=tmp_path / "odd.safetensors")
+    assert all(word in str(caught.value) for word in ("odd.safetensors", "conv1.weight", "stray", "layer2.0.conv1"))
+
+
+@pytest.mark.parametrize("name", ["broken.safetensors", "broken.pth", "notes.txt"])
+def test_files_that_are_no_weights(tmp_path, name):
+    (tmp_path / name).write_bytes(b"no tensors here")
+    with pytest.raises(BadArgument, match=name):
+        make(weights=tmp_path / name)
+
+
+def test_a_file_of_something_else(tmp_path):
+    torch.save({"epoch": 3}, tmp_path / "state.pth")
+    with pytest.raises(BadArgument, match="state dictionary"):
+        make(weights=tmp_path / "state.pth")
