@@ -161,14 +161,15 @@ def cell(values: list[tuple[float, float]] | None) -> str:
 
 PAGE = """# How far a model of one domain serves another
 
-Written by `python benchmarks/transfer.py --seeds {seeds} --epochs {epochs} --lr {lr}` ({minutes:.0f} minutes, torch {torch},
-{machine}, one thread); don't edit.
+Written by `python benchmarks/transfer.py --seeds {seeds} --epochs {epochs} --lr {lr}`; don't edit.
+({minutes:.0f} minutes on one thread, torch {torch}, {machine})
 
 The embedded default data: procedural pedestrians, about 500 training images of 60 identities a domain, 100 queries.
-The small network ({parameters:,} parameters at 60 identities), 64 x 32 pixels, {epochs} epochs, batches of 64; every duke
-row has as many steps. Cells: mAP (mean ± standard deviation over {count} seeds) / Rank-1, in percent, by the standard
-protocol. Another seed draws other people, cameras and labelled samples. Only duke's own rows and the fine-tuned ones saw a
-label of duke; AdaBN re-estimates BatchNorm's statistics on duke's training images, without labels.
+The small network ({parameters:,} parameters at 60 identities), 64 x 32 pixels, {epochs} epochs, batches of 64;
+training on duke's 30 % takes as many steps as on all of it. Cells: mAP (mean ± standard deviation over {count} seeds)
+/ Rank-1, in percent, by the standard protocol. Another seed draws other people, cameras and labelled samples.
+Only duke's own rows and the fine-tuned ones saw a label of duke; AdaBN re-estimates BatchNorm's statistics on
+duke's training images, without labels.
 
 {table}
 """

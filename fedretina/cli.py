@@ -34,9 +34,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-cache = typer.Typer(
-    help="What FedRetina keeps in its folder (FEDRETINA_HOME, else ~/.fedretina).", no_args_is_help=True
-)
+cache = typer.Typer(help="What FedRetina keeps in its folder (FEDRETINA_HOME, else ~/.fedretina).", no_args_is_help=True)
 app.add_typer(cache, name="cache")
 
 

@@ -205,6 +205,8 @@ def _accept(payload: bytes, base: Version | None, max_bytes: int) -> Version:
             )
         held = base.model
     header = read_header(envelope.header)
+    if envelope.lattice and not header.is_on_lattice:
+        raise Corrupt("the payload claims to lie on the lattice and has other steps; drop it")
     specs = declared_tensors(header, specs_of(held), max_bytes)
     model = restore_tensors(header, envelope.body, specs, held)
     version = Version(model, digest_checked(model))

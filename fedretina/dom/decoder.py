@@ -79,9 +79,7 @@ def _count_pieces(members: Sequence[Spec], coding: Coding) -> int:
     return len(piece_sizes(sum(spec.count for spec in members)))
 
 
-def _unpack_group(
-    pieces: Sequence[bytes], members: Sequence[Spec], coding: Coding, decompressor: Decompressor
-) -> Array:
+def _unpack_group(pieces: Sequence[bytes], members: Sequence[Spec], coding: Coding, decompressor: Decompressor) -> Array:
     if coding.layout:
         spec = members[0]
         return unpack_laid_out(pieces, spec.shape, spec.count, layout=coding.layout, decompressor=decompressor)

@@ -38,9 +38,7 @@ def digest(model: Model) -> str:
 
 def digest_checked(model: Model) -> str:
     """Return the digest of a model that is known to be in `check_model`'s form."""
-    rows = [
-        [name, model[name].dtype.name, list(model[name].shape), _digest_bits(model[name])] for name in sorted(model)
-    ]
+    rows = [[name, model[name].dtype.name, list(model[name].shape), _digest_bits(model[name])] for name in sorted(model)]
     return blake3(msgpack.packb([_DOMAIN, rows])).hexdigest()
 
 

@@ -43,6 +43,11 @@ class Header:
         """How many tensors have a counterpart in the base."""
         return len(self.codings) - len(self.fresh)
 
+    @property
+    def is_on_lattice(self) -> bool:
+        """Whether every step is a power of two, without offsets."""
+        return not self.offsets and not any(step.exponent is None or step.mantissa for step in self.steps)
+
     def kept(self, base: Sequence[Spec]) -> list[Spec]:
         """Return the base's tensors that have a counterpart here; raise `Corrupt` if the header fits another base."""
         dropped = np.unpackbits(np.frombuffer(self.dropped, np.uint8)).tolist()

@@ -26,6 +26,7 @@ _SAMPLE = 8192
 _LATTICE_SLACK = math.sqrt(2)
 _TOLERANCE = 0.05
 _SEARCHES = 8
+_SEARCHED_TO = 0.01
 _PASSES = 5
 
 
@@ -121,7 +122,10 @@ class RelativeStep:
         part = sample(pair)
         size = math.ldexp(1.0, search_power(part, target * _LATTICE_SLACK, self.config))
         for _ in range(_SEARCHES):
-            size *= _correction(target, sample_error(part, size, self.config, centre=self.centre))
+            error = sample_error(part, size, self.config, centre=self.centre)
+            if abs(error / target - 1) < _SEARCHED_TO:
+                break
+            size *= _correction(target, error)
         return self._verify(pair, size, target)
 
     def _verify(self, pair: Pair, size: float, target: float) -> tuple[Step, Quantised] | None:

@@ -81,9 +81,7 @@ def augment(images: Tensor, *, generator: torch.Generator) -> Tensor:
 
 def _require_images(images: Tensor) -> None:
     if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
-        raise BadArgument(
-            f"Images are {images.dtype} of shape {tuple(images.shape)}: give uint8 of shape (B, 3, H, W)."
-        )
+        raise BadArgument(f"Images are {images.dtype} of shape {tuple(images.shape)}: give uint8 of shape (B, 3, H, W).")
 
 
 def _flip_and_crop(images: Tensor, chance: Tensor) -> Tensor:

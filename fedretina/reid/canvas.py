@@ -133,4 +133,7 @@ def _blend(
     nz = np.sqrt(np.maximum(1 - nx * nx - ny * ny, 0))
     lit = ambient + (1 - ambient) * np.maximum(nx * lx + ny * ly + nz * lz, 0)
     region = canvas.pixels[box]
-    region += coverage[..., None] * (colour * lit[..., None] - region)
+    change = colour * lit[..., None]
+    change -= region
+    change *= coverage[..., None]
+    region += change

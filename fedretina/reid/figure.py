@@ -95,9 +95,7 @@ class Figure:
         body = self.person.body
         turn = side * np.sin(self.pose.phase)
         thigh = body.stride * turn + 0.06
-        bend = (
-            0.12 + 0.75 * body.stride * max(0.0, side * np.cos(self.pose.phase)) + 0.25 * max(0.0, -turn) * body.stride
-        )
+        bend = 0.12 + 0.75 * body.stride * max(0.0, side * np.cos(self.pose.phase)) + 0.25 * max(0.0, -turn) * body.stride
         hip = side * 0.043 * body.build * self.left + np.array((0, 0, _HIP))
         knee = hip + 0.235 * self._swing(thigh)
         return [hip, knee, knee + 0.225 * self._swing(thigh - bend)]
@@ -125,7 +123,7 @@ class Figure:
         self.limb(canvas, hip, knee, (thigh, calf), body.skin)
         if bottom.kind == "shorts":
             end = hip + min(2 * bottom.reach, 1.0) * (knee - hip)
-            self.limb(canvas, hip, end, (thigh + 0.006, calf + 0.014 + bottom.flare), bottom.colour)
+            self.limb(canvas, hip, end, (thigh + 0.006, calf + 0.008 + 0.7 * bottom.flare), bottom.colour)
 
     def _torso_part(self, canvas: Canvas) -> Part:
         return 0.0, lambda: self._draw_torso(canvas)
@@ -225,9 +223,7 @@ class Figure:
     def _draw_head(self, canvas: Canvas) -> None:
         body = self.person.body
         wide = np.hypot(0.055 * np.cos(self.pose.yaw), 0.064 * np.sin(self.pose.yaw))
-        widths = np.asarray(
-            wide * _ROUND**0.9 * np.interp(_T, (0, 0.4, 1), (0.85, 0.98, 1)) * self.view.scale, np.float32
-        )
+        widths = np.asarray(wide * _ROUND**0.9 * np.interp(_T, (0, 0.4, 1), (0.85, 0.98, 1)) * self.view.scale, np.float32)
         ends = self.view.project(self.at(0.012, 0, 0.86)), self.view.project(self.at(0.018, 0, 1.01))
         draw_tube(canvas, *ends, widths, turned(head(self.person), self.pose.yaw))
         if body.cut == "cap":

@@ -126,9 +126,7 @@ def _replacing(file: Path) -> Iterator[IO[bytes]]:
         ) from error
 
 
-def _decode_all(
-    photos: Sequence[Photo], height: int, width: int, progress: Progress | None
-) -> Iterator[NDArray[np.uint8]]:
+def _decode_all(photos: Sequence[Photo], height: int, width: int, progress: Progress | None) -> Iterator[NDArray[np.uint8]]:
     """Yield the readable images, shape (3, height, width) each; raise at the end if any was not."""
     failures: list[str] = []
     for done, photo in enumerate(photos, start=1):

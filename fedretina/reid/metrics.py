@@ -32,7 +32,7 @@ class Scores:
         Queries left out, since the gallery has no right photo of theirs by another camera.
     """
 
-    mAP: float  # noqa: N815  (the field's spelling)
+    mAP: float
     cmc: NDArray[np.float64]
     queries: int
     unmatched: int

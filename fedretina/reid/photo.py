@@ -73,9 +73,7 @@ def _walk(
     """Draw a person and the shadow at the feet."""
     scale = camera.height * person.body.height / _AVERAGE
     feet = centre[0] - camera.roll * camera.height / 2, centre[1] + camera.height * 0.5
-    pose = Pose(
-        passage.yaw + float(rng.normal(0, 0.15)), float(rng.uniform(0, 2 * np.pi)), float(rng.uniform(0.25, 0.6))
-    )
+    pose = Pose(passage.yaw + float(rng.normal(0, 0.15)), float(rng.uniform(0, 2 * np.pi)), float(rng.uniform(0.25, 0.6)))
     _shade(canvas, feet, scale, camera)
     Figure(person, pose, View(scale, feet, camera.pitch, camera.taper, camera.roll)).draw(canvas)
 

@@ -40,13 +40,15 @@ class Census:
     """How many people and images a domain has."""
 
     train: int = 60
-    """identities to train on, each seen by `cameras` cameras, in `images` images by each"""
+    """identities to train on"""
     test: int = 50
-    """identities to search for, with a query by each of two cameras and the other images in the gallery"""
+    """identities to search for, with a query by each of two cameras"""
     cameras: tuple[int, int] = (3, 5)
     """smallest and largest number of cameras that see a person; at least 2"""
     images: tuple[int, int] = (1, 3)
-    """smallest and largest number of images by each of them"""
+    """smallest and largest number of images to train on by each of them"""
+    gallery: tuple[int, int] = (1, 2)
+    """smallest and largest number of images in the gallery by each of them"""
     distractors: int = 30
     """gallery images of people who are in no query (identity 0)"""
     junk: int = 15
@@ -130,9 +132,7 @@ def render_domain(folder: Path, style: str | Style, *, seed: int = 0, census: Ce
             _render_into(Path(part) / folder.name, look, [folder.name, str(seed)], census or Census())
             _publish(Path(part) / folder.name, folder)
     except OSError as error:
-        raise BadArgument(
-            f"cannot render into {folder} ({error}): choose a folder with write access and space"
-        ) from error
+        raise BadArgument(f"cannot render into {folder} ({error}): choose a folder with write access and space") from error
 
 
 def _is_complete(folder: Path) -> bool:
@@ -162,9 +162,7 @@ def _publish(part: Path, folder: Path) -> None:
 
 
 def _render_into(folder: Path, style: Style, names: Sequence[str], census: Census) -> None:
-    cameras = [
-        sample_camera(np.random.default_rng(seed_of(*names, "camera", i)), style, i) for i in range(style.cameras)
-    ]
+    cameras = [sample_camera(np.random.default_rng(seed_of(*names, "camera", i)), style, i) for i in range(style.cameras)]
     for split in (TRAIN, QUERY, GALLERY):
         (folder / split).mkdir(parents=True)
     counts = Counter({TRAIN: 0, QUERY: 0, GALLERY: 0})
@@ -192,11 +190,11 @@ def _plan(style: Style, names: Sequence[str], census: Census) -> Iterator[Shot]:
     rng = np.random.default_rng(seed_of(*names, "plan"))
     for identity in range(1, census.train + 1):
         person = sample_person(rng, style)
-        for camera, frame in _sightings(rng, style, census):
+        for camera, frame in _sightings(rng, style, census.cameras, census.images):
             yield Shot(TRAIN, identity, identity, person, camera, frame)
     for identity in range(census.train + 1, census.train + census.test + 1):
         person = sample_person(rng, style)
-        sightings = list(_sightings(rng, style, census))
+        sightings = list(_sightings(rng, style, census.cameras, census.gallery))
         asked = list(dict.fromkeys(camera for camera, _ in sightings))[:2]
         for camera in asked:
             yield Shot(QUERY, identity, identity, person, camera, int(rng.integers(100_000)))
@@ -208,11 +206,12 @@ def _plan(style: Style, names: Sequence[str], census: Census) -> Iterator[Shot]:
         yield Shot(GALLERY, identity, number, person, camera, int(rng.integers(100_000)))
 
 
-def _sightings(rng: np.random.Generator, style: Style, census: Census) -> Iterator[tuple[int, int]]:
+def _sightings(
+    rng: np.random.Generator, style: Style, cameras: tuple[int, int], images: tuple[int, int]
+) -> Iterator[tuple[int, int]]:
     """Cameras and frame numbers of one person."""
-    fewest, most = census.cameras
-    seen = rng.permutation(style.cameras)[: int(rng.integers(fewest, most + 1))]
+    seen = rng.permutation(style.cameras)[: int(rng.integers(cameras[0], cameras[1] + 1))]
     for camera in seen:
         first = int(rng.integers(100_000))
-        for step in range(int(rng.integers(census.images[0], census.images[1] + 1))):
+        for step in range(int(rng.integers(images[0], images[1] + 1))):
             yield int(camera), first + 25 * step

@@ -125,11 +125,7 @@ def _facade(rng: np.random.Generator, foot: int) -> Pixels:
     """A wall, of brick or plaster, with windows and doors."""
     colour = _pick(rng, _WALLS)
     x, y = np.meshgrid(np.arange(WIDTH, dtype=np.float32), np.arange(foot, 0, -1, dtype=np.float32))
-    brick = (
-        np.maximum(_lines(y, 5, 0.2), _lines(x + 6 * (y // 5 % 2), 12, 0.08))
-        if rng.random() < 0.5
-        else np.zeros_like(x)
-    )
+    brick = np.maximum(_lines(y, 5, 0.2), _lines(x + 6 * (y // 5 % 2), 12, 0.08)) if rng.random() < 0.5 else np.zeros_like(x)
     wall = colour * (1 - 0.18 * brick + 0.04 * noise(rng, x.shape, 10))[..., None]
     wall *= (0.85 + 0.15 * np.clip(y / 12, 0, 1))[..., None]
     period, wide, sill = rng.uniform(50, 110), rng.uniform(0.35, 0.65), rng.uniform(0, 30)

@@ -92,8 +92,7 @@ def _accuracy_alt(run: Run) -> str:
 
 def _messages_alt(run: Run) -> str:
     kinds = [
-        f"{this.kind} {this.direction} {text.size(this.wire)} instead of {text.size(this.raw)}"
-        for this in group(run.rows)
+        f"{this.kind} {this.direction} {text.size(this.wire)} instead of {text.size(this.raw)}" for this in group(run.rows)
     ]
     return f"Median bytes of a message on the wire and with plain Flower: {'; '.join(kinds)}."
 

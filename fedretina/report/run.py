@@ -120,8 +120,7 @@ def load(folder: Path) -> Run:
     summary = _fields(folder / "summary.json")
     status, reason = _status(summary)
     rounds = [
-        read_round(entry, where=f"{summary.where}, rounds[{index}]")
-        for index, entry in enumerate(summary.items("rounds"))
+        read_round(entry, where=f"{summary.where}, rounds[{index}]") for index, entry in enumerate(summary.items("rounds"))
     ]
     rows = ledger.read(folder / "ledger.jsonl") if (folder / "ledger.jsonl").exists() else []
     return Run(

@@ -11,9 +11,7 @@ def check_names(what: str, given: Mapping[str, object], expected: Sequence[str])
     """Refuse a mapping whose names are not exactly the expected ones."""
     missing, unknown = sorted(set(expected) - set(given)), sorted(set(given) - set(expected))
     if missing or unknown:
-        raise BadArgument(
-            f"{what}: missing {missing}, unknown {unknown}; give exactly one for each of {sorted(expected)}"
-        )
+        raise BadArgument(f"{what}: missing {missing}, unknown {unknown}; give exactly one for each of {sorted(expected)}")
 
 
 def check_shape(what: str, z: Tensor, expected: tuple[int, ...]) -> None:

@@ -42,9 +42,7 @@ def mode_product(z: Tensor, v: Tensor, mode: int) -> Tensor:
     if not 1 <= mode < z.dim():
         raise BadArgument(f"mode {mode} does not exist in {_show(z.shape)}: modes go from 1 to {z.dim() - 1}")
     if v.dim() != 2 or v.shape[1] != z.shape[mode]:
-        raise BadArgument(
-            f"mode {mode} of {_show(z.shape)} takes a matrix of {z.shape[mode]} columns, not {_show(v.shape)}"
-        )
+        raise BadArgument(f"mode {mode} of {_show(z.shape)} takes a matrix of {z.shape[mode]} columns, not {_show(v.shape)}")
     product: Tensor = torch.tensordot(z, v, dims=([mode], [1]))
     return product.movedim(-1, mode)
 

@@ -35,7 +35,7 @@ class Plan:
         Samples a step. The target fills half of it with labelled samples, half with unlabelled ones.
     lr : float, default 0.002
         Peak learning rate of Adam.
-    gamma : float, default 1.0
+    gamma : float, default 0.3
         Weight of reuse in Eq. 1; 0 turns it off.
     alpha : {"learned", "uniform"}, default "learned"
         Weights of the sources in Eq. 2.
@@ -70,7 +70,7 @@ class Plan:
     epoch_samples: int = 4000
     batch_size: int = 64
     lr: float = 0.002
-    gamma: float = 1.0
+    gamma: float = 0.3
     alpha: Literal["learned", "uniform"] = "learned"
     init: Literal["best-peer", "scratch"] = "best-peer"
     layers: tuple[str, ...] = ()

@@ -210,6 +210,13 @@ def test_values_that_no_model_holds():
             decode(seal(hostile))
 
 
+@pytest.mark.parametrize("config", [DomConfig(), DomConfig(bits=3)])
+def test_a_lattice_that_is_none(config):
+    payload = encode(NEW, base=BASE, config=config)
+    with pytest.raises(Corrupt, match="lattice"):
+        decode(seal(replace(unseal(payload), lattice=True)), base=BASE)
+
+
 def test_deep_nesting():
     envelope = unseal(PAYLOADS["keyframe"][0])
     with pytest.raises(Corrupt):
