@@ -44,9 +44,6 @@ def main(grid: Grid, context: Context) -> None:
             run = uuid.uuid4().hex
             folder.begin(config, run)
         _run(grid, config, folder, run=run, result=result, ledger=ledger)
-    except FedRetinaError as error:
-        _fail(folder, config, result, ledger, error=error)
-        raise SystemExit(1) from None
     except BaseException as error:
         _fail(folder, config, result, ledger, error=error)
         raise

@@ -1,7 +1,6 @@
 """The node's half: what a domain does with a message of `PeerReuse`."""
 
 import json
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -203,8 +202,3 @@ def homes(message: Message, context: Context) -> Message:
 def record_of(model: nn.Module) -> ArrayRecord:
     """Make the record of a model that is to be published."""
     return ArrayRecord({name: Array(array) for name, array in arrays_of(model).items()})
-
-
-def forget(folder: Path, run: str) -> None:
-    """Remove what a node kept of a run."""
-    shutil.rmtree(folder / run, ignore_errors=True)

@@ -1,0 +1,87 @@
+"""ReIdTask on small folders: what is labelled, what is measured, what is shown."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from fedretina.errors import BadArgument
+from fedretina.reid import ReIdTask
+
+
+@pytest.fixture
+def root(tmp_path):
+    rng = np.random.default_rng(0)
+    for domain in ("yard", "hall"):
+        for split, people in (("bounding_box_train", range(1, 7)), ("query", (8, 9)), ("bounding_box_test", (8, 9, 0, -1))):
+            folder = tmp_path / domain / split
+            folder.mkdir(parents=True)
+            for person in people:
+                colour = rng.integers(0, 255, 3)
+                for camera in (1, 2, 3):
+                    pixels = np.clip(colour + rng.normal(0, 20, (32, 16, 3)), 0, 255).astype(np.uint8)
+                    name = f"{person:04d}_c{camera}s1_000001_00.jpg" if person >= 0 else f"-1_c{camera}s1_000001_00.jpg"
+                    Image.fromarray(pixels).save(folder / name)
+    return tmp_path
+
+
+def task(root, **kw):
+    return ReIdTask(**{"root": root, "target": "yard", "models": {"": "small"}, "height": 32, "width": 16, **kw})
+
+
+def test_the_target_keeps_the_labels_of_a_part(root):
+    splits = task(root, labelled=0.5).splits("yard")
+    assert (len(splits.inputs), len(splits.unlabelled), len(splits.hidden)) == (9, 9, 9)
+    assert sorted(set(splits.labels.tolist())) == list(range(splits.classes))
+    assert splits.oracle().classes == 6
+
+
+def test_a_source_is_labelled_throughout(root):
+    splits = task(root).splits("hall")
+    assert (len(splits.inputs), splits.classes, len(splits.unlabelled)) == (18, 6, 0)
+
+
+def test_the_seed_chooses_who_is_labelled(root):
+    first, same, other = (task(root, seed=seed).splits("yard").inputs for seed in (0, 0, 1))
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+
+
+def test_evaluation_and_showcase(root):
+    it = task(root, labelled=1.0)
+    torch.manual_seed(0)
+    model = it.model("yard", 6).eval()
+    for split in ("test", "labelled"):
+        scores = it.evaluate(model, "yard", split=split)
+        assert 0 <= scores["mAP"] <= 100
+        assert 0 <= scores["rank1"] <= 100
+    shown = it.showcase(model, "yard")
+    assert all({"picture", "identity", "camera", "right"} <= set(photo) for row in shown for photo in row["gallery"])
+    assert not [photo for row in shown for photo in row["gallery"] if photo["identity"] == -1]
+
+
+@pytest.mark.parametrize("loss", ["softmax", "softmax+triplet"])
+def test_a_step_of_training(root, loss):
+    it = task(root, labelled=1.0, loss_name=loss)
+    splits = it.splits("yard")
+    generator = torch.Generator().manual_seed(0)
+    index = next(iter(it.batches(splits.labels, 8, generator)))
+    model = it.model("yard", splits.classes)
+    value = it.loss(model(it.prepare(splits.inputs[index], generator)), splits.labels[index])
+    value.backward()
+    assert torch.isfinite(value)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"labelled": 0.0}, {"height": 4}, {"loss_name": "x"}, {"models": {"": "vgg"}}, {"models": {"yard": "vgg"}}]
+)
+def test_wrong_values_are_refused(root, wrong):
+    with pytest.raises(BadArgument):
+        task(root, **wrong)
+
+
+def test_a_corrupt_photo_of_the_test_set_is_found_at_once(root):
+    photo = next((root / "yard" / "query").iterdir())
+    photo.write_bytes(b"no picture")
+    with pytest.raises(BadArgument, match=photo.name):
+        task(root).splits("yard")

@@ -1,0 +1,74 @@
+"""The run's folder: nothing of others is removed, what is kept comes back, the summary adds up."""
+
+import numpy as np
+import pytest
+from flwr.app import Array, ArrayRecord
+
+from fedretina.errors import BadArgument
+from fedretina.ledger import Row
+from fedretina.strategies.peer_reuse import RoundResult, RunResult
+from run_folder import RunFolder, summarise
+
+CONFIG = {"target": "duke", "sources": "msmt17, cuhk03", "seed": 3, "data-root": "", "model": "small"}
+
+
+@pytest.fixture
+def result():
+    model = ArrayRecord({"w": Array(np.arange(6, dtype=np.float32).reshape(2, 3)), "n": Array(np.array(4))})
+    rounds = [RoundResult(1, {"mAP": 40.0, "rank1": 50.0}, {"msmt17": 0.6, "cuhk03": 0.4})]
+    yardsticks = {"alone": {"mAP": 30.0, "rank1": 35.0}, "finetune": {"mAP": 41.0, "rank1": 52.0}}
+    return RunResult(rounds, yardsticks, "msmt17", {"duke": model})
+
+
+def row(number, direction, raw, wire):
+    return Row(
+        round=number, node=1, domain="duke", direction=direction, kind="delta", stream="duke", version=1, base="",
+        digest="", raw_bytes=raw, wire_bytes=wire, encode_s=0.0, decode_s=0.0,
+    )  # fmt: skip
+
+
+def test_what_is_kept_comes_back(tmp_path, result):
+    folder = RunFolder(tmp_path)
+    folder.begin(CONFIG, "abc")
+    folder.keep("abc", result)
+    run, again = RunFolder.open("", str(tmp_path)).kept()
+    assert run == "abc"
+    assert (again.rounds, again.yardsticks, again.finetuned) == (result.rounds, result.yardsticks, result.finetuned)
+    for name, array in result.models["duke"].items():
+        assert np.array_equal(array.numpy(), again.models["duke"][name].numpy())
+
+
+def test_a_new_run_gets_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("FEDRETINA_HOME", str(tmp_path))
+    assert RunFolder.open("", "").path != RunFolder.open("", "").path
+
+
+def test_a_given_folder_may_hold_other_files_but_no_run(tmp_path):
+    (tmp_path / "mine.txt").write_text("x")
+    folder = RunFolder.open(str(tmp_path), "")
+    folder.begin(CONFIG, "abc")
+    assert (tmp_path / "mine.txt").read_text() == "x"
+    with pytest.raises(BadArgument, match="holds a run already"):
+        RunFolder.open(str(tmp_path), "")
+
+
+@pytest.mark.parametrize(("out", "resume", "said"), [("runs/x", "", "absolute"), ("", "/no/such/run", "no config.json")])
+def test_an_unusable_folder_is_named(out, resume, said):
+    with pytest.raises(BadArgument, match=said):
+        RunFolder.open(out, resume)
+
+
+def test_the_summary_adds_up(result):
+    rows = [row(0, "down", 5, 5), row(1, "down", 100, 10), row(1, "up", 50, 4)]
+    summary = summarise(CONFIG, result, rows, status="completed")
+    assert summary["baseline"] == {"mAP": 30.0, "rank1": 35.0}
+    assert summary["finetune"] == {"mAP": 41.0, "rank1": 52.0, "source": "msmt17"}
+    assert (summary["raw_bytes_down"], summary["wire_bytes_down"], summary["wire_bytes_up"]) == (105, 15, 4)
+    assert summary["rounds"][0]["raw_bytes_down"] == 105
+    assert summary["sources"] == ["msmt17", "cuhk03"]
+    assert summary["data"] == "embedded"
+
+
+def test_a_failed_run_says_why():
+    summary = summarise(CONFIG, RunResult(), [], status="failed", error="gamma = -1")
+    assert (summary["status"], summary["error"], summary["rounds"]) == ("failed", "gamma = -1", [])
