@@ -40,8 +40,9 @@ def summary(out: Path, seed: int, codec: str) -> Summary:
 
 def cell(values: list[float]) -> str:
     """Write a mean with its standard error."""
-    error = statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
-    return f"{statistics.mean(values):.1f} ± {error:.1f}"
+    if len(values) == 1:
+        return f"{values[0]:.1f}"
+    return f"{statistics.mean(values):.1f} ± {statistics.stdev(values) / len(values) ** 0.5:.1f}"
 
 
 def page(dom: list[Summary], none: list[Summary]) -> str:

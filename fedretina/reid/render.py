@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -146,8 +147,9 @@ def _is_complete(folder: Path) -> bool:
 def _sweep(home: Path) -> None:
     """Delete what killed processes left."""
     for part in home.glob(".*.part"):
-        if time.time() - part.stat().st_mtime > _ABANDONED:
-            shutil.rmtree(part, ignore_errors=True)
+        with suppress(FileNotFoundError):  # its own process may delete it at this moment
+            if time.time() - part.stat().st_mtime > _ABANDONED:
+                shutil.rmtree(part, ignore_errors=True)
 
 
 def _publish(part: Path, folder: Path) -> None:

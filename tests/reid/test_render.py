@@ -1,3 +1,4 @@
+import os
 import re
 import shutil
 from collections import defaultdict
@@ -133,6 +134,15 @@ def test_whoever_comes_second_keeps_the_firsts(duke, tmp_path, monkeypatch):
     render_domain(folder, "duke", census=TINY)
     assert (folder / "first").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["duke"]
+
+
+def test_what_a_killed_process_left_is_swept_away(tmp_path):
+    dead, alive = tmp_path / ".dead.part", tmp_path / ".alive.part"
+    for part in (dead, alive):
+        (part / "duke").mkdir(parents=True)
+    os.utime(dead, (0, 0))
+    render_domain(tmp_path / "duke", "duke", census=TINY)
+    assert (dead.exists(), alive.exists()) == (False, True)
 
 
 def test_render_makes_what_is_lacking(tmp_path, monkeypatch):
