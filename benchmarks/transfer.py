@@ -175,6 +175,21 @@ duke's training images, without labels.
 """
 
 
+def page(results: Results, seeds: list[int], *, epochs: int, lr: float, minutes: float) -> str:
+    model = build("small", 60, height=HEIGHT, width=WIDTH)
+    return PAGE.format(
+        seeds=",".join(map(str, seeds)),
+        epochs=epochs,
+        lr=lr,
+        minutes=minutes,
+        torch=torch.__version__,
+        machine=platform.machine(),
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        count=len(seeds),
+        table=table(results),
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", default="0,1,2", help="comma-separated")
@@ -184,22 +199,13 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     results: Results = defaultdict(list)
-    seeds, start = [int(seed) for seed in options.seeds.split(",")], time.monotonic()
-    for seed in seeds:
+    start = time.monotonic()
+    done: list[int] = []
+    for seed in map(int, options.seeds.split(",")):
         measure(results, seed=seed, epochs=options.epochs, lr=options.lr)
-    text = PAGE.format(
-        seeds=options.seeds,
-        epochs=options.epochs,
-        lr=options.lr,
-        minutes=(time.monotonic() - start) / 60,
-        torch=torch.__version__,
-        machine=platform.machine(),
-        parameters=sum(parameter.numel() for parameter in build("small", 60, height=HEIGHT, width=WIDTH).parameters()),
-        count=len(seeds),
-        table=table(results),
-    )
-    options.out.write_text(text)
-    print(text)
+        done.append(seed)
+        minutes = (time.monotonic() - start) / 60
+        options.out.write_text(page(results, done, epochs=options.epochs, lr=options.lr, minutes=minutes))
 
 
 if __name__ == "__main__":

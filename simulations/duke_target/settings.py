@@ -27,11 +27,11 @@ def plan_of(config: Config) -> Plan:
         batch_size=_whole(config, "batch-size"),
         lr=_number(config, "lr"),
         gamma=_number(config, "gamma"),
-        alpha=_text(config, "alpha"),  # type: ignore[arg-type]
-        init=_text(config, "init"),  # type: ignore[arg-type]
+        alpha=_text(config, "alpha"),
+        init=_text(config, "init"),
         layers=_names(config, "layers"),
         baselines=_typed(config, "baselines", bool, "true or false"),
-        device=_text(config, "device"),  # type: ignore[arg-type]
+        device=_text(config, "device"),
         seed=_whole(config, "seed"),
     )
 
@@ -57,7 +57,7 @@ def task_of(config: Config, *, say: Callable[[str], None] = lambda _: None) -> R
         models=_models(_text(config, "model"), plan.domains),
         height=_whole(config, "image-height"),
         width=_whole(config, "image-width"),
-        loss_name=_text(config, "loss"),  # type: ignore[arg-type]
+        loss_name=_text(config, "loss"),
         weights=_text(config, "weights"),
         decoded=home.decoded(),
         embedded=not given,

@@ -165,7 +165,7 @@ class Learner:
                 term = self.reuse.loss(taps.collect(), inputs, layers)
             loss = self.task.loss(first(output, len(labels)), labels) + term
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         self.optimizer.step()
         return float(loss.detach())
 
