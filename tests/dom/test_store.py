@@ -1,5 +1,6 @@
-import multiprocessing
 import os
+import subprocess
+import sys
 
 import ml_dtypes
 import numpy as np
@@ -97,19 +98,20 @@ def test_writers_that_died_leave_nothing_for_ever(tmp_path):
     assert (old.exists(), young.exists()) == (False, True)
 
 
-def _work(folder):
-    store = ReferenceStore(folder, max_bytes=30_000)
-    for round_ in range(15):
-        version = _version(round_ % 5)
-        store.put(version)
-        assert store.get(version.digest) in (version, None)
+WORKER = """
+import sys
+import numpy as np
+from fedretina.dom import ReferenceStore, Version
+
+store = ReferenceStore(sys.argv[1], max_bytes=30_000)
+for round_ in range(15):
+    version = Version.of({"w": np.full(2000, round_ % 5, np.float32)})
+    store.put(version)
+    assert store.get(version.digest) in (version, None)
+"""
 
 
 def test_several_processes_share_a_folder(tmp_path):
-    workers = [multiprocessing.get_context("spawn").Process(target=_work, args=(tmp_path,)) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert [worker.exitcode for worker in workers] == [0, 0]
+    workers = [subprocess.Popen([sys.executable, "-c", WORKER, tmp_path]) for _ in range(2)]
+    assert [worker.wait() for worker in workers] == [0, 0]
     assert not list(tmp_path.glob("*.tmp"))
