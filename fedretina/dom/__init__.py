@@ -4,7 +4,7 @@ Use `encode` and `decode` for a single payload, `Stream` for the series of versi
 to keep versions on disk.
 """
 
-from fedretina.dom.codec import Published, Version, accept, decode, encode, publish
+from fedretina.dom.codec import Published, accept, decode, decode_tensors, encode, publish
 from fedretina.dom.config import DomConfig
 from fedretina.dom.digest import digest
 from fedretina.dom.inspect import PayloadInfo, TensorInfo, inspect
@@ -13,6 +13,7 @@ from fedretina.dom.route import Way
 from fedretina.dom.store import ReferenceStore
 from fedretina.dom.stream import Stream, follow
 from fedretina.dom.tensors import Model
+from fedretina.dom.version import Version
 
 __all__ = [
     "DomConfig",
@@ -27,6 +28,7 @@ __all__ = [
     "Way",
     "accept",
     "decode",
+    "decode_tensors",
     "digest",
     "encode",
     "follow",

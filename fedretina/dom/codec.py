@@ -1,57 +1,63 @@
 """Models to payloads and back: `encode` and `decode`, and `publish` and `accept`, which hash nothing twice."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from fedretina.dom.coding import STEPS, group
+from fedretina.dom.budget import compose_within
+from fedretina.dom.compose import Job, Made, code_of, compose
 from fedretina.dom.config import DomConfig
 from fedretina.dom.decoder import declared_tensors, restore_tensors, specs_of
-from fedretina.dom.digest import digest_checked
-from fedretina.dom.encoder import Coded, code_tensor
-from fedretina.dom.header import OFFSET_BYTES, Header, bitmap, read_header, write_header
-from fedretina.dom.integers import PCODEC_HEADER, pack
-from fedretina.dom.tensors import MAX_RAW_BYTES, Array, Model, check_model, freeze, raw_bytes
-from fedretina.dom.wire import Envelope, seal, unseal
+from fedretina.dom.digest import digest_bits, digest_rows
+from fedretina.dom.feedback import carry, check_residual, residual_of
+from fedretina.dom.header import read_header
+from fedretina.dom.parallel import count_threads
+from fedretina.dom.tensors import MAX_RAW_BYTES, Array, Model, check_model, freeze
+from fedretina.dom.version import Version, hold
+from fedretina.dom.wire import unseal
 from fedretina.errors import Corrupt, UnknownBase
 
 _DEFAULT = DomConfig()
 
 
 @dataclass(frozen=True)
-class Version:
-    """A model with its digest. The arrays are read-only; two versions are equal if their digests are."""
-
-    model: Model = field(compare=False, repr=False)
-    digest: str
-
-    @classmethod
-    def of(cls, model: Model) -> "Version":
-        """Hash a model and keep a read-only copy of it.
-
-        Raises
-        ------
-        BadArgument
-            If a tensor cannot travel.
-
-        Examples
-        --------
-        >>> Version.of({"w": np.zeros(3, np.float32)}).model["w"].flags.writeable
-        False
-        """
-        held = _hold(model)
-        return cls(freeze({name: array.copy() for name, array in held.model.items()}), held.digest)
-
-
-@dataclass(frozen=True)
 class Published:
-    """A payload and the version that everyone who accepts it will hold."""
+    """A payload, the version that everyone who accepts it will hold, and what quantisation lost.
+
+    Attributes
+    ----------
+    payload : bytes
+        What is sent.
+    version : Version
+        What it leads to.
+    error : float
+        ``||d - d^|| / ||d||`` over all floating-point tensors of two and more dimensions, ``d = new - base``: the
+        distortion that the payload's bytes bought.
+    """
 
     payload: bytes
     version: Version
+    error: float
+    _meant: Model = field(repr=False, compare=False)
+    _carried: Model = field(repr=False, compare=False)
+
+    @property
+    def residual(self) -> Model:
+        """What quantisation lost, carried losses included: hand it to the next `publish` for error feedback.
+
+        One float array a tensor (float64 for float64, else float32), for floating-point tensors only. Over any series of
+        one-shots, the sum of what was decoded and the last residual is the sum of what was meant (up to rounding).
+        """
+        return residual_of(self._meant, self._carried, self.version.model)
 
 
-def encode(new: Model, *, base: Model | None = None, config: DomConfig = _DEFAULT) -> bytes:
+def encode(
+    new: Model,
+    *,
+    base: Model | None = None,
+    config: DomConfig = _DEFAULT,
+    sensitivities: Mapping[str, float] | None = None,
+    threads: int | None = None,
+) -> bytes:
     """Code a model, or its difference from a base (Eq. 5-8 of Lou et al., ICME 2019), as one payload.
 
     Parameters
@@ -63,6 +69,11 @@ def encode(new: Model, *, base: Model | None = None, config: DomConfig = _DEFAUL
         What the receiver holds. Tensors that it lacks, or has in another shape or dtype, are coded without a base.
     config : DomConfig
         Steps, rounding, effort.
+    sensitivities : mapping of str to float, optional
+        With ``config.budget_bytes``: by tensor, how much a squared error hurts (say, the mean of the Fisher information's
+        diagonal); steps are proportional to ``sensitivity**-0.5``. By default ``1 / mean square of the difference``.
+    threads : int, optional
+        How many to use; by default OMP_NUM_THREADS, else one a core. The bytes do not depend on it.
 
     Returns
     -------
@@ -72,7 +83,7 @@ def encode(new: Model, *, base: Model | None = None, config: DomConfig = _DEFAUL
     Raises
     ------
     BadArgument
-        If a tensor has another dtype, or holds NaN or infinity; the message has its name.
+        If a tensor has another dtype, or holds NaN or infinity; the message has its name. If a budget is too small.
 
     Examples
     --------
@@ -81,10 +92,13 @@ def encode(new: Model, *, base: Model | None = None, config: DomConfig = _DEFAUL
     >>> decode(payload, base=old)["w"].shape
     (2, 3)
     """
-    return _publish(check_model(new), None if base is None else _hold(base), config).payload
+    job = Job(check_model(new), None if base is None else hold(base), config, count_threads(threads))
+    return _make(job, sensitivities, keep=False).payload
 
 
-def decode(payload: bytes, *, base: Model | None = None, max_bytes: int = MAX_RAW_BYTES) -> dict[str, Array]:
+def decode(
+    payload: bytes, *, base: Model | None = None, max_bytes: int = MAX_RAW_BYTES, threads: int | None = None
+) -> dict[str, Array]:
     """Return the model that a payload leads to, as writable arrays, sorted by name.
 
     Parameters
@@ -95,6 +109,8 @@ def decode(payload: bytes, *, base: Model | None = None, max_bytes: int = MAX_RA
         The model that the payload builds on; ignored if it builds on none.
     max_bytes : int, default 2**33
         The largest model to accept, in bytes.
+    threads : int, optional
+        How many to use; by default OMP_NUM_THREADS, else one a core.
 
     Raises
     ------
@@ -110,17 +126,56 @@ def decode(payload: bytes, *, base: Model | None = None, max_bytes: int = MAX_RA
     >>> decode(encode({"n": np.array(7)}))
     {'n': array(7)}
     """
-    held = None if base is None else _hold(base)
-    model = _accept(payload, held, max_bytes).model
+    return dict(sorted(decode_tensors(payload, base=base, max_bytes=max_bytes, threads=threads)))
+
+
+def decode_tensors(
+    payload: bytes, *, base: Model | None = None, max_bytes: int = MAX_RAW_BYTES, threads: int | None = None
+) -> Iterator[tuple[str, Array]]:
+    """Yield each tensor of a model as soon as it is decoded: `decode` for models that should not be held whole.
+
+    The digest is known to be right only when the iterator ends: what was yielded before an error must be dropped. Takes
+    and raises the same as `decode`; tensors come in no particular order.
+
+    Examples
+    --------
+    >>> dict(decode_tensors(encode({"n": np.array(7)})))
+    {'n': array(7)}
+    """
+    held = None if base is None else hold(base)
     kept = {} if held is None else held.model
-    return {name: array.copy() if array is kept.get(name) else array for name, array in model.items()}
+    for name, array in _restore(payload, held, max_bytes, count_threads(threads)):
+        yield name, array.copy() if array is kept.get(name) else array
 
 
-def publish(new: Model, *, base: Version | None, config: DomConfig = _DEFAULT) -> Published:
+def publish(
+    new: Model,
+    *,
+    base: Version | None,
+    config: DomConfig = _DEFAULT,
+    residual: Model | None = None,
+    sensitivities: Mapping[str, float] | None = None,
+    threads: int | None = None,
+) -> Published:
     """Code a model against a version, and return the payload with the version that it leads to.
 
     The same as `encode`, but the base is not hashed again, and the maker gets what every receiver will hold: the base
     of its next delta.
+
+    Parameters
+    ----------
+    new, config, sensitivities, threads
+        As for `encode`.
+    base : Version or None
+        What the receiver holds.
+    residual : mapping of str to ndarray, optional
+        What the one before lost (`Published.residual`), added to `new`: error feedback, with which even steps of several
+        times the difference's size train. For one-shots: a stream takes its deltas against what it published.
+
+    Raises
+    ------
+    BadArgument
+        As `encode`; if the residual has a tensor of another shape than `new`.
 
     Examples
     --------
@@ -128,73 +183,28 @@ def publish(new: Model, *, base: Version | None, config: DomConfig = _DEFAULT) -
     >>> accept(first.payload, base=None) == first.version
     True
     """
-    made = _publish(check_model(new), base, config)
-    freeze(made.version.model)
-    return made
+    meant = check_model(new)
+    carried = check_residual(residual or {}, meant)
+    job = Job(carry(meant, carried), base, config, count_threads(threads))
+    made = _make(job, sensitivities, keep=True)
+    version = Version(freeze(made.model), made.digest)
+    return Published(made.payload, version, made.error, meant, carried)
 
 
-def accept(payload: bytes, *, base: Version | None, max_bytes: int = MAX_RAW_BYTES) -> Version:
+def accept(payload: bytes, *, base: Version | None, max_bytes: int = MAX_RAW_BYTES, threads: int | None = None) -> Version:
     """Return the version that a payload leads to: `decode` without hashing the base again; raises the same errors."""
-    version = _accept(payload, base, max_bytes)
-    freeze(version.model)
-    return version
+    model = dict(sorted(_restore(payload, base, max_bytes, count_threads(threads))))
+    return Version(freeze(model), unseal(payload).result.hex())
 
 
-def _hold(model: Model) -> Version:
-    """Return a version that shares the caller's arrays, which stay as writable as they were."""
-    checked = check_model(model)
-    return Version(checked, digest_checked(checked))
+def _make(job: Job, sensitivities: Mapping[str, float] | None, *, keep: bool) -> Made:
+    if job.config.budget_bytes is None:
+        return compose(job, lambda name: code_of(job, name, keep=keep))
+    return compose_within(job, sensitivities, keep=keep)
 
 
-def _publish(new: dict[str, Array], base: Version | None, config: DomConfig) -> Published:
-    old: Model = {} if base is None else base.model
-    kept = [name for name in sorted(old) if name in new and _alike(new[name], old[name])]
-    kept_set = set(kept)
-    order = [*kept, *sorted(new.keys() - kept_set)]
-    coded = [code_tensor(new[name], old[name] if name in kept_set else None, config) for name in order]
-    restored = {name: tensor.restored for name, tensor in zip(order, coded, strict=True)}
-    version = Version({name: restored[name] for name in sorted(restored)}, digest_checked(restored))
-    specs = {spec.name: spec for spec in specs_of(version.model)}
-    groups = group([specs[name] for name in order], [tensor.coding for tensor in coded])
-    pieces = [piece for members in groups for piece in _pieces([coded[index] for index in members], config)]
-    header = Header(
-        dropped=bitmap([name not in kept_set for name in sorted(old)]),
-        fresh=[specs[name] for name in order[len(kept) :]],
-        codings=[tensor.coding for tensor in coded],
-        steps=[tensor.step for tensor in coded if tensor.step is not None],
-        pieces=[len(piece) for piece in pieces],
-        offsets=_offsets(coded),
-        pcodec=PCODEC_HEADER if pieces else b"",
-        raw_bytes=raw_bytes(new),
-    )
-    envelope = Envelope(
-        result=bytes.fromhex(version.digest),
-        base=None if base is None else bytes.fromhex(base.digest),
-        header=write_header(header),
-        body=b"".join(pieces),
-        lattice=config.lattice and not config.lossless,
-        lossless=config.lossless,
-    )
-    return Published(seal(envelope), version)
-
-
-def _alike(new: Array, old: Array) -> bool:
-    return new.dtype == old.dtype and new.shape == old.shape
-
-
-def _pieces(members: list[Coded], config: DomConfig) -> list[bytes]:
-    if not members[0].coding.pooled:
-        return members[0].pieces
-    return pack(np.concatenate([tensor.integers for tensor in members if tensor.integers is not None]), config.effort)
-
-
-def _offsets(coded: list[Coded]) -> bytes:
-    """Return three offsets per group of its own on steps, or nothing if all are zero."""
-    own = [tensor.offsets for tensor in coded if tensor.coding.kind == STEPS and not tensor.coding.pooled]
-    return b"".join(offsets or bytes(OFFSET_BYTES) for offsets in own) if any(own) else b""
-
-
-def _accept(payload: bytes, base: Version | None, max_bytes: int) -> Version:
+def _restore(payload: bytes, base: Version | None, max_bytes: int, threads: int) -> Iterator[tuple[str, Array]]:
+    """Yield the tensors that a payload leads to; raise at the end if they are not what its maker made."""
     envelope = unseal(payload)
     held: Model = {}
     if envelope.base is not None:
@@ -208,10 +218,10 @@ def _accept(payload: bytes, base: Version | None, max_bytes: int) -> Version:
     if envelope.lattice and not header.is_on_lattice:
         raise Corrupt("the payload claims to lie on the lattice and has other steps; drop it")
     specs = declared_tensors(header, specs_of(held), max_bytes)
-    model = restore_tensors(header, envelope.body, specs, held)
-    version = Version(model, digest_checked(model))
-    if version.digest != envelope.result.hex():
-        raise Corrupt(
-            f"the payload should lead to version {envelope.result.hex()[:8]} and leads to {version.digest[:8]}; drop it"
-        )
-    return version
+    rows = []
+    for name, array in restore_tensors(header, envelope.body, specs, held, threads=threads):
+        rows.append((name, array.dtype.name, array.shape, digest_bits(array)))
+        yield name, array
+    found = digest_rows(rows)
+    if found != envelope.result.hex():
+        raise Corrupt(f"the payload should lead to version {envelope.result.hex()[:8]} and leads to {found[:8]}; drop it")

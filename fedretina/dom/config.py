@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from fedretina.errors import BadArgument
 
-Rounding = Literal["deadzone", "nearest", "paper"]
+Rounding = Literal["deadzone", "nearest", "paper", "rdoq"]
 Effort = Literal["fast", "balanced", "small"]
 
 
@@ -25,15 +25,23 @@ class DomConfig:
     bits : int or None, default None
         The paper's compression bits c (Eq. 6): deltas get the absolute step ``10**-bits`` instead of a step from
         `relative_error`. Keyframes stay relative. Not on the lattice.
-    rounding : {"deadzone", "nearest", "paper"}, default "deadzone"
+    absolute_keyframes : bool, default False
+        Whether `bits` holds for keyframes too, as in the paper's Table 4; it destroys models at ``bits=3``.
+    budget_bytes : int or None, default None
+        The most bytes that a payload may take. All steps are made so much larger or smaller that it takes at least 98 % of
+        them, where that is possible; `relative_error` and `keyframe_error` are unused then.
+    rounding : {"deadzone", "nearest", "paper", "rdoq"} or None, default None
         With ``x = d / step``: "deadzone" is ``sign(x) * floor(|x| + dead_zone)``, symmetric as in video codecs;
         "nearest" is round half to even; "paper" is Eq. 6 read literally, ``round(x + dead_zone)``, which is biased and
-        exists for reproduction only.
+        exists for reproduction only; "rdoq" weighs each integer's bits against its error. None is "rdoq" with
+        effort "small", else "deadzone".
     dead_zone : float, default 0.3
-        The paper's f, the rounding offset, in [0, 0.5]: smaller means a wider zone that becomes 0. Unused by "nearest".
+        The paper's f, the rounding offset, in [0, 0.5]: smaller means a wider zone that becomes 0. Unused by "nearest" and
+        "rdoq".
     effort : {"fast", "balanced", "small"}, default "balanced"
-        "fast" codes integers as they lie; "balanced" also tries them sorted by the spread of their channels;
-        "small" tries every layout at a higher level of the entropy coder.
+        "fast" orders integers by the spread of their output channels; "balanced" by output and input channels, where
+        that pays, and moves what is restored to the centroids of what was sent; "small" tries every order and
+        optimises the integers for their rate.
     lattice : bool, default False
         For streams: steps are powers of two, at least one ulp of the tensor's largest value, so that any two versions
         differ by integers (an exact skip is cheap).
@@ -54,7 +62,9 @@ class DomConfig:
     relative_error: float = 0.25
     keyframe_error: float = 0.03
     bits: int | None = None
-    rounding: Rounding = "deadzone"
+    absolute_keyframes: bool = False
+    budget_bytes: int | None = None
+    rounding: Rounding | None = None
     dead_zone: float = 0.3
     effort: Effort = "balanced"
     lattice: bool = False
@@ -65,14 +75,17 @@ class DomConfig:
             value = getattr(self, field)
             if not accepts(value):
                 raise BadArgument(f"DomConfig.{field} is {value!r}; allowed: {allowed}")
-        if self.lattice and self.bits is not None:
-            raise BadArgument(
-                f"DomConfig.bits is {self.bits} with lattice=True; allowed: without, since 10**-c is no power of two"
-            )
-        if self.lattice and self.rounding == "paper":
-            raise BadArgument(
-                "DomConfig.rounding is 'paper' with lattice=True; allowed: deadzone, nearest (the paper's is biased)"
-            )
+        for field, other, why in _EXCLUSIVE:
+            if _is_asked(getattr(self, field)) and _is_asked(getattr(self, other)):
+                raise BadArgument(
+                    f"DomConfig.{other} is {getattr(self, other)!r} with {field}={getattr(self, field)!r}; "
+                    f"allowed: one of them, since {why}"
+                )
+
+    @property
+    def quantiser(self) -> Rounding:
+        """The rounding that is meant: `rounding`, or what `effort` owes."""
+        return self.rounding or ("rdoq" if self.effort == "small" else "deadzone")
 
     def to_json(self) -> str:
         """Return the configuration as a JSON object."""
@@ -91,6 +104,11 @@ class DomConfig:
         return cls(**values)
 
 
+def _is_asked(value: Any) -> bool:
+    """Return whether a field of `_EXCLUSIVE` holds what excludes another."""
+    return value not in ("deadzone", "nearest", "rdoq") and value is not None and value is not False
+
+
 def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -101,6 +119,14 @@ def _error(value: Any) -> bool:
 
 def _bits(value: Any) -> bool:
     return value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 15)
+
+
+def _budget(value: Any) -> bool:
+    return value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0)
+
+
+def _rounding(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and value in ("deadzone", "nearest", "paper", "rdoq"))
 
 
 def _flag(value: Any) -> bool:
@@ -115,9 +141,19 @@ _FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "relative_error": ("a number in [1e-6, 1)", _error),
     "keyframe_error": ("a number in [1e-6, 1)", _error),
     "bits": ("None or an integer in [0, 15]", _bits),
-    "rounding": _one_of("deadzone", "nearest", "paper"),
+    "absolute_keyframes": ("True | False", _flag),
+    "budget_bytes": ("None or a positive integer", _budget),
+    "rounding": ("None | deadzone | nearest | paper | rdoq", _rounding),
     "dead_zone": ("a number in [0, 0.5]", lambda value: _number(value) and 0 <= value <= 0.5),
     "effort": _one_of("fast", "balanced", "small"),
     "lattice": ("True | False", _flag),
     "lossless": ("True | False", _flag),
 }
+
+_EXCLUSIVE = (
+    ("lattice", "bits", "10**-c is no power of two"),
+    ("lattice", "rounding", "the paper's rounding is biased, which a stream would add up"),
+    ("budget_bytes", "bits", "either the step is given or the bytes are"),
+    ("budget_bytes", "lossless", "a lossless payload takes what it takes"),
+    ("budget_bytes", "rounding", "the paper's rounding cannot be tuned"),
+)

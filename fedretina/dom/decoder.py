@@ -1,19 +1,33 @@
 """A payload's header and body back to tensors."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
 
 from fedretina.dom.coding import RAW, SAME, STEPS, Coding, Spec, check_codings, group
 from fedretina.dom.header import OFFSET_BYTES, Header
-from fedretina.dom.integers import Decompressor, decompressor_for, piece_sizes, splits, unpack
-from fedretina.dom.layout import count_pieces, unpack_laid_out
+from fedretina.dom.integers import Decompressor, decompressor_for, splits, unpack
+from fedretina.dom.layouts import unpack_laid_out
 from fedretina.dom.lossless import add_bits
+from fedretina.dom.parallel import ordered_map
 from fedretina.dom.quantise import restore
 from fedretina.dom.steps import Step
 from fedretina.dom.tensors import Array, Model, is_finite
 from fedretina.errors import Corrupt
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Tensors that share pieces of the body, and what restores them."""
+
+    coding: Coding
+    specs: list[Spec]
+    olds: list[Array | None]
+    steps: list[Step | None]
+    pieces: list[memoryview]
+    offsets: bytes
 
 
 def specs_of(model: Model) -> list[Spec]:
@@ -33,68 +47,70 @@ def declared_tensors(header: Header, base: Sequence[Spec], max_bytes: int) -> li
     return specs
 
 
-def restore_tensors(header: Header, body: bytes, specs: Sequence[Spec], base: Model) -> dict[str, Array]:
-    """Return the tensors, sorted by name; those that equal the base's are the base's own arrays."""
+def restore_tensors(
+    header: Header, body: bytes, specs: Sequence[Spec], base: Model, *, threads: int
+) -> Iterator[tuple[str, Array]]:
+    """Yield each tensor's name and values; those that equal the base's are the base's own arrays."""
     kept = [base[spec.name] for spec in specs[: header.kept_count]]
     olds: list[Array | None] = [*kept, *(None for _ in header.fresh)]
-    groups = group(specs, header.codings)
-    pieces = _body_pieces(header, body, specs, groups)
-    decompressor = decompressor_for(header.pcodec) if pieces else None
-    steps = _by_tensor(header)
-    offsets = iter(splits(np.frombuffer(header.offsets, np.int8), [OFFSET_BYTES] * len(groups)))
-    model = {
-        spec.name: np.zeros(spec.shape, spec.dtype) if old is None else old
-        for spec, coding, old in zip(specs, header.codings, olds, strict=True)
-        if coding.kind == SAME
-    }
-    for members, own in zip(groups, pieces, strict=True):
-        coding = header.codings[members[0]]
-        if coding.kind == RAW:
-            model[specs[members[0]].name] = _from_raw(specs[members[0]], own[0])
-            continue
-        assert decompressor is not None
-        centre = next(offsets).tobytes() if coding.kind == STEPS and not coding.pooled else b""
-        sizes = [specs[index].count for index in members]
-        integers = _unpack_group(own, [specs[index] for index in members], coding, decompressor)
-        for index, part in zip(members, splits(integers, sizes), strict=True):
-            model[specs[index].name] = _from_integers(specs[index], olds[index], part, steps[index], centre)
-    return {name: model[name] for name in sorted(model)}
+    groups = _groups(header, body, specs, olds)
+    for spec, coding, old in zip(specs, header.codings, olds, strict=True):
+        if coding.kind == SAME:
+            yield spec.name, np.zeros(spec.shape, spec.dtype) if old is None else old
+    if not groups:
+        return
+    decompressor = decompressor_for(header.pcodec)
+    for restored in ordered_map(lambda group: _restore_group(group, decompressor), groups, threads=threads):
+        yield from restored
 
 
-def _body_pieces(header: Header, body: bytes, specs: Sequence[Spec], groups: Sequence[list[int]]) -> list[list[bytes]]:
-    """Return the body's pieces by group; raise `Corrupt` if their number or lengths are wrong."""
-    counts = [_count_pieces([specs[index] for index in members], header.codings[members[0]]) for members in groups]
-    if sum(counts) != len(header.pieces) or sum(header.pieces) != len(body):
+def _groups(header: Header, body: bytes, specs: Sequence[Spec], olds: Sequence[Array | None]) -> list[_Group]:
+    """Return what the body holds; raise `Corrupt` if its pieces do not fit."""
+    members = group(specs, header.codings)
+    if len(members) != len(header.pieces) or sum(map(sum, header.pieces)) != len(body):
         raise Corrupt("the payload's pieces do not fit its tensors or its body; drop it")
-    ends = list(accumulate(header.pieces))
-    pieces = iter([body[end - size : end] for end, size in zip(ends, header.pieces, strict=True)])
-    return [[next(pieces) for _ in range(count)] for count in counts]
-
-
-def _count_pieces(members: Sequence[Spec], coding: Coding) -> int:
-    if coding.kind == RAW:
-        return 1
-    if coding.layout:
-        return count_pieces(members[0].shape, members[0].count, coding.layout)
-    return len(piece_sizes(sum(spec.count for spec in members)))
-
-
-def _unpack_group(pieces: Sequence[bytes], members: Sequence[Spec], coding: Coding, decompressor: Decompressor) -> Array:
-    if coding.layout:
-        spec = members[0]
-        return unpack_laid_out(pieces, spec.shape, spec.count, layout=coding.layout, decompressor=decompressor)
-    return unpack(pieces, sum(spec.count for spec in members), decompressor)
-
-
-def _by_tensor(header: Header) -> list[Step | None]:
     steps = iter(header.steps)
-    return [next(steps) if coding.kind == STEPS else None for coding in header.codings]
+    by_tensor = [next(steps) if coding.kind == STEPS else None for coding in header.codings]
+    offsets = iter(splits(np.frombuffer(header.offsets, np.int8), [OFFSET_BYTES] * len(members)))
+    view = memoryview(body)
+    ends = iter(accumulate(length for lengths in header.pieces for length in lengths))
+    groups = []
+    for indices, lengths in zip(members, header.pieces, strict=True):
+        coding = header.codings[indices[0]]
+        centred = coding.kind == STEPS and not coding.pooled
+        groups.append(
+            _Group(
+                coding=coding,
+                specs=[specs[index] for index in indices],
+                olds=[olds[index] for index in indices],
+                steps=[by_tensor[index] for index in indices],
+                pieces=[view[end - length : end] for length, end in zip(lengths, ends, strict=False)],
+                offsets=next(offsets).tobytes() if centred else b"",
+            )
+        )
+    return groups
 
 
-def _from_raw(spec: Spec, piece: bytes) -> Array:
-    if len(piece) != spec.nbytes:
-        raise Corrupt(f"tensor {spec.name!r} has {len(piece)} of {spec.nbytes} raw bytes; drop the payload")
-    return _sound(spec, np.frombuffer(bytearray(piece), spec.dtype))
+def _restore_group(group: _Group, decompressor: Decompressor) -> list[tuple[str, Array]]:
+    if group.coding.kind == RAW:
+        return [(group.specs[0].name, _from_raw(group.specs[0], group.pieces))]
+    if group.coding.layout:
+        spec = group.specs[0]
+        layout = group.coding.layout
+        integers = unpack_laid_out(group.pieces, spec.shape, spec.count, layout=layout, decompressor=decompressor)
+    else:
+        integers = unpack(group.pieces, sum(spec.count for spec in group.specs), decompressor)
+    parts = splits(integers, [spec.count for spec in group.specs])
+    return [
+        (spec.name, _from_integers(spec, old, part, step, group.offsets))
+        for spec, old, step, part in zip(group.specs, group.olds, group.steps, parts, strict=True)
+    ]
+
+
+def _from_raw(spec: Spec, pieces: Sequence[memoryview]) -> Array:
+    if len(pieces) != 1 or len(pieces[0]) != spec.nbytes:
+        raise Corrupt(f"tensor {spec.name!r} does not have {spec.nbytes} raw bytes; drop the payload")
+    return _sound(spec, np.frombuffer(bytearray(pieces[0]), spec.dtype))
 
 
 def _from_integers(spec: Spec, old: Array | None, integers: Array, step: Step | None, offsets: bytes) -> Array:

@@ -1,5 +1,8 @@
 """The identity of a model: one BLAKE3 digest over names, dtypes, shapes and the tensors' own digests."""
 
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
+
 import msgpack
 import numpy as np
 from blake3 import blake3
@@ -38,9 +41,15 @@ def digest(model: Model) -> str:
 
 def digest_checked(model: Model) -> str:
     """Return the digest of a model that is known to be in `check_model`'s form."""
-    rows = [[name, model[name].dtype.name, list(model[name].shape), _digest_bits(model[name])] for name in sorted(model)]
-    return blake3(msgpack.packb([_DOMAIN, rows])).hexdigest()
+    return digest_rows([(name, array.dtype.name, array.shape, digest_bits(array)) for name, array in model.items()])
 
 
-def _digest_bits(array: Array) -> bytes:
+def digest_rows(rows: Iterable[tuple[str, str, Sequence[int], bytes]]) -> str:
+    """Return a model's digest from its tensors' names, dtypes, shapes and own digests, in any order."""
+    listed = [[name, dtype, list(shape), bits] for name, dtype, shape, bits in sorted(rows, key=itemgetter(0))]
+    return blake3(msgpack.packb([_DOMAIN, listed])).hexdigest()
+
+
+def digest_bits(array: Array) -> bytes:
+    """Return the digest of one tensor's bits."""
     return blake3(array.reshape(-1).view(np.uint8).data).digest()

@@ -1,5 +1,6 @@
 """The header: which tensors a payload holds and how each is coded, as columns in one msgpack array."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,9 +21,10 @@ from fedretina.dom.tensors import (
 )
 from fedretina.errors import Corrupt
 
-_COLUMNS = 9
+_COLUMNS = 10
 _MAX_BITS = 15
 OFFSET_BYTES = 3
+EXACT = 255
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ class Header:
     fresh: list[Spec]
     codings: list[Coding]
     steps: list[Step]  # one per tensor of kind STEPS
-    pieces: list[int]  # lengths of the body's pieces
+    errors: bytes  # one per tensor of kind STEPS: its relative error is 2**(-byte / 8)
+    pieces: list[list[int]]  # lengths of the body's pieces, by group
     offsets: bytes  # three per group of kind STEPS that is not pooled, or none at all
     pcodec: bytes
     raw_bytes: int
@@ -64,6 +67,16 @@ def bitmap(flags: Sequence[bool]) -> bytes:
     return np.packbits(np.array(flags, bool)).tobytes() if any(flags) else b""
 
 
+def error_byte(error: float) -> int:
+    """Return a relative error as it travels; 255 stands for 2**-31.9 and less, exact ones too."""
+    return round(min(max(-8 * math.log2(error), 0), EXACT)) if error else EXACT
+
+
+def error_of(byte: int) -> float:
+    """Return the relative error that a byte stands for, within 4.5 %; 0 for what is exact."""
+    return 2 ** (-byte / 8) if byte < EXACT else 0.0
+
+
 def write_header(header: Header) -> bytes:
     """Return the header's bytes."""
     absolute = [step.bits for step in header.steps if step.exponent is None]
@@ -74,6 +87,7 @@ def write_header(header: Header) -> bytes:
         [step.exponent for step in header.steps],
         bytes(step.mantissa for step in header.steps) if any(step.mantissa for step in header.steps) else b"",
         absolute[0] if absolute else 0,
+        header.errors,
         header.pieces,
         header.offsets,
         [header.pcodec, header.raw_bytes],
@@ -94,7 +108,7 @@ def read_header(data: bytes) -> Header:
 
 
 def _parse(columns: Any) -> Header:
-    dropped, fresh, codings, exponents, mantissas, bits, pieces, offsets, (pcodec, raw) = _typed(
+    dropped, fresh, codings, exponents, mantissas, bits, errors, pieces, offsets, (pcodec, raw) = _typed(
         columns, list, "columns", _COLUMNS
     )
     kinds = [Coding.of(byte) for byte in _typed(codings, bytes, "codings")]
@@ -106,6 +120,8 @@ def _parse(columns: Any) -> Header:
     steps = _read_steps(_typed(exponents, list, "exponents"), _typed(mantissas, bytes, "mantissas"), bits)
     if len(steps) != sum(coding.kind == STEPS for coding in kinds):
         raise ValueError("steps and codings differ in number")
+    if len(_typed(errors, bytes, "errors")) != len(steps):
+        raise ValueError("errors and steps differ in number")
     own = sum(coding.kind == STEPS and not coding.pooled for coding in kinds)
     if len(_typed(offsets, bytes, "offsets")) not in (0, OFFSET_BYTES * own):
         raise ValueError("offsets and codings differ in number")
@@ -114,7 +130,11 @@ def _parse(columns: Any) -> Header:
         fresh=specs,
         codings=kinds,
         steps=steps,
-        pieces=[_natural(length, 2**62, "a piece's length") for length in _typed(pieces, list, "pieces")],
+        errors=errors,
+        pieces=[
+            [_natural(length, 2**62, "a piece's length") for length in _typed(group, list, "a group's pieces")]
+            for group in _typed(pieces, list, "pieces")
+        ],
         offsets=offsets,
         pcodec=_typed(pcodec, bytes, "pcodec's header"),
         raw_bytes=_natural(raw, MAX_RAW_BYTES, "raw bytes"),

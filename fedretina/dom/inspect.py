@@ -1,22 +1,47 @@
 """What a payload says of itself, without decoding its body."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from fedretina.dom.coding import Spec
+import numpy as np
+
+from fedretina.dom.coding import STEPS, Spec, group
 from fedretina.dom.decoder import declared_tensors, specs_of
-from fedretina.dom.header import read_header
+from fedretina.dom.header import EXACT, Header, error_of, read_header
 from fedretina.dom.tensors import MAX_RAW_BYTES, Model
 from fedretina.dom.wire import FORMAT_VERSION, unseal
+
+_UNKNOWN = Spec("", np.dtype(np.float32), ())
 
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """One tensor of a payload; name, dtype and shape are None where only the base has them."""
+    """One tensor of a payload.
+
+    Attributes
+    ----------
+    name, dtype, shape : str, str, tuple of int, or None
+        None where only the base has them.
+    coding : str
+        Its kind, and the order of its integers.
+    step : float or None
+        None where it is not on steps.
+    error : float or None
+        ``||d - d^|| / ||d||`` that the encoder reached, within 5 %; None where the tensor is exact.
+    bytes : float
+        What it takes of the body. Pooled tensors share their pool by their number of elements (evenly, if not known).
+    bits_per_weight : float or None
+        The same in bits an element; None where the shape is not known.
+    """
 
     name: str | None
     dtype: str | None
     shape: tuple[int, ...] | None
     coding: str
+    step: float | None
+    error: float | None
+    bytes: float
+    bits_per_weight: float | None
 
 
 @dataclass(frozen=True)
@@ -52,8 +77,8 @@ def inspect(payload: bytes, *, base: Model | None = None) -> PayloadInfo:
     --------
     >>> import numpy as np
     >>> from fedretina.dom import encode
-    >>> inspect(encode({"w": np.zeros(3, np.float32)})).tensors
-    (TensorInfo(name='w', dtype='float32', shape=(3,), coding='same'),)
+    >>> [tensor.coding for tensor in inspect(encode({"w": np.zeros(3, np.float32)})).tensors]
+    ['same']
     """
     envelope = unseal(payload)
     header = read_header(envelope.header)
@@ -61,19 +86,50 @@ def inspect(payload: bytes, *, base: Model | None = None) -> PayloadInfo:
     if base is not None or not header.kept_count:
         held = specs_of(base) if base is not None and envelope.base is not None else []
         specs = [*declared_tensors(header, held, MAX_RAW_BYTES)]
-    tensors = (
-        TensorInfo(None, None, None, str(coding))
-        if spec is None
-        else TensorInfo(spec.name, spec.dtype.name, spec.shape, str(coding))
-        for spec, coding in zip(specs, header.codings, strict=True)
-    )
     return PayloadInfo(
         format_version=FORMAT_VERSION,
         base=None if envelope.base is None else envelope.base.hex(),
         result=envelope.result.hex(),
         lattice=envelope.lattice,
         lossless=envelope.lossless,
-        tensors=tuple(tensors),
+        tensors=tuple(_tensors(header, specs)),
         payload_bytes=len(payload),
         raw_bytes=header.raw_bytes,
     )
+
+
+def _tensors(header: Header, specs: Sequence[Spec | None]) -> Iterator[TensorInfo]:
+    steps = iter(zip(header.steps, header.errors, strict=True))
+    for spec, coding, size in zip(specs, header.codings, _shares(header, specs), strict=True):
+        step, error = next(steps) if coding.kind == STEPS else (None, EXACT)
+        yield TensorInfo(
+            name=None if spec is None else spec.name,
+            dtype=None if spec is None else spec.dtype.name,
+            shape=None if spec is None else spec.shape,
+            coding=str(coding),
+            step=None if step is None else step.size,
+            error=error_of(error) or None,
+            bytes=size,
+            bits_per_weight=None if spec is None else 8 * size / max(spec.count, 1),
+        )
+
+
+def _shares(header: Header, specs: Sequence[Spec | None]) -> list[float]:
+    """Return what each tensor takes of the body."""
+    # Bits are pooled by dtype: without specs it is not known which, so that pool's bytes are shared by all of its kind.
+    known = [spec or _UNKNOWN for spec in specs]
+    shares = [0.0] * len(specs)
+    groups = group(known, header.codings)
+    if len(groups) != len(header.pieces):
+        groups = [[index for members in groups for index in members]]
+    for members, lengths in zip(groups, _merged(header, len(groups)), strict=True):
+        weights = [known[index].count or 1 for index in members]
+        for index, weight in zip(members, weights, strict=True):
+            shares[index] = sum(lengths) * weight / sum(weights)
+    return shares
+
+
+def _merged(header: Header, count: int) -> list[list[int]]:
+    if count == len(header.pieces):
+        return header.pieces
+    return [[length for lengths in header.pieces for length in lengths]]

@@ -12,9 +12,9 @@ import msgpack
 import numpy as np
 from blake3 import blake3
 
-from fedretina.dom.codec import Version
 from fedretina.dom.digest import digest_checked
 from fedretina.dom.tensors import DTYPES, Array, Model, dtype_code, freeze
+from fedretina.dom.version import Version
 from fedretina.errors import BadArgument
 
 _PREFIX = struct.Struct("<4sII")  # magic, version, length of the head

@@ -5,12 +5,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from fedretina.dom.codec import Version, accept, publish
+from fedretina.dom.codec import accept, publish
 from fedretina.dom.config import DomConfig
 from fedretina.dom.links import Link, LinkFolder, link_of
 from fedretina.dom.route import Way, cheapest_path, way_along
 from fedretina.dom.store import ReferenceStore
 from fedretina.dom.tensors import MAX_RAW_BYTES, Model, raw_bytes
+from fedretina.dom.version import Version
 from fedretina.errors import BadArgument, UnknownBase
 
 

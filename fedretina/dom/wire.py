@@ -8,7 +8,7 @@ from blake3 import blake3
 from fedretina.errors import BadArgument, Corrupt, TooNew, Truncated
 
 MAGIC = b"FDOM"
-FORMAT_VERSION = 0
+FORMAT_VERSION = 1
 MAX_HEADER_BYTES = 2**24
 DIGEST_BYTES = 32
 _CHECK_BYTES = 16

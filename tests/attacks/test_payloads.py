@@ -1,5 +1,6 @@
 """Hostile and damaged payloads: each ends in one of our errors, never in another model or another exception."""
 
+import resource
 import tracemalloc
 from contextlib import suppress
 from dataclasses import replace
@@ -11,12 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedretina.dom import DomConfig, decode, digest, encode, inspect
+from fedretina.dom.integers import PCODEC_HEADER, pack
+from fedretina.dom.layout import order_of
 from fedretina.dom.wire import seal, unseal
 from fedretina.errors import Corrupt, FedRetinaError, TooNew, Truncated, UnknownBase
 
 RNG = np.random.default_rng(0)
 BASE = {
-    "layer.weight": RNG.standard_normal((96, 96)).astype(np.float32),
+    "layer.weight": RNG.standard_normal((128, 128)).astype(np.float32),
     "layer.bias": RNG.standard_normal(96).astype(np.float32),
     "layer.steps": np.array(3),
     "layer.mask": np.array([True, False, True]),
@@ -103,7 +106,7 @@ PARTS = st.recursive(
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.integers(0, 8), PARTS, st.sampled_from(sorted(PAYLOADS)))
+@given(st.integers(0, 9), PARTS, st.sampled_from(sorted(PAYLOADS)))
 def test_any_column_replaced_by_anything(column, part, name):
     payload, base = PAYLOADS[name]
     columns = _columns(payload)
@@ -116,7 +119,7 @@ def test_any_column_replaced_by_anything(column, part, name):
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=200))
 def test_arbitrary_bytes(data):
-    for bad in (data, b"FDOM\x00" + data):
+    for bad in (data, b"FDOM\x01" + data):
         with pytest.raises(FedRetinaError):
             decode(bad)
 
@@ -130,7 +133,7 @@ def test_wrong_base_and_replay():
 
 @pytest.mark.parametrize("shape", [[2**60], [2**32, 2**32], [0, 2**60], [2**33 // 4 + 1], [-1], [1.5], [1] * 33, ["3"]])
 def test_declared_sizes_beyond_the_limit(shape):
-    columns = [b"", [[0, "w", 11, *shape]], b"\0", [], b"", 0, [], b"", [b"", 0]]
+    columns = [b"", [[0, "w", 11, *shape]], b"\0", [], b"", 0, b"", [], b"", [b"", 0]]
     with pytest.raises(Corrupt):
         decode(_header(columns))
 
@@ -143,6 +146,7 @@ def test_many_tensors_below_the_limit_that_are_over_it_together():
         [],
         b"",
         0,
+        b"",
         [],
         b"",
         [b"", 0],
@@ -179,7 +183,7 @@ def test_a_small_payload_allocates_no_more_than_its_receiver_allows():
 )
 def test_duplicated_and_malformed_names(rows):
     with pytest.raises(Corrupt):
-        decode(_header([b"", rows, bytes(len(rows)), [], b"", 0, [], b"", [b"", 0]]))
+        decode(_header([b"", rows, bytes(len(rows)), [], b"", 0, b"", [], b"", [b"", 0]]))
 
 
 def test_a_fresh_tensor_with_the_name_of_a_kept_one():
@@ -187,14 +191,14 @@ def test_a_fresh_tensor_with_the_name_of_a_kept_one():
     columns = msgpack.unpackb(envelope.header)
     columns[1] = [[0, "layer.bias", 11, 96]]
     columns[2] += b"\0"
-    columns[8][1] += 96 * 4
+    columns[9][1] += 96 * 4
     with pytest.raises(Corrupt, match="twice"):
         decode(seal(replace(envelope, header=msgpack.packb(columns))), base=BASE)
 
 
 @pytest.mark.parametrize("coding", [4, 7, 8, 11, 1 | 8 | 16, 2 | 16, 3 | 16, 1 | 64, 255])
 def test_unknown_codings(coding):
-    columns = [b"", [[0, "w", 11, 3]], bytes([coding]), [0], b"", 0, [], b"", [b"", 12]]
+    columns = [b"", [[0, "w", 11, 3]], bytes([coding]), [0], b"", 0, b"\0", [], b"", [b"", 12]]
     with pytest.raises(Corrupt):
         decode(_header(columns))
 
@@ -203,7 +207,7 @@ def test_values_that_no_model_holds():
     """NaN by raw bits, and a boolean that is 2, with digests that are right."""
     for array in (np.full(3000, np.nan, np.float32), np.full(3000, 2, np.uint8).view(bool)):
         code = 11 if array.dtype.kind == "f" else 0
-        columns = [b"", [[0, "w", code, 3000]], b"\3", [], b"", 0, [array.nbytes], b"", [b"\4\1", array.nbytes]]
+        columns = [b"", [[0, "w", code, 3000]], b"\3", [], b"", 0, b"", [[array.nbytes]], b"", [b"\4\1", array.nbytes]]
         envelope = unseal(PAYLOADS["keyframe"][0])
         hostile = replace(envelope, header=msgpack.packb(columns), body=array.tobytes())
         with pytest.raises(Corrupt, match="no model holds"):
@@ -215,6 +219,63 @@ def test_a_lattice_that_is_none(config):
     payload = encode(NEW, base=BASE, config=config)
     with pytest.raises(Corrupt, match="lattice"):
         decode(seal(replace(unseal(payload), lattice=True)), base=BASE)
+
+
+def _with_codes(shape, codes, layout):
+    """A payload whose one tensor is sorted by the given codes; its integers are all 0."""
+    count = int(np.prod(shape))
+    groups = order_of(codes, shape, layout).groups if codes.max() < 2 else (count,)
+    pieces = [*pack(codes, "fast"), *(piece for size in groups for piece in pack(np.zeros(size, np.int8), "fast"))]
+    lengths = [[len(piece) for piece in pieces]]
+    tail = [b"\0", lengths, b"", [PCODEC_HEADER, 4 * count]]
+    columns = [b"", [[0, "w", 11, *shape]], bytes([1 | layout << 4]), [0], b"", 0, *tail]
+    envelope = replace(unseal(PAYLOADS["keyframe"][0]), header=msgpack.packb(columns), body=b"".join(pieces))
+    result = digest({"w": np.zeros(shape, np.float32)})
+    return seal(replace(envelope, result=bytes.fromhex(result)))
+
+
+def test_codes_that_ask_for_a_million_blocks():
+    """Blocks are Python objects: a hostile sender must not make a decoder build more than a few thousand."""
+    shape = (240, 240, 10, 10)
+    codes = np.concatenate([np.arange(240) // 2 - 60, np.arange(240) // 2 - 60, np.arange(100)]).astype(np.int8)
+    with pytest.raises(Corrupt, match="blocks"):
+        decode(_with_codes(shape, codes, 3))
+    calm = np.zeros(580, np.int8)
+    assert not decode(_with_codes(shape, calm, 3))["w"].any()
+
+
+def test_pieces_that_are_too_many_or_too_few():
+    payload = _with_codes((128, 128), np.zeros(256, np.int8), 2)
+    envelope = unseal(payload)
+    for change in (
+        lambda own: own[0].append(0),
+        lambda own: own[0].pop(),
+        lambda own: own.append([]),
+        lambda own: own.clear(),
+    ):
+        columns = msgpack.unpackb(envelope.header)
+        change(columns[7])
+        body = envelope.body[: sum(map(sum, columns[7]))]
+        with pytest.raises(Corrupt, match="pieces"):
+            decode(seal(replace(envelope, header=msgpack.packb(columns), body=body)))
+
+
+def test_pcodecs_own_chunks_cannot_ask_for_memory():
+    """Random bytes in place of a piece: pcodec gets a buffer of the declared size, and makes none of its own."""
+    rng = np.random.default_rng(0)
+    columns = [b"", [[0, "w", 11, 4096]], b"\1", [0], b"", 0, b"\0", [[900]], b"", [PCODEC_HEADER, 16384]]
+    header = msgpack.packb(columns)
+    envelope = unseal(PAYLOADS["keyframe"][0])
+    before = _resident()
+    for _ in range(300):
+        body = bytes([rng.integers(4), 0]) + rng.bytes(898)
+        with suppress(FedRetinaError):
+            decode(seal(replace(envelope, header=header, body=body)))
+    assert _resident() - before < 64 * 2**20
+
+
+def _resident():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def test_deep_nesting():

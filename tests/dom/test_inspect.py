@@ -8,7 +8,7 @@ def test_a_keyframe_says_everything(residual_cnn):
     model = residual_cnn()
     payload = encode(model, config=DomConfig(lattice=True))
     info = inspect(payload)
-    assert (info.format_version, info.base, info.lattice, info.lossless) == (0, None, True, False)
+    assert (info.format_version, info.base, info.lattice, info.lossless) == (1, None, True, False)
     assert (info.payload_bytes, info.raw_bytes) == (len(payload), raw_bytes(model))
     assert {t.name: (t.dtype, t.shape) for t in info.tensors} == {
         name: (array.dtype.name, array.shape) for name, array in model.items()

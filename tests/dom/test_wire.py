@@ -15,7 +15,7 @@ def test_round_trip(base):
 
 def test_layout_is_as_documented():
     payload = seal(ENVELOPE)
-    assert payload[:6] == b"FDOM\x00\x03"
+    assert payload[:6] == b"FDOM\x01\x03"
     assert payload[6:18] == (4).to_bytes(4, "little") + (4).to_bytes(8, "little")
     assert payload[34:] == b"r" * 32 + b"b" * 32 + b"head" + b"body"
 
@@ -26,10 +26,10 @@ def test_layout_is_as_documented():
         (b"", Truncated),
         (b"FD", Truncated),
         (b"<html>", Corrupt),
-        (b"FDOM\x01", TooNew),
+        (b"FDOM\x02", TooNew),
         (seal(ENVELOPE)[:-1], Truncated),
         (seal(ENVELOPE) + b"!", Corrupt),
-        (b"FDOM\x00\x08" + seal(ENVELOPE)[6:], Corrupt),
+        (b"FDOM\x01\x08" + seal(ENVELOPE)[6:], Corrupt),
         ("FDOM", BadArgument),
         (None, BadArgument),
     ],

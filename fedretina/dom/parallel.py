@@ -1,0 +1,50 @@
+"""Both cores: a map that keeps its order, with few items in flight, so that memory stays bounded."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from fedretina.errors import BadArgument
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_MOST = 8
+
+
+def count_threads(asked: int | None) -> int:
+    """Return how many threads to use: what was asked for, else OMP_NUM_THREADS, else one a core, at most 8.
+
+    Raises
+    ------
+    BadArgument
+        If fewer than one were asked for.
+    """
+    if asked is not None:
+        if asked < 1:
+            raise BadArgument(f"threads is {asked}; allowed: at least 1, or None for one a core")
+        return asked
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(int(told) if told.isdecimal() else cores, _MOST))
+
+
+def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], *, threads: int) -> Iterator[Result]:
+    """Yield ``function(item)`` for each item, in order; NumPy, pcodec and BLAKE3 release the interpreter's lock."""
+    if threads == 1:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        flying: deque[Future[Result]] = deque()
+        try:
+            for item in items:
+                flying.append(pool.submit(function, item))
+                if len(flying) > threads:
+                    yield flying.popleft().result()
+            while flying:
+                yield flying.popleft().result()
+        finally:
+            for future in flying:
+                future.cancel()

@@ -1,0 +1,35 @@
+"""How a difference, measured in steps, becomes an integer: the paper's rounding, nearest, dead zone."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fedretina.dom.config import DomConfig, Rounding
+
+LEVELS = 4  # |q| = 0, 1, 2, >= 3: what has thresholds and centroids of its own
+
+
+@dataclass(frozen=True)
+class Rounder:
+    """Eq. 6: integers of ``x = difference / step``.
+
+    `kind`: "deadzone" is ``sign(x) * floor(|x| + offset)``, "nearest" is round half to even, "paper" is
+    ``round(x + offset)``. RDOQ starts from a dead zone, see `fedretina.dom.rdoq`.
+    """
+
+    kind: Rounding
+    offset: float
+
+    @classmethod
+    def of(cls, config: DomConfig) -> "Rounder":
+        """Return what a configuration asks for."""
+        return cls(config.quantiser, config.dead_zone)
+
+    def __call__(self, x: Any) -> Any:
+        """Return the integers, as floats."""
+        if self.kind == "nearest":
+            return np.rint(x)
+        if self.kind == "paper":
+            return np.rint(x + x.dtype.type(self.offset))
+        return np.trunc(x + np.copysign(x.dtype.type(self.offset), x))

@@ -1,0 +1,153 @@
+"""One tensor under trial: quantised with any step, or its error with that step estimated on a sample."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from fedretina.dom.config import DomConfig
+from fedretina.dom.layout import codes_of, is_sortable, order_of, spreads
+from fedretina.dom.quantise import (
+    Pair,
+    Quantised,
+    centroids,
+    dequantise,
+    integer_type,
+    measured,
+    offset_table,
+    quantise,
+    restore,
+)
+from fedretina.dom.rdoq import quantise_group
+from fedretina.dom.rounding import LEVELS, Rounder
+from fedretina.dom.sampling import places
+from fedretina.dom.tensors import Array
+
+RATE = 0.15  # lambda: squared steps that a bit is worth
+LARGE = 2048  # elements; smaller tensors are pooled, and have neither offsets nor statistics of their own
+_SAMPLE = 2**14
+_PLAIN_FLOATS = (2.0**-40, 2.0**40)  # within, float32 is enough to choose integers: squares stay in its range
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The sizes in a tensor that a step depends on; all zero if nothing has to be sent."""
+
+    difference: float
+    value: float
+
+    @classmethod
+    def of(cls, pair: Pair) -> "Scale":
+        """Measure the largest difference, and the largest value in base and new."""
+        work = np.float64 if pair.new.dtype.itemsize > 4 else np.float32
+        value = max(_largest(part) for part in (pair.new, pair.base))
+        found = max((float(np.abs(d).max()) for _, d in pair.blocks(work)), default=0.0)
+        if not math.isfinite(found):
+            found = max(float(np.abs(d).max()) for _, d in pair.blocks())
+        return cls(found, value)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A tensor, and how it is to be quantised apart from the step.
+
+    `centre`: whether to send centroid offsets. `rate`: lambda of RDOQ, 0 for none. `doubled`: how many values, from the
+    first on, get steps of twice the size.
+    """
+
+    pair: Pair
+    shape: tuple[int, ...]
+    scale: Scale
+    rounder: Rounder
+    centre: bool
+    rate: float
+    on_lattice: bool
+    doubled: int = 0
+
+    @classmethod
+    def of(cls, pair: Pair, shape: tuple[int, ...], config: DomConfig) -> "Trial":
+        """Look at a tensor."""
+        rdoq = config.quantiser == "rdoq" and pair.new.size >= LARGE
+        centre = config.quantiser in ("deadzone", "rdoq") and config.effort != "fast"
+        centre = centre and not config.lattice and pair.new.size >= LARGE
+        rate = RATE if rdoq else 0.0
+        return cls(pair, shape, Scale.of(pair), Rounder.of(config), centre, rate, config.lattice)
+
+    @cached_property
+    def part(self) -> Any:
+        """At most `_SAMPLE` of the tensor's differences."""
+        return np.concatenate([d for _, d in self.pair.at(places(self.pair.new.size, _SAMPLE)).blocks()])
+
+    @property
+    def work(self) -> Any:
+        """The precision in which integers are chosen."""
+        low, high = _PLAIN_FLOATS
+        return np.float32 if self.pair.new.dtype.itemsize <= 4 and low < self.scale.difference < high else np.float64
+
+    def estimate(self, size: float) -> float:
+        """Return ``||d - d^|| / ||d||`` over the sample, quantised with the given step."""
+        energy = float(np.linalg.norm(self.part))
+        if not energy:
+            return 0.0
+        integers, offsets = self._sampled(size)
+        return float(np.linalg.norm(self.part - dequantise(integers, step=size, offsets=offsets, work=np.float64))) / energy
+
+    def quantise(self, size: float) -> Quantised:
+        """Quantise the whole tensor."""
+        if self.rate:
+            return self._optimise(size)
+        offsets = self._sampled(size)[1] if self.centre else b""
+        return quantise(
+            self.pair,
+            step=size,
+            largest=self.scale.difference,
+            rounder=self.rounder,
+            offsets=offsets,
+            work=self.work,
+            doubled=self.doubled,
+        )
+
+    def _sampled(self, size: float) -> tuple[Any, bytes]:
+        x = self.part / size
+        integers = self._group(x, b"") if self.rate else self.rounder(x)
+        offsets = centroids(np.abs(x), integers) if self.centre else b""
+        if self.rate and self.centre:
+            integers = self._group(x, offsets)
+            offsets = centroids(np.abs(x), integers)
+        return integers, offsets
+
+    def _group(self, x: Any, offsets: bytes) -> Any:
+        return quantise_group(x, rate=self.rate, restored=_offset_values(offsets))
+
+    def _optimise(self, size: float) -> Quantised:
+        """Quantise group by group, in the order of the tensor's classes."""
+        x = np.concatenate([d * self.work(1 / size) for _, d in self.pair.blocks(self.work)])
+        kind = integer_type(self.scale.difference / size + 1)
+        offsets = self._sampled(size)[1] if self.centre else b""
+        order = None
+        if is_sortable(self.shape, x.size):
+            order = order_of(codes_of(spreads(x, self.shape)), self.shape, 3)
+        ordered = x if order is None else order.sort(x)
+        chosen: Array = np.empty(x.size, kind)
+        start = 0
+        for count in order.groups if order is not None else (x.size,):
+            at = slice(start, start + count)
+            chosen[at] = self._group(ordered[at], offsets)
+            start += count
+        integers = chosen if order is None else order.unsort(chosen)
+        if self.centre:
+            offsets = centroids(np.abs(ordered), chosen)
+        restored = restore(self.pair.new, self.pair.base, integers, step=size, offsets=offsets)
+        return measured(self.pair, integers, offsets, restored, self.work)
+
+
+def _offset_values(offsets: bytes) -> Any:
+    return offset_table(offsets)[LEVELS - 1 :] if offsets else np.zeros(LEVELS)
+
+
+def _largest(part: Array | None) -> float:
+    if part is None or not part.size:
+        return 0.0
+    return max(abs(float(part.max())), abs(float(part.min())))
