@@ -87,6 +87,7 @@ def encode(
 
     Examples
     --------
+    >>> import numpy as np
     >>> old = {"w": np.zeros((2, 3), np.float32)}
     >>> payload = encode({"w": np.ones((2, 3), np.float32)}, base=old)
     >>> decode(payload, base=old)["w"].shape
@@ -123,6 +124,7 @@ def decode(
 
     Examples
     --------
+    >>> import numpy as np
     >>> decode(encode({"n": np.array(7)}))
     {'n': array(7)}
     """
@@ -139,6 +141,7 @@ def decode_tensors(
 
     Examples
     --------
+    >>> import numpy as np
     >>> dict(decode_tensors(encode({"n": np.array(7)})))
     {'n': array(7)}
     """
@@ -179,6 +182,7 @@ def publish(
 
     Examples
     --------
+    >>> import numpy as np
     >>> first = publish({"w": np.ones(3, np.float32)}, base=None)
     >>> accept(first.payload, base=None) == first.version
     True

@@ -16,6 +16,7 @@ from fedretina.dom.tensors import Array
 from fedretina.errors import Corrupt, TooNew
 
 Decompressor: TypeAlias = Any  # pcodec.wrapped.FileDecompressor; pcodec has no type stubs
+Piece: TypeAlias = bytes | memoryview
 
 PIECE = 2**19  # pcodec is fastest where a piece fits the cache
 _TYPES = (np.dtype(np.int8), np.dtype(np.int16), np.dtype(np.int32), np.dtype(np.int64))
@@ -45,7 +46,7 @@ def pack(values: Array, effort: Effort) -> list[bytes]:
     return [_pack_piece(values[start : start + PIECE], effort) for start in range(0, values.size, PIECE)]
 
 
-def unpack(pieces: Sequence[bytes], count: int, decompressor: Decompressor) -> Array:
+def unpack(pieces: Sequence[Piece], count: int, decompressor: Decompressor) -> Array:
     """Return the `count` integers of a group; raise `Corrupt` if the pieces hold anything else."""
     sizes = piece_sizes(count)
     if len(pieces) != len(sizes):
@@ -75,7 +76,7 @@ def _pack_piece(values: Array, effort: Effort) -> bytes:
     return b"".join([bytes([_TYPES.index(values.dtype)]), chunk.write_meta(), chunk.write_page(0)])
 
 
-def _unpack_piece(piece: bytes, count: int, decompressor: Decompressor) -> Array:
+def _unpack_piece(piece: Piece, count: int, decompressor: Decompressor) -> Array:
     if len(piece) < 2 or piece[0] >= len(_TYPES) or piece[1] != _CLASSIC:
         raise Corrupt("a piece of integers begins with no known type and mode; drop the payload")
     values = np.empty(count, _TYPES[piece[0]])

@@ -1,13 +1,13 @@
 """Which layout codes a tensor's integers in the fewest bytes, and the pieces that it makes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from fedretina.dom.config import Effort
-from fedretina.dom.integers import Decompressor, pack, piece_sizes, splits, unpack
+from fedretina.dom.integers import Decompressor, Piece, pack, piece_sizes, splits, unpack
 from fedretina.dom.layout import PLAIN, codes_of, count_codes, is_sortable, order_of, spreads
 from fedretina.dom.sampling import places
 from fedretina.dom.tensors import Array
@@ -24,9 +24,9 @@ def pack_best(values: Array, shape: Sequence[int], effort: Effort) -> tuple[int,
     """Return the layout with the fewest bytes among those that the effort tries, and its pieces."""
     layouts = candidates(values, shape, effort)
     octaves = spreads(values, shape, max(layouts)) if any(layouts) else []
-    ordered = (_lay_out(values, shape, octaves[:layout]) for layout in layouts)
+    ordered: Iterable[_Ordered] = (_lay_out(values, shape, octaves[:layout]) for layout in layouts)
     if len(layouts) > 1 and effort != "small":
-        ordered = iter([min(ordered, key=_Ordered.estimate)])
+        ordered = [min(ordered, key=_Ordered.estimate)]
     packed = ((each.layout, each.pack(effort)) for each in ordered)
     return min(packed, key=lambda found: sum(map(len, found[1])))
 
@@ -71,7 +71,7 @@ def _lay_out(values: Array, shape: Sequence[int], octaves: Sequence[Array]) -> _
 
 
 def unpack_laid_out(
-    pieces: Sequence[bytes], shape: Sequence[int], count: int, *, layout: int, decompressor: Decompressor
+    pieces: Sequence[Piece], shape: Sequence[int], count: int, *, layout: int, decompressor: Decompressor
 ) -> Array:
     """Return the integers of one tensor in their own order."""
     if layout == PLAIN:

@@ -52,4 +52,5 @@ def _thresholds(integers: Any, rate: float, restored: NDArray[np.float64]) -> ND
     offsets = restored.take(np.minimum(np.arange(_TOP + 2), LEVELS - 1))
     distance = 1 + np.diff(offsets)
     middle = (offsets[1:] + 1 + offsets[:-1]) / 2
-    return np.clip(middle + rate * steps / (2 * distance), 0.05, 0.999)
+    thresholds: NDArray[np.float64] = np.clip(middle + rate * steps / (2 * distance), 0.05, 0.999)
+    return thresholds
