@@ -74,7 +74,7 @@ def test_sensitive_tensors_get_finer_steps(pair):
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
 def test_sensitivities_are_positive(pair, value):
     base, new = pair
-    with pytest.raises(BadArgument, match="sensitivity of 'layer0.conv1.weight'"):
+    with pytest.raises(BadArgument, match=r"sensitivity of 'layer0\.conv1\.weight'"):
         encode(new, base=base, config=DomConfig(budget_bytes=9_000), sensitivities={"layer0.conv1.weight": value})
 
 
