@@ -6,14 +6,16 @@ from flwr.clientapp import ClientApp
 from fedretina import home
 from fedretina.flower import dom_mod
 from fedretina.strategies import PeerReuseClient, homes
+from fedretina.strategies.peer_reuse import Job
 from settings import task_of
 
 app = ClientApp(mods=[dom_mod])
 
 
 def answer(message: Message, context: Context) -> Message:
-    """Do what the strategy asks."""
-    return PeerReuseClient(task_of(context.run_config), home.nodes())(message, context)
+    """Do what the strategy asks. A resumed run has the configuration that it began with, not this context's."""
+    config = {**context.run_config, **Job.of(message).knobs}
+    return PeerReuseClient(task_of(config), home.nodes())(message, context)
 
 
 app.query("homes")(homes)

@@ -38,15 +38,13 @@ class RunFolder:
     def open(cls, out: str, resume: str) -> "RunFolder":
         """Choose the folder: that of the run to resume, the one that was asked for, or a new one."""
         if resume:
-            path = Path(resume).expanduser()
+            path = _absolute("resume", resume)
             if not (path / KEPT).is_file():
                 raise BadArgument(f"resume = {resume!r}: there is no {KEPT} of a run in that folder")
             return cls(path)
         if not out:
             return cls(_new(home.runs(), datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")))
-        path = Path(out).expanduser()
-        if not path.is_absolute():
-            raise BadArgument(f"out = {out!r}: give an absolute path; the app does not run in your folder")
+        path = _absolute("out", out)
         if (path / KEPT).exists():
             raise BadArgument(f"out = {out!r}: that folder holds a run already; give another, or resume it")
         if path.exists() and not path.is_dir():
@@ -75,10 +73,10 @@ class RunFolder:
         return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
 
     def begin(self, config: Mapping[str, Any], run: str) -> None:
-        """Note the configuration, the run's name and the packages."""
-        self.write(KEPT, dict(config))
-        self.write("versions.json", {name: version(name) for name in PACKAGES})
+        """Note the run's name, the packages, and last, since it makes the folder a run's, the configuration."""
         self.keep(run, RunResult())
+        self.write("versions.json", {name: version(name) for name in PACKAGES})
+        self.write(KEPT, dict(config))
 
     def keep(self, run: str, result: RunResult) -> None:
         """Keep what a resumed run needs: results so far, and every domain's last version."""
@@ -149,6 +147,13 @@ def _copied(photo: Mapping[str, Any], folder: Path, name: str) -> dict[str, Any]
     copy = folder / f"{name}{source.suffix.lower()}"
     shutil.copyfile(source, copy)
     return {**photo, "picture": f"{folder.name}/{copy.name}"}
+
+
+def _absolute(key: str, given: str) -> Path:
+    path = Path(given).expanduser()
+    if not path.is_absolute():
+        raise BadArgument(f"{key} = {given!r}: give an absolute path; the app does not run in your folder")
+    return path
 
 
 def _new(parent: Path, name: str) -> Path:

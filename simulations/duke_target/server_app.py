@@ -19,7 +19,7 @@ from fedretina.ledger import Ledger
 from fedretina.report import build, format_round, headline, load
 from fedretina.strategies import PeerReuse
 from fedretina.strategies.peer_reuse import RoundResult, RunResult
-from run_folder import RunFolder, round_entry, summarise
+from run_folder import KEPT, RunFolder, round_entry, summarise
 from settings import check, codec_of, plan_of, task_of
 
 app = ServerApp()
@@ -35,18 +35,19 @@ def main(grid: Grid, context: Context) -> None:
     if config["resume"]:
         log("going on with the run in %s", folder.path)
         config = _kept_config(folder, config)
-    result, ledger = RunResult(), Ledger(folder.ledger)
-    try:
-        check(config)
-        if config["resume"]:
-            run, result = folder.kept()
-        else:
-            run = uuid.uuid4().hex
-            folder.begin(config, run)
-        _run(grid, config, folder, run=run, result=result, ledger=ledger)
-    except BaseException as error:
-        _fail(folder, config, result, ledger, error=error)
-        raise
+    result = RunResult()
+    with Ledger(folder.ledger) as ledger:
+        try:
+            check(config)
+            if config["resume"]:
+                run, result = folder.kept()
+            else:
+                run = uuid.uuid4().hex
+                folder.begin(config, run)
+            _run(grid, config, folder, run=run, result=result, ledger=ledger)
+        except BaseException as error:
+            _fail(folder, config, result, ledger, error=error)
+            raise
 
 
 def _run(grid: Grid, config: dict, folder: RunFolder, *, run: str, result: RunResult, ledger: Ledger) -> None:
@@ -62,7 +63,8 @@ def _run(grid: Grid, config: dict, folder: RunFolder, *, run: str, result: RunRe
         for line in format_round(round_entry(entry, ledger.rows), header=True).splitlines():
             log(line)
 
-    PeerReuse(plan, run=run, on_round=on_round).start(wire, result=result)
+    knobs = config if config["resume"] else {}
+    PeerReuse(plan, run=run, knobs=knobs, on_round=on_round).start(wire, result=result)
     folder.show(result.showcase)
     folder.write("summary.json", summarise(config, result, ledger.rows, status="completed"))
     page = build(folder.path)
@@ -74,7 +76,8 @@ def _run(grid: Grid, config: dict, folder: RunFolder, *, run: str, result: RunRe
 
 def _kept_config(folder: RunFolder, given: dict) -> dict:
     """A resumed run keeps its own configuration; what was given besides is named, not used."""
-    kept = folder.read("config.json") | {"resume": given["resume"]}
+    # A knob that is newer than the run is at its default.
+    kept = given | folder.read(KEPT) | {"resume": given["resume"]}
     other = sorted(key for key in kept if key != "out" and kept[key] != given.get(key))
     if other:
         log("a resumed run keeps its configuration; not used: %s", ", ".join(other))

@@ -11,7 +11,8 @@ The server half is `PeerReuse`, the node half `PeerReuseClient`; what both agree
 """
 
 from fedretina.strategies.peer_reuse.client import PeerReuseClient, homes
+from fedretina.strategies.peer_reuse.jobs import Job
 from fedretina.strategies.peer_reuse.plan import Plan
 from fedretina.strategies.peer_reuse.server import PeerReuse, RoundResult, RunResult
 
-__all__ = ["PeerReuse", "PeerReuseClient", "Plan", "RoundResult", "RunResult", "homes"]
+__all__ = ["Job", "PeerReuse", "PeerReuseClient", "Plan", "RoundResult", "RunResult", "homes"]

@@ -9,7 +9,7 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricR
 from torch import nn
 
 from fedretina.errors import BadArgument, FedRetinaError
-from fedretina.reuse import ReuseObjective
+from fedretina.reuse import ReuseObjective, Taps
 from fedretina.strategies.peer_reuse.jobs import Job
 from fedretina.strategies.peer_reuse.learner import Learner, Reuse, Span, device, seeded, seeded_model
 from fedretina.strategies.peer_reuse.peers import Peers, arrays_of, meet, start_from
@@ -43,7 +43,7 @@ class PeerReuseClient:
 
     def __call__(self, message: Message, context: Context) -> Message:
         """Do the work that the message names, domain by domain, and reply."""
-        job = Job.read(message.content.config_records["job"])
+        job = Job.of(message)
         peers = {
             name: {key: array.numpy() for key, array in record.items()}
             for name, record in message.content.array_records.items()
@@ -72,8 +72,13 @@ class Visit:
             {"describe": self._describe, "source": self._source, "yardsticks": self._yardsticks}[work]()
 
     def _describe(self) -> None:
-        """Open the data, so that what is wrong with them is said before anything is trained."""
+        """Open the data and make the model, so that what is wrong with them is said before anything is trained."""
         splits = self.task.splits(self.domain)
+        model = seeded_model(self.task, self.domain, splits.classes, self.plan, "source").to(device(self.plan))
+        try:
+            Taps(model, self.layers).close()
+        except BadArgument as error:
+            raise BadArgument(f"layers = {','.join(self.layers)!r}: {error}") from None
         counts = MetricRecord()
         counts["labelled"], counts["unlabelled"] = len(splits.labels), len(splits.unlabelled)
         counts["classes"] = splits.classes
@@ -166,7 +171,8 @@ class Visit:
                 raise BadArgument(f"nothing is kept of round {self.job.round - 1} in {before}: start a new run")
             learner.load(before)
         learner.train(span, samples, self._progress(learner.name))
-        learner.save(after)
+        if self.job.round < self.plan.rounds:  # nothing goes on from the last one
+            learner.save(after)
         self._checkpoint(learner.name, self.job.round - 2).unlink(missing_ok=True)
 
     def _checkpoint(self, name: str, number: int) -> Path:

@@ -2,14 +2,15 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Self
 
-from flwr.app import ConfigRecord
+from flwr.app import ConfigRecord, Message
 
 from fedretina.errors import BadArgument
 from fedretina.strategies.peer_reuse.plan import Plan
 
+Knob = bool | int | float | str
 Work = Literal["describe", "source", "yardsticks", "reuse"]
 
 
@@ -17,18 +18,23 @@ Work = Literal["describe", "source", "yardsticks", "reuse"]
 class Job:
     """One message's work: what is to be done for which domains of the node, in which round (1 is the first).
 
-    `run` names the run's checkpoints on the node, so that a resumed run finds them.
+    `run` names the run's checkpoints on the node, so that a resumed run finds them. `knobs` are the app's: values of its
+    configuration that hold instead of those that the node was started with.
     """
 
     run: str
     round: int
     plan: Plan
     work: Mapping[str, Work]
+    knobs: Mapping[str, Knob] = field(default_factory=dict)
 
     def record(self) -> ConfigRecord:
         """Give the job as a record of a message."""
-        work = json.dumps(dict(self.work))
-        return ConfigRecord({"run": self.run, "round": self.round, "plan": self.plan.to_json(), "work": work})
+        record = ConfigRecord({"run": self.run, "round": self.round})
+        record["plan"], record["work"] = self.plan.to_json(), json.dumps(dict(self.work))
+        if self.knobs:
+            record["knobs"] = json.dumps(dict(self.knobs))
+        return record
 
     @classmethod
     def read(cls, record: ConfigRecord) -> Self:
@@ -36,7 +42,13 @@ class Job:
         number = record["round"]
         assert isinstance(number, int)
         plan = Plan.from_json(str(record["plan"]))
-        return cls(str(record["run"]), number, plan, json.loads(str(record["work"])))
+        work, knobs = (json.loads(str(record.get(name, "{}"))) for name in ("work", "knobs"))
+        return cls(str(record["run"]), number, plan, work, knobs)
+
+    @classmethod
+    def of(cls, message: Message) -> Self:
+        """Read the job of a message."""
+        return cls.read(message.content.config_records["job"])
 
 
 def deal(domains: Sequence[str], homes: Mapping[int, Sequence[str]]) -> dict[str, int]:

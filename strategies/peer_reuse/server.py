@@ -12,7 +12,7 @@ from flwr.serverapp import Grid
 
 from fedretina.errors import BadArgument, FedRetinaError
 from fedretina.flower import DomGrid
-from fedretina.strategies.peer_reuse.jobs import Job, Work, deal
+from fedretina.strategies.peer_reuse.jobs import Job, Knob, Work, deal
 from fedretina.strategies.peer_reuse.plan import Plan
 
 _log = logging.getLogger("flwr")
@@ -62,6 +62,9 @@ class PeerReuse:
         Domains, rounds and training.
     run : str
         Name of the run: nodes keep their models in training under it, so a resumed run must have the same.
+    knobs : mapping of str to bool, int, float or str, optional
+        What the nodes' app must know instead of the configuration that it was started with (a resumed run's own); it
+        finds them by ``Job.of(message).knobs``.
     on_round : callable, optional
         Gets each `RoundResult` and the `RunResult` so far.
 
@@ -72,8 +75,15 @@ class PeerReuse:
         result = PeerReuse(plan, run="demo").start(DomGrid(grid, uplink="stream"))
     """
 
-    def __init__(self, plan: Plan, *, run: str, on_round: Callable[[RoundResult, RunResult], None] | None = None) -> None:
-        self.plan, self.run = plan, run
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        run: str,
+        knobs: Mapping[str, Knob] | None = None,
+        on_round: Callable[[RoundResult, RunResult], None] | None = None,
+    ) -> None:
+        self.plan, self.run, self.knobs = plan, run, dict(knobs or {})
         self._on_round = on_round
         self._homes: dict[str, int] = {}
 
@@ -131,7 +141,7 @@ class PeerReuse:
         messages = []
         for node in dict.fromkeys(self._homes[domain] for domain in work):
             mine = {domain: work[domain] for domain in work if self._homes[domain] == node}
-            content = RecordDict({"job": Job(self.run, number, self.plan, mine).record(), **(models or {})})
+            content = RecordDict({"job": Job(self.run, number, self.plan, mine, self.knobs).record(), **(models or {})})
             kind = "query.describe" if "describe" in mine.values() else "train"
             messages.append(Message(content, dst_node_id=node, message_type=kind, group_id=str(number)))
         return list(grid.send_and_receive(messages, timeout=timeout))

@@ -52,10 +52,32 @@ def test_a_given_folder_may_hold_other_files_but_no_run(tmp_path):
         RunFolder.open(str(tmp_path), "")
 
 
-@pytest.mark.parametrize(("out", "resume", "said"), [("runs/x", "", "absolute"), ("", "/no/such/run", "no config.json")])
+@pytest.mark.parametrize(
+    ("out", "resume", "said"),
+    [
+        ("runs/x", "", "out = 'runs/x': give an absolute path"),
+        ("", "runs/x", "resume = 'runs/x': give an absolute path"),
+        ("", "/no/such/run", "resume = '/no/such/run': there is no config.json"),
+        (__file__, "", "that is no folder"),
+    ],
+)
 def test_an_unusable_folder_is_named(out, resume, said):
     with pytest.raises(BadArgument, match=said):
         RunFolder.open(out, resume)
+
+
+def test_a_run_that_was_killed_as_it_began_is_none(tmp_path, monkeypatch):
+    folder = RunFolder.open(str(tmp_path), "")
+
+    def killed(*state):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(folder, "keep", killed)
+    with pytest.raises(KeyboardInterrupt):
+        folder.begin(CONFIG, "abc")
+    with pytest.raises(BadArgument, match=r"no config\.json"):
+        RunFolder.open("", str(tmp_path))
+    RunFolder.open(str(tmp_path), "").begin(CONFIG, "abc")
 
 
 def test_the_summary_adds_up(result):
