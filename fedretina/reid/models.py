@@ -74,7 +74,7 @@ def build(name: str, classes: int, *, height: int, width: int, weights: str | Pa
         raise BadArgument(f"model {name!r} needs images of {_SMALLEST_SIDE} pixels a side or more: {height} x {width}")
     model = SmallReID(classes) if name == "small" else ResNetReID(name, classes)
     if str(weights):
-        load_weights(model, Path(weights))
+        load_weights(model, Path(weights).expanduser())
     return model
 
 

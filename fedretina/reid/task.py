@@ -1,7 +1,7 @@
 """Person re-identification as a `Task`: folders of photos in, embeddings and mAP out."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypedDict
@@ -46,8 +46,8 @@ class ReIdTask(Task):
         Pixels of the model's input.
     loss_name : {"softmax", "softmax+triplet"}, default "softmax"
         Identity loss with label smoothing; with a batch-hard triplet loss and P x K sampling beside it.
-    weights : str, default ""
-        A file of weights for the torchvision models; none is downloaded.
+    weights : mapping of str to str, optional
+        Per domain a file of weights that its model starts from; "" is what all others have. None is downloaded.
     decoded : Path, optional
         Where decoded photos are kept between messages.
     embedded : bool, default False
@@ -68,7 +68,7 @@ class ReIdTask(Task):
     height: int = 64
     width: int = 32
     loss_name: Loss = "softmax"
-    weights: str = ""
+    weights: Mapping[str, str] = field(default_factory=dict)
     decoded: Path | None = None
     embedded: bool = False
     seed: int = 0
@@ -107,7 +107,8 @@ class ReIdTask(Task):
     def model(self, domain: str, classes: int) -> nn.Module:
         """Build the domain's network."""
         name = self.models.get(domain, self.models.get("", MODELS[0]))
-        return build(name, classes, height=self.height, width=self.width, weights=self.weights)
+        weights = self.weights.get(domain, self.weights.get("", ""))
+        return build(name, classes, height=self.height, width=self.width, weights=weights)
 
     def loss(self, output: Output, labels: Tensor) -> Tensor:
         """Compute the identity loss, and the triplet loss if asked for."""

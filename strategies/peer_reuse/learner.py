@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from fedretina.errors import BadArgument
 from fedretina.reuse import ReuseLoss, ReuseObjective, Taps
 from fedretina.strategies.peer_reuse.plan import Plan
 from fedretina.task import Splits, Task, shuffled
@@ -31,7 +32,9 @@ class Span:
 
 
 def device(plan: Plan) -> torch.device:
-    """Choose where to compute."""
+    """Choose where to compute; `BadArgument` where a GPU is wanted and there is none."""
+    if plan.device == "cuda" and not torch.cuda.is_available():
+        raise BadArgument("device = 'cuda': torch finds no GPU on this node; allowed here are 'auto', 'cpu'")
     name = ("cuda" if torch.cuda.is_available() else "cpu") if plan.device == "auto" else plan.device
     return torch.device(name)
 

@@ -85,6 +85,10 @@ class Plan:
                 f"target = {self.target!r}, sources = {','.join(self.sources)!r}: "
                 "give one target and at least one source, all different"
             )
+        for name in names:
+            if name.startswith(".") or set(name) & set("/\\,"):
+                key = "target" if name == self.target else "sources"
+                raise BadArgument(f"{key} = {name!r}: a folder's name is allowed, without / and , and no dot before it")
         for key, least in (("rounds", 1), ("local_epochs", 1), ("home_epochs", 0), ("epoch_samples", 0), ("seed", 0)):
             _at_least(key, getattr(self, key), least)
         _at_least("batch_size", self.batch_size, 2)

@@ -5,6 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
+from torchvision.models import resnet18
 
 QUICK = ("rounds=2", "local-epochs=1", "home-epochs=1", "device='cpu'")
 GREEK = ("target='greek'", "sources='latin,korean,japanese_katakana'")
@@ -58,6 +60,41 @@ def test_a_wrong_value_ends_the_run_with_key_value_and_remedy(flower, wrong, sai
     report = flower.fedretina("report", str(tmp_path / "run"))
     assert report.returncode == 1
     assert said in " ".join(report.stderr.split())
+
+
+@pytest.mark.slow
+def test_a_target_reuses_sources_of_another_architecture(flower, omniglot, tmp_path):
+    torch.manual_seed(0)
+    torch.save(resnet18(weights=None).state_dict(), tmp_path / "resnet18.pth")
+    knobs = ("model='small,greek=resnet18,korean=resnet18'", f"weights='greek={tmp_path}/resnet18.pth'")
+    knobs += ("layers='layer3,embedding'", "epoch-images=128", "target='greek'", "sources='latin,korean'")
+    told = flower.run(*knobs, *QUICK, f"data-root='{omniglot}'", f"out='{tmp_path / 'run'}'")
+    summary = summary_of(tmp_path / "run")
+    assert summary["status"] == "completed", told
+    assert summary["finetune"]["source"] == "korean", "latin has no weights that fit"
+    assert set(summary["alpha"]) == {"latin", "korean"}
+    sizes = {p.stem: p.stat().st_size for p in (tmp_path / "run" / "models").glob("*.safetensors")}
+    assert sizes["greek"] > 10 * sizes["latin"]
+    assert "greek                    starts from korean" in told
+
+
+@pytest.mark.slow
+def test_a_target_of_which_no_source_has_the_architecture(flower, omniglot, tmp_path):
+    told = flower.run(
+        "model='small,greek=resnet18'",
+        "epoch-images=128",
+        *GREEK,
+        *QUICK,
+        f"data-root='{omniglot}'",
+        f"out='{tmp_path / 'run'}'",
+    )
+    summary = summary_of(tmp_path / "run")
+    assert summary["status"] == "completed", told
+    assert "starts from new weights" in told
+    assert "no source has the target's kind of model" in told
+    assert "finetune" not in summary
+    assert {"baseline", "reuse", "full"} <= set(summary)
+    assert flower.fedretina("report", str(tmp_path / "run")).returncode == 0
 
 
 @pytest.mark.slow

@@ -1,0 +1,174 @@
+"""The app in one process, both halves: what a run says of bad data before it trains, and what it forgives."""
+
+import json
+import shutil
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from flwr.app import Context, RecordDict
+from PIL import Image
+
+import client_app
+import server_app
+from fedretina.errors import FedRetinaError
+from grids import LocalGrid
+
+APP = Path(__file__).parent.parent.parent / "simulations" / "duke_target" / "pyproject.toml"
+DEFAULTS = tomllib.loads(APP.read_text(encoding="utf-8"))["tool"]["flwr"]["app"]["config"]
+TINY = {
+    "target": "yard", "sources": "hall,duke", "rounds": 2, "local-epochs": 1, "home-epochs": 0, "epoch-images": 8,
+    "batch-size": 8, "image-height": 32, "image-width": 16, "labelled": 0.5, "device": "cpu",
+}  # fmt: skip
+SPLITS = {"bounding_box_train": (1, 2, 3, 4), "query": (8, 9), "bounding_box_test": (8, 9)}
+
+
+def photograph(folder, person, camera, rng):
+    folder.mkdir(parents=True, exist_ok=True)
+    pixels = rng.integers(0, 255, (32, 16, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(folder / f"{person:04d}_c{camera}s1_000001_00.jpg")
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    monkeypatch.setenv("FEDRETINA_HOME", str(tmp_path / "home"))
+    rng = np.random.default_rng(0)
+    for domain in ("yard", "hall", "duke"):
+        for split, people in SPLITS.items():
+            for person in people:
+                for camera in (1, 2, 3):
+                    photograph(tmp_path / "data" / domain / split, person, camera, rng)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def run(data, tmp_path):
+    out = tmp_path / "run"
+
+    def start(**knobs):
+        given = {key.replace("_", "-"): value for key, value in knobs.items()}
+        # A run is resumed as users do: by its folder, with nothing else said again.
+        config = DEFAULTS | ({} if "resume" in given else TINY | {"data-root": str(data), "out": str(out)}) | given
+        grid = LocalGrid(client_app.app, 2, run_config=config)
+        server_app.main(grid, Context(1, 1, {}, RecordDict(), config))
+        return json.loads((out / "summary.json").read_text())
+
+    return start
+
+
+def fails(run, said, **knobs):
+    """Run, expect an error before anything is trained, and find the same reason in the summary."""
+    with pytest.raises(FedRetinaError, match=said):
+        run(**knobs)
+
+
+@pytest.fixture
+def nothing_trained(tmp_path):
+    yield
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["status"] == "failed"
+    assert not list((tmp_path / "home" / "nodes").rglob("*.pt"))
+
+
+def test_a_whole_run(run):
+    summary = run()
+    assert summary["status"] == "completed"
+    assert len(summary["rounds"]) == 2
+
+
+@pytest.mark.usefixtures("nothing_trained")
+@pytest.mark.parametrize("domain", ["yard", "hall"])
+def test_a_missing_domain_is_named_with_what_is_there(run, data, domain):
+    shutil.rmtree(data / domain)
+    fails(run, f"no folder .*{domain} .*holds: .*duke")
+
+
+@pytest.mark.usefixtures("nothing_trained")
+@pytest.mark.parametrize("split", SPLITS)
+def test_a_missing_split_is_named(run, data, split):
+    shutil.rmtree(data / "hall" / split)
+    fails(run, f"hall lacks {split}; it holds")
+
+
+@pytest.mark.usefixtures("nothing_trained")
+@pytest.mark.parametrize("split", SPLITS)
+def test_an_empty_split_is_named(run, data, split):
+    for photo in (data / "yard" / split).iterdir():
+        photo.unlink()
+    fails(run, f"{split} holds no image. Put JPEG or PNG files")
+
+
+@pytest.mark.usefixtures("nothing_trained")
+@pytest.mark.parametrize(
+    "place", ["yard/bounding_box_train", "yard/query", "yard/bounding_box_test", "hall/bounding_box_train"]
+)
+def test_a_corrupt_image_is_named(run, data, place):
+    photo = min((data / place).iterdir())
+    photo.write_bytes(photo.read_bytes()[:200])
+    fails(run, f"{photo.name} .*Restore them")
+
+
+@pytest.mark.usefixtures("nothing_trained")
+@pytest.mark.parametrize(
+    ("knobs", "said"),
+    [
+        ({"layers": "layer9"}, "layers = 'layer9': .*no layer 'layer9'.*embedding"),
+        ({"layers": "layer3,layer3"}, "layers = 'layer3,layer3': .*twice"),
+        ({"layers": "stem", "model": "small,hall=resnet18"}, "hall: layers = 'stem': ResNetReID has no layer"),
+        ({"gamma": -1.0}, "gamma = -1.0"),
+        ({"labelled": 2.0}, "labelled = 2.0"),
+    ],
+)
+def test_wrong_values_end_the_run_before_it_trains(run, knobs, said):
+    fails(run, said, **knobs)
+
+
+@pytest.mark.usefixtures("nothing_trained")
+def test_a_gpu_that_is_not_there_ends_the_run(run, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    fails(run, "device = 'cuda': torch finds no GPU .* allowed here are 'auto', 'cpu'", device="cuda")
+
+
+@pytest.mark.usefixtures("nothing_trained")
+def test_weights_of_another_model_end_the_run(run, tmp_path):
+    file = tmp_path / "w.pth"
+    file.write_bytes(b"no tensors")
+    fails(run, "hall: weights file .*w.pth cannot be read", weights=f"hall={file}")
+
+
+def test_junk_and_distractors_and_unexpected_counts_do_not_stop_a_run(run, data, caplog):
+    rng = np.random.default_rng(1)
+    for person in (-1, 0):
+        for domain, split in (("duke", "bounding_box_train"), ("yard", "bounding_box_train"), ("yard", "bounding_box_test")):
+            photograph(data / domain / split, person, 1, rng)
+    summary = run(baselines=False)
+    assert summary["status"] == "completed"
+    said = [record.getMessage() for record in caplog.records if record.name == "fedretina"]
+    assert [text for text in said if "2 image(s) of junk (-1) or distractors (0) are left out" in text]
+    # "duke" is a known data set's name, and these are not its numbers of images.
+    assert [text for text in said if "duke: found 14 / 6 / 6 images" in text and "published are 16,522" in text]
+
+
+def test_a_run_keeps_its_configuration_when_resumed_and_says_what_it_does_not_use(run, tmp_path, monkeypatch, caplog):
+    def killed(*entry, **options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(server_app, "format_round", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(baselines=False, labelled=0.75)
+    before = (tmp_path / "run" / "ledger.jsonl").read_bytes()
+    config = tmp_path / "run" / "config.json"
+    # As if a later release had one more knob.
+    config.write_text(json.dumps({k: v for k, v in json.loads(config.read_text()).items() if k != "gamma"}))
+    caplog.clear()
+    caplog.set_level("INFO", logger="flwr")
+    summary = run(resume=str(tmp_path / "run"), seed=7)
+    assert [entry["round"] for entry in summary["rounds"]] == [1, 2]
+    assert (summary["status"], summary["target"], summary["seed"]) == ("completed", "yard", 0)
+    assert "baseline" not in summary
+    assert (tmp_path / "run" / "ledger.jsonl").read_bytes().startswith(before)
+    said = [record.getMessage() for record in caplog.records]
+    assert [text for text in said if text.startswith("a resumed run keeps its configuration; not used:") and "seed" in text]
+    # The nodes too have the resumed run's: with three quarters of 12 samples labelled, not with the default's part.
+    assert [text for text in said if text.startswith("target") and "9 labelled" in text]

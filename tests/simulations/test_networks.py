@@ -1,0 +1,64 @@
+"""Every network learns under the strategy, in any company: the app joins `fedretina.reid` and `fedretina.strategies`."""
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from fedretina.reid import ReIdTask
+from fedretina.reuse import ReuseObjective
+from fedretina.strategies import Plan
+from fedretina.strategies.peer_reuse.learner import Learner, Reuse, Span, seeded_model
+from fedretina.task import Splits
+
+CLASSES, PHOTOS = 4, 8
+PLAN = Plan(target="yard", sources=("hall", "shop"), batch_size=8, lr=0.001, layers=("layer2", "embedding"), device="cpu")
+
+
+def task(tmp_path, model, **weights):
+    models = {"": "small", "yard": model, "shop": "resnet18"}
+    return ReIdTask(root=tmp_path, target="yard", models=models, weights=weights)
+
+
+@pytest.fixture
+def splits():
+    """Four people in plain colours, two photos each; as many without a name."""
+    generator = torch.Generator().manual_seed(0)
+    colours = torch.randint(0, 200, (CLASSES, 3, 1, 1), generator=generator).repeat(2, 1, 1, 1)
+    noise = torch.randint(0, 50, (PHOTOS, 3, 64, 32), generator=generator)
+    photos = (colours + noise).to(torch.uint8)
+    return Splits(photos, torch.arange(CLASSES).repeat(2), photos.flip(3))
+
+
+@pytest.mark.parametrize("model", ["small", "resnet18", pytest.param("resnet50", marks=pytest.mark.slow)])
+def test_a_network_learns_and_goes_on_from_a_kept_state(model, splits, tmp_path):
+    it = task(tmp_path, model)
+
+    def learner():
+        student = seeded_model(it, "yard", CLASSES, PLAN, "target")
+        peers = {name: seeded_model(it, name, 9, PLAN, "source").eval() for name in PLAN.sources}
+        objective = ReuseObjective.probe(student, peers, PLAN.layers, it.prepare(splits.inputs[:2]), gamma=PLAN.gamma)
+        return Learner(
+            student, it, splits, PLAN, name="yard/reuse", reuse=Reuse(peers, objective, {"hall": 0.5, "shop": 0.6})
+        )
+
+    losses, first, again = [], learner(), learner()
+    first.train(Span(0, 4, 5), PHOTOS, lambda epoch, total, loss, speed: losses.append(loss))
+    assert losses[-1] < losses[0]
+    first.save(tmp_path / "state.pt")
+    again.load(tmp_path / "state.pt")
+    for one in (first, again):
+        one.train(Span(4, 5, 5), PHOTOS, lambda *progress: None)
+    states = first.model.state_dict(), again.model.state_dict()
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_model_starts_from_a_file_of_weights_and_only_where_it_is_meant_to(suffix, tmp_path):
+    donor = task(tmp_path, "resnet18").model("yard", 9).state_dict()
+    file = tmp_path / f"own{suffix}"
+    save_file(donor, file) if suffix == ".safetensors" else torch.save(donor, file)
+    it = task(tmp_path, "resnet18", yard=str(file))
+    body = {name: value for name, value in donor.items() if not name.startswith("head.")}
+    mine, other = it.model("yard", CLASSES).state_dict(), it.model("shop", CLASSES).state_dict()
+    assert all(torch.equal(mine[name], value) for name, value in body.items())
+    assert not torch.equal(other["conv1.weight"], donor["conv1.weight"])
