@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from itertools import accumulate
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,6 +16,7 @@ from fedretina.report.text import label, size, times, value
 _LINES = {"baseline": (3, ":"), "finetune": (1, "--"), "full": (2, "-.")}
 _WORTH_SHOWING = 1.5  # a factor under this moves the curve too little to draw both
 
+_WORDS = 0.16  # of the y axis: what two lines of words take, and the gap before them
 _LEAST_SPAN = 2.0  # points on the y axis: a smaller one makes noise look like news
 
 
@@ -46,9 +48,11 @@ def _plot_metric(axes: Axes, theme: Theme, run: Run, metric: str) -> None:
     lines = _plot_lines(axes, theme, run, metric)
     _set_limits(axes, [*scores, *(y for y, _, _ in lines)])
     label_right(axes, theme, lines)
-    if saves and math.isfinite(scores[-1]):
-        _mark_saving(axes, theme, (wire[-1], raw[-1]), scores[-1])
-    _name_curve(axes, theme, wire[-1], scores[-1])
+    if math.isfinite(scores[-1]):
+        place = place_words(scores, [y for y, _, _ in lines], axes.get_ylim())
+        _name_curve(axes, theme, (wire[-1], scores[-1]), place)
+        if saves:
+            _mark_saving(axes, theme, (wire[-1], raw[-1]), scores[-1], place)
 
 
 def _plot_lines(axes: Axes, theme: Theme, run: Run, metric: str) -> list[tuple[float, str, str]]:
@@ -71,41 +75,51 @@ def _set_limits(axes: Axes, scores: Sequence[float]) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
 
 
-def _name_curve(axes: Axes, theme: Theme, sent: float, score: float) -> None:
-    if not math.isfinite(score):
-        return
-    axes.annotate(
-        f"reuse {score:.1f}\n{size(sent)}",
-        (sent, score),
-        xytext=(0, 9),
-        textcoords="offset points",
-        color=theme.series[0],
-        fontsize=9,
-        fontweight="bold",
-        ha="right",
-        path_effects=outlined(theme),
-        zorder=6,
-    )
+def place_words(scores: Sequence[float], lines: Sequence[float], limits: tuple[float, float]) -> tuple[float, bool]:
+    """Choose where words about a curve go: over all of it or, if a horizontal line would cross them there, under it.
+
+    Returns
+    -------
+    (float, bool)
+        The y that they stand next to, and whether they are over it.
+
+    Examples
+    --------
+    >>> place_words([40, 47, 46], [30, 60], (0, 100)), place_words([40, 47, 46], [52], (0, 100))
+    ((47, True), (40, False))
+    """
+    low, high = limits
+    finite, room = [score for score in scores if math.isfinite(score)], _WORDS * (high - low)
+    top, least = max(finite), min(finite)
+    over_is_crossed = any(top <= y <= top + room for y in lines)
+    under_is_crossed = any(least - room <= y <= least for y in (low, *lines))
+    return (top, True) if under_is_crossed or not over_is_crossed else (least, False)
 
 
-def _mark_saving(axes: Axes, theme: Theme, sent: tuple[float, float], score: float) -> None:
+def _name_curve(axes: Axes, theme: Theme, end: tuple[float, float], place: tuple[float, bool]) -> None:
+    words = f"reuse {end[1]:.1f}\n{size(end[0])}"
+    _write(axes, theme, words, end[0], place, color=theme.series[0], fontweight="bold", ha="right")
+
+
+def _mark_saving(axes: Axes, theme: Theme, sent: tuple[float, float], score: float, place: tuple[float, bool]) -> None:
     wire, raw = sent
+    arrow = {"arrowstyle": "->", "color": theme.series[0], "shrinkA": 4, "shrinkB": 6}
+    axes.annotate("", (wire, score), xytext=(raw, score), arrowprops=arrow, zorder=5)
+    words = f"{times(raw / wire)} less than\nplain Flower"
+    # To the right of the curve's name, which ends where its last point is.
+    _write(axes, theme, words, wire**0.45 * raw**0.55, place, color=theme.muted, ha="center")
+
+
+def _write(axes: Axes, theme: Theme, words: str, x: float, place: tuple[float, bool], **how: Any) -> None:
+    y, over = place
     axes.annotate(
-        "",
-        (wire, score),
-        xytext=(raw, score),
-        arrowprops={"arrowstyle": "->", "color": theme.series[0], "shrinkA": 4, "shrinkB": 6},
-        zorder=5,
-    )
-    axes.annotate(
-        f"{times(raw / wire)} less than\nplain Flower",
-        ((wire * raw) ** 0.5, score),
-        xytext=(0, -6),
+        words,
+        (x, y),
+        xytext=(0, 9 if over else -9),
         textcoords="offset points",
-        color=theme.muted,
-        fontsize=8.5,
-        ha="center",
-        va="top",
+        fontsize=9,
+        va="bottom" if over else "top",
         path_effects=outlined(theme),
         zorder=6,
+        **how,
     )

@@ -14,6 +14,7 @@ from fedretina.report.text import times
 
 ARROWS = {"down": "\N{DOWNWARDS ARROW}", "up": "\N{UPWARDS ARROW}"}
 _COLOURS = dict(zip(KINDS, (0, 1, 2, 3, 4, 5, 6, 6), strict=True))
+_SAME = 1.05  # a smaller factor is none
 _MANY_ROUNDS = 16  # more than this, and arrows under each bar do not fit
 
 
@@ -66,9 +67,8 @@ def _plot_groups(axes: Axes, theme: Theme, groups: Sequence[Group]) -> None:
         axes.plot([max(this.raw, 1), max(this.wire, 1)], [place, place], color=colour, linewidth=2, alpha=0.45)
         axes.plot(max(this.raw, 1), place, "o", color=colour, markersize=7, markerfacecolor=theme.paper)
         axes.plot(max(this.wire, 1), place, "o", color=colour, markersize=7)
-        words = f"{times(this.factor)} less" if this.factor >= 1.05 else "as plain"
         axes.annotate(
-            f"{words}, {this.count} sent",
+            f"{_compared(this.factor)}, {this.count} sent",
             (1, place),
             xycoords=("axes fraction", "data"),
             xytext=(6, 0),
@@ -85,6 +85,12 @@ def _plot_groups(axes: Axes, theme: Theme, groups: Sequence[Group]) -> None:
     sizes = [number for this in groups for number in (this.raw, this.wire)]
     bytes_axis(axes, min(sizes), max(sizes))
     axes.set_xlabel("bytes per message: filled on the wire, hollow plain Flower", color=theme.muted, fontsize=9)
+
+
+def _compared(factor: float) -> str:
+    if factor < 1 / _SAME:
+        return f"{times(1 / factor)} more"
+    return f"{times(factor)} less" if factor >= _SAME else "as plain"
 
 
 def _plot_rounds(axes: Axes, theme: Theme, rows: Sequence[Row]) -> None:

@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import pytest
+
 from fedretina.ledger import read
 from fedretina.report.messages import group, plot_messages
 from fedretina.report.style import LIGHT, to_png
@@ -16,3 +18,13 @@ def test_groups_hold_every_byte_once(run: Path) -> None:
 def test_messages_of_no_bytes_are_drawn(run: Path) -> None:
     row = read(run / "ledger.jsonl")[0]
     assert to_png(plot_messages([type(row)(**(vars(row) | {"raw_bytes": 0, "wire_bytes": 0}))], LIGHT))
+
+
+@pytest.mark.parametrize(
+    ("raw", "wire", "words"),
+    [(1000, 500, "2.0x less"), (1000, 990, "as plain"), (1000, 1010, "as plain"), (500, 1000, "2.0x more")],
+)
+def test_messages_are_compared_with_plain_ones(run: Path, raw: int, wire: int, words: str) -> None:
+    row = read(run / "ledger.jsonl")[0]
+    figure = plot_messages([type(row)(**(vars(row) | {"raw_bytes": raw, "wire_bytes": wire}))], LIGHT)
+    assert f"{words}, 1 sent" in [text.get_text() for text in figure.axes[0].texts]

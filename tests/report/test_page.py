@@ -78,6 +78,13 @@ def test_the_same_run_gives_the_same_page(run: Path) -> None:
     assert report.build(run).read_bytes() == first
 
 
+@pytest.mark.parametrize(("alpha", "said"), [("learned", "It is learned."), ("uniform", "Here it is the same for all.")])
+def test_it_says_where_alpha_comes_from(run: Path, alpha: str, said: str) -> None:
+    (run / "config.json").write_text(json.dumps({"alpha": alpha}))
+    text, _ = check(report.build(run))
+    assert said in text
+
+
 def test_a_failed_run_says_why(run: Path, edit: Callable[..., None]) -> None:
     edit(status="failed", error="lr is <0>: give a number above 0")
     text, _ = check(report.build(run))
