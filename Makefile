@@ -9,7 +9,8 @@ check: ## lint, format and types, as CI does
 test: ## the quick tests; `pytest -m slow` runs the others
 	pytest
 
-bench: ## the transfer matrix between the embedded domains
+bench: ## the tables of docs/, which take hours; runs of the main job that are in build/main-job are not done again
 	python benchmarks/transfer.py
+	python benchmarks/main_job.py build/main-job
 
 docs: bench ## what docs/ shows of measurements

@@ -106,7 +106,10 @@ def clear_cache(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")] = False,
 ) -> None:
-    """Delete what is kept: all caches, or those named. Runs are deleted only when named."""
+    """Delete what is kept: all caches, or those named. Runs are deleted only when named.
+
+    A run that is under way, or was interrupted, needs its `nodes` to go on.
+    """
     names = list(dict.fromkeys(what or home.CACHES))
     held = {name: home.usage(home.folder(name)) for name in names}
     for name, usage in held.items():

@@ -1,6 +1,7 @@
 """The user's folder: what FedRetina keeps between runs, where it lies and how much it takes.
 
-`FEDRETINA_HOME` says where (default `~/.fedretina`). Everything but the runs is a cache: made again when needed.
+`FEDRETINA_HOME` says where (default `~/.fedretina`). Everything but the runs is a cache: made again when needed, except
+that a run which is under way, or was interrupted, cannot go on without what its nodes keep.
 """
 
 import os
