@@ -12,4 +12,5 @@ test: ## the quick tests; `pytest -m slow` runs the others
 bench: ## the transfer matrix between the embedded domains
 	python benchmarks/transfer.py
 
-docs: bench ## what docs/ shows of measurements
+docs: bench ## what docs/ shows of measurements and of commands
+	python benchmarks/dom_cli.py
