@@ -13,4 +13,5 @@ bench: ## the tables of docs/, which take hours; runs of the main job that are i
 	python benchmarks/transfer.py
 	python benchmarks/main_job.py build/main-job
 
-docs: bench ## what docs/ shows of measurements
+docs: bench ## what docs/ shows of measurements and of commands
+	python benchmarks/dom_cli.py

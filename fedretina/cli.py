@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
 
-from fedretina import __version__, home
+from fedretina import __version__, cli_dom, home
 from fedretina.errors import FedRetinaError
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ app = typer.Typer(
 )
 cache = typer.Typer(help="What FedRetina keeps in its folder (FEDRETINA_HOME, else ~/.fedretina).", no_args_is_help=True)
 app.add_typer(cache, name="cache")
+app.add_typer(cli_dom.app, name="dom")
 
 
 _WORDS = {"failed": "failed", "unfinished": "did not complete"}

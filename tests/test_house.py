@@ -19,7 +19,8 @@ MAY = {
     "flower": {"dom", "ledger"},
     "report": {"ledger"},
     "strategies": {"flower", "reuse", "dom", "task", "ledger"},
-    "cli": {"report", "ledger", "dom", "reid", "reuse", "flower", "strategies"},
+    "cli_dom": {"dom"},
+    "cli": {"cli_dom", "report", "ledger", "dom", "reid", "reuse", "flower", "strategies"},
 }
 NEVER = {
     "dom": {"torch", "flwr"},
@@ -28,6 +29,7 @@ NEVER = {
     "task": {"flwr"},
     "ledger": {"torch", "flwr"},
     "report": {"torch", "flwr"},
+    "cli_dom": {"torch", "flwr"},
 }
 
 

@@ -1,12 +1,14 @@
 """Difference of models: quantise, code and version models (Eq. 5-8), with a wire format and references.
 
 Use `encode` and `decode` for a single payload, `Stream` for the series of versions of one model, `ReferenceStore`
-to keep versions on disk.
+to keep versions on disk, `read_model`, `write_model` and `read_chain` for models and payloads as files.
 """
 
+from fedretina.dom.chain import Chain, ChainFile, read_chain
 from fedretina.dom.codec import Published, accept, decode, decode_tensors, encode, publish
 from fedretina.dom.config import DomConfig
 from fedretina.dom.digest import digest
+from fedretina.dom.files import ModelFile, read_model, write_model
 from fedretina.dom.inspect import PayloadInfo, TensorInfo, inspect
 from fedretina.dom.links import Link
 from fedretina.dom.route import Way
@@ -16,9 +18,12 @@ from fedretina.dom.tensors import Model
 from fedretina.dom.version import Version
 
 __all__ = [
+    "Chain",
+    "ChainFile",
     "DomConfig",
     "Link",
     "Model",
+    "ModelFile",
     "PayloadInfo",
     "Published",
     "ReferenceStore",
@@ -34,4 +39,7 @@ __all__ = [
     "follow",
     "inspect",
     "publish",
+    "read_chain",
+    "read_model",
+    "write_model",
 ]

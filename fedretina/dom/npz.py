@@ -1,0 +1,73 @@
+"""Models as numpy's .npz: a zip of .npy files, never with pickled objects in it."""
+
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from fedretina.dom.tensors import MAX_RAW_BYTES, Array, Model
+from fedretina.errors import BadArgument
+
+_MEMBER = ".npy"
+_HEADERS = 2**20  # what the members' own headers may add to the limit of a model
+_DAMAGE = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, MemoryError, NotImplementedError, RuntimeError, OSError)
+
+
+def members_of(path: Path) -> list[str]:
+    """Return the names of what a zip file holds; none if it is damaged."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()
+    except _DAMAGE:
+        return []
+
+
+def read_npz(path: Path, advance: Callable[[int], object]) -> dict[str, Array]:
+    """Return the arrays of a file, little-endian and contiguous; `advance` gets the bytes of the file that were read.
+
+    Raises
+    ------
+    BadArgument
+        If the file is damaged, or holds something else than plain arrays.
+    """
+    model: dict[str, Array] = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            if sum(info.file_size for info in members) > MAX_RAW_BYTES + _HEADERS:
+                raise BadArgument(f"{path} unpacks to more than {MAX_RAW_BYTES} bytes; split the model")
+            for info in members:
+                name = info.filename.removesuffix(_MEMBER)
+                if name == info.filename or name in model:
+                    raise BadArgument(f"{path} has the member {info.filename!r}, which is no array or there twice")
+                with archive.open(info) as file:
+                    array = np.lib.format.read_array(file, allow_pickle=False)
+                model[name] = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
+                advance(info.compress_size)
+    except BadArgument:
+        raise
+    except _DAMAGE as error:
+        raise BadArgument(f"{path} cannot be read as .npz: {error}; get or make it again") from error
+    return model
+
+
+def write_npz(path: Path, model: Model) -> None:
+    """Write the arrays, uncompressed; the same arrays give the same bytes.
+
+    Raises
+    ------
+    BadArgument
+        If an array is bfloat16, which .npz cannot hold, or has a zero byte in its name.
+    """
+    for name, array in model.items():
+        if "\0" in name:
+            raise BadArgument(f"tensor {name!r} has a name that .npz would cut short; write .safetensors")
+        if array.dtype.name == "bfloat16":
+            raise BadArgument(f"tensor {name!r} is bfloat16, which .npz cannot hold; write .safetensors")
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in sorted(model):
+            # ZipInfo's date is fixed; np.savez would put today's there, and takes no array named "file"
+            with archive.open(zipfile.ZipInfo(name + _MEMBER), "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, model[name], allow_pickle=False)
