@@ -78,7 +78,7 @@ def compose_within(job: Job, sensitivities: Mapping[str, float] | None, *, keep:
     if finer is None or not job.config.lattice:
         return search.made(scale, keep=keep)
     parts = _fill(lambda parts: len(search.made(scale, fine=finer, parts=parts).payload), budget)
-    return search.made(scale, fine=finer, parts=parts, keep=keep)
+    return search.made(scale, fine=finer if parts else None, parts=parts, keep=keep)
 
 
 def _quantise(trial: Trial, step: Step, doubled: int) -> Found | None:
@@ -87,7 +87,7 @@ def _quantise(trial: Trial, step: Step, doubled: int) -> Found | None:
         assert step.exponent is not None
         step = Step(max(step.exponent, lattice_floor(trial)))
     if doubled:
-        trial = replace(trial, doubled=doubled, rate=0.0)
+        trial = replace(trial, doubled=doubled)
     return given_step(trial, step)
 
 
@@ -140,11 +140,12 @@ def _between(under: float, over: float, part: float) -> float:
 
 def _fill(size_at: Callable[[int], int], budget: int) -> int:
     """Return how many parts of what is to be refined fit into the budget."""
-    low, high = 0, _PARTS
-    while high - low > 1 and size_at(low) < _FILLED * budget:
+    low, high, low_size = 0, _PARTS, 0
+    while high - low > 1 and low_size < _FILLED * budget:
         middle = (low + high) // 2
-        if size_at(middle) > budget:
+        size = size_at(middle)
+        if size > budget:
             high = middle
         else:
-            low = middle
+            low, low_size = middle, size
     return low

@@ -10,8 +10,9 @@ from fedretina.dom.layout import LAYOUTS, is_sortable
 from fedretina.dom.tensors import is_float
 from fedretina.errors import Corrupt
 
-SAME, STEPS, BITS, RAW = range(4)
-KINDS = ("same", "steps", "bits", "raw")
+SAME, STEPS, BITS, RAW, LOST = range(5)
+KINDS = ("same", "steps", "bits", "raw", "lost")
+WITHOUT_BODY = (SAME, LOST)
 _POOLED = 8
 _LAYOUT_SHIFT = 4
 
@@ -53,7 +54,7 @@ class Coding:
         """Read a coding; raise `Corrupt` if there is no such coding."""
         kind, pooled, layout = byte & 7, bool(byte & _POOLED), byte >> _LAYOUT_SHIFT
         sound = kind < len(KINDS) and layout < len(LAYOUTS)
-        if not sound or (pooled and (kind in (SAME, RAW) or layout)) or (layout and kind != STEPS):
+        if not sound or (pooled and (kind not in (STEPS, BITS) or layout)) or (layout and kind != STEPS):
             raise Corrupt(f"the payload's header has the unknown coding {byte:#04x}; drop it")
         return cls(kind, pooled, layout)
 
@@ -73,7 +74,7 @@ def group(specs: Sequence[Spec], codings: Sequence[Coding]) -> list[list[int]]:
     for index, (spec, coding) in enumerate(zip(specs, codings, strict=True)):
         if coding.pooled:
             pools.setdefault((coding.kind, spec.dtype.name if coding.kind == BITS else ""), []).append(index)
-        elif coding.kind != SAME:
+        elif coding.kind not in WITHOUT_BODY:
             own.append([index])
     return [*pools.values(), *own]
 

@@ -6,7 +6,7 @@ from itertools import accumulate
 
 import numpy as np
 
-from fedretina.dom.coding import RAW, SAME, STEPS, Coding, Spec, check_codings, group
+from fedretina.dom.coding import RAW, STEPS, WITHOUT_BODY, Coding, Spec, check_codings, group
 from fedretina.dom.header import OFFSET_BYTES, Header
 from fedretina.dom.integers import Decompressor, decompressor_for, splits, unpack
 from fedretina.dom.layouts import unpack_laid_out
@@ -55,7 +55,7 @@ def restore_tensors(
     olds: list[Array | None] = [*kept, *(None for _ in header.fresh)]
     groups = _groups(header, body, specs, olds)
     for spec, coding, old in zip(specs, header.codings, olds, strict=True):
-        if coding.kind == SAME:
+        if coding.kind in WITHOUT_BODY:
             yield spec.name, np.zeros(spec.shape, spec.dtype) if old is None else old
     if not groups:
         return

@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
-from fedretina.dom.coding import BITS, RAW, SAME, STEPS, Coding, Spec
+from fedretina.dom.coding import BITS, LOST, RAW, SAME, STEPS, Coding, Spec
 from fedretina.dom.config import DomConfig
 from fedretina.dom.digest import digest_bits
 from fedretina.dom.integers import narrow, pack
 from fedretina.dom.layouts import pack_best
 from fedretina.dom.lossless import common_unit, difference_of_bits
-from fedretina.dom.quantise import Pair
+from fedretina.dom.quantise import Pair, Quantised
 from fedretina.dom.steps import Choice, Step, choice_of
 from fedretina.dom.tensors import Array, is_float, words
 from fedretina.dom.trial import LARGE, Trial
@@ -52,66 +53,74 @@ def code_tensor(
     `choice` says which step it gets, if not what the configuration says. Without `keep`, what the decoder will restore is
     hashed and let go.
     """
-    coded = _code(Spec(name, new.dtype, new.shape), new, base, config, choice)
-    assert coded.restored is not None
-    return replace(coded, digest=digest_bits(coded.restored), restored=coded.restored if keep else None)
-
-
-def _code(spec: Spec, new: Array, base: Array | None, config: DomConfig, choice: Choice | None) -> Coded:
+    spec = Spec(name, new.dtype, new.shape)
     pair = Pair(new.reshape(-1), None if base is None else base.reshape(-1))
     if config.lossless or not is_float(new.dtype):
-        return _code_exactly(spec, pair, new, base, config)
+        return _code_exactly(spec, pair, config, keep)
     trial = Trial.of(pair, new.shape, config)
     if not trial.scale.difference:
-        return _same(spec, new, base)
+        return _same(spec, pair, keep)
     choose = choice or choice_of(config, has_base=base is not None)
     found = choose(trial) if _TINY < trial.scale.difference < _HUGE else None
     if found is None:
-        return _code_exactly(spec, pair, new, base, config)
+        return _code_exactly(spec, pair, config, keep)
     step, quantised = found
     if not quantised.integers.any():
-        return replace(_same(spec, new, base), error=1.0, energy=quantised.energy)
-    restored = quantised.restored.reshape(new.shape)
-    coded = _on_steps(spec, step, quantised.integers, restored, config, offsets=quantised.offsets)
-    coded = replace(coded, error=quantised.error, energy=quantised.energy)
-    return coded if coded.size < max(new.nbytes, 1) else _code_exactly(spec, pair, new, base, config)
+        return _lost(spec, pair, quantised, keep)
+    fields = _kept(spec, quantised.restored, keep) | {"error": quantised.error, "energy": quantised.energy, "step": step}
+    integers, offsets = narrow(quantised.integers), quantised.offsets
+    del found, quantised  # and with them what was restored, if nobody keeps it
+    coded = _packed(integers, offsets, config, fields)
+    return coded if coded.size < max(new.nbytes, 1) else _code_exactly(spec, pair, config, keep)
 
 
-def _same(spec: Spec, new: Array, base: Array | None) -> Coded:
-    return Coded(spec, Coding(SAME), np.zeros(new.shape, new.dtype) if base is None else base)
+def _kept(spec: Spec, restored: Array, keep: bool) -> dict[str, Any]:
+    """Return the fields of `Coded` that say what a tensor becomes."""
+    return {"spec": spec, "digest": digest_bits(restored), "restored": restored.reshape(spec.shape) if keep else None}
 
 
-def _on_steps(spec: Spec, step: Step, integers: Array, restored: Array, config: DomConfig, *, offsets: bytes) -> Coded:
-    integers = narrow(integers)
+def _same(spec: Spec, pair: Pair, keep: bool) -> Coded:
+    old = np.zeros_like(pair.new) if pair.base is None else pair.base
+    return Coded(coding=Coding(SAME), **_kept(spec, old, keep))
+
+
+def _lost(spec: Spec, pair: Pair, quantised: Quantised, keep: bool) -> Coded:
+    """The difference is smaller than the step: what is restored is the base."""
+    return replace(_same(spec, pair, keep), coding=Coding(LOST), error=1.0, energy=quantised.energy)
+
+
+def _packed(integers: Array, offsets: bytes, config: DomConfig, fields: dict[str, Any]) -> Coded:
     if integers.size < LARGE:
-        return Coded(spec, Coding(STEPS, pooled=True), restored, step=step, integers=integers)
-    layout, pieces = pack_best(integers, spec.shape, config.effort)
-    return Coded(spec, Coding(STEPS, layout=layout), restored, step=step, pieces=pieces, offsets=offsets)
+        return Coded(coding=Coding(STEPS, pooled=True), integers=integers, **fields)
+    layout, pieces = pack_best(integers, fields["spec"].shape, config.effort)
+    return Coded(coding=Coding(STEPS, layout=layout), pieces=pieces, offsets=offsets, **fields)
 
 
-def _code_exactly(spec: Spec, pair: Pair, new: Array, base: Array | None, config: DomConfig) -> Coded:
+def _code_exactly(spec: Spec, pair: Pair, config: DomConfig, keep: bool) -> Coded:
     """Code a tensor bit-exact: nothing, integers on a common unit, differences of bits, or raw bytes."""
-    unchanged = not words(new).any() if base is None else np.array_equal(words(new), words(base))
+    new = pair.new
+    unchanged = not words(new).any() if pair.base is None else np.array_equal(words(new), words(pair.base))
     if unchanged:
-        return _same(spec, new, base)
-    best = min(_exact_trials(spec, pair, new, config), key=lambda coded: coded.size)
+        return _same(spec, pair, keep)
+    best = min(_exact_trials(spec, pair, config, keep), key=lambda coded: coded.size)
     if best.coding.pooled or best.size < new.nbytes:
         return best
-    return Coded(spec, Coding(RAW), best.restored, pieces=[new.tobytes()])
+    return Coded(coding=Coding(RAW), pieces=[new.tobytes()], **_kept(spec, new.copy() if keep else new, keep))
 
 
-def _exact_trials(spec: Spec, pair: Pair, new: Array, config: DomConfig) -> Iterator[Coded]:
+def _exact_trials(spec: Spec, pair: Pair, config: DomConfig, keep: bool) -> Iterator[Coded]:
     """Yield the exact codings worth comparing; stop after one that cannot be beaten."""
-    restored = new.copy()
+    new = pair.new
+    fields = _kept(spec, new.copy() if keep else new, keep)
     unit = common_unit(pair) if is_float(new.dtype) else None
     if unit is not None:
         exponent, integers = unit
-        yield _on_steps(spec, Step(exponent), integers, restored, config, offsets=b"")
         needed = int(np.abs(integers).max()).bit_length() + 1
+        yield _packed(narrow(integers), b"", config, {**fields, "step": Step(exponent)})
         if integers.size < LARGE or needed <= 8 * new.dtype.itemsize - _SPARE_BITS:
             return
     differences = difference_of_bits(pair)
     if differences.size < LARGE:
-        yield Coded(spec, Coding(BITS, pooled=True), restored, integers=differences)
+        yield Coded(coding=Coding(BITS, pooled=True), integers=differences, **fields)
     else:
-        yield Coded(spec, Coding(BITS), restored, pieces=pack(differences, config.effort))
+        yield Coded(coding=Coding(BITS), pieces=pack(differences, config.effort), **fields)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fedretina.dom.coding import STEPS, Spec, group
+from fedretina.dom.coding import LOST, STEPS, Spec, group
 from fedretina.dom.decoder import declared_tensors, specs_of
 from fedretina.dom.header import EXACT, Header, error_of, read_header
 from fedretina.dom.tensors import MAX_RAW_BYTES, Model
@@ -101,7 +101,7 @@ def inspect(payload: bytes, *, base: Model | None = None) -> PayloadInfo:
 def _tensors(header: Header, specs: Sequence[Spec | None]) -> Iterator[TensorInfo]:
     steps = iter(zip(header.steps, header.errors, strict=True))
     for spec, coding, size in zip(specs, header.codings, _shares(header, specs), strict=True):
-        step, error = next(steps) if coding.kind == STEPS else (None, EXACT)
+        step, error = next(steps) if coding.kind == STEPS else (None, 0 if coding.kind == LOST else EXACT)
         yield TensorInfo(
             name=None if spec is None else spec.name,
             dtype=None if spec is None else spec.dtype.name,

@@ -9,7 +9,7 @@ neighbouring classes then have statistics of their own. Moving blocks is several
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import accumulate, product
 from typing import Any
 
 import numpy as np
@@ -29,39 +29,46 @@ _LOOKED_AT = 512  # values a channel that its scale is estimated from
 
 
 @dataclass(frozen=True)
+class _Rows:
+    """Output channels of one code: which, and where in the order each block of theirs lies."""
+
+    channels: NDArray[np.intp]
+    blocks: tuple[tuple[slice, tuple[slice, ...]], ...]
+
+
+@dataclass(frozen=True)
 class Order:
-    """The order that codes make: a permutation an axis, the blocks in it, and the sizes of the groups."""
+    """The order that codes make: the permutations of the inner axes, the blocks by rows, and the sizes of the groups."""
 
     axes: tuple[int, int, int]
-    permutations: tuple[NDArray[np.intp], ...]
-    blocks: tuple[tuple[slice, ...], ...]
+    inner: tuple[NDArray[np.intp], ...]
+    rows: tuple[_Rows, ...]
     groups: tuple[int, ...]
 
     def sort(self, values: Array) -> Array:
         """Return a tensor's values, given flat in their own order, in this one."""
-        cube = values.reshape(self.axes)
-        for axis, permutation in enumerate(self.permutations):
-            cube = np.take(cube, permutation, axis=axis)
-        if len(self.permutations) == 1:
-            return cube.reshape(-1)  # rows of one class are neighbours already
-        ordered, start = np.empty(values.size, values.dtype), 0
-        for block in self.blocks:
-            part = cube[block]
-            ordered[start : start + part.size].reshape(part.shape)[...] = part
-            start += part.size
+        cube, ordered = values.reshape(self.axes), np.empty(values.size, values.dtype)
+        for rows in self.rows:
+            part = np.take(cube, rows.channels, axis=0)
+            for axis, permutation in enumerate(self.inner, start=1):
+                part = np.take(part, permutation, axis=axis)
+            for place, block in rows.blocks:
+                chosen = part[block]
+                ordered[place].reshape(chosen.shape)[...] = chosen
         return ordered
 
     def unsort(self, ordered: Array) -> Array:
         """Return the values in their own order, flat: the inverse of `sort`."""
-        cube = ordered.reshape(self.axes)
-        if len(self.permutations) > 1:
-            cube, start = np.empty(self.axes, ordered.dtype), 0
-            for block in self.blocks:
-                part = cube[block]
-                part[...] = ordered[start : start + part.size].reshape(part.shape)
-                start += part.size
-        for axis, permutation in enumerate(self.permutations):
-            cube = np.take(cube, np.argsort(permutation), axis=axis)
+        cube = np.empty(self.axes, ordered.dtype)
+        backwards = [np.argsort(permutation) for permutation in self.inner]
+        for rows in self.rows:
+            part = np.empty((rows.channels.size, *self.axes[1:]), ordered.dtype)
+            for place, block in rows.blocks:
+                chosen = part[block]
+                chosen[...] = ordered[place].reshape(chosen.shape)
+            for axis, permutation in enumerate(backwards, start=1):
+                part = np.take(part, permutation, axis=axis)
+            cube[rows.channels] = part
         return cube.reshape(-1)
 
 
@@ -105,13 +112,18 @@ def order_of(codes: Array, shape: Sequence[int], layout: int) -> Order:
     parts = np.split(codes.astype(np.int16), np.cumsum(axes[: layout - 1]))
     if _count_blocks(parts) > MOST_BLOCKS:
         raise Corrupt(f"a tensor's codes make more than {MOST_BLOCKS} blocks; drop the payload")
-    permutations = tuple(np.argsort(part, kind="stable") for part in parts)
+    permutations = [np.argsort(part, kind="stable") for part in parts]
     runs = [_runs(part[permutation]) for part, permutation in zip(parts, permutations, strict=True)]
     blocks = sorted(product(*runs), key=lambda block: (sum(code for code, _ in block), *(code for code, _ in block)))
-    rest = int(np.prod(axes[layout:], dtype=np.int64))
+    rest = math.prod(axes[layout:])
     sizes = [rest * math.prod(at.stop - at.start for _, at in block) for block in blocks]
+    places = [slice(end - size, end) for size, end in zip(sizes, accumulate(sizes), strict=True)]
+    by_rows: dict[int, list[tuple[slice, tuple[slice, ...]]]] = {at.start: [] for _, at in runs[0]}
+    for block, place in zip(blocks, places, strict=True):
+        by_rows[block[0][1].start].append((place, (slice(None), *(at for _, at in block[1:]))))
+    rows = tuple(_Rows(permutations[0][at], tuple(by_rows[at.start])) for _, at in runs[0])
     classes = [sum(code for code, _ in block) for block in blocks]
-    return Order(axes, permutations, tuple(tuple(at for _, at in block) for block in blocks), _groups(classes, sizes))
+    return Order(axes, tuple(permutations[1:]), rows, _groups(classes, sizes))
 
 
 def _count_blocks(codes: Sequence[Array]) -> int:

@@ -20,7 +20,7 @@ from fedretina.dom.quantise import (
     quantise,
     restore,
 )
-from fedretina.dom.rdoq import quantise_group
+from fedretina.dom.rdoq import FINE, fine_integers, quantise_group
 from fedretina.dom.rounding import LEVELS, Rounder
 from fedretina.dom.sampling import places
 from fedretina.dom.tensors import Array
@@ -110,35 +110,40 @@ class Trial:
         )
 
     def _sampled(self, size: float) -> tuple[Any, bytes]:
+        """Return the sample's integers, and the offsets that suit them."""
         x = self.part / size
-        integers = self._group(x, b"") if self.rate else self.rounder(x)
-        offsets = centroids(np.abs(x), integers) if self.centre else b""
-        if self.rate and self.centre:
-            integers = self._group(x, offsets)
-            offsets = centroids(np.abs(x), integers)
-        return integers, offsets
+        if not self.rate:
+            integers = self.rounder(x)
+            return integers, centroids(np.abs(x), integers) if self.centre else b""
+        fine = np.rint(x * FINE).astype(np.int64)
+        integers = self._group(fine, b"")
+        if not self.centre:
+            return integers, b""
+        integers = self._group(fine, centroids(np.abs(x), integers))
+        return integers, centroids(np.abs(x), integers)
 
-    def _group(self, x: Any, offsets: bytes) -> Any:
-        return quantise_group(x, rate=self.rate, restored=_offset_values(offsets))
+    def _group(self, fine: Any, offsets: bytes) -> Any:
+        return quantise_group(fine, rate=self.rate, restored=_offset_values(offsets))
 
     def _optimise(self, size: float) -> Quantised:
         """Quantise group by group, in the order of the tensor's classes."""
-        x = np.concatenate([d * self.work(1 / size) for _, d in self.pair.blocks(self.work)])
-        kind = integer_type(self.scale.difference / size + 1)
         offsets = self._sampled(size)[1] if self.centre else b""
+        fine = fine_integers(self.pair, step=size, largest=self.scale.difference, work=self.work)
+        fine[: self.doubled] >>= 1
         order = None
-        if is_sortable(self.shape, x.size):
-            order = order_of(codes_of(spreads(x, self.shape)), self.shape, 3)
-        ordered = x if order is None else order.sort(x)
-        chosen: Array = np.empty(x.size, kind)
+        if is_sortable(self.shape, fine.size):
+            order = order_of(codes_of(spreads(fine, self.shape)), self.shape, 3)
+            fine = order.sort(fine)
+        integers = np.empty(fine.size, integer_type(self.scale.difference / size + 2))
         start = 0
-        for count in order.groups if order is not None else (x.size,):
+        for count in order.groups if order is not None else (fine.size,):
             at = slice(start, start + count)
-            chosen[at] = self._group(ordered[at], offsets)
+            integers[at] = self._group(fine[at], offsets)
             start += count
-        integers = chosen if order is None else order.unsort(chosen)
-        if self.centre:
-            offsets = centroids(np.abs(ordered), chosen)
+        del fine
+        if order is not None:
+            integers = order.unsort(integers)
+        integers[: self.doubled] *= 2
         restored = restore(self.pair.new, self.pair.base, integers, step=size, offsets=offsets)
         return measured(self.pair, integers, offsets, restored, self.work)
 

@@ -196,7 +196,7 @@ def test_a_fresh_tensor_with_the_name_of_a_kept_one():
         decode(seal(replace(envelope, header=msgpack.packb(columns))), base=BASE)
 
 
-@pytest.mark.parametrize("coding", [4, 7, 8, 11, 1 | 8 | 16, 2 | 16, 3 | 16, 1 | 64, 255])
+@pytest.mark.parametrize("coding", [5, 7, 12, 8, 11, 1 | 8 | 16, 2 | 16, 3 | 16, 1 | 64, 255])
 def test_unknown_codings(coding):
     columns = [b"", [[0, "w", 11, 3]], bytes([coding]), [0], b"", 0, b"\0", [], b"", [b"", 12]]
     with pytest.raises(Corrupt):
