@@ -22,6 +22,7 @@ CONFIGS = {
     "paper": DomConfig(bits=3, rounding="paper"),
     "budget": DomConfig(budget_bytes=14000),
     "fine": DomConfig(relative_error=1e-5),
+    "coarse": DomConfig(bits=1),
 }
 
 

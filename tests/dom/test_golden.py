@@ -18,7 +18,7 @@ def test_the_files_hold_every_coding():
     codings = set()
     for path in FIXTURE.glob("*.dom"):
         codings |= {tensor.coding for tensor in inspect(path.read_bytes()).tensors}
-    assert codings >= {"same", "raw", "steps", "steps (pooled)", "bits", "bits (pooled)"} | {
+    assert codings >= {"same", "lost", "raw", "steps", "steps (pooled)", "bits", "bits (pooled)"} | {
         f"steps ({layout})" for layout in LAYOUTS[1:]
     }
 

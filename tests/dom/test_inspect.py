@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from fedretina.dom import DomConfig, digest, encode, inspect
@@ -35,3 +36,10 @@ def test_lossless_payloads_name_their_own_result(residual_cnn, base):
     info = inspect(encode(model, base=model if base else None, config=DomConfig(lossless=True)))
     assert info.result == digest(model)
     assert info.lossless
+
+
+def test_a_difference_smaller_than_its_step_is_lost_not_unchanged():
+    base = {"gone": np.zeros((9, 9), np.float32), "same": np.ones(9, np.float32)}
+    new = base | {"gone": np.full((9, 9), 0.01, np.float32)}
+    gone, same = inspect(encode(new, base=base, config=DomConfig(bits=0)), base=base).tensors
+    assert (gone.coding, gone.error, same.coding, same.error) == ("lost", 1.0, "same", None)
