@@ -7,7 +7,7 @@ neighbouring classes then have statistics of their own. Moving blocks is several
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, product
 from typing import Any
@@ -25,15 +25,16 @@ _GROUP = 8192
 _MOST_GROUPS = 32
 _CODES_PER_OCTAVE = 4.0
 MOST_BLOCKS = 4096
+_STRIP = 2**18  # values that are moved at once
 _LOOKED_AT = 512  # values a channel that its scale is estimated from
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """Output channels of one code: which, and where in the order each block of theirs lies."""
+    """Output channels of one code, and their blocks: where each starts in the order, its size a channel, what it holds."""
 
     channels: NDArray[np.intp]
-    blocks: tuple[tuple[slice, tuple[slice, ...]], ...]
+    blocks: tuple[tuple[int, int, tuple[slice, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -48,28 +49,37 @@ class Order:
     def sort(self, values: Array) -> Array:
         """Return a tensor's values, given flat in their own order, in this one."""
         cube, ordered = values.reshape(self.axes), np.empty(values.size, values.dtype)
-        for rows in self.rows:
-            part = np.take(cube, rows.channels, axis=0)
+        for channels, blocks in self._strips():
+            part = np.take(cube, channels, axis=0)
             for axis, permutation in enumerate(self.inner, start=1):
                 part = np.take(part, permutation, axis=axis)
-            for place, block in rows.blocks:
+            for start, block in blocks:
                 chosen = part[block]
-                ordered[place].reshape(chosen.shape)[...] = chosen
+                ordered[start : start + chosen.size].reshape(chosen.shape)[...] = chosen
         return ordered
 
     def unsort(self, ordered: Array) -> Array:
         """Return the values in their own order, flat: the inverse of `sort`."""
         cube = np.empty(self.axes, ordered.dtype)
         backwards = [np.argsort(permutation) for permutation in self.inner]
-        for rows in self.rows:
-            part = np.empty((rows.channels.size, *self.axes[1:]), ordered.dtype)
-            for place, block in rows.blocks:
+        for channels, blocks in self._strips():
+            part = np.empty((channels.size, *self.axes[1:]), ordered.dtype)
+            for start, block in blocks:
                 chosen = part[block]
-                chosen[...] = ordered[place].reshape(chosen.shape)
+                chosen[...] = ordered[start : start + chosen.size].reshape(chosen.shape)
             for axis, permutation in enumerate(backwards, start=1):
                 part = np.take(part, permutation, axis=axis)
-            cube[rows.channels] = part
+            cube[channels] = part
         return cube.reshape(-1)
+
+    def _strips(self) -> Iterator[tuple[NDArray[np.intp], list[tuple[int, tuple[slice, ...]]]]]:
+        """Yield output channels of one code, few enough for the cache, with the starts of their blocks in the order."""
+        width = math.prod(self.axes[1:])
+        most = max(1, _STRIP // max(width, 1))
+        for rows in self.rows:
+            for first in range(0, rows.channels.size, most):
+                channels = rows.channels[first : first + most]
+                yield channels, [(start + first * size, block) for start, size, block in rows.blocks]
 
 
 def is_sortable(shape: Sequence[int], count: int) -> bool:
@@ -117,10 +127,11 @@ def order_of(codes: Array, shape: Sequence[int], layout: int) -> Order:
     blocks = sorted(product(*runs), key=lambda block: (sum(code for code, _ in block), *(code for code, _ in block)))
     rest = math.prod(axes[layout:])
     sizes = [rest * math.prod(at.stop - at.start for _, at in block) for block in blocks]
-    places = [slice(end - size, end) for size, end in zip(sizes, accumulate(sizes), strict=True)]
-    by_rows: dict[int, list[tuple[slice, tuple[slice, ...]]]] = {at.start: [] for _, at in runs[0]}
-    for block, place in zip(blocks, places, strict=True):
-        by_rows[block[0][1].start].append((place, (slice(None), *(at for _, at in block[1:]))))
+    by_rows: dict[int, list[tuple[int, int, tuple[slice, ...]]]] = {at.start: [] for _, at in runs[0]}
+    for block, size, end in zip(blocks, sizes, accumulate(sizes), strict=True):
+        rows_at = block[0][1]
+        inner = (slice(None), *(at for _, at in block[1:]))
+        by_rows[rows_at.start].append((end - size, size // (rows_at.stop - rows_at.start), inner))
     rows = tuple(_Rows(permutations[0][at], tuple(by_rows[at.start])) for _, at in runs[0])
     classes = [sum(code for code, _ in block) for block in blocks]
     return Order(axes, tuple(permutations[1:]), rows, _groups(classes, sizes))

@@ -9,7 +9,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from fedretina.dom.quantise import Pair, restore
+from fedretina.dom.integers import narrow
+from fedretina.dom.quantise import Pair, restored_blocks
 from fedretina.dom.tensors import Array, words
 
 _SAMPLE = 1024
@@ -18,7 +19,7 @@ _MANTISSA_BITS = 53
 _MIN_EXPONENT, _MAX_EXPONENT = -1000, 1000
 
 
-def common_unit(pair: Pair) -> tuple[int, NDArray[np.int64]] | None:
+def common_unit(pair: Pair) -> tuple[int, Array] | None:
     """Return (exponent, integers) so that ``base + integers * 2**exponent`` is `new` to the bit, or None.
 
     A sample rejects the tensors that share no unit; at most a few passes are made over the others.
@@ -30,11 +31,13 @@ def common_unit(pair: Pair) -> tuple[int, NDArray[np.int64]] | None:
     exponent = _unit_of(pair)
     if exponent is None:
         return None
-    integers = np.empty(pair.new.size, np.int64)
+    integers = np.empty(pair.new.size, np.int32)
     for at, difference in pair.blocks():
         integers[at] = np.ldexp(difference, -exponent)
-    restored = restore(pair.new, pair.base, integers, step=math.ldexp(1.0, exponent))
-    return (exponent, integers) if np.array_equal(words(restored), words(pair.new)) else None
+    integers = narrow(integers)
+    blocks = restored_blocks(pair.new, pair.base, integers, step=math.ldexp(1.0, exponent))
+    exact = all(np.array_equal(words(restored), words(pair.new[at])) for at, restored in blocks)
+    return (exponent, integers) if exact else None
 
 
 def difference_of_bits(pair: Pair) -> Array:

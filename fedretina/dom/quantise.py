@@ -115,18 +115,26 @@ def restore(like: Array, base: Array | None, integers: Array, *, step: float, of
     Made in float32 where that is enough, in float64 where it is not (docs/format.md says when), by separate operations
     (no fused multiply-add), so that every machine gets the same bits.
     """
+    restored = np.empty(integers.size, like.dtype)
+    for at, values in restored_blocks(like, base, integers, step=step, offsets=offsets):
+        restored[at] = values
+    return restored
+
+
+def restored_blocks(
+    like: Array, base: Array | None, integers: Array, *, step: float, offsets: bytes = b""
+) -> Iterator[tuple[slice, Array]]:
+    """Yield what `restore` returns, slice by slice."""
     narrow = like.dtype.itemsize <= 4 and _STEPS_OF_FLOAT32[0] <= step < _STEPS_OF_FLOAT32[1] and is_narrow(integers)
     work = np.float32 if narrow else np.float64
-    restored = np.empty(integers.size, like.dtype)
-    with np.errstate(over="ignore"):  # mended below
-        for at, values in _restored_blocks(base, integers, step=step, offsets=offsets, work=work):
-            restored[at] = values
-    if not is_finite(restored):
-        most = float(float_info(like.dtype).max)
-        with np.errstate(over="ignore"):
-            for at, values in _restored_blocks(base, integers, step=step, offsets=offsets, work=work):
-                restored[at] = np.clip(values, -most, most)
-    return restored
+    most = float(float_info(like.dtype).max)
+    for start in range(0, integers.size, _BLOCK):
+        at = slice(start, start + _BLOCK)
+        with np.errstate(over="ignore"):  # mended below
+            values = dequantise(integers[at], step=step, offsets=offsets, work=work)
+            values += work(0.0) if base is None else base[at].astype(work, copy=False)
+            restored = values.astype(like.dtype, copy=False)
+        yield at, restored if is_finite(restored) else np.clip(values, -most, most).astype(like.dtype)
 
 
 def is_narrow(integers: Array) -> bool:
@@ -159,13 +167,3 @@ def _values_of_bytes(step: float, offsets: bytes, work: Any) -> Any:
     """Return what each integer of one byte stands for, by the byte: a look-up is faster than arithmetic with offsets."""
     every = np.arange(256, dtype=np.uint8).view(np.int8).astype(np.int16)
     return dequantise(every, step=step, offsets=offsets, work=work)
-
-
-def _restored_blocks(
-    base: Array | None, integers: Array, *, step: float, offsets: bytes, work: Any
-) -> Iterator[tuple[slice, Any]]:
-    for start in range(0, integers.size, _BLOCK):
-        at = slice(start, start + _BLOCK)
-        values = dequantise(integers[at], step=step, offsets=offsets, work=work)
-        values += work(0.0) if base is None else base[at].astype(work, copy=False)
-        yield at, values

@@ -38,8 +38,8 @@ def fine_integers(pair: Pair, *, step: float, largest: float, work: Any) -> Arra
     return fine
 
 
-def quantise_group(fine: Array, *, rate: float, restored: NDArray[np.float64]) -> Array:
-    """Return the integers of one group.
+def quantise_group(fine: Array, *, rate: float, restored: NDArray[np.float64], out: Array) -> Array:
+    """Put the integers of one group into `out`, and return it.
 
     Parameters
     ----------
@@ -57,11 +57,10 @@ def quantise_group(fine: Array, *, rate: float, restored: NDArray[np.float64]) -
             sizes = np.minimum(_sizes(fine[chunk], thresholds), _TOP + 1)
             counts += np.bincount(sizes, minlength=_TOP + 2)
         thresholds = _thresholds(counts, rate, restored)
-    chosen = np.empty_like(fine)
     for chunk in _chunks(fine):
         sizes = _sizes(fine[chunk], thresholds)
-        chosen[chunk] = np.where(fine[chunk] < 0, -sizes, sizes)
-    return chosen
+        out[chunk] = np.where(fine[chunk] < 0, -sizes, sizes)
+    return out
 
 
 def _chunks(values: Array) -> list[slice]:

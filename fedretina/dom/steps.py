@@ -95,16 +95,18 @@ def relative_step(trial: Trial, target: float) -> Found | None:
         if abs(error / target - 1) < _SEARCHED_TO:
             break
         size *= _correction(target, error)
-    best: Found | None = None
+    best: Step | None = None
+    best_error = 0.0
     for _ in range(_PASSES):
         step = Step.near(size)
         found = trial.quantise(step.size)
-        if found.error <= target * (1 + _TOLERANCE) and (best is None or found.error > best[1].error):
-            best = step, found
         if abs(found.error / target - 1) <= _TOLERANCE:
-            break
+            return step, found
+        if best_error < found.error <= target:
+            best, best_error = step, found.error
         size *= _correction(target, found.error)
-    return best or _descend(trial, size, target)
+        del found  # two of a tensor's results at once would be too much memory
+    return (best, trial.quantise(best.size)) if best else _descend(trial, size, target)
 
 
 def lattice_floor(trial: Trial) -> int:

@@ -116,14 +116,14 @@ class Trial:
             integers = self.rounder(x)
             return integers, centroids(np.abs(x), integers) if self.centre else b""
         fine = np.rint(x * FINE).astype(np.int64)
-        integers = self._group(fine, b"")
+        integers = self._group(fine, b"", np.empty_like(fine))
         if not self.centre:
             return integers, b""
-        integers = self._group(fine, centroids(np.abs(x), integers))
+        integers = self._group(fine, centroids(np.abs(x), integers), integers)
         return integers, centroids(np.abs(x), integers)
 
-    def _group(self, fine: Any, offsets: bytes) -> Any:
-        return quantise_group(fine, rate=self.rate, restored=_offset_values(offsets))
+    def _group(self, fine: Any, offsets: bytes, out: Any) -> Any:
+        return quantise_group(fine, rate=self.rate, restored=_offset_values(offsets), out=out)
 
     def _optimise(self, size: float) -> Quantised:
         """Quantise group by group, in the order of the tensor's classes."""
@@ -138,7 +138,7 @@ class Trial:
         start = 0
         for count in order.groups if order is not None else (fine.size,):
             at = slice(start, start + count)
-            integers[at] = self._group(fine[at], offsets)
+            self._group(fine[at], offsets, integers[at])
             start += count
         del fine
         if order is not None:
