@@ -9,7 +9,7 @@ neighbouring classes then have statistics of their own. Moving blocks is several
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, product
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ SORTABLE = 8192
 _GROUP = 8192
 _MOST_GROUPS = 32
 _CODES_PER_OCTAVE = 4.0
-MOST_BLOCKS = 4096
+MOST_BLOCKS = 1024
 _STRIP = 2**18  # values that are moved at once
 _LOOKED_AT = 512  # values a channel that its scale is estimated from
 
@@ -123,41 +123,53 @@ def order_of(codes: Array, shape: Sequence[int], layout: int) -> Order:
     if _count_blocks(parts) > MOST_BLOCKS:
         raise Corrupt(f"a tensor's codes make more than {MOST_BLOCKS} blocks; drop the payload")
     permutations = [np.argsort(part, kind="stable") for part in parts]
-    runs = [_runs(part[permutation]) for part, permutation in zip(parts, permutations, strict=True)]
-    blocks = sorted(product(*runs), key=lambda block: (sum(code for code, _ in block), *(code for code, _ in block)))
-    rest = math.prod(axes[layout:])
-    sizes = [rest * math.prod(at.stop - at.start for _, at in block) for block in blocks]
-    by_rows: dict[int, list[tuple[int, int, tuple[slice, ...]]]] = {at.start: [] for _, at in runs[0]}
-    for block, size, end in zip(blocks, sizes, accumulate(sizes), strict=True):
-        rows_at = block[0][1]
-        inner = (slice(None), *(at for _, at in block[1:]))
-        by_rows[rows_at.start].append((end - size, size // (rows_at.stop - rows_at.start), inner))
-    rows = tuple(_Rows(permutations[0][at], tuple(by_rows[at.start])) for _, at in runs[0])
-    classes = [sum(code for code, _ in block) for block in blocks]
-    return Order(axes, tuple(permutations[1:]), rows, _groups(classes, sizes))
+    runs = [_Runs.of(part[permutation]) for part, permutation in zip(parts, permutations, strict=True)]
+    grid = np.indices([each.codes.size for each in runs]).reshape(layout, -1)
+    codes_by_axis = [each.codes[at] for each, at in zip(runs, grid, strict=True)]
+    classes = np.sum(codes_by_axis, axis=0)
+    laid = np.lexsort((*reversed(codes_by_axis), classes))
+    sizes = math.prod(axes[layout:]) * np.prod([each.sizes[at] for each, at in zip(runs, grid, strict=True)], axis=0)
+    starts = np.empty_like(sizes)
+    starts[laid] = np.cumsum(sizes[laid]) - sizes[laid]
+    # The grid runs over the inner axes first: each run of rows has its blocks one after the other.
+    inner = [(slice(None), *at) for at in product(*(each.slices for each in runs[1:]))]
+    per_channel = (sizes // runs[0].sizes[grid[0]]).reshape(len(runs[0].slices), -1)
+    rows = tuple(
+        _Rows(permutations[0][at], tuple(zip(own.tolist(), each.tolist(), inner, strict=True)))
+        for at, own, each in zip(runs[0].slices, starts.reshape(per_channel.shape), per_channel, strict=True)
+    )
+    return Order(axes, tuple(permutations[1:]), rows, _groups(classes[laid], sizes[laid]))
 
 
 def _count_blocks(codes: Sequence[Array]) -> int:
     return math.prod(np.unique(part).size for part in codes)
 
 
-def _runs(codes: Array) -> list[tuple[int, slice]]:
-    """Return the runs of equal codes, as (code, where)."""
-    if not codes.size:
-        return []
-    starts = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist()]
-    return [(int(codes[start]), slice(start, end)) for start, end in zip(starts, [*starts[1:], codes.size], strict=True)]
+@dataclass(frozen=True)
+class _Runs:
+    """The runs of equal codes along an axis whose channels are sorted by code."""
+
+    codes: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    slices: list[slice]
+
+    @classmethod
+    def of(cls, codes: Array) -> "_Runs":
+        """Find the runs."""
+        starts = np.flatnonzero(np.diff(codes, prepend=codes[:1] - 1))
+        ends = [*starts[1:].tolist(), codes.size]
+        slices = [slice(start, end) for start, end in zip(starts.tolist(), ends, strict=True)]
+        return cls(codes[starts].astype(np.int64), np.diff([*starts, codes.size]), slices)
 
 
-def _groups(classes: Sequence[int], sizes: Sequence[int]) -> tuple[int, ...]:
+def _groups(classes: NDArray[np.int64], sizes: NDArray[np.int64]) -> tuple[int, ...]:
     """Return the sizes of the groups: whole classes, as many as reach the least size; the last one takes what is left."""
-    least = max(_GROUP, sum(sizes) // _MOST_GROUPS)
+    least = max(_GROUP, int(sizes.sum()) // _MOST_GROUPS)
     groups: list[int] = []
     size = 0
-    for index, (each, own) in enumerate(zip(classes, sizes, strict=True)):
+    for own in np.add.reduceat(sizes, np.flatnonzero(np.diff(classes, prepend=classes[0] - 1))).tolist():
         size += own
-        ends = index + 1 == len(classes) or classes[index + 1] != each
-        if ends and size >= least:
+        if size >= least:
             groups.append(size)
             size = 0
     if size and groups:
