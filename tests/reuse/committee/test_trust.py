@@ -1,0 +1,27 @@
+import numpy as np
+import pytest
+
+from fedretina.reuse.committee.trust import Check, hidden, trusted_share
+
+
+def test_each_class_keeps_a_label():
+    labels = np.where(np.random.default_rng(1).random(400) < 0.3, np.repeat(np.arange(40), 10), -1)
+    chosen = hidden(labels, 0.9)
+    rest = labels.copy()
+    rest[chosen] = -1
+    assert (labels[chosen] >= 0).all()
+    assert set(rest) == set(labels)
+    assert np.array_equal(chosen, hidden(labels, 0.9))
+    assert not np.array_equal(chosen, hidden(labels, 0.9, seed=1))
+
+
+def test_the_part_is_that_of_the_labelled():
+    assert len(hidden(np.repeat(np.arange(10), 10), 0.25)) == 25
+    assert len(hidden(np.repeat(np.arange(10), 10), 0.0)) == 0
+    assert len(hidden(np.full(50, -1), 0.25)) == 0
+
+
+@pytest.mark.parametrize(("right", "trust", "share"), [(0, 0.9, 0.8), (12, 0.9, 0.4), (19, 0.9, 0.0), (10, 0.3, 0.8)])
+def test_what_is_right_too_seldom_is_not_believed(right, trust, share):
+    check = Check(np.linspace(0, 1, 20, dtype=np.float32), np.arange(20) >= right)
+    assert trusted_share(check, 0.8, trust)[0] == pytest.approx(share)
