@@ -4,7 +4,7 @@ An algorithm in ``fedretina.strategies`` sees a `Task` and nothing else of the p
 pedestrians, digits and whatever comes next.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 Split = Literal["labelled", "test"]
+Kind = Literal["classification", "retrieval"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,9 @@ class Splits:
     hidden : Tensor or None
         The labels of `unlabelled` where an experiment knows them, shape (N_u,), int64. Nothing learns from them but the
         yardstick "all labels".
+    groups : Tensor or None
+        Where each sample comes from, such as its camera, shape (N_l + N_u,), int64, in the order of `everything`; None where
+        that is not known.
 
     Examples
     --------
@@ -41,6 +45,7 @@ class Splits:
     labels: Tensor
     unlabelled: Tensor = field(default_factory=lambda: torch.empty(0))
     hidden: Tensor | None = None
+    groups: Tensor | None = None
 
     @property
     def classes(self) -> int:
@@ -101,11 +106,21 @@ class Task(Protocol):
     head : str
         Name of the submodule whose meaning is the domain's own (an identity classifier); it is not copied from a peer.
         Empty when labels mean the same in every domain.
+    kind : {"classification", "retrieval"}, default "classification"
+        Whether all classes are known, or unlabelled samples may show others: then a committee may make new classes of
+        them, which `loss` must take (as numbers from the head's number of classes on).
+    embedding : str
+        Name of the submodule whose output tells samples apart, a vector each; the last of `layers` if empty.
+    views : sequence of callables
+        Other views of prepared inputs, such as their mirror images, over which embeddings are averaged.
     """
 
     metric: str
     layers: Sequence[str]
     head: str = ""
+    kind: Kind = "classification"
+    embedding: str = ""
+    views: Sequence[Callable[[Tensor], Tensor]] = ()
 
     def splits(self, domain: str) -> Splits:
         """Read the training data of a domain; `BadArgument` names what is missing and where."""

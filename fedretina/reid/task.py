@@ -28,6 +28,10 @@ IMAGES_PER_IDENTITY = 4
 SHOWN_QUERIES, SHOWN_GALLERY = 5, 10
 
 
+def _mirrored(images: Tensor) -> Tensor:
+    return images.flip(3)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReIdTask(Task):
     """Re-identification over the domains of a folder.
@@ -76,6 +80,9 @@ class ReIdTask(Task):
     metric = "mAP"
     layers: Sequence[str] = ("embedding",)
     head = "head"
+    kind = "retrieval"
+    embedding = "embedding"
+    views = (_mirrored,)
 
     def __post_init__(self) -> None:
         if not 0 < self.labelled <= 1:
@@ -95,14 +102,16 @@ class ReIdTask(Task):
         photos = self._domain(domain).train
         images = self._images(photos)
         identities = np.array([photo.identity for photo in photos])
+        cameras = torch.tensor([photo.camera for photo in photos])
         if domain != self.target:
-            return Splits(images, _numbered(identities, identities))
+            return Splits(images, _numbered(identities, identities), groups=cameras)
         self._test(domain)
         chosen = self._chosen(len(photos))
         rest = np.setdiff1d(np.arange(len(photos)), chosen)
         order = np.concatenate([identities[chosen], identities[rest]])
         numbers = _numbered(order, identities[chosen])
-        return Splits(images[chosen], numbers[: len(chosen)], images[rest], numbers[len(chosen) :])
+        labels, hidden = numbers[: len(chosen)], numbers[len(chosen) :]
+        return Splits(images[chosen], labels, images[rest], hidden, cameras[np.concatenate([chosen, rest])])
 
     def model(self, domain: str, classes: int) -> nn.Module:
         """Build the domain's network."""
@@ -111,8 +120,12 @@ class ReIdTask(Task):
         return build(name, classes, height=self.height, width=self.width, weights=weights)
 
     def loss(self, output: Output, labels: Tensor) -> Tensor:
-        """Compute the identity loss, and the triplet loss if asked for."""
-        loss = identity_loss(output.logits, labels)
+        """Compute the identity loss, and the triplet loss if asked for; an identity without a logit has the latter only."""
+        known = labels < output.logits.shape[1]
+        if known.all():
+            loss = identity_loss(output.logits, labels)
+        else:
+            loss = identity_loss(output.logits[known], labels[known]) if known.any() else 0 * output.logits.sum()
         return loss + triplet_loss(output.embedding, labels) if self.loss_name == "softmax+triplet" else loss
 
     def batches(self, labels: Tensor, size: int, generator: torch.Generator) -> Iterable[Tensor]:

@@ -37,12 +37,14 @@ bad: measured `risks`, see `ReuseObjective.forward`.
 from fedretina.reuse.adabn import adapt_batchnorm
 from fedretina.reuse.alpha import Alpha, theorem_alpha
 from fedretina.reuse.committee import Committee, CommitteeOptions, Labelling, embed
+from fedretina.reuse.memory import ClassMemory
 from fedretina.reuse.objective import ReuseLoss, ReuseObjective
 from fedretina.reuse.taps import Taps
 from fedretina.reuse.transform import Reconstruction, mode_product, ridge
 
 __all__ = [
     "Alpha",
+    "ClassMemory",
     "Committee",
     "CommitteeOptions",
     "Labelling",

@@ -134,7 +134,8 @@ def summarise(
 def round_entry(entry: RoundResult, rows: Iterable[Row]) -> dict[str, Any]:
     """Make a round's entry of the summary; the first round's bytes include what was said before it."""
     own = [row for row in rows if row.round == entry.round or (row.round == 0 and entry.round == 1)]
-    return {"round": entry.round, **entry.metrics, "alpha": entry.alpha, **_bytes(own)}
+    committee = {"committee": entry.committee} if entry.committee else {}
+    return {"round": entry.round, **entry.metrics, "alpha": entry.alpha, **committee, **_bytes(own)}
 
 
 def _bytes(rows: list[Row]) -> dict[str, int]:

@@ -31,6 +31,7 @@ def plan_of(config: Config) -> Plan:
         gamma=_number(config, "gamma"),
         alpha=_text(config, "alpha"),
         init=_text(config, "init"),
+        committee=_typed(config, "committee", bool, "true or false"),
         layers=_names(config, "layers"),
         baselines=_typed(config, "baselines", bool, "true or false"),
         device=_text(config, "device"),

@@ -9,10 +9,11 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricR
 from torch import nn
 
 from fedretina.errors import BadArgument, FedRetinaError
-from fedretina.reuse import ReuseObjective, Taps
+from fedretina.reuse import ReuseObjective, Taps, theorem_alpha
 from fedretina.strategies.peer_reuse.jobs import Job
 from fedretina.strategies.peer_reuse.learner import Learner, Reuse, Span, device, seeded, seeded_model
 from fedretina.strategies.peer_reuse.peers import Peers, arrays_of, meet, start_from
+from fedretina.strategies.peer_reuse.teaching import Teaching
 from fedretina.task import Splits, Task
 
 YARDSTICKS = ("alone", "full")
@@ -117,19 +118,27 @@ class Visit:
             self._start(model, peers)
         for peer in peers.models.values():
             peer.to(device(self.plan))
-        name = f"{self.domain}/reuse"
-        learner = Learner(model, self.task, splits, self.plan, name=name, reuse=Reuse(peers.models, objective, peers.risks))
+        teaching = self._teaching(splits, peers) if self.plan.committee else None
+        name, reuse = f"{self.domain}/reuse", Reuse(peers.models, objective, peers.risks)
+        learner = Learner(model, self.task, splits, self.plan, name=name, reuse=reuse, teaching=teaching)
         self._advance(learner, self._span(), samples=len(splits.everything()))
         metrics = self._measure(learner)
         alphas = {f"alpha.{source}": value for source, value in objective.alpha.values().items()}
         scores = {f"peer.{source}": score for source, score in peers.scores.items()}
-        self._report("reuse", {**metrics, **alphas, **scores})
+        taught = {f"committee.{name}": value for name, value in learner.taught.items()}
+        self._report("reuse", {**metrics, **alphas, **scores, **taught})
         self.reply[self.domain] = record_of(model)
         if self.job.round == self.plan.rounds:
             shown = self.task.showcase(model, self.domain)
             self.reply["showcase"] = ConfigRecord({"json": json.dumps(shown)})
             if self.plan.baselines:
                 self._finetune(splits, meet(weights, self.task, splits, self.plan))
+
+    def _teaching(self, splits: Splits, peers: Peers) -> Teaching:
+        names = list(peers.models)
+        uniform = dict.fromkeys(names, 1 / len(names))
+        alpha = theorem_alpha(peers.risks) if self.plan.alpha == "learned" else uniform
+        return Teaching(self.task, splits, peers.models, alpha=alpha, plan=self.plan)
 
     def _start(self, model: nn.Module, peers: Peers) -> None:
         best = peers.best(model, self.task.head) if self.plan.init == "best-peer" else None

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from fedretina.errors import BadArgument
 from fedretina.reuse import ReuseLoss, ReuseObjective, Taps
 from fedretina.strategies.peer_reuse.plan import Plan
+from fedretina.strategies.peer_reuse.teaching import Numbers, Teaching
 from fedretina.task import Splits, Task, shuffled
 
 WEIGHT_DECAY = 5e-4
@@ -101,12 +102,23 @@ class Learner:
         Enters the seed, so that no two learners draw the same batches by accident.
     reuse : Reuse, optional
         Eq. 1's second term; with it half of every batch is unlabelled.
+    teaching : Teaching, optional
+        The committee; with it half of every batch comes from all samples that have a label or got one.
     """
 
     def __init__(
-        self, model: nn.Module, task: Task, splits: Splits, plan: Plan, *, name: str, reuse: Reuse | None = None
+        self,
+        model: nn.Module,
+        task: Task,
+        splits: Splits,
+        plan: Plan,
+        *,
+        name: str,
+        reuse: Reuse | None = None,
+        teaching: Teaching | None = None,
     ) -> None:
-        self.model, self.task, self.splits, self.plan, self.name, self.reuse = model, task, splits, plan, name, reuse
+        self.model, self.task, self.splits, self.plan, self.name = model, task, splits, plan, name
+        self.reuse, self.teaching, self.taught = reuse, teaching, Numbers()
         self.device = device(plan)
         self.model.to(self.device)
         groups = [{"params": list(model.parameters()), "scale": 1.0, "weight_decay": WEIGHT_DECAY}]
@@ -133,6 +145,8 @@ class Learner:
         for epoch in range(span.first, span.last):
             generator = torch.Generator().manual_seed(_seed(self.plan.seed, self.name, epoch))
             start, total = time.perf_counter(), 0.0
+            if self.teaching is not None:
+                self.taught = self.teaching.refresh(self.model, epoch) or self.taught
             batches = self._batches(generator)
             for step in range(steps):
                 self._set_rate((epoch + step / steps) / span.total)
@@ -147,6 +161,10 @@ class Learner:
     def _batches(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """Draw batches of inputs and labels, the labelled samples first; the rest has none."""
         size, splits = self.plan.batch_size, self.splits
+        if self.teaching is not None:
+            for raw, labels in self.teaching.batches(size, generator):
+                yield self.task.prepare(raw, generator).to(self.device), labels.to(self.device)
+            return
         mixed = self.reuse is not None and len(splits.unlabelled) > 0
         labelled = iter(self.task.batches(splits.labels, size // 2 if mixed else size, generator))
         others = shuffled(len(splits.unlabelled), size - size // 2, generator) if mixed else None
@@ -158,19 +176,29 @@ class Learner:
             yield self.task.prepare(raw, generator).to(self.device), splits.labels[index].to(self.device)
 
     def _step(self, inputs: Tensor, labels: Tensor) -> float:
-        layers = self.plan.layers or tuple(self.task.layers)
         self.model.train()
-        if self.reuse is None:
+        if self.reuse is None and self.teaching is None:
             loss = self.task.loss(self.model(inputs), labels)
         else:
-            with Taps(self.model, layers) as taps:
-                output = self.model(inputs)
-                term = self.reuse.loss(taps.collect(), inputs, layers)
-            loss = self.task.loss(first(output, len(labels)), labels) + term
+            loss = self._peers_loss(inputs, labels)
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         self.optimizer.step()
         return float(loss.detach())
+
+    def _peers_loss(self, inputs: Tensor, labels: Tensor) -> Tensor:
+        """Sum the supervised loss and what the peers add to it."""
+        layers = self.plan.layers or tuple(self.task.layers)
+        own = (self.teaching.layer,) if self.teaching is not None else ()
+        with Taps(self.model, tuple(dict.fromkeys((*layers, *own)))) as taps:
+            output = self.model(inputs)
+            z = taps.collect()
+        loss = self.task.loss(first(output, len(labels)), labels)
+        if self.reuse is not None:
+            loss = loss + self.reuse.loss({name: z[name] for name in layers}, inputs, layers)
+        if self.teaching is not None and (contrast := self.teaching.loss(z[self.teaching.layer], labels)) is not None:
+            loss = loss + contrast
+        return loss
 
     def save(self, file: Path) -> None:
         """Keep the learner's state, atomically."""

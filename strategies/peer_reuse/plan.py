@@ -41,6 +41,8 @@ class Plan:
         Weights of the sources in Eq. 2.
     init : {"best-peer", "scratch"}, default "best-peer"
         The target's start: the source that is best on the target's labels after AdaBN, or new weights.
+    committee : bool, default False
+        Whether the peers and the target's own state label the target's unlabelled samples, which it then trains on.
     layers : tuple of str
         Submodules whose outputs are reconstructed; empty (default) means the task's own.
     baselines : bool, default True
@@ -73,6 +75,7 @@ class Plan:
     gamma: float = 0.3
     alpha: Literal["learned", "uniform"] = "learned"
     init: Literal["best-peer", "scratch"] = "best-peer"
+    committee: bool = False
     layers: tuple[str, ...] = ()
     baselines: bool = True
     device: Literal["auto", "cpu", "cuda"] = "auto"

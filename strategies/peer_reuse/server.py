@@ -21,11 +21,12 @@ NODES_S = 120.0
 
 @dataclass(frozen=True)
 class RoundResult:
-    """What one round brought: the target's metrics by name, and alpha by source."""
+    """What one round brought: the target's metrics by name, alpha by source, what the committee labelled (in percent)."""
 
     round: int
     metrics: dict[str, float]
     alpha: dict[str, float]
+    committee: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -171,7 +172,9 @@ class PeerReuse:
         alpha = {name: metrics.pop(f"alpha.{name}") for name in sources}
         for name in sources:
             metrics.pop(f"peer.{name}")
-        entry = RoundResult(number, metrics, alpha)
+        taught = [name for name in metrics if name.startswith("committee.")]
+        committee = {name.removeprefix("committee."): metrics.pop(name) for name in taught}
+        entry = RoundResult(number, metrics, alpha, committee)
         result.rounds.append(entry)
         if self._on_round is not None:
             self._on_round(entry, result)

@@ -65,6 +65,7 @@ WRONG = [
     ("gamma", -1.0, "0 or more"),
     ("alpha", "x", "'learned', 'uniform'"),
     ("init", "x", "'best-peer', 'scratch'"),
+    ("committee", "yes", "true or false"),
     ("layers", 3, "a text in quotes"),
     ("baselines", "yes", "true or false"),
     ("codec", "zip", "'dom', 'none'"),

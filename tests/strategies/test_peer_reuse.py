@@ -56,6 +56,16 @@ def test_reuse_beats_the_target_alone(done):
     assert result.finetuned in PLAN.sources
 
 
+def test_a_committee_labels_and_its_accuracy_is_told(done, tmp_path):
+    plan = replace(PLAN, sources=("upright", "upside-down"), committee=True, baselines=False)
+    result, _ = run(tmp_path, plan=plan)
+    last = result.rounds[-1]
+    assert set(last.metrics) == {"accuracy"}
+    assert last.committee["share"] > 50
+    assert last.metrics["accuracy"] > done[0].yardsticks["alone"]["accuracy"] + 3
+    assert not done[0].rounds[-1].committee
+
+
 def test_alpha_lies_on_the_simplex_and_prefers_the_source_that_fits(done):
     for entry in done[0].rounds:
         assert sum(entry.alpha.values()) == pytest.approx(1, abs=1e-5)

@@ -132,7 +132,8 @@ class Committee:
         chosen = hidden(self._labels, self.options.held_out, seed=self.options.seed)
         visible = self._labels.copy()
         visible[chosen] = -1
-        graph = self._graph(joined(parts, {**self.alpha, OWN: 1.0}), visible)
+        features = reduced(joined(parts, {**self.alpha, OWN: 1.0}), self.options.dimensions)
+        graph = self._graph(features, visible)
         check = None
         if len(chosen):
             votes, _ = self._vote(graph, visible)

@@ -35,7 +35,7 @@ class CommitteeOptions:
         Accuracy on those that the labels must reach. While they don't, the share is halved, and at last
         nothing is labelled.
     dimensions : int, default 512
-        Directions kept of each model's features.
+        Directions kept of each model's features, and of all together.
     seed : int, default 0
         Chooses the samples held out.
 

@@ -104,7 +104,7 @@ def _solved(step: csr_matrix, y: Floats) -> Floats:
         before, norms = norms, _dots(residual, residual)
         if (norms <= enough).all():
             break
-        direction = residual + norms / np.maximum(before, TINY) * direction
+        direction = residual + (norms / np.maximum(before, TINY)).astype(np.float32) * direction
     return z
 
 
