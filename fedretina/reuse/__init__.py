@@ -37,8 +37,12 @@ bad: measured `risks`, see `ReuseObjective.forward`.
 from fedretina.reuse.adabn import adapt_batchnorm
 from fedretina.reuse.alpha import Alpha, theorem_alpha
 from fedretina.reuse.committee import Committee, CommitteeOptions, Labelling, embed
+from fedretina.reuse.form import Form
+from fedretina.reuse.layers import choose_layers
 from fedretina.reuse.memory import ClassMemory
+from fedretina.reuse.multi import MultiModelReuse, Reused
 from fedretina.reuse.objective import ReuseLoss, ReuseObjective
+from fedretina.reuse.schedule import Schedule
 from fedretina.reuse.taps import Taps
 from fedretina.reuse.transform import Reconstruction, mode_product, ridge
 
@@ -47,12 +51,17 @@ __all__ = [
     "ClassMemory",
     "Committee",
     "CommitteeOptions",
+    "Form",
     "Labelling",
+    "MultiModelReuse",
     "Reconstruction",
     "ReuseLoss",
     "ReuseObjective",
+    "Reused",
+    "Schedule",
     "Taps",
     "adapt_batchnorm",
+    "choose_layers",
     "embed",
     "mode_product",
     "ridge",

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from fedretina.errors import BadArgument
 from fedretina.reuse.checks import check_names
+from fedretina.reuse.form import Term
 
-AlphaMode = Literal["learned", "uniform"]
+AlphaMode = Literal["learned", "bound", "uniform"]
 
 
 def theorem_alpha(risks: Mapping[str, float]) -> dict[str, float]:
@@ -57,8 +58,10 @@ class Alpha(nn.Module):
     ----------
     sources : sequence of str
         Names; the order of `forward()`.
-    mode : {"learned", "uniform"}, default "learned"
-        "uniform" keeps every weight at 1 / M and has no parameters.
+    mode : {"learned", "bound", "uniform"}, default "learned"
+        "bound" is set to Theorem 1's optimum by `fit`, "uniform" keeps every weight at 1 / M; these have no parameters.
+    layers : sequence of str, optional
+        If given, every layer has weights of its own, and what is (M,) here is (M, H').
 
     Raises
     ------
@@ -77,25 +80,34 @@ class Alpha(nn.Module):
 
     logits: Tensor
 
-    def __init__(self, sources: Sequence[str], *, mode: AlphaMode = "learned") -> None:
+    def __init__(self, sources: Sequence[str], *, mode: AlphaMode = "learned", layers: Sequence[str] | None = None) -> None:
         super().__init__()
         if mode not in get_args(AlphaMode):
             raise BadArgument(f"alpha is {mode!r}, must be one of {', '.join(get_args(AlphaMode))}")
         if isinstance(sources, str) or not sources or len(set(sources)) < len(sources):
             raise BadArgument(f"sources must be a list of different names, at least one, not {sources!r}")
-        self.sources, self.mode = tuple(sources), mode
+        self.sources, self.mode, self.layers = tuple(sources), mode, None if layers is None else tuple(layers)
+        zeros = torch.zeros(len(sources)) if layers is None else torch.zeros(len(sources), len(layers))
         if mode == "learned":
-            self.logits = nn.Parameter(torch.zeros(len(sources)))
+            self.logits = nn.Parameter(zeros)
         else:
-            self.register_buffer("logits", torch.zeros(len(sources)))
+            self.register_buffer("logits", zeros)
 
     def forward(self) -> Tensor:
         """Give the weights, (M,), in the order of `sources`."""
         return self.logits.softmax(0)
 
-    def values(self) -> dict[str, float]:
-        """Give the weights by name, to read or to report."""
-        return dict(zip(self.sources, self().tolist(), strict=True))
+    def values(self, layer: str | None = None) -> dict[str, float]:
+        """Give the weights by name, to read or to report: a layer's own, or the mean over the layers."""
+        weights = self()
+        if self.layers is not None:
+            weights = weights.mean(1) if layer is None else weights[:, self._place(layer)]
+        return dict(zip(self.sources, weights.tolist(), strict=True))
+
+    def _place(self, layer: str) -> int:
+        if self.layers is None or layer not in self.layers:
+            raise BadArgument(f"there are no weights for a layer {layer!r}, but for {list(self.layers or ())}")
+        return self.layers.index(layer)
 
     def bound(self, risks: Mapping[str, float]) -> Tensor:
         """Compute sum_m alpha_m^2 R_m (Theorem 1 without its constants), whose gradient teaches alpha.
@@ -115,19 +127,49 @@ class Alpha(nn.Module):
         BadArgument
             A source has no risk, a risk no source, or one is not positive and finite.
         """
+        return self.loss(self.measured(risks))
+
+    def measured(self, risks: Mapping[str, float]) -> Tensor:
+        """Check risks by name and arrange them as the weights are, each layer alike."""
         check_names("risks", risks, self.sources)
         _check_risks(risks)
-        measured = self.logits.new_tensor([risks[name] for name in self.sources])
-        return torch.dot(self().square(), measured)
+        column = self.logits.new_tensor([risks[name] for name in self.sources])
+        return column if self.layers is None else column[:, None].expand_as(self.logits)
+
+    def loss(self, risks: Tensor, *, term: Term = "quadratic", temperature: float = 0.5) -> Tensor:
+        """Compute what a learned alpha descends, a scalar; see `Form.term`.
+
+        Parameters
+        ----------
+        risks : Tensor
+            R_m > 0, (M,) or (M, H') as the weights are; without gradients.
+        term : {"quadratic", "entropy", "none"}, default "quadratic"
+            Theorem 1, or Eq. 2 less the entropy, or Eq. 2 alone.
+        temperature : float, default 0.5
+            Of the entropy.
+
+        Examples
+        --------
+        >>> Alpha(["a", "b"]).loss(torch.tensor([1.0, 3.0])).item()
+        1.0
+        """
+        weights = self()
+        if term == "quadratic":
+            return torch.dot(weights.square().flatten(), risks.flatten())
+        linear = torch.dot(weights.flatten(), risks.flatten())
+        return linear if term == "none" else linear + temperature * (weights * weights.log()).sum()
 
     @torch.no_grad()
     def fit(self, risks: Mapping[str, float]) -> None:
         """Set the weights to the bound's optimum, `theorem_alpha(risks)`; raises as `bound` does."""
-        if self.mode != "learned":
-            raise BadArgument(f"alpha is {self.mode!r} and stays so: make it 'learned' to fit it")
-        check_names("risks", risks, self.sources)
-        _check_risks(risks)
-        self.logits.copy_(torch.tensor([-math.log(risks[name]) for name in self.sources]))
+        if self.mode == "uniform":
+            raise BadArgument("alpha is 'uniform' and stays so: make it 'learned' or 'bound' to fit it")
+        self.settle(self.measured(risks))
+
+    @torch.no_grad()
+    def settle(self, risks: Tensor) -> None:
+        """Set the weights to Theorem 1's optimum for risks arranged as they are."""
+        self.logits.copy_(-risks.log())
 
 
 def _check_risks(risks: Mapping[str, float]) -> None:

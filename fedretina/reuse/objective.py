@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from fedretina.errors import BadArgument
 from fedretina.reuse.alpha import Alpha, AlphaMode
 from fedretina.reuse.checks import check_names, check_shape
-from fedretina.reuse.modes import evaluating
+from fedretina.reuse.form import Form
+from fedretina.reuse.nonlinear import NonlinearReconstruction
 from fedretina.reuse.statistics import RunningStatistics
-from fedretina.reuse.taps import Taps
+from fedretina.reuse.taps import shapes
 from fedretina.reuse.transform import Reconstruction
 
 Shape = Sequence[int]
@@ -70,8 +71,10 @@ class ReuseObjective(nn.Module):
         Per source, and under the *target's* layer names, the shapes of the features to reconstruct.
     gamma : float, default 1.0
         Weight of the reuse term, >= 0.
-    alpha : {"learned", "uniform"}, default "learned"
-        Weights of the sources by Theorem 1, or all equal.
+    alpha : {"learned", "bound", "uniform"}, default "learned"
+        Weights of the sources by Theorem 1, descended or set at once; or all equal.
+    form : Form, optional
+        Eq. 1's other forms: learned otherwise, per layer, with V non-linear or set by least squares, summed literally.
 
     Raises
     ------
@@ -93,22 +96,24 @@ class ReuseObjective(nn.Module):
         *,
         gamma: float = 1.0,
         alpha: AlphaMode = "learned",
+        form: Form | None = None,
     ) -> None:
         super().__init__()
         if not (math.isfinite(gamma) and gamma >= 0):
             raise BadArgument(f"gamma is {gamma}: it must be 0 or more, and finite")
         if not target_shapes:
             raise BadArgument("target_shapes is empty: name at least one layer to reuse")
-        self.gamma = gamma
+        self.gamma, self.form = gamma, form or Form()
         # Sorted, so that a saved state means the same whatever the order of the caller's mappings.
-        self.alpha = Alpha(sorted(source_shapes), mode=alpha)
         self.layers = tuple(sorted(target_shapes))
+        self.alpha = Alpha(sorted(source_shapes), mode=alpha, layers=self.layers if self.form.per_layer else None)
         self.v = nn.ModuleDict()
         for source in self.alpha.sources:
             check_names(f"layers of source {source!r}", source_shapes[source], self.layers)
             for layer in self.layers:
                 shapes = target_shapes[layer], source_shapes[source][layer]
-                self.v[_key(source, layer)] = _reconstruction(source, layer, *shapes)
+                self.v[_key(source, layer)] = _reconstruction(source, layer, *shapes, hidden=self.form.hidden)
+        self.v.requires_grad_(not self.form.closed)
         self.running = RunningStatistics(len(self.alpha.sources), len(self.layers))
 
     @classmethod
@@ -121,6 +126,7 @@ class ReuseObjective(nn.Module):
         *,
         gamma: float = 1.0,
         alpha: AlphaMode = "learned",
+        form: Form | None = None,
     ) -> Self:
         """Make the objective for given models: each runs once, in eval mode, to show its shapes.
 
@@ -134,7 +140,7 @@ class ReuseObjective(nn.Module):
             Layers to tap, of the same name in every model; `Taps` says how to name them.
         inputs : Tensor
             A batch for every model, on their device; the objective moves there too.
-        gamma, alpha
+        gamma, alpha, form
             As for the class.
 
         Examples
@@ -144,9 +150,9 @@ class ReuseObjective(nn.Module):
         >>> objective.reconstruction("peer", "0").source_shape
         (5,)
         """
-        target_shapes = _shapes(target, layers, inputs)
-        source_shapes = {name: _shapes(model, layers, inputs) for name, model in sources.items()}
-        return cls(target_shapes, source_shapes, gamma=gamma, alpha=alpha).to(inputs.device)
+        target_shapes = shapes(target, layers, inputs)
+        source_shapes = {name: shapes(model, layers, inputs) for name, model in sources.items()}
+        return cls(target_shapes, source_shapes, gamma=gamma, alpha=alpha, form=form).to(inputs.device)
 
     def reconstruction(self, source: str, layer: str) -> Reconstruction:
         """Give V of a source's layer, for instance to `fit` it before training."""
@@ -197,12 +203,28 @@ class ReuseObjective(nn.Module):
         """
         self._check(target_z, source_z)
         variance = self._running_variance(source_z)
-        residual = (self._errors(target_z, source_z) / variance).sum(1)
+        errors = self._errors(target_z, source_z)
+        table = errors / variance
+        residual = table.sum(1)
         self._check_finite(residual)
-        self.running.remember(variance, residual.detach())
-        weighted = self.gamma * (self.alpha().detach() * residual).sum()
-        bound = self.alpha.bound(self._running_risks(residual) if risks is None else risks)
-        return ReuseLoss(weighted + bound, dict(zip(self.alpha.sources, residual.detach(), strict=True)))
+        self.running.remember(variance, table.detach())
+        measured = self._running_risks(table) if risks is None else self.alpha.measured(risks)
+        if self.alpha.mode == "bound":
+            self.alpha.settle(measured)
+        bound = self.alpha.loss(measured, term=self.form.term, temperature=self.form.temperature)
+        summed = errors * self._entries(source_z) if self.form.literal else table
+        loss = self.gamma * self._weighted(summed) + bound
+        return ReuseLoss(loss, dict(zip(self.alpha.sources, residual.detach(), strict=True)))
+
+    def _weighted(self, summed: Tensor) -> Tensor:
+        """Eq. 2's sum over the sources, and Eq. 1's over the layers; alpha is not taught by it."""
+        weights = self.alpha().detach()
+        return (weights * (summed.sum(1) if weights.dim() == 1 else summed)).sum()
+
+    def _entries(self, source_z: Mapping[str, Features]) -> Tensor:
+        """How many squares each mean is over: samples times features, (M, H')."""
+        counts = [float(source_z[source][layer].numel()) for source, layer in self._pairs()]
+        return self._table([self.running.residual.new_tensor(count) for count in counts])
 
     def _pairs(self) -> list[tuple[str, str]]:
         return [(source, layer) for source in self.alpha.sources for layer in self.layers]
@@ -232,9 +254,10 @@ class ReuseObjective(nn.Module):
                 )
         return variance
 
-    def _running_risks(self, residual: Tensor) -> dict[str, float]:
-        risk = self.running.residual if self.running.batches else residual.detach()
-        return dict(zip(self.alpha.sources, risk.clamp_min(SMALLEST_RISK).tolist(), strict=True))
+    def _running_risks(self, table: Tensor) -> Tensor:
+        """Give what stands in for measured risks, arranged as alpha is."""
+        risk = self.running.residual if self.running.batches else table.detach()
+        return (risk if self.form.per_layer else risk.sum(1)).clamp_min(SMALLEST_RISK)
 
     def _check(self, target_z: Features, source_z: Mapping[str, Features]) -> None:
         check_names("the target's layers", target_z, self.layers)
@@ -261,14 +284,10 @@ def _key(source: str, layer: str) -> str:
     return ":".join(quote(name, safe="").replace(".", "%2E") for name in (source, layer))
 
 
-def _reconstruction(source: str, layer: str, target_shape: Shape, source_shape: Shape) -> Reconstruction:
+def _reconstruction(source: str, layer: str, target_shape: Shape, source_shape: Shape, *, hidden: int) -> Reconstruction:
     try:
+        if hidden:
+            return NonlinearReconstruction(target_shape, source_shape, hidden=hidden)
         return Reconstruction(target_shape, source_shape)
     except BadArgument as error:
         raise BadArgument(f"source {source!r}, layer {layer!r}: {error}") from error
-
-
-def _shapes(model: nn.Module, layers: Sequence[str], inputs: Tensor) -> dict[str, torch.Size]:
-    with evaluating(model), torch.no_grad(), Taps(model, layers) as taps:
-        model(inputs)
-        return {name: z.shape[1:] for name, z in taps.collect().items()}

@@ -18,7 +18,7 @@ class RunningStatistics(nn.Module):
     Examples
     --------
     >>> running = RunningStatistics(1, 1)
-    >>> running.remember(running.with_batch(torch.tensor([[4.0]])), torch.tensor([0.5]))
+    >>> running.remember(running.with_batch(torch.tensor([[4.0]])), torch.tensor([[0.5]]))
     >>> running.with_batch(torch.tensor([[2.0]]))
     tensor([[3.]])
     """
@@ -30,7 +30,7 @@ class RunningStatistics(nn.Module):
     def __init__(self, sources: int, layers: int) -> None:
         super().__init__()
         self.register_buffer("variance", torch.zeros(sources, layers))
-        self.register_buffer("residual", torch.zeros(sources))
+        self.register_buffer("residual", torch.zeros(sources, layers))
         self.register_buffer("batches", torch.tensor(0))
 
     def with_batch(self, variance: Tensor) -> Tensor:
@@ -41,7 +41,7 @@ class RunningStatistics(nn.Module):
 
     @torch.no_grad()
     def remember(self, variance: Tensor, residual: Tensor) -> None:
-        """Keep a running variance, (M, H'), and average in a batch's residual, (M,); not in eval mode."""
+        """Keep a running variance, (M, H'), and average in a batch's residuals, (M, H'); not in eval mode."""
         if self.training:
             self.residual.lerp_(residual.to(self.residual), self._weight())
             self.variance.copy_(variance)

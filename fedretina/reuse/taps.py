@@ -5,10 +5,12 @@ from difflib import get_close_matches
 from types import TracebackType
 from typing import Self
 
+import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from fedretina.errors import BadArgument
+from fedretina.reuse.modes import evaluating
 
 SHOWN = 40
 """At most so many available layers are listed in an error: a ResNet-50 has more than 150."""
@@ -34,7 +36,6 @@ class Taps:
 
     Examples
     --------
-    >>> import torch
     >>> model = nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 2))
     >>> with Taps(model, ["1"]) as taps:
     ...     y = model(torch.ones(5, 4))
@@ -81,6 +82,19 @@ class Taps:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def shapes(model: nn.Module, layers: Sequence[str], inputs: Tensor) -> dict[str, torch.Size]:
+    """Run a model once, in eval mode, to see the shapes of its layers' outputs, without the batch.
+
+    Examples
+    --------
+    >>> shapes(nn.Sequential(nn.Linear(4, 3)), ["0"], torch.ones(2, 4))
+    {'0': torch.Size([3])}
+    """
+    with evaluating(model), torch.no_grad(), Taps(model, layers) as taps:
+        model(inputs)
+        return {name: z.shape[1:] for name, z in taps.collect().items()}
 
 
 def _check_layers(model: nn.Module, layers: Sequence[str]) -> tuple[str, ...]:

@@ -89,7 +89,7 @@ def test_unusable_sources_are_refused(sources: list[str]) -> None:
 
 
 def test_an_unknown_mode_is_told_with_the_allowed_ones() -> None:
-    with pytest.raises(BadArgument, match="'fixed', must be one of learned, uniform"):
+    with pytest.raises(BadArgument, match="'fixed', must be one of learned, bound, uniform"):
         Alpha(["a"], mode="fixed")  # what a configuration file may hold
 
 

@@ -1,0 +1,212 @@
+"""Multi-model reuse as one object for any training loop, plain or Lightning."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from fedretina.errors import BadArgument
+from fedretina.reuse.adabn import adapt_batchnorm
+from fedretina.reuse.alpha import AlphaMode
+from fedretina.reuse.form import Form
+from fedretina.reuse.layers import Layers, choose_layers
+from fedretina.reuse.modes import evaluating
+from fedretina.reuse.objective import ReuseObjective
+from fedretina.reuse.schedule import Schedule
+from fedretina.reuse.taps import Taps, shapes
+
+ALPHA_LR = 10.0
+
+
+class Reused(NamedTuple):
+    """What a batch gave.
+
+    Attributes
+    ----------
+    output : Any
+        The target's own output.
+    loss : Tensor
+        A scalar, to add to the supervised loss.
+    residuals : dict of str to Tensor
+        Per source how much of it the target does not hold, see `ReuseLoss`.
+    """
+
+    output: Any
+    loss: Tensor
+    residuals: dict[str, Tensor]
+
+
+class MultiModelReuse(nn.Module):
+    """A target that reuses frozen sources: taps, V, alpha and a schedule, behind one call.
+
+    Call it in place of the target; add `loss`; give `groups` to the optimiser beside the target's own parameters. It
+    holds neither the target nor the sources as submodules: its state is V, alpha and the running statistics, and the
+    sources follow it to a device. Nothing of it is needed after training.
+
+    Parameters
+    ----------
+    target : nn.Module
+        What is trained.
+    sources : mapping of str to nn.Module
+        The peers' models, of any architecture: they are frozen and put into eval mode, here and at each call.
+    inputs : Tensor
+        A batch for every model, on their device, to see shapes by.
+    layers : "auto" or sequence of str, default "auto"
+        The target's layers, see `choose_layers`.
+    source_layers : mapping of str to ("auto" or sequence of str), optional
+        Where a source's layers have other names: as many as the target's, in its order. A source that is not named has the
+        target's names, if it has such layers; else "auto" is tried.
+    gamma : float, default 0.3
+        Weight of reuse.
+    alpha : {"bound", "learned", "uniform"}, default "bound"
+        Weights of the sources, see `Alpha`.
+    form : Form, optional
+        Other forms of Eq. 1.
+    schedule : Schedule, optional
+        Warm-up and ramp of the pull on the target, in calls in train mode; default: at once.
+
+    Raises
+    ------
+    BadArgument
+        Layers that are not there, or that do not pair: another number of them, or another number of dimensions.
+
+    Examples
+    --------
+    >>> generator = torch.manual_seed(0)
+    >>> target = nn.Sequential(nn.Linear(20, 16), nn.Tanh(), nn.Linear(16, 4))
+    >>> peer = nn.Sequential(nn.Linear(20, 50), nn.ReLU(), nn.Linear(50, 9))
+    >>> images, labels = torch.randn(64, 20), torch.randint(4, (16,))
+    >>> reuse = MultiModelReuse(target, {"peer": peer}, images[:2], schedule=Schedule(warm_up=5, ramp=5))
+    >>> optimiser = torch.optim.Adam([{"params": target.parameters()}, *reuse.groups(lr=0.01)], lr=0.01)
+    >>> for step in range(50):
+    ...     reused = reuse(images)
+    ...     loss = nn.functional.cross_entropy(reused.output[:16], labels) + reused.loss
+    ...     optimiser.zero_grad()
+    ...     loss.backward()
+    ...     optimiser.step()
+    >>> bool(reused.residuals["peer"] < 0.7), reuse.layers
+    (True, ['1'])
+    """
+
+    steps: Tensor
+
+    def __init__(
+        self,
+        target: nn.Module,
+        sources: Mapping[str, nn.Module],
+        inputs: Tensor,
+        *,
+        layers: Layers = "auto",
+        source_layers: Mapping[str, Layers] | None = None,
+        gamma: float = 0.3,
+        alpha: AlphaMode = "bound",
+        form: Form | None = None,
+        schedule: Schedule | None = None,
+    ) -> None:
+        super().__init__()
+        self._held = (target, dict(sources))  # a tuple: torch must not take them for submodules
+        self.layers = choose_layers(target, layers, inputs)
+        given = dict(source_layers or {})
+        if unknown := set(given) - set(sources):
+            raise BadArgument(f"source_layers names {sorted(unknown)}, the sources are {sorted(sources)}")
+        self._names = {n: _paired(n, m, self.layers, given.get(n), inputs) for n, m in sources.items()}
+        self.schedule = schedule or Schedule()
+        found = {name: self._renamed(name, shapes(m, self._names[name], inputs)) for name, m in sources.items()}
+        self.objective = ReuseObjective(shapes(target, self.layers, inputs), found, gamma=gamma, alpha=alpha, form=form)
+        self.objective.to(inputs.device)
+        self.register_buffer("steps", torch.tensor(0))
+        for source in sources.values():
+            source.requires_grad_(False).eval()
+
+    @property
+    def target(self) -> nn.Module:
+        """The model that is trained."""
+        return self._held[0]
+
+    @property
+    def sources(self) -> dict[str, nn.Module]:
+        """The frozen models, by name."""
+        return self._held[1]
+
+    def groups(self, *, lr: float) -> list[dict[str, Any]]:
+        """Give the parameter groups of V and alpha for an optimiser; alpha's learning rate is ten times V's."""
+        alpha = list(self.objective.alpha.parameters())
+        v = [p for p in self.objective.v.parameters() if p.requires_grad]
+        made = [{"params": v, "lr": lr}, {"params": alpha, "lr": ALPHA_LR * lr, "weight_decay": 0.0}]
+        return [group for group in made if group["params"]]
+
+    def adapt(self, batches: Callable[[], Iterable[Tensor]]) -> None:
+        """Re-estimate the sources' BatchNorm statistics on the target's inputs (AdaBN).
+
+        Parameters
+        ----------
+        batches : callable
+            Gives the inputs in batches; called once a source.
+        """
+        for source in self.sources.values():
+            adapt_batchnorm(source, batches())
+
+    def forward(self, inputs: Tensor, *, risks: Mapping[str, float] | None = None) -> Reused:
+        """Run the target and the sources on a batch, labelled and unlabelled samples alike.
+
+        Parameters
+        ----------
+        inputs : Tensor
+            (N, ...).
+        risks : mapping of str to float, optional
+            Measured risk of each source in the target domain, see `ReuseObjective.forward`.
+        """
+        with Taps(self.target, self.layers) as taps:
+            output = self.target(inputs)
+            z = taps.collect()
+        pull = self.schedule.pull(int(self.steps))
+        felt = {name: value.detach() + pull * (value - value.detach()) for name, value in z.items()}
+        term = self.objective(felt if pull < 1 else z, self.features(inputs), risks=risks)
+        if self.training:
+            self.steps += 1
+        return Reused(output, term.loss, term.residuals)
+
+    @torch.no_grad()
+    def features(self, inputs: Tensor) -> dict[str, dict[str, Tensor]]:
+        """Give the sources' layers for a batch, under the target's names: what may be cached where nothing is augmented."""
+        found = {}
+        for name, source in self.sources.items():
+            with Taps(source.eval(), self._names[name]) as taps:
+                source(inputs)
+                found[name] = self._renamed(name, taps.collect())
+        return found
+
+    @torch.no_grad()
+    def fit(self, inputs: Tensor, *, strength: float = 1e-2) -> None:
+        """Set every V by least squares on one large batch: a warm start, or the refresh of `Form(closed=True)`."""
+        with evaluating(self.target), Taps(self.target, self.layers) as taps:
+            self.target(inputs)
+            z = taps.collect()
+        self.objective.fit(z, self.features(inputs), strength=strength)
+
+    def _renamed(self, source: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        return {own: values[theirs] for own, theirs in zip(self.layers, self._names[source], strict=True)}
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "MultiModelReuse":
+        # torch's hook behind .to() and .cuda(): the sources are no submodules, and go along all the same.
+        super()._apply(fn, recurse)
+        for source in self.sources.values():
+            source._apply(fn)
+        return self
+
+
+def _paired(name: str, model: nn.Module, own: list[str], given: Layers | None, inputs: Tensor) -> list[str]:
+    """Name a source's layers, one for each of the target's."""
+    if given is None:
+        held = {module for module, _ in model.named_modules()}
+        if held.issuperset(own):
+            return list(own)
+        given = "auto"
+    chosen = choose_layers(model, given, inputs) if given == "auto" else list(given)
+    if len(chosen) != len(own):
+        raise BadArgument(
+            f"source {name!r}: {len(chosen)} layers {chosen} for the target's {len(own)} {own}: "
+            f"name as many in source_layers={{{name!r}: [...]}}, in the same order"
+        )
+    return chosen
