@@ -190,9 +190,11 @@ class MultiModelReuse(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "MultiModelReuse":
         # torch's hook behind .to() and .cuda(): the sources are no submodules, and go along all the same.
-        super()._apply(fn, recurse)
-        for source in self.sources.values():
-            source._apply(fn)
+        own: Any = super()._apply
+        own(fn, recurse)
+        moves: list[Any] = [source._apply for source in self.sources.values()]
+        for move in moves:
+            move(fn)
         return self
 
 

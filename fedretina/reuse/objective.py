@@ -219,7 +219,8 @@ class ReuseObjective(nn.Module):
     def _weighted(self, summed: Tensor) -> Tensor:
         """Eq. 2's sum over the sources, and Eq. 1's over the layers; alpha is not taught by it."""
         weights = self.alpha().detach()
-        return (weights * (summed.sum(1) if weights.dim() == 1 else summed)).sum()
+        total: Tensor = (weights * (summed.sum(1) if weights.dim() == 1 else summed)).sum()
+        return total
 
     def _entries(self, source_z: Mapping[str, Features]) -> Tensor:
         """How many squares each mean is over: samples times features, (M, H')."""
