@@ -1,11 +1,14 @@
 """Person re-identification, the task of the paper: data sets, a renderer of them, models, losses, metrics.
 
-Folders in the layout of Market-1501 are read by `read_domain` and decoded once by `load_images`; `render` draws such
-folders where there are none. `build` makes a network, `PKSampler`, `augment` and the two losses train it, `evaluate`
-and `evaluate_features` score it by the standard protocol, `top` lists the rankings for pictures.
+Data sets are read by `read_dataset` as they lie on disk (by `read_domain` in the layout of Market-1501), counted by
+`census`, decoded once by `load_images`; `render` draws such folders where there are none. `build` makes a network,
+`PKSampler`, `augment` and the losses train it, `evaluate` and `evaluate_features` score it by the standard protocol,
+`top` lists the rankings for pictures.
 """
 
 from fedretina.reid.augment import augment, to_float
+from fedretina.reid.census import Census, census, find_datasets
+from fedretina.reid.dataset import read_dataset
 from fedretina.reid.folder import Domain, Photo, read_domain
 from fedretina.reid.images import load_images
 from fedretina.reid.losses import identity_loss, triplet_loss
@@ -17,6 +20,7 @@ from fedretina.reid.sampler import PKSampler
 from fedretina.reid.task import ReIdTask
 
 __all__ = [
+    "Census",
     "Counts",
     "Domain",
     "PKSampler",
@@ -26,11 +30,14 @@ __all__ = [
     "Scores",
     "augment",
     "build",
+    "census",
     "evaluate",
     "evaluate_features",
+    "find_datasets",
     "identity_loss",
     "load_images",
     "published_counts",
+    "read_dataset",
     "read_domain",
     "render",
     "to_float",

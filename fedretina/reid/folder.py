@@ -7,7 +7,7 @@ folder of the same shape are read alike.
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,21 +99,38 @@ def read_domain(folder: Path, *, name: str | None = None, expected: Counts | Non
     >>> [(photo.identity, photo.camera) for photo in read_domain(root, name="yard").query]
     [(2, 1), (2, 2)]
     """
-    folder, name = Path(folder), name or Path(folder).name
+    folder = Path(folder)
+    return told(assemble(folder, market_splits(folder), name=name, expected=expected))
+
+
+def market_splits(folder: Path) -> dict[str, list[Photo]]:
+    """Read the splits of a folder in Market-1501's layout as they lie there, junk and all; raises as `read_domain` does."""
     _require_layout(folder)
-    train, query, gallery = (_read_split(folder / split) for split in (TRAIN, QUERY, GALLERY))
+    return {split: _read_split(folder / split) for split in (TRAIN, QUERY, GALLERY)}
+
+
+def assemble(
+    folder: Path, splits: Mapping[str, list[Photo]], *, name: str | None = None, expected: Counts | None = None
+) -> Domain:
+    """Make a domain of its splits, whatever layout they were read from; raises as `read_domain` does."""
+    name = name or folder.name
+    train, query, gallery = splits[TRAIN], splits[QUERY], splits[GALLERY]
     if expected:
         _compare(name, (len(train), len(query), len(gallery)), expected)
     counts_from_zero = any(photo.identity == DISTRACTOR for photo in query)
-    domain = Domain(
+    return Domain(
         name,
         folder,
         _usable(train, folder / TRAIN, without={JUNK} if counts_from_zero else {JUNK, DISTRACTOR}),
         _usable(query, folder / QUERY, without={JUNK}),
         _usable(gallery, folder / GALLERY, without=set()),
     )
-    for oddity in _oddities(domain):
-        _log.warning("%s: %s", name, oddity)
+
+
+def told(domain: Domain) -> Domain:
+    """Warn of a domain's oddities."""
+    for oddity in oddities(domain):
+        _log.warning("%s: %s", domain.name, oddity)
     return domain
 
 
@@ -182,8 +199,8 @@ def _compare(name: str, found: tuple[int, int, int], expected: Counts) -> None:
         )
 
 
-def _oddities(domain: Domain) -> Iterable[str]:
-    """What usually betrays a broken copy, in words."""
+def oddities(domain: Domain) -> Iterable[str]:
+    """Say what usually betrays a broken copy."""
     seen: dict[int, set[int]] = {}
     for photo in domain.gallery:
         seen.setdefault(photo.identity, set()).add(photo.camera)

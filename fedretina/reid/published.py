@@ -18,11 +18,14 @@ class Counts:
         Image files in train, query and gallery, junk and distractors included; one entry per variant.
     paper : (int, int), optional
         Train and test images by Table 1 of the Digital Retina paper (Lou et al., ICME 2019).
+    paper_identities : (int, int), optional
+        Train and test identities by the same table.
     """
 
     title: str
     distributed: tuple[Splits, ...]
     paper: tuple[int, int] | None = None
+    paper_identities: tuple[int, int] | None = None
 
     def __str__(self) -> str:
         """Name the set, its variants and the paper's figures."""
@@ -34,10 +37,10 @@ class Counts:
 # Market-1501's gallery includes its 3,819 junk images. MSMT17: with and without its validation part.
 # CUHK03: the new protocol (Zhong et al., CVPR 2017), detected and labelled boxes; the paper used another.
 _PUBLISHED = {
-    "duke": Counts("DukeMTMC-reID", ((16_522, 2_228, 17_661),), (16_522, 19_919)),
-    "market1501": Counts("Market-1501", ((12_936, 3_368, 19_732),), (12_936, 19_752)),
-    "msmt17": Counts("MSMT17", ((32_621, 11_659, 82_161), (30_248, 11_659, 82_161)), (32_621, 93_820)),
-    "cuhk03": Counts("CUHK03", ((7_365, 1_400, 5_332), (7_368, 1_400, 5_328)), (26_264, 1_928)),
+    "duke": Counts("DukeMTMC-reID", ((16_522, 2_228, 17_661),), (16_522, 19_919), (702, 1_110)),
+    "market1501": Counts("Market-1501", ((12_936, 3_368, 19_732),), (12_936, 19_752), (751, 750)),
+    "msmt17": Counts("MSMT17", ((32_621, 11_659, 82_161), (30_248, 11_659, 82_161)), (32_621, 93_820), (1_041, 3_060)),
+    "cuhk03": Counts("CUHK03", ((7_365, 1_400, 5_332), (7_368, 1_400, 5_328)), (26_264, 1_928), (1_367, 100)),
 }
 
 

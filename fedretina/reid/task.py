@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from fedretina.errors import BadArgument
 from fedretina.reid.augment import augment, to_float
-from fedretina.reid.folder import Domain, Photo, read_domain
+from fedretina.reid.dataset import read_dataset
+from fedretina.reid.folder import Domain, Photo
 from fedretina.reid.images import load_images
 from fedretina.reid.losses import identity_loss, triplet_loss
 from fedretina.reid.metrics import evaluate_features, top
@@ -39,7 +40,7 @@ class ReIdTask(Task):
     Parameters
     ----------
     root : Path
-        Holds ``<domain>/bounding_box_train``, ``query`` and ``bounding_box_test``.
+        Holds a folder a domain, in any layout that `read_dataset` knows.
     target : str
         The domain of which only a part of the samples is labelled.
     labelled : float, default 0.3
@@ -202,7 +203,7 @@ _Set = tuple[Tensor, Sequence[Photo]]
 
 @cache
 def _read(folder: Path, name: str, embedded: bool) -> Domain:
-    return read_domain(folder, name=name, expected=None if embedded else published_counts(name))
+    return read_dataset(folder, name=name, expected=None if embedded else published_counts(name))
 
 
 def _numbered(identities: np.ndarray, first: np.ndarray) -> Tensor:
