@@ -3,7 +3,7 @@
 Data sets are read by `read_dataset` as they lie on disk (by `read_domain` in the layout of Market-1501), counted by
 `census`, decoded once by `load_images`; `render` draws such folders where there are none. `build` makes a network,
 `PKSampler`, `augment` and the losses train it, `evaluate` and `evaluate_features` score it by the standard protocol,
-`top` lists the rankings for pictures.
+`rerank` reckons with neighbourhoods, `top` lists the rankings for pictures.
 """
 
 from fedretina.reid.augment import augment, to_float
@@ -16,6 +16,7 @@ from fedretina.reid.metrics import Ranked, Scores, evaluate, evaluate_features, 
 from fedretina.reid.models import build
 from fedretina.reid.published import Counts, published_counts
 from fedretina.reid.render import render
+from fedretina.reid.rerank import rerank
 from fedretina.reid.sampler import PKSampler
 from fedretina.reid.task import ReIdTask
 
@@ -40,6 +41,7 @@ __all__ = [
     "read_dataset",
     "read_domain",
     "render",
+    "rerank",
     "to_float",
     "top",
     "triplet_loss",

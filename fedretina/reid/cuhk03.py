@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 from scipy.io import loadmat
+from scipy.io.matlab import MatReadError
 
 from fedretina.errors import BadArgument
 from fedretina.reid.folder import GALLERY, QUERY, TRAIN, Photo
@@ -68,7 +69,7 @@ def _from_matrix(file: Path) -> dict[str, list[str]]:
         names = [str(cell[0]) for cell in held["filelist"].ravel()]
         places = {TRAIN: "train_idx", QUERY: "query_idx", GALLERY: "gallery_idx"}
         return {split: [names[int(i) - 1] for i in held[key].ravel()] for split, key in places.items()}
-    except (ValueError, KeyError, IndexError, NotImplementedError) as error:
+    except (MatReadError, ValueError, KeyError, IndexError, NotImplementedError) as error:
         raise BadArgument(f"{file} is not the protocol's file of file names and indices: {error}") from error
 
 

@@ -16,9 +16,10 @@ from fedretina.reid.dataset import read_dataset
 from fedretina.reid.folder import Domain, Photo
 from fedretina.reid.images import load_images
 from fedretina.reid.losses import identity_loss, triplet_loss
-from fedretina.reid.metrics import evaluate_features, top
+from fedretina.reid.metrics import evaluate, evaluate_features, top
 from fedretina.reid.models import MODELS, Output, build
 from fedretina.reid.published import published_counts
+from fedretina.reid.rerank import rerank
 from fedretina.reid.sampler import PKSampler
 from fedretina.task import Split, Splits, Task
 
@@ -59,6 +60,8 @@ class ReIdTask(Task):
         Whether the folder was rendered: its counts are not compared with the published data sets'.
     seed : int, default 0
         Chooses the labelled samples.
+    reranked : bool, default False
+        Whether the test ranks by k-reciprocal neighbourhoods (`rerank`): figures of another protocol.
 
     Raises
     ------
@@ -77,6 +80,7 @@ class ReIdTask(Task):
     decoded: Path | None = None
     embedded: bool = False
     seed: int = 0
+    reranked: bool = False
 
     metric = "mAP"
     layers: Sequence[str] = ("embedding",)
@@ -146,7 +150,9 @@ class ReIdTask(Task):
         """Measure mAP and Rank-1 in percent: queries against the gallery, or the labelled photos against each other."""
         query, gallery = self._labelled(domain) if split == "labelled" else self._test(domain)
         features = (self._embed(model, query[0]), self._embed(model, gallery[0]))
-        scores = evaluate_features(*features, **_who(query[1], gallery[1]))
+        who = _who(query[1], gallery[1])
+        again = self.reranked and split == "test"
+        scores = evaluate(rerank(*features), **who) if again else evaluate_features(*features, **who)
         return {"mAP": scores.mAP, "rank1": scores.rank1} if scores.queries else {"mAP": 0.0, "rank1": 0.0}
 
     def showcase(self, model: nn.Module, domain: str) -> list[dict[str, Any]]:

@@ -66,6 +66,7 @@ def task_of(config: Config, *, say: Callable[[str], None] = lambda _: None) -> R
         decoded=home.decoded(),
         embedded=not given,
         seed=plan.seed,
+        reranked=_typed(config, "rerank", bool, "true or false"),
     )
     if given:
         return task

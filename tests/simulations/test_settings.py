@@ -41,6 +41,7 @@ WRONG = [
     ("labelled", 1.5, "above 0, at most 1"),
     ("labelled", float("nan"), "above 0, at most 1"),
     ("labelled", "some", "a number"),
+    ("rerank", "yes", "true or false"),
     ("image-height", 3, "16 or more"),
     ("image-width", 8, "16 or more"),
     ("image-width", 32.5, "an integer"),
