@@ -76,7 +76,7 @@ class _Space:
         if not features.isfinite().all():
             raise BadArgument("features have NaN or infinite values: they come from a model that diverged")
         near, farthest = [], []
-        for rows in torch.arange(len(features)).split(BLOCK):
+        for rows in torch.split(torch.arange(len(features)), BLOCK):
             squares = _squares(features[rows], features)
             near.append(squares.topk(min(count, len(features)), largest=False).indices)
             farthest.append(squares.amax(1).clamp_min(1e-12))
@@ -84,15 +84,15 @@ class _Space:
 
     def distances(self, count: int) -> Floats:
         """Give the normalised squared distances of the first photos to all, (count, N)."""
-        parts = [_squares(some, self.features) for some in self.features[:count].split(BLOCK)]
-        found: Floats = torch.cat(parts).numpy() / self.farthest[:count, None]
+        parts = [_squares(some, self.features) for some in torch.split(self.features[:count], BLOCK)]
+        found: Floats = np.asarray(torch.cat(parts).numpy() / self.farthest[:count, None], np.float32)
         return found
 
     def between(self, first: NDArray[np.int64], second: NDArray[np.int64]) -> Floats:
         """Give the normalised squared distances of pairs, (P,)."""
-        blocks = zip(torch.from_numpy(first).split(BLOCK), torch.from_numpy(second).split(BLOCK), strict=True)
+        blocks = zip(*(torch.split(torch.from_numpy(places), BLOCK) for places in (first, second)), strict=True)
         parts = [(self.features[one] - self.features[other]).square().sum(1) for one, other in blocks]
-        found: Floats = torch.cat(parts).numpy() / self.farthest[first]
+        found: Floats = np.asarray(torch.cat(parts).numpy() / self.farthest[first], np.float32)
         return found
 
 
