@@ -6,12 +6,13 @@ Data sets are read by `read_dataset` as they lie on disk (by `read_domain` in th
 `rerank` reckons with neighbourhoods, `top` lists the rankings for pictures.
 """
 
+from fedretina.reid.aligned import aligned_loss, local_distances
 from fedretina.reid.augment import augment, to_float
 from fedretina.reid.census import Census, census, find_datasets
 from fedretina.reid.dataset import read_dataset
 from fedretina.reid.folder import Domain, Photo, read_domain
 from fedretina.reid.images import load_images
-from fedretina.reid.losses import identity_loss, triplet_loss
+from fedretina.reid.losses import all_triplets_loss, batch_hard, identity_loss, triplet_loss
 from fedretina.reid.metrics import Ranked, Scores, evaluate, evaluate_features, top
 from fedretina.reid.models import build
 from fedretina.reid.published import Counts, published_counts
@@ -29,7 +30,10 @@ __all__ = [
     "Ranked",
     "ReIdTask",
     "Scores",
+    "aligned_loss",
+    "all_triplets_loss",
     "augment",
+    "batch_hard",
     "build",
     "census",
     "evaluate",
@@ -37,6 +41,7 @@ __all__ = [
     "find_datasets",
     "identity_loss",
     "load_images",
+    "local_distances",
     "published_counts",
     "read_dataset",
     "read_domain",

@@ -1,4 +1,4 @@
-"""The two supervised losses of re-identification: identity classification and batch-hard triplets."""
+"""The supervised losses of re-identification: identity classification, and triplets, batch-hard or all."""
 
 import torch
 from torch import Tensor
@@ -82,3 +82,66 @@ def triplet_loss(embeddings: Tensor, labels: Tensor) -> Tensor:
     farthest = distances.masked_fill(~same, -torch.inf).amax(1)[complete]
     nearest = distances.masked_fill(same, torch.inf).amin(1)[complete]
     return functional.softplus(farthest - nearest).mean()
+
+
+def batch_hard(embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Choose each anchor's farthest image of its identity and nearest image of another.
+
+    Parameters
+    ----------
+    embeddings, labels
+        As for `triplet_loss`.
+
+    Returns
+    -------
+    tuple of three Tensors of int64, shape (A,)
+        Anchors, those farthest images, those nearest images. Anchors that lack either are left out.
+
+    Examples
+    --------
+    >>> [part.tolist() for part in batch_hard(torch.tensor([[0.0], [1.0], [3.0]]), torch.tensor([0, 0, 1]))]
+    [[0, 1], [1, 0], [2, 2]]
+    """
+    distances = torch.cdist(embeddings.detach(), embeddings.detach(), compute_mode="donot_use_mm_for_euclid_dist")
+    same = labels[:, None] == labels[None, :]
+    anchors = ((same.sum(1) > 1) & ~same.all(1)).nonzero().flatten()
+    farthest = distances.masked_fill(~same, -torch.inf).argmax(1)[anchors]
+    nearest = distances.masked_fill(same, torch.inf).argmin(1)[anchors]
+    return anchors, farthest, nearest
+
+
+def all_triplets_loss(embeddings: Tensor, labels: Tensor, *, margin: float = 0.3) -> Tensor:
+    """Triplet loss over all triplets of a batch, max(0, d+ - d- + margin), averaged over those that are not 0 yet.
+
+    The plain triplet loss of Table 3, beside the batch-hard one of "in defense of the triplet loss".
+
+    Parameters
+    ----------
+    embeddings, labels
+        As for `triplet_loss`.
+    margin : float, default 0.3
+        Positive.
+
+    Returns
+    -------
+    Tensor, shape ()
+        0, with a gradient of 0, if no triplet is left.
+
+    Raises
+    ------
+    BadArgument
+        If the margin is not positive.
+
+    Examples
+    --------
+    >>> all_triplets_loss(torch.tensor([[0.0], [1.0], [1.2], [9.0]]), torch.tensor([0, 0, 1, 1]), margin=0.5)
+    tensor(3.4200)
+    """
+    if not margin > 0:
+        raise BadArgument(f"margin is {margin}: give a positive one.")
+    distances = torch.cdist(embeddings, embeddings, compute_mode="donot_use_mm_for_euclid_dist")
+    same = labels[:, None] == labels[None, :]
+    pairs = same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+    excess = functional.relu(distances[:, :, None] - distances[:, None, :] + margin)
+    excess = excess * (pairs[:, :, None] & ~same[:, None, :])
+    return excess.sum() / (excess > 0).sum().clamp_min(1)

@@ -21,6 +21,7 @@ MODELS = ("small", "resnet18", "resnet50")
 """The names that `build` knows."""
 
 _STRIPES = 4  # head, chest, thighs and feet are pooled apart (Sun et al., PCB, ECCV 2018): 6 mAP points over one pool
+_PARTS, _PART_WIDTH = 6, 256  # of the ResNets, as PCB has them
 _SMALLEST_SIDE = 16  # below this the ResNets' strides leave no pixel to pool
 
 
@@ -33,7 +34,22 @@ class Output(NamedTuple):
     """shape (batch, classes), float"""
 
 
-def build(name: str, classes: int, *, height: int, width: int, weights: str | Path = "") -> nn.Module:
+class PartsOutput(NamedTuple):
+    """What a model with parts returns for a batch."""
+
+    embedding: Tensor
+    """shape (batch, parts * dim), float: the parts side by side, not normalised"""
+    logits: Tensor
+    """shape (batch, parts, classes), float: each part has a classifier of its own"""
+    local: Tensor
+    """shape (batch, parts, dim), float: the parts before the BatchNorm neck, from top to bottom"""
+
+
+HEADS = ("global", "parts")
+"""What `build` puts on a network."""
+
+
+def build(name: str, classes: int, *, height: int, width: int, weights: str | Path = "", head: str = "global") -> nn.Module:
     """Build a re-ID model; nothing is ever downloaded.
 
     Parameters
@@ -47,12 +63,14 @@ def build(name: str, classes: int, *, height: int, width: int, weights: str | Pa
     weights : str or Path, default ""
         A weights file of your own (.safetensors, or .pth read without pickle's code); its classifier (`fc.*`, `head.*`)
         is ignored. "": random initialisation from torch's global generator.
+    head : {"global", "parts"}, default "global"
+        One embedding and classifier; or one a horizontal part (PCB, Sun et al., ECCV 2018): 4 parts, small; 6, the ResNets.
 
     Returns
     -------
     nn.Module
-        forward(images of shape (batch, 3, height, width), float, normalised) -> `Output`. Submodules worth tapping:
-        `layer2`, `layer3`, `embedding`; the classifier is `head`.
+        forward(images of shape (batch, 3, height, width), float, normalised) -> `Output`, or `PartsOutput`. Submodules
+        worth tapping: `layer2`, `layer3`, `embedding`; the classifier is `head`.
 
     Raises
     ------
@@ -72,10 +90,12 @@ def build(name: str, classes: int, *, height: int, width: int, weights: str | Pa
         raise BadArgument(f"model {name!r} needs at least 1 class, got {classes}")
     if min(height, width) < _SMALLEST_SIDE:
         raise BadArgument(f"model {name!r} needs images of {_SMALLEST_SIDE} pixels a side or more: {height} x {width}")
+    if head not in HEADS:
+        raise BadArgument(f"head {head!r} is unknown: use one of {', '.join(HEADS)}")
     model = SmallReID(classes) if name == "small" else ResNetReID(name, classes)
     if str(weights):
         load_weights(model, Path(weights).expanduser())
-    return model
+    return model if head == "global" else PartsReID(model, classes)
 
 
 class Residual(nn.Module):
@@ -115,12 +135,16 @@ class SmallReID(nn.Module):
 
     def forward(self, images: Tensor) -> Output:
         """Embed and classify images of shape (batch, 3, height, width)."""
-        # A third faster on CPU; the weights stay contiguous, since files and wire formats want them so.
-        x = self.stem(images.contiguous(memory_format=torch.channels_last))
-        x = self.layer3(self.layer2(self.layer1(x)))
-        stripes = F.adaptive_avg_pool2d(x, (_STRIPES, 1)).flatten(1)
+        stripes = F.adaptive_avg_pool2d(self.map(images), (_STRIPES, 1)).flatten(1)
         embedding = self.embedding(self.reduce(stripes))
         return Output(embedding, self.head(embedding))
+
+    def map(self, images: Tensor) -> Tensor:
+        """Give the last stage's map: (batch, 128, height / 8, width / 8)."""
+        # A third faster on CPU; the weights stay contiguous, since files and wire formats want them so.
+        x = self.stem(images.contiguous(memory_format=torch.channels_last))
+        last: Tensor = self.layer3(self.layer2(self.layer1(x)))
+        return last
 
 
 class ResNetReID(nn.Module):
@@ -143,10 +167,39 @@ class ResNetReID(nn.Module):
 
     def forward(self, images: Tensor) -> Output:
         """Embed and classify images of shape (batch, 3, height, width)."""
-        x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        embedding = self.embedding(x.mean(dim=(2, 3)))
+        embedding = self.embedding(self.map(images).mean(dim=(2, 3)))
         return Output(embedding, self.head(embedding))
+
+    def map(self, images: Tensor) -> Tensor:
+        """Give the last stage's map: (batch, 512 or 2048, height / 16, width / 16)."""
+        x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
+        last: Tensor = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return last
+
+
+class PartsReID(nn.Module):
+    """A network of this file whose last map is cut into horizontal parts, each with an embedding and a classifier (PCB)."""
+
+    def __init__(self, body: "SmallReID | ResNetReID", classes: int) -> None:
+        super().__init__()
+        channels = body.layer3.conv2.out_channels if isinstance(body, SmallReID) else body.head.in_features
+        parts, width = (_STRIPES, channels // 4) if isinstance(body, SmallReID) else (_PARTS, _PART_WIDTH)
+        for name in ("reduce", "embedding", "head"):
+            if hasattr(body, name):
+                delattr(body, name)
+        self.body = body
+        self.reduce = nn.ModuleList(nn.Linear(channels, width, bias=False) for _ in range(parts))
+        self.embedding = nn.BatchNorm1d(parts * width)
+        self.head = nn.ModuleList(nn.Linear(width, classes, bias=False) for _ in range(parts))
+
+    def forward(self, images: Tensor) -> PartsOutput:
+        """Embed and classify images of shape (batch, 3, height, width)."""
+        stripes = F.adaptive_avg_pool2d(self.body.map(images), (len(self.head), 1)).flatten(2)
+        local = torch.stack([reduce(stripes[:, :, i]) for i, reduce in enumerate(self.reduce)], dim=1)
+        embedding = self.embedding(local.flatten(1))
+        necks = embedding.view_as(local)
+        logits = torch.stack([head(necks[:, i]) for i, head in enumerate(self.head)], dim=1)
+        return PartsOutput(embedding, logits, local)
 
 
 def _remove_last_stride(layer: nn.Module) -> None:

@@ -11,20 +11,21 @@ import torch
 from torch import Tensor, nn
 
 from fedretina.errors import BadArgument
+from fedretina.reid.aligned import aligned_loss
 from fedretina.reid.augment import augment, to_float
 from fedretina.reid.dataset import read_dataset
 from fedretina.reid.folder import Domain, Photo
 from fedretina.reid.images import load_images
-from fedretina.reid.losses import identity_loss, triplet_loss
+from fedretina.reid.losses import all_triplets_loss, identity_loss, triplet_loss
 from fedretina.reid.metrics import evaluate, evaluate_features, top
-from fedretina.reid.models import MODELS, Output, build
+from fedretina.reid.models import HEADS, MODELS, Output, PartsOutput, build
 from fedretina.reid.published import published_counts
 from fedretina.reid.rerank import rerank
 from fedretina.reid.sampler import PKSampler
 from fedretina.task import Split, Splits, Task
 
-Loss = Literal["softmax", "softmax+triplet"]
-LOSSES = ("softmax", "softmax+triplet")
+Loss = Literal["softmax", "softmax+triplet", "triplet", "batch-hard", "aligned"]
+LOSSES = ("softmax", "softmax+triplet", "triplet", "batch-hard", "aligned")
 BLOCK = 256
 IMAGES_PER_IDENTITY = 4
 SHOWN_QUERIES, SHOWN_GALLERY = 5, 10
@@ -50,8 +51,11 @@ class ReIdTask(Task):
         Per domain a name of `fedretina.reid.models.MODELS`; "" is what all others have.
     height, width : int, default 64, 32
         Pixels of the model's input.
-    loss_name : {"softmax", "softmax+triplet"}, default "softmax"
-        Identity loss with label smoothing; with a batch-hard triplet loss and P x K sampling beside it.
+    loss_name : {"softmax", "softmax+triplet", "triplet", "batch-hard", "aligned"}, default "softmax"
+        Identity loss with label smoothing; with a batch-hard triplet loss beside it; triplets alone, all or batch-hard;
+        or AlignedReID: identity, batch-hard, and triplets of aligned parts. All but the first sample P x K.
+    head_name : {"global", "parts"}, default "global"
+        One embedding, or one a horizontal part (PCB), each with a classifier.
     weights : mapping of str to str, optional
         Per domain a file of weights that its model starts from; "" is what all others have. None is downloaded.
     decoded : Path, optional
@@ -81,6 +85,7 @@ class ReIdTask(Task):
     embedded: bool = False
     seed: int = 0
     reranked: bool = False
+    head_name: Literal["global", "parts"] = "global"
 
     metric = "mAP"
     layers: Sequence[str] = ("embedding",)
@@ -92,11 +97,14 @@ class ReIdTask(Task):
     def __post_init__(self) -> None:
         if not 0 < self.labelled <= 1:
             raise BadArgument(f"labelled = {self.labelled}: a number above 0, at most 1, is allowed")
-        for key, value in (("image-height", self.height), ("image-width", self.width)):
-            if value < 16:
-                raise BadArgument(f"{key} = {value}: an integer of 16 or more is allowed")
-        if self.loss_name not in LOSSES:
-            raise BadArgument(f"loss = {self.loss_name!r}: allowed are {', '.join(LOSSES)}")
+        for key, pixels in (("image-height", self.height), ("image-width", self.width)):
+            if pixels < 16:
+                raise BadArgument(f"{key} = {pixels}: an integer of 16 or more is allowed")
+        for key, value, allowed in (("loss", self.loss_name, LOSSES), ("head", self.head_name, HEADS)):
+            if value not in allowed:
+                raise BadArgument(f"{key} = {value!r}: allowed are {', '.join(allowed)}")
+        if self.loss_name == "aligned" and self.head_name != "parts":
+            raise BadArgument("loss = 'aligned' aligns parts: it needs head = 'parts'")
         for domain, name in self.models.items():
             if name not in MODELS:
                 where = f" of domain {domain!r}" if domain else ""
@@ -122,16 +130,20 @@ class ReIdTask(Task):
         """Build the domain's network."""
         name = self.models.get(domain, self.models.get("", MODELS[0]))
         weights = self.weights.get(domain, self.weights.get("", ""))
-        return build(name, classes, height=self.height, width=self.width, weights=weights)
+        return build(name, classes, height=self.height, width=self.width, weights=weights, head=self.head_name)
 
-    def loss(self, output: Output, labels: Tensor) -> Tensor:
-        """Compute the identity loss, and the triplet loss if asked for; an identity without a logit has the latter only."""
-        known = labels < output.logits.shape[1]
-        if known.all():
-            loss = identity_loss(output.logits, labels)
-        else:
-            loss = identity_loss(output.logits[known], labels[known]) if known.any() else 0 * output.logits.sum()
-        return loss + triplet_loss(output.embedding, labels) if self.loss_name == "softmax+triplet" else loss
+    def loss(self, output: Output | PartsOutput, labels: Tensor) -> Tensor:
+        """Compute the loss that `loss_name` names; an identity without a logit has no identity loss."""
+        if self.loss_name == "triplet":
+            return all_triplets_loss(output.embedding, labels)
+        if self.loss_name == "batch-hard":
+            return triplet_loss(output.embedding, labels)
+        loss = _identity(output.logits, labels)
+        if self.loss_name != "softmax":
+            loss = loss + triplet_loss(output.embedding, labels)
+        if self.loss_name == "aligned" and isinstance(output, PartsOutput):
+            loss = loss + aligned_loss(output.embedding, output.local, labels)
+        return loss
 
     def batches(self, labels: Tensor, size: int, generator: torch.Generator) -> Iterable[Tensor]:
         """Draw batches for ever: P identities x K photos for the triplet loss, else every photo once a pass."""
@@ -202,6 +214,18 @@ class ReIdTask(Task):
             inputs = to_float(part).to(device)
             parts.append((model(inputs).embedding + model(inputs.flip(3)).embedding).cpu())
         return nn.functional.normalize(torch.cat(parts), dim=1)
+
+
+def _identity(logits: Tensor, labels: Tensor) -> Tensor:
+    """Compute the identity loss of the samples whose identity has a logit, averaged over the parts if there are some."""
+    known = labels < logits.shape[-1]
+    if not known.all():
+        logits, labels = logits[known], labels[known]
+    if not len(labels):
+        return 0 * logits.sum()
+    if logits.ndim == 3:
+        return torch.stack([identity_loss(part, labels) for part in logits.unbind(1)]).mean()
+    return identity_loss(logits, labels)
 
 
 _Set = tuple[Tensor, Sequence[Photo]]

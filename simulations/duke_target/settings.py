@@ -62,6 +62,7 @@ def task_of(config: Config, *, say: Callable[[str], None] = lambda _: None) -> R
         height=_whole(config, "image-height"),
         width=_whole(config, "image-width"),
         loss_name=_text(config, "loss"),
+        head_name=_text(config, "head"),
         weights=_weights(config, plan),
         decoded=home.decoded(),
         embedded=not given,

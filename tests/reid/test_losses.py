@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedretina.errors import BadArgument
-from fedretina.reid.losses import identity_loss, triplet_loss
+from fedretina.reid.losses import all_triplets_loss, batch_hard, identity_loss, triplet_loss
 
 
 def slow_identity_loss(logits, labels, smoothing):
@@ -99,3 +99,36 @@ def test_descending_separates_identities():
 def test_shapes_that_do_not_fit_are_refused(embeddings, labels):
     with pytest.raises(BadArgument, match="don't fit"):
         triplet_loss(torch.zeros(embeddings), torch.zeros(labels, dtype=torch.int64))
+
+
+def test_all_triplets_are_counted_one_by_one():
+    torch.manual_seed(0)
+    embeddings, labels = torch.randn(9, 3), torch.tensor([0, 0, 0, 1, 1, 2, 2, 2, 3])
+    found = []
+    for a in range(9):
+        for p in range(9):
+            for n in range(9):
+                if a != p and labels[a] == labels[p] != labels[n]:
+                    excess = (embeddings[a] - embeddings[p]).norm() - (embeddings[a] - embeddings[n]).norm() + 0.4
+                    found += [float(excess)] if excess > 0 else []
+    assert float(all_triplets_loss(embeddings, labels, margin=0.4)) == pytest.approx(sum(found) / len(found), rel=1e-4)
+
+
+def test_where_no_triplet_is_left_the_loss_is_0_with_a_gradient():
+    embeddings = torch.tensor([[0.0], [0.1], [9.0], [9.1]], requires_grad=True)
+    loss = all_triplets_loss(embeddings, torch.tensor([0, 0, 1, 1]))
+    loss.backward()
+    assert loss == 0
+    assert not embeddings.grad.any()
+    with pytest.raises(BadArgument, match="margin is 0"):
+        all_triplets_loss(embeddings, torch.tensor([0, 0, 1, 1]), margin=0)
+
+
+def test_the_hardest_are_those_of_the_batch_hard_loss():
+    torch.manual_seed(0)
+    embeddings, labels = torch.randn(12, 4), torch.arange(12) % 4
+    anchors, farthest, nearest = batch_hard(embeddings, labels)
+    positive = (embeddings[anchors] - embeddings[farthest]).norm(dim=1)
+    negative = (embeddings[anchors] - embeddings[nearest]).norm(dim=1)
+    expected = torch.nn.functional.softplus(positive - negative).mean()
+    torch.testing.assert_close(triplet_loss(embeddings, labels), expected)

@@ -111,3 +111,30 @@ def test_a_file_of_something_else(tmp_path):
     torch.save({"epoch": 3}, tmp_path / "state.pth")
     with pytest.raises(BadArgument, match="state dictionary"):
         make(weights=tmp_path / "state.pth")
+
+
+@pytest.mark.parametrize(("name", "parts", "width"), [("small", 4, 32), ("resnet18", 6, 256)])
+def test_parts_have_an_embedding_and_a_classifier_each(name, parts, width):
+    model = build(name, 7, height=64, width=32, head="parts").eval()
+    output = model(torch.randn(2, 3, 64, 32))
+    assert output.embedding.shape == (2, parts * width)
+    assert output.logits.shape == (2, parts, 7)
+    assert output.local.shape == (2, parts, width)
+    assert [key for key in model.state_dict() if key.startswith("head.")] == [f"head.{i}.weight" for i in range(parts)]
+    assert not any("body.head" in key or "body.embedding" in key for key in model.state_dict())
+
+
+def test_a_part_sees_its_own_stripe_most():
+    torch.manual_seed(0)
+    model = build("small", 7, height=64, width=32, head="parts").eval()
+    image = torch.randn(1, 3, 64, 32)
+    changed = image.clone()
+    changed[:, :, :10] += 3
+    moved = (model(image).local - model(changed).local).norm(dim=2)[0]
+    assert moved.argmax() == 0
+    assert moved[3] < 0.3 * moved[0]
+
+
+def test_an_unknown_head_is_told():
+    with pytest.raises(BadArgument, match="head 'x' is unknown"):
+        build("small", 7, height=64, width=32, head="x")

@@ -85,3 +85,60 @@ def test_a_corrupt_photo_of_the_test_set_is_found_at_once(root):
     photo.write_bytes(b"no picture")
     with pytest.raises(BadArgument, match=photo.name):
         task(root).splits("yard")
+
+
+def test_every_sample_keeps_its_camera(root):
+    splits = task(root, labelled=0.5).splits("yard")
+    assert splits.groups.shape == (18,)
+    assert sorted(splits.groups.tolist()) == sorted([1, 2, 3] * 6)
+    seen = {image.numpy().tobytes(): int(camera) for image, camera in zip(splits.everything(), splits.groups, strict=True)}
+    whole = task(root, labelled=1.0).splits("yard")
+    assert all(
+        seen[image.numpy().tobytes()] == int(camera) for image, camera in zip(whole.inputs, whole.groups, strict=True)
+    )
+
+
+@pytest.mark.parametrize("head", ["global", "parts"])
+@pytest.mark.parametrize("loss", ["softmax", "softmax+triplet", "triplet", "batch-hard", "aligned"])
+def test_every_loss_and_head_can_be_descended(root, loss, head):
+    if (loss, head) == ("aligned", "global"):
+        with pytest.raises(BadArgument, match="needs head = 'parts'"):
+            task(root, loss_name=loss, head_name=head)
+        return
+    torch.manual_seed(0)
+    one = task(root, loss_name=loss, head_name=head, labelled=1.0)
+    splits = one.splits("hall")
+    model = one.model("hall", splits.classes)
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
+    generator, losses = torch.Generator().manual_seed(0), []
+    batches = iter(one.batches(splits.labels, 12, generator))
+    for _ in range(12):
+        index = next(batches)
+        value = one.loss(model(one.prepare(splits.inputs[index])), splits.labels[index])
+        optimiser.zero_grad()
+        value.backward()
+        optimiser.step()
+        losses.append(float(value.detach()))
+    assert sum(losses[-3:]) < sum(losses[:3])
+
+
+def test_identities_without_a_logit_have_no_identity_loss(root):
+    one = task(root)
+    splits = one.splits("yard")
+    model = one.model("yard", splits.classes).eval()
+    output = model(one.prepare(splits.inputs))
+    labels = splits.labels.clone()
+    labels[1:] = splits.classes
+    alone = one.loss(type(output)(output.embedding[:1], output.logits[:1]), labels[:1])
+    torch.testing.assert_close(one.loss(output, labels), alone)
+    assert one.loss(output, torch.full_like(labels, splits.classes)) == 0
+    with_triplets = task(root, loss_name="softmax+triplet")
+    assert with_triplets.loss(output, splits.classes + splits.labels) > 0
+
+
+def test_reranking_is_for_the_test_alone(root):
+    plain, again = task(root), task(root, reranked=True)
+    torch.manual_seed(0)
+    model = plain.model("yard", 4).eval()
+    assert again.evaluate(model, "yard", split="labelled") == plain.evaluate(model, "yard", split="labelled")
+    assert 0 < again.evaluate(model, "yard")["mAP"] <= 100

@@ -55,6 +55,8 @@ WRONG = [
     ("lr", 0.0, "a positive number"),
     ("lr", float("inf"), "a positive number"),
     ("loss", "hinge", "softmax, softmax+triplet"),
+    ("loss", "aligned", "it needs head"),
+    ("head", "x", "global, parts"),
     ("model", "vgg", "small, resnet18, resnet50"),
     ("model", "", "small, resnet18, resnet50"),
     ("model", "small,duke=vgg", "small, resnet18, resnet50"),
