@@ -1,3 +1,6 @@
+import resource
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -186,3 +189,21 @@ def test_an_impossible_block_is_refused():
     query, gallery, columns = clustered()
     with pytest.raises(BadArgument, match="block"):
         evaluate_features(query, gallery, **columns, block=0)
+
+
+@pytest.mark.slow
+def test_dukes_size_takes_seconds_and_little_memory():
+    """2,228 queries x 17,661 photos x 2,048, features so poor that whole rankings must be sorted."""
+    draw = np.random.default_rng(0)
+    features = [torch.from_numpy(draw.standard_normal((count, 2048), dtype=np.float32)) for count in (2228, 17661)]
+    who = {
+        "query_ids": draw.integers(1, 703, 2228), "query_cameras": draw.integers(1, 9, 2228),
+        "gallery_ids": draw.integers(0, 1111, 17661), "gallery_cameras": draw.integers(1, 9, 17661),
+    }  # fmt: skip
+    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    scores = evaluate_features(*features, **who)
+    seconds = time.process_time() - start  # of all threads: two cores take half of it
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert scores.queries > 2000
+    assert seconds < 20
+    assert grown * 1024 < 1e9

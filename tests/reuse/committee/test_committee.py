@@ -1,5 +1,8 @@
 """What a committee labels, on drawn data whose truth is known and on digits."""
 
+import resource
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -185,3 +188,23 @@ def test_classification_needs_nothing_else():
     by_committee = (labelling.labels[told] == truth[told]).mean()
     by_itself = (alone.eval()(splits.unlabelled).argmax(1).numpy() == truth[len(splits.labels) :]).mean()
     assert by_committee > max(0.85, by_itself)
+
+
+@pytest.mark.slow
+def test_ten_thousand_samples_take_little_time_and_memory():
+    """A third of the 30,000 that it is made for: time grows with the square, memory in proportion."""
+    draw = np.random.default_rng(0)
+    identity, camera = draw.integers(400, size=10_000), draw.integers(8, size=10_000)
+    labels = np.where(draw.random(10_000) < 0.3, identity, -1)
+
+    def seen():
+        looks, lights = draw.standard_normal((400, 128), np.float32), draw.standard_normal((8, 128), np.float32)
+        return looks[identity] + lights[camera] + 2.5 * draw.standard_normal((10_000, 128), np.float32)
+
+    committee = Committee({name: seen() for name in "abc"}, labels, groups=camera)
+    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    labelling = committee.label(seen())
+    told = (labels < 0) & (labelling.labels >= 0)
+    assert (labelling.labels[told] == identity[told]).mean() > 0.9
+    assert time.process_time() - start < 60
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < 1.2e9
