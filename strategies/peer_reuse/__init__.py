@@ -6,6 +6,9 @@ A round: every source trains at home and publishes its version -> the server rel
 the target trains with Eq. 1, its layers reconstructing the sources' -> its own version goes up. Beside it, on request, the
 target's node trains the yardsticks: the target alone, with all labels, and at the end the best source fine-tuned.
 
+With `Plan(committee=True)` the sources and the target's own state also label the target's unlabelled samples, anew every few
+epochs, and the target trains on these too: on real images that brings more than Eq. 1 does (`fedretina.reuse.Committee`).
+
 The server half is `PeerReuse`, the node half `PeerReuseClient`; what both agree on is a `Plan`. Both see a
 `fedretina.task.Task`, and nothing of pedestrians.
 """
