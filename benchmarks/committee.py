@@ -165,7 +165,8 @@ Written by `python benchmarks/committee.py --targets {targets} --labelled {label
 Data: {data}. A target's sources are the three largest other domains there, each trained at home on all its labels. Every
 row has the same network (`{model}`), loss (softmax + batch-hard triplet), data and steps, and is the last state of its
 training; the best peer is chosen on the target's labelled images. Cells: mAP{spread} / Rank-1 in percent by the standard
-protocol; in brackets the accuracy of the committee's last votes on labelled images held out.
+protocol; in brackets the accuracy of the committee's last votes on labelled images held out. {count} seed(s) a cell: with
+one, a difference of a point or two is noise.
 
 {table}
 """
@@ -176,6 +177,7 @@ def page(bench: Bench, rows: list[Row]) -> str:
     spread = " (mean ± standard deviation over the seeds)" if "," in options["seeds"] else ""
     minutes = sum(row["minutes"] for row in rows)
     facts = {"torch": torch.__version__, "machine": platform.machine(), "minutes": minutes, "spread": spread}
+    facts["count"] = len(options["seeds"].split(","))
     return PAGE.format(table=table(rows), **options, **facts)
 
 
