@@ -15,7 +15,7 @@ from fedretina.reuse.committee.features import Floats, Whole, centred, checked, 
 from fedretina.reuse.committee.jaccard import overlap
 from fedretina.reuse.committee.options import CommitteeOptions
 from fedretina.reuse.committee.propagation import Votes, constrained, propagate
-from fedretina.reuse.committee.trust import Check, hidden, trusted_share
+from fedretina.reuse.committee.trust import ENOUGH, Check, hidden, trusted_share
 from fedretina.reuse.committee.whitening import whitened
 
 OWN = "own"
@@ -137,7 +137,10 @@ class Committee:
         check = None
         if len(chosen):
             votes, _ = self._vote(graph, visible)
-            check = Check(votes.confidence[chosen], votes.labels[chosen] == self._labels[chosen])
+            # A sample whose label is hidden may rightly fall into a new cluster: no vote for a known class to judge.
+            judged = chosen[votes.labels[chosen] <= self._labels.max()]
+            if len(judged) >= ENOUGH:
+                check = Check(votes.confidence[judged], votes.labels[judged] == self._labels[judged])
         return self._labelling(*self._vote(graph, self._labels), check)
 
     def _part(self, name: str, features: Features) -> Floats:

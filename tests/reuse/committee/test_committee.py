@@ -126,6 +126,7 @@ def test_where_labels_are_few_unknown_identities_become_new_classes():
     assert labelling.known == 20
     assert labelling.new >= 10
     assert (IDENTITY[fresh] >= 20).mean() > 0.85
+    assert labelling.share > 0.4
     closed = Committee(PEERS, labels, groups=CAMERA, options=CommitteeOptions(new_below=0)).label()
     assert closed.new == 0
 
