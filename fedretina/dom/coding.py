@@ -8,13 +8,15 @@ import numpy as np
 
 from fedretina.dom.layout import LAYOUTS, is_sortable
 from fedretina.dom.tensors import is_float
+from fedretina.dom.trellis import LEAST
 from fedretina.errors import Corrupt
 
 SAME, STEPS, BITS, RAW, LOST = range(5)
 KINDS = ("same", "steps", "bits", "raw", "lost")
 WITHOUT_BODY = (SAME, LOST)
 _POOLED = 8
-_LAYOUT_SHIFT = 4
+_LAYOUT_SHIFT, _LAYOUT_MASK = 4, 7
+_TRELLIS = 0x80
 
 
 @dataclass(frozen=True)
@@ -38,28 +40,34 @@ class Spec:
 
 @dataclass(frozen=True)
 class Coding:
-    """How one tensor is coded: its kind, whether it shares its group with others, and the order of its integers."""
+    """How one tensor is coded.
+
+    Its kind, whether it shares its group with others, the order of its integers, and whether they follow a trellis.
+    """
 
     kind: int
     pooled: bool = False
     layout: int = 0
+    trellis: bool = False
 
     @property
     def byte(self) -> int:
         """The coding as it travels."""
-        return self.kind | _POOLED * self.pooled | self.layout << _LAYOUT_SHIFT
+        return self.kind | _POOLED * self.pooled | self.layout << _LAYOUT_SHIFT | _TRELLIS * self.trellis
 
     @classmethod
     def of(cls, byte: int) -> "Coding":
         """Read a coding; raise `Corrupt` if there is no such coding."""
-        kind, pooled, layout = byte & 7, bool(byte & _POOLED), byte >> _LAYOUT_SHIFT
+        kind, pooled = byte & 7, bool(byte & _POOLED)
+        layout, trellis = byte >> _LAYOUT_SHIFT & _LAYOUT_MASK, bool(byte & _TRELLIS)
+        own = bool(layout) or trellis
         sound = kind < len(KINDS) and layout < len(LAYOUTS)
-        if not sound or (pooled and (kind not in (STEPS, BITS) or layout)) or (layout and kind != STEPS):
+        if not sound or (pooled and (kind not in (STEPS, BITS) or own)) or (own and kind != STEPS):
             raise Corrupt(f"the payload's header has the unknown coding {byte:#04x}; drop it")
-        return cls(kind, pooled, layout)
+        return cls(kind, pooled, layout, trellis)
 
     def __str__(self) -> str:
-        details = [LAYOUTS[self.layout]] * bool(self.layout) + ["pooled"] * self.pooled
+        details = [LAYOUTS[self.layout]] * bool(self.layout) + ["trellis"] * self.trellis + ["pooled"] * self.pooled
         return KINDS[self.kind] + (f" ({', '.join(details)})" if details else "")
 
 
@@ -86,3 +94,5 @@ def check_codings(specs: Sequence[Spec], codings: Sequence[Coding]) -> None:
             raise Corrupt(f"tensor {spec.name!r} is {spec.dtype} and coded on steps; drop the payload")
         if coding.layout and not is_sortable(spec.shape, spec.count):
             raise Corrupt(f"tensor {spec.name!r} is too small to be sorted; drop the payload")
+        if coding.trellis and spec.count < LEAST:
+            raise Corrupt(f"tensor {spec.name!r} is too small for a trellis; drop the payload")

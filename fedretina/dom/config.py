@@ -24,7 +24,8 @@ class DomConfig:
         The same target for what has no base: keyframes, and tensors that the base lacks.
     bits : int or None, default None
         The paper's compression bits c (Eq. 6): deltas get the absolute step ``10**-bits`` instead of a step from
-        `relative_error`. Keyframes stay relative. Not on the lattice.
+        `relative_error`. Keyframes stay relative. Not on the lattice. Dependent quantisation takes 0.7 of that step,
+        with which its error is about that of "rdoq".
     absolute_keyframes : bool, default False
         Whether `bits` holds for keyframes too, as in the paper's Table 4; it destroys models at ``bits=3``.
     budget_bytes : int or None, default None
@@ -33,15 +34,15 @@ class DomConfig:
     rounding : {"deadzone", "nearest", "paper", "rdoq"} or None, default None
         With ``x = d / step``: "deadzone" is ``sign(x) * floor(|x| + dead_zone)``, symmetric as in video codecs;
         "nearest" is round half to even; "paper" is Eq. 6 read literally, ``round(x + dead_zone)``, which is biased and
-        exists for reproduction only; "rdoq" weighs each integer's bits against its error. None is "rdoq" with
-        effort "small", else "deadzone".
+        exists for reproduction only; "rdoq" weighs each integer's bits against its error. None is "deadzone", with
+        effort "small" "rdoq", and there, off the lattice, dependent quantisation in tensors of 8192 values or more.
     dead_zone : float, default 0.3
         The paper's f, the rounding offset, in [0, 0.5]: smaller means a wider zone that becomes 0. Unused by "nearest" and
         "rdoq".
     effort : {"fast", "balanced", "small"}, default "balanced"
         "fast" orders integers by the spread of their output channels; "balanced" by output and input channels, where
         that pays, and moves what is restored to the centroids of what was sent; "small" tries every order and
-        optimises the integers for their rate.
+        optimises the integers for their rate, in large tensors along a trellis (`fedretina.dom.trellis`).
     lattice : bool, default False
         For streams: steps are powers of two, at least one ulp of the tensor's largest value, so that any two versions
         differ by integers (an exact skip is cheap).
@@ -86,6 +87,11 @@ class DomConfig:
     def quantiser(self) -> Rounding:
         """The rounding that is meant: `rounding`, or what `effort` owes."""
         return self.rounding or ("rdoq" if self.effort == "small" else "deadzone")
+
+    @property
+    def dependent(self) -> bool:
+        """Whether values may be quantised by a trellis: effort "small", off the lattice, and no rounding asked for."""
+        return self.effort == "small" and not self.lattice and self.rounding is None
 
     def to_json(self) -> str:
         """Return the configuration as a JSON object."""

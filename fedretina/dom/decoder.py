@@ -94,10 +94,16 @@ def _groups(header: Header, body: bytes, specs: Sequence[Spec], olds: Sequence[A
 def _restore_group(group: _Group, decompressor: Decompressor) -> list[tuple[str, Array]]:
     if group.coding.kind == RAW:
         return [(group.specs[0].name, _from_raw(group.specs[0], group.pieces))]
-    if group.coding.layout:
-        spec = group.specs[0]
-        layout = group.coding.layout
-        integers = unpack_laid_out(group.pieces, spec.shape, spec.count, layout=layout, decompressor=decompressor)
+    coding, spec = group.coding, group.specs[0]
+    if coding.layout or coding.trellis:
+        integers = unpack_laid_out(
+            group.pieces,
+            spec.shape,
+            spec.count,
+            layout=coding.layout,
+            decompressor=decompressor,
+            trellis=coding.trellis,
+        )
     else:
         integers = unpack(group.pieces, sum(spec.count for spec in group.specs), decompressor)
     parts = splits(integers, [spec.count for spec in group.specs])

@@ -10,7 +10,8 @@ from fedretina.dom.coding import BITS, LOST, RAW, SAME, STEPS, Coding, Spec
 from fedretina.dom.config import DomConfig
 from fedretina.dom.digest import digest_bits
 from fedretina.dom.integers import narrow, pack
-from fedretina.dom.layouts import pack_best
+from fedretina.dom.layout import Sorting
+from fedretina.dom.layouts import pack_best, pack_trellis
 from fedretina.dom.lossless import common_unit, difference_of_bits
 from fedretina.dom.quantise import Pair, Quantised
 from fedretina.dom.steps import Choice, Step, choice_of
@@ -68,9 +69,9 @@ def code_tensor(
     if not quantised.integers.any():
         return _lost(spec, pair, quantised, keep)
     fields = _kept(spec, quantised.restored, keep) | {"error": quantised.error, "energy": quantised.energy, "step": step}
-    integers, offsets = narrow(quantised.integers), quantised.offsets
+    integers, offsets, sorting = narrow(quantised.integers), quantised.offsets, quantised.sorting
     del found, quantised  # and with them what was restored, if nobody keeps it
-    coded = _packed(integers, offsets, config, fields)
+    coded = _packed(integers, offsets, config, fields, sorting)
     return coded if coded.size < max(new.nbytes, 1) else _code_exactly(spec, pair, config, keep)
 
 
@@ -89,7 +90,12 @@ def _lost(spec: Spec, pair: Pair, quantised: Quantised, keep: bool) -> Coded:
     return replace(_same(spec, pair, keep), coding=Coding(LOST), error=1.0, energy=quantised.energy)
 
 
-def _packed(integers: Array, offsets: bytes, config: DomConfig, fields: dict[str, Any]) -> Coded:
+def _packed(
+    integers: Array, offsets: bytes, config: DomConfig, fields: dict[str, Any], sorting: Sorting | None = None
+) -> Coded:
+    if sorting is not None:
+        pieces = pack_trellis(integers, fields["spec"].shape, sorting, config.effort)
+        return Coded(coding=Coding(STEPS, layout=sorting.layout, trellis=True), pieces=pieces, offsets=offsets, **fields)
     if integers.size < LARGE:
         return Coded(coding=Coding(STEPS, pooled=True), integers=integers, **fields)
     layout, pieces = pack_best(integers, fields["spec"].shape, config.effort)

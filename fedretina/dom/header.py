@@ -48,7 +48,9 @@ class Header:
 
     @property
     def is_on_lattice(self) -> bool:
-        """Whether every step is a power of two, without offsets."""
+        """Whether every step is a power of two, without offsets, and every integer on it may be what it likes."""
+        if any(coding.trellis for coding in self.codings):
+            return False
         return not self.offsets and not any(step.exponent is None or step.mantissa for step in self.steps)
 
     def kept(self, base: Sequence[Spec]) -> list[Spec]:

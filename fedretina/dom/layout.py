@@ -82,6 +82,18 @@ class Order:
                 yield channels, [(start + first * size, block) for start, size, block in rows.blocks]
 
 
+@dataclass(frozen=True)
+class Sorting:
+    """A layout and its channels' codes: what an order is made of."""
+
+    layout: int
+    codes: Array
+
+    def order(self, shape: Sequence[int]) -> Order | None:
+        """Return the order; None where values stay as they lie."""
+        return order_of(self.codes, shape, self.layout) if self.layout else None
+
+
 def is_sortable(shape: Sequence[int], count: int) -> bool:
     """Return whether a tensor has channels, and enough values for groups."""
     return len(shape) >= 2 and count >= SORTABLE

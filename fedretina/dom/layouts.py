@@ -7,16 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from fedretina.dom.config import Effort
-from fedretina.dom.integers import Decompressor, Piece, pack, piece_sizes, splits, unpack
-from fedretina.dom.layout import PLAIN, codes_of, count_codes, is_sortable, order_of, spreads
+from fedretina.dom.integers import Decompressor, Piece, narrow, pack, piece_sizes, splits, unpack
+from fedretina.dom.layout import PLAIN, Sorting, codes_of, count_codes, is_sortable, order_of, spreads
 from fedretina.dom.sampling import places
 from fedretina.dom.tensors import Array
+from fedretina.dom.trellis import pack_paths, unpack_paths
 from fedretina.errors import Corrupt
 
 _WHAT_PAYS: dict[Effort, tuple[int, ...]] = {"fast": (1,), "balanced": (0, 1, 2, 3), "small": (0, 1, 2, 3)}
 _LOOKED_AT = 2048  # integers of a group that its entropy is estimated from
 _GROUP_BYTES = 40  # what a group costs besides its integers
 _CODE_BYTES = 0.4
+_ROUNDED = 0.35  # the dead zone that is nearest to what optimised integers look like
+_CHUNK = 2**16
 _WORTH = 64  # values a channel has at least, for its code to be cheap beside them
 
 
@@ -42,6 +45,34 @@ def candidates(values: Array, shape: Sequence[int], effort: Effort) -> tuple[int
 def pack_laid_out(values: Array, shape: Sequence[int], layout: int, effort: Effort) -> list[bytes]:
     """Return the pieces of one tensor's integers in the given layout: its codes, if it has any, then its groups."""
     return _lay_out(values, shape, spreads(values, shape, layout) if layout else []).pack(effort)
+
+
+def sorting_of(fine: Array, shape: Sequence[int], *, unit: float) -> Sorting:
+    """Return the layout that is likely to code a tensor in the fewest bytes, quantised to about `unit`, and its codes."""
+    layouts = candidates(fine, shape, "small")
+    if layouts == (PLAIN,):
+        return Sorting(PLAIN, np.empty(0, np.int8))
+    octaves = spreads(fine, shape, max(layouts))
+    rounded = narrow(_rounded(fine, unit))
+    best = min((_lay_out(rounded, shape, octaves[:layout]) for layout in layouts), key=_Ordered.estimate)
+    return Sorting(best.layout, best.codes)
+
+
+def _rounded(fine: Array, unit: float) -> Array:
+    """Return values divided by the unit, with a dead zone, a row of them at a time."""
+    rounded = np.empty(fine.size, np.int16 if fine.itemsize == 2 else np.int64)
+    for start in range(0, fine.size, _CHUNK):
+        part = fine[start : start + _CHUNK] / np.float64(unit)
+        rounded[start : start + _CHUNK] = np.trunc(part + np.copysign(_ROUNDED, part))
+    return rounded
+
+
+def pack_trellis(values: Array, shape: Sequence[int], sorting: Sorting, effort: Effort) -> list[bytes]:
+    """Return the pieces of one tensor's integers that follow a trellis in the given order."""
+    order = sorting.order(shape)
+    if order is None:
+        return pack_paths(values, (values.size,), effort)
+    return [*pack(sorting.codes, effort), *pack_paths(order.sort(values), order.groups, effort)]
 
 
 @dataclass(frozen=True)
@@ -71,13 +102,21 @@ def _lay_out(values: Array, shape: Sequence[int], octaves: Sequence[Array]) -> _
 
 
 def unpack_laid_out(
-    pieces: Sequence[Piece], shape: Sequence[int], count: int, *, layout: int, decompressor: Decompressor
+    pieces: Sequence[Piece],
+    shape: Sequence[int],
+    count: int,
+    *,
+    layout: int,
+    decompressor: Decompressor,
+    trellis: bool = False,
 ) -> Array:
     """Return the integers of one tensor in their own order."""
     if layout == PLAIN:
-        return unpack(pieces, count, decompressor)
+        return unpack_paths(pieces, (count,), decompressor) if trellis else unpack(pieces, count, decompressor)
     used = len(piece_sizes(count_codes(shape, layout)))
     order = order_of(unpack(pieces[:used], count_codes(shape, layout), decompressor), shape, layout)
+    if trellis:
+        return order.unsort(unpack_paths(pieces[used:], order.groups, decompressor))
     parts = []
     for size in order.groups:
         more = len(piece_sizes(size))

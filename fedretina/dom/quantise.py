@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from fedretina.dom.layout import Sorting
 from fedretina.dom.rounding import LEVELS, Rounder
 from fedretina.dom.tensors import Array, float_info, is_finite
 
@@ -47,7 +48,8 @@ class Pair:
 class Quantised:
     """A quantised tensor: what travels, what the decoder will make of it, and the squares of that.
 
-    `energy` is ``||d||**2``, `lost` ``||d - d^||**2``.
+    `energy` is ``||d||**2``, `lost` ``||d - d^||**2``. `sorting` is the order in which integers follow a trellis, if they
+    do.
     """
 
     integers: Array
@@ -55,6 +57,7 @@ class Quantised:
     restored: Array
     energy: float
     lost: float
+    sorting: Sorting | None = None
 
     @property
     def error(self) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from fedretina.dom.config import DomConfig
 from fedretina.dom.quantise import Quantised
 from fedretina.dom.tensors import float_info
-from fedretina.dom.trial import Trial
+from fedretina.dom.trial import TRELLIS_STEP, Trial
 
 MANTISSAS = 256  # a step is (1 + mantissa / 256) * 2**exponent: .4 % apart, two or three bytes on the wire
 MAX_EXPONENT = 1000
@@ -61,7 +61,9 @@ def choice_of(config: DomConfig, *, has_base: bool) -> Choice:
 
 
 def given_step(trial: Trial, step: Step) -> Found | None:
-    """Quantise with a step, whatever the error; None if the integers would be too large."""
+    """Quantise with a step (a trellis with the step of about the same error); None if the integers would be too large."""
+    if trial.trellis:
+        step = Step.near(step.size * TRELLIS_STEP)
     if trial.scale.difference / step.size > MAX_INTEGER:
         return None
     return step, trial.quantise(step.size)

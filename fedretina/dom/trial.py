@@ -1,7 +1,7 @@
 """One tensor under trial: quantised with any step, or its error with that step estimated on a sample."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from fedretina.dom.config import DomConfig
 from fedretina.dom.layout import codes_of, is_sortable, order_of, spreads
+from fedretina.dom.layouts import sorting_of
 from fedretina.dom.quantise import (
     Pair,
     Quantised,
@@ -24,8 +25,12 @@ from fedretina.dom.rdoq import FINE, fine_integers, quantise_group
 from fedretina.dom.rounding import LEVELS, Rounder
 from fedretina.dom.sampling import places
 from fedretina.dom.tensors import Array
+from fedretina.dom.trellis import LEAST
+from fedretina.dom.viterbi import search
 
 RATE = 0.15  # lambda: squared steps that a bit is worth
+TRELLIS_RATE = 0.25  # the same for dependent quantisation, whose steps are smaller
+TRELLIS_STEP = 0.7  # its step for about the error that RDOQ makes with a step of 1
 LARGE = 2048  # elements; smaller tensors are pooled, and have neither offsets nor statistics of their own
 _SAMPLE = 2**14
 _PLAIN_FLOATS = (2.0**-40, 2.0**40)  # within, float32 is enough to choose integers: squares stay in its range
@@ -54,7 +59,7 @@ class Trial:
     """A tensor, and how it is to be quantised apart from the step.
 
     `centre`: whether to send centroid offsets. `rate`: lambda of RDOQ, 0 for none. `doubled`: how many values, from the
-    first on, get steps of twice the size.
+    first on, get steps of twice the size. `trellis`: whether to quantise dependently.
     """
 
     pair: Pair
@@ -65,6 +70,7 @@ class Trial:
     rate: float
     on_lattice: bool
     doubled: int = 0
+    trellis: bool = False
 
     @classmethod
     def of(cls, pair: Pair, shape: tuple[int, ...], config: DomConfig) -> "Trial":
@@ -73,7 +79,8 @@ class Trial:
         centre = config.quantiser in ("deadzone", "rdoq") and config.effort != "fast"
         centre = centre and not config.lattice and pair.new.size >= LARGE
         rate = RATE if rdoq else 0.0
-        return cls(pair, shape, Scale.of(pair), Rounder.of(config), centre, rate, config.lattice)
+        trellis = config.dependent and pair.new.size >= LEAST
+        return cls(pair, shape, Scale.of(pair), Rounder.of(config), centre, rate, config.lattice, trellis=trellis)
 
     @cached_property
     def part(self) -> Any:
@@ -87,7 +94,17 @@ class Trial:
         return np.float32 if self.pair.new.dtype.itemsize <= 4 and low < self.scale.difference < high else np.float64
 
     def estimate(self, size: float) -> float:
-        """Return ``||d - d^|| / ||d||`` over the sample, quantised with the given step."""
+        """Return ``||d - d^|| / ||d||`` over the sample, quantised with the given step.
+
+        For a trellis it is derived from RDOQ's with the step that belongs to it: within some 10 % (the fit is to
+        differences of convolutions), which is enough to begin with.
+        """
+        if self.trellis:
+            error = self._error_of_sample(size / TRELLIS_STEP)
+            return error * (1 + 0.25 / (1 + 20 * error))
+        return self._error_of_sample(size)
+
+    def _error_of_sample(self, size: float) -> float:
         energy = float(np.linalg.norm(self.part))
         if not energy:
             return 0.0
@@ -96,6 +113,8 @@ class Trial:
 
     def quantise(self, size: float) -> Quantised:
         """Quantise the whole tensor."""
+        if self.trellis:
+            return self._along_trellis(size)
         if self.rate:
             return self._optimise(size)
         offsets = self._sampled(size)[1] if self.centre else b""
@@ -146,6 +165,20 @@ class Trial:
         integers[: self.doubled] *= 2
         restored = restore(self.pair.new, self.pair.base, integers, step=size, offsets=offsets)
         return measured(self.pair, integers, offsets, restored, self.work)
+
+    def _along_trellis(self, size: float) -> Quantised:
+        """Quantise dependently, in the order that suits what RDOQ would make of the values."""
+        fine = fine_integers(self.pair, step=size, largest=self.scale.difference, work=self.work)
+        sorting = sorting_of(fine, self.shape, unit=FINE / TRELLIS_STEP)
+        order = sorting.order(self.shape)
+        fine = fine if order is None else order.sort(fine)
+        groups = (fine.size,) if order is None else order.groups
+        integers, offsets = search(fine, groups, rate=TRELLIS_RATE, kind=integer_type(self.scale.difference / size + 8))
+        del fine
+        if order is not None:
+            integers = order.unsort(integers)
+        restored = restore(self.pair.new, self.pair.base, integers, step=size, offsets=offsets)
+        return replace(measured(self.pair, integers, offsets, restored, self.work), sorting=sorting)
 
 
 def _offset_values(offsets: bytes) -> Any:

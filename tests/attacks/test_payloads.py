@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from fedretina.dom import DomConfig, decode, digest, encode, inspect
 from fedretina.dom.integers import PCODEC_HEADER, pack
 from fedretina.dom.layout import order_of
+from fedretina.dom.trellis import pack_paths
 from fedretina.dom.wire import seal, unseal
 from fedretina.errors import Corrupt, FedRetinaError, TooNew, Truncated, UnknownBase
 
@@ -37,6 +38,7 @@ PAYLOADS = {
     "delta": (encode(NEW, base=BASE), BASE),
     "lattice": (encode(NEW, base=BASE, config=DomConfig(lattice=True)), BASE),
     "lossless": (encode(NEW, base=BASE, config=DomConfig(lossless=True)), BASE),
+    "trellis": (encode(NEW, base=BASE, config=DomConfig(effort="small")), BASE),
 }
 each_payload = pytest.mark.parametrize(("payload", "base"), PAYLOADS.values(), ids=PAYLOADS)
 
@@ -196,7 +198,9 @@ def test_a_fresh_tensor_with_the_name_of_a_kept_one():
         decode(seal(replace(envelope, header=msgpack.packb(columns))), base=BASE)
 
 
-@pytest.mark.parametrize("coding", [5, 7, 12, 8, 11, 1 | 8 | 16, 2 | 16, 3 | 16, 1 | 64, 255])
+@pytest.mark.parametrize(
+    "coding", [5, 7, 12, 8, 11, 1 | 8 | 16, 2 | 16, 3 | 16, 1 | 64, 255, 128, 2 | 128, 3 | 128, 1 | 8 | 128]
+)
 def test_unknown_codings(coding):
     columns = [b"", [[0, "w", 11, 3]], bytes([coding]), [0], b"", 0, b"\0", [], b"", [b"", 12]]
     with pytest.raises(Corrupt):
@@ -214,11 +218,28 @@ def test_values_that_no_model_holds():
             decode(seal(hostile))
 
 
-@pytest.mark.parametrize("config", [DomConfig(), DomConfig(bits=3)])
+@pytest.mark.parametrize("config", [DomConfig(), DomConfig(bits=3), DomConfig(effort="small")])
 def test_a_lattice_that_is_none(config):
     payload = encode(NEW, base=BASE, config=config)
     with pytest.raises(Corrupt, match="lattice"):
         decode(seal(replace(unseal(payload), lattice=True)), base=BASE)
+
+
+def test_a_trellis_of_too_few_values():
+    columns = [b"", [[0, "w", 11, 8191]], bytes([1 | 128]), [0], b"", 0, b"\0", [[2]], b"", [PCODEC_HEADER, 4 * 8191]]
+    with pytest.raises(Corrupt, match="too small for a trellis"):
+        decode(_header(columns))
+
+
+def test_a_trellis_on_powers_of_two_without_offsets_is_no_lattice():
+    pieces = pack_paths(np.zeros(8192, np.int8), (8192,), "fast")
+    lengths = [[len(piece) for piece in pieces]]
+    columns = [b"", [[0, "w", 11, 8192]], bytes([1 | 128]), [0], b"", 0, b"\0", lengths, b"", [PCODEC_HEADER, 4 * 8192]]
+    result = bytes.fromhex(digest({"w": np.zeros(8192, np.float32)}))
+    envelope = replace(unseal(_header(columns)), body=b"".join(pieces), result=result)
+    assert not decode(seal(envelope))["w"].any()
+    with pytest.raises(Corrupt, match="lattice"):
+        decode(seal(replace(envelope, lattice=True)))
 
 
 def _with_codes(shape, codes, layout):

@@ -58,6 +58,16 @@ def test_every_model_over_every_base(new, base, config):
             assert back.tobytes() == array.tobytes()
 
 
+@settings(max_examples=25, deadline=None)
+@given(st.sampled_from(FLOATS), st.integers(0, 2**32), st.integers(8000, 20000), st.integers(1, 3), CONFIGS)
+def test_large_tensors(dtype, seed, size, dimensions, config):
+    """Those that have layouts, and trellises."""
+    shape = {1: (size,), 2: (64, size // 64), 3: (size // 99, 11, 9)}[dimensions]
+    base, new = {"w": _array(dtype, shape, seed)}, {"w": _array(dtype, shape, seed + 1)}
+    made = publish(new, base=Version.of(base), config=config)
+    assert accept(made.payload, base=Version.of(base)) == made.version
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from(FLOATS), st.integers(0, 2**32), st.integers(0, 400), CONFIGS)
 def test_values_of_any_bits(dtype, seed, size, config):

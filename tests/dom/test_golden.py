@@ -21,6 +21,7 @@ def test_the_files_hold_every_coding():
     assert codings >= {"same", "lost", "raw", "steps", "steps (pooled)", "bits", "bits (pooled)"} | {
         f"steps ({layout})" for layout in LAYOUTS[1:]
     }
+    assert {"steps (trellis)", "steps (by out x in, trellis)"} <= codings
 
 
 @pytest.mark.parametrize("path", sorted(FIXTURE.glob("*.dom")), ids=lambda path: path.stem)
