@@ -121,20 +121,19 @@ def _restored(first: Array, second: Array, past: _Past) -> Array:
     if largest > _LARGEST:
         raise Corrupt("a trellis has integers beyond 2**61; drop the payload")
     restored = np.empty(first.size + second.size, integer_type(2 * largest))
-    signs = np.zeros(restored.size, np.int8)
+    signs = np.empty(restored.size, np.int8)
     used = 0
     for at in past.rows(restored.size):
         row, odd = restored[at], past.second(at)
-        count = int(np.count_nonzero(odd))
-        taken, begin = second[used : used + count], at.start - used
-        rest = first[begin : begin + row.size - count]
-        if taken.size + rest.size < row.size:
+        seconds, firsts = np.flatnonzero(odd), np.flatnonzero(~odd)  # several times faster than masks
+        begin = at.start - used
+        taken, rest = second[used : used + seconds.size], first[begin : begin + firsts.size]
+        if taken.size < seconds.size or rest.size < firsts.size:
             raise Corrupt("a trellis asks for other counts of values than the payload has; drop it")
-        row[~odd] = rest
-        row[odd] = taken
-        np.sign(row, out=signs[at], where=odd, casting="same_kind")
+        row[seconds], row[firsts] = taken, rest
+        np.multiply(np.sign(row), odd, out=signs[at], casting="unsafe")
         past.go_on(row)
-        used += count
+        used += seconds.size
     restored *= 2
     restored -= signs
     return restored
