@@ -2,7 +2,7 @@
 
 Bits come from the counts that the round before made, one table per group and quantiser, and offsets from its centroids;
 a sample of the lanes is enough for all rounds but the last. What a value costs with each quantiser and parity depends
-only on its size, so it is looked up; above `_LINEAR` steps, where bits do not depend on k any more, costs are periodic.
+only on its size, so it is looked up; from `_LINEAR` on, where bits do not depend on k any more, costs are periodic.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,8 +19,8 @@ from fedretina.dom.trellis import count_lanes, rows_of
 
 _PER_STEP = 32  # how finely sizes are told apart
 _FINER = 2  # bits: `fine` comes in 128ths
-_TOP = 16  # k of this size and more share what they cost
-_LINEAR = 40 * _PER_STEP
+_TOP = 32  # k of this size and more share what they cost
+_LINEAR = (2 * _TOP + 8) * _PER_STEP  # sizes from which on no k under `_TOP` is considered
 _PERIOD = 4 * _PER_STEP  # k + 2 is restored four steps further
 _LANES = 512  # walked together: their decisions fit into the cache, and all rows of them into memory
 _SAMPLED = 64  # lanes, or an eighth of them, that the first rounds look at
