@@ -52,9 +52,11 @@ def sorting_of(fine: Array, shape: Sequence[int], *, unit: float) -> Sorting:
     layouts = candidates(fine, shape, "small")
     if layouts == (PLAIN,):
         return Sorting(PLAIN, np.empty(0, np.int8))
-    octaves = spreads(fine, shape, max(layouts))
     rounded = narrow(_rounded(fine, unit))
-    best = min((_lay_out(rounded, shape, octaves[:layout]) for layout in layouts), key=_Ordered.estimate)
+    # Where nearly all integers are 0 they say little of their channels, where few are large the differences do.
+    octaves = [spreads(sizes, shape, max(layouts)) for sizes in (fine, rounded)]
+    tried = (_lay_out(rounded, shape, each[:layout]) for each in octaves for layout in layouts)
+    best = min(tried, key=_Ordered.estimate)
     return Sorting(best.layout, best.codes)
 
 
