@@ -70,11 +70,12 @@ def small(classes: int) -> nn.Module:
 RECIPES = (
     Recipe("resnet50-adamw", big, adamw, lr=1e-3, round_lr=2.5e-4, warmup=40, steps=16, batch=32),
     Recipe("resnet50-sgd", big, sgd, lr=5e-2, round_lr=2e-2, warmup=40, steps=16, batch=32),
-    Recipe("cnn-adamw", small, adamw, lr=1e-3, round_lr=2.5e-4, warmup=120, steps=40, batch=32),
-    Recipe("cnn-sgd", small, sgd, lr=5e-2, round_lr=2e-2, warmup=120, steps=40, batch=32),
+    Recipe("cnn-adamw", small, adamw, lr=1e-3, round_lr=1.5e-4, warmup=120, steps=40, batch=32),
+    Recipe("cnn-sgd", small, sgd, lr=5e-2, round_lr=1.2e-2, warmup=120, steps=40, batch=32),
 )
-SERIES = (Series("stream", lr=1e-3, warmup=6), Series("stream-falling", lr=1e-3, warmup=6, fall=FALL))
-QUICK = tuple(replace(recipe, warmup=6, steps=3) for recipe in RECIPES if recipe.build is small)
+SERIES = (Series("stream", lr=1e-3, warmup=3), Series("stream-falling", lr=1e-3, warmup=3, fall=FALL))
+QUICK = tuple(replace(recipe, warmup=6, steps=3) for recipe in RECIPES if recipe.name == "cnn-adamw")
+QUICK_SERIES = (Series("stream", lr=1e-3, warmup=0),)
 
 
 def train_pair(recipe: Recipe, pictures: Pictures, folder: Path) -> None:

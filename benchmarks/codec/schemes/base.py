@@ -19,6 +19,11 @@ class Scheme(ABC):
 
     family: str
     label: str
+    uses_dom: bool = False
+    """whether its results change when `fedretina.dom` does"""
+    encode_s: float = 0.0
+    """seconds of the last `encode`, where the scheme runs elsewhere and knows better than its caller's clock"""
+    decode_s: float = 0.0
 
     @abstractmethod
     def encode(self, update: Update) -> Payload:
@@ -32,8 +37,8 @@ class Scheme(ABC):
 class TensorScheme(Scheme):
     """A scheme that codes each tensor's difference on its own, as peers do.
 
-    Matrices (two and more dimensions) are coded by `pack`. The few other floats travel as int8 between their extremes in every
-    such scheme, integers as they are; names, shapes and lengths travel for nothing.
+    Matrices (two and more dimensions) are coded by `pack`. The few other floats travel as int8 between their extremes in
+    every such scheme, integers as they are; names, shapes and lengths travel for nothing.
     """
 
     @abstractmethod

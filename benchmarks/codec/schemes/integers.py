@@ -106,6 +106,7 @@ class RoundedOurs(Scheme):
     """
 
     family = "rounding + our coder"
+    uses_dom = True
     _config = DomConfig(bits=3, rounding="nearest", effort="small")
 
     def __init__(self, step: float) -> None:

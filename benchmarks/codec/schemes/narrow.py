@@ -33,7 +33,7 @@ class MinMax(TensorScheme):
 
 
 class Blockwise(TensorScheme):
-    """One byte a value and a half-precision scale a block (Dettmers et al., "8-bit Optimizers", ICLR 2022; linear levels)."""
+    """One byte a value, linear, and a half-precision scale a block (Dettmers et al., "8-bit Optimizers", ICLR 2022)."""
 
     family = "blockwise int8"
 

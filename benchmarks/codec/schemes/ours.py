@@ -8,6 +8,8 @@ from fedretina.dom import DomConfig, decode, encode
 class Ours(Scheme):
     """`encode` and `decode` with one configuration."""
 
+    uses_dom = True
+
     def __init__(self, family: str, label: str, config: DomConfig) -> None:
         self.family = family
         self.label = label
