@@ -32,13 +32,14 @@ class Bar:
 def rate_bars(vector: str, points: Sequence[Point], floors: Mapping[str, Mapping[str, float]]) -> Iterator[Bar]:
     """Compare sizes: with per-tensor entropy on the same integers, with plain rounding at equal error, with NNCodec."""
     for bits in (3, 4):
-        yield from _same_integers(vector, bits, points, floors[str(bits)]["per_tensor"])
+        yield from _same_integers(vector, bits, points, floors[str(bits)])
     yield from _small(vector, points)
     yield from _nncodec(vector, points)
 
 
-def _same_integers(vector: str, bits: int, points: Sequence[Point], entropy: float) -> Iterator[Bar]:
+def _same_integers(vector: str, bits: int, points: Sequence[Point], floor: Mapping[str, float]) -> Iterator[Bar]:
     """Yield the bar on the balanced effort; the small CNN has one at c = 3 alone."""
+    entropy = floor["per_tensor"]
     if "resnet" in vector:
         limit = _SAME_INTEGERS[bits] * entropy
     elif bits == 3:
@@ -46,7 +47,7 @@ def _same_integers(vector: str, bits: int, points: Sequence[Point], entropy: flo
     else:
         return
     found = next(p.bpw for p in of_family(points, SAME) if p.label == same("balanced", bits))
-    what = f"same integers, c = {bits}, balanced: bpw (per-tensor entropy {entropy:.3f})"
+    what = f"same integers, c = {bits}, balanced: bpw (entropy {entropy:.3f}, by class {floor['by_class']:.3f})"
     yield Bar(what, vector, f"≤ {limit:.3f}", f"{found:.3f}", found <= limit)
 
 

@@ -1,21 +1,18 @@
-"""Peak memory of `encode` and `decode`, in a process of its own, with as many threads as they like.
+"""Peak memory of `encode` and `decode`, each in a process of its own, with as many threads as it likes.
 
-python memory.py BASE NEW EFFORT prints {"encode": ..., "decode": ...}: the peak beside inputs and output, in model sizes.
 Needs Linux, whose kernel tells a process its peak and lets it start anew.
 """
 
 import gc
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from subprocess import PIPE
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from fedretina.dom import DomConfig, decode, encode
@@ -32,33 +29,40 @@ def is_measurable() -> bool:
 
 
 def peaks(folder: Path, effort: Effort) -> dict[str, float]:
-    """Measure an update's coding in a new process."""
-    files = [str(folder / f"{part}.safetensors") for part in ("base", "new")]
-    unlimited = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
-    done = subprocess.run([sys.executable, __file__, *files, effort], check=True, stdout=PIPE, text=True, env=unlimited)
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
+    """Return the peaks of coding an update at c = 3, beside inputs and output, in model sizes."""
+    size = sum(array.nbytes for array in load_file(folder / "new.safetensors").values())
+    with tempfile.TemporaryDirectory() as name:
+        arguments = [str(folder), str(Path(name) / "payload"), effort]
+        return {way: _in_a_process(way, *arguments) / size for way in ("encode", "decode")}
 
 
-def _measure(base: str, new: str, effort: Effort) -> dict[str, float]:
+def _in_a_process(*arguments: str) -> int:
+    # A process that has coded before keeps memory that it freed, and would seem to need none.
+    free = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    done = subprocess.run([sys.executable, __file__, *arguments], check=True, stdout=subprocess.PIPE, text=True, env=free)
+    return int(done.stdout)
+
+
+def _measure(way: str, folder: Path, file: Path, effort: Effort) -> int:
     config = DomConfig(bits=3, effort=effort)
     decode(encode({"w": np.ones((8, 8), np.float32)}, config=config))  # loads what is loaded at the first use
-    old, fresh = load_file(base), load_file(new)
-    payload, encoding = _peak(lambda: encode(fresh, base=old, config=config), output=len)
-    model, decoding = _peak(lambda: decode(payload, base=old), output=_size)
-    return {"encode": encoding / _size(model), "decode": decoding / _size(model)}
+    base = load_file(folder / "base.safetensors")
+    if way == "encode":
+        new = load_file(folder / "new.safetensors")
+        payload, peak = _peak(lambda: encode(new, base=base, config=config))
+        file.write_bytes(payload)
+        return peak - len(payload)
+    data = file.read_bytes()
+    model, peak = _peak(lambda: decode(data, base=base))
+    return peak - sum(array.nbytes for array in model.values())
 
 
-def _size(model: Mapping[str, NDArray[Any]]) -> int:
-    return sum(array.nbytes for array in model.values())
-
-
-def _peak(work: Callable[[], Result], *, output: Callable[[Result], int]) -> tuple[Result, float]:
+def _peak(work: Callable[[], Result]) -> tuple[Result, int]:
     gc.collect()
     _CLEAR.write_text("5", encoding="ascii")  # the peak counts from now
     before = _status("VmRSS")
     result = work()
-    return result, max(0, _status("VmHWM") - before - output(result))
+    return result, _status("VmHWM") - before
 
 
 def _status(field: str) -> int:
@@ -67,4 +71,4 @@ def _status(field: str) -> int:
 
 
 if __name__ == "__main__":
-    print(json.dumps(_measure(*sys.argv[1:])))  # type: ignore[arg-type]
+    print(_measure(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]))  # type: ignore[arg-type]

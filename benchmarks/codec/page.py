@@ -47,7 +47,7 @@ def _render(study: Study) -> str:
         memory=_memory(study.updates),
         fall=f"{100 * (1 - FALL):.0f} %",
         histories=[_history(name, found) for name, found in study.histories.items()],
-        budgets=_budgets(study.updates),
+        budgets=_budgets(study.updates) if study.learnt else "",
         feedback=_feedback(study),
     )
     return text.rstrip() + "\n"

@@ -101,7 +101,7 @@ def speed_plot(laps: Mapping[int, Sequence[Lap]], name: str) -> bytes:
     for axes, way in zip(figure.subplots(1, 2), ("encode", "decode"), strict=True):
         axes.set_xscale("log")
         axes.set_yscale("log")
-        shown = list(laps[3])
+        shown = [lap for lap in laps[3] if not lap.label.endswith("all cores")]
         for lap in shown:
             axes.plot([getattr(lap, way)], [lap.bpw], "o", ms=6, color=_BLUE if lap.label.startswith("DoM") else _GREY)
         _name(axes, [(getattr(lap, way), lap.bpw, lap.label) for lap in shown])

@@ -1,5 +1,6 @@
 """Rate and error of every scheme on every update."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +11,7 @@ from codec.entropy import by_class, per_tensor
 from codec.measure import Point, measure
 from codec.results import DOM, HERE, Results
 from codec.roster import schemes
+from codec.schemes.base import Scheme
 from codec.update import Update
 
 _CODE = (HERE / "schemes", HERE / "roster.py", HERE / "measure.py", HERE / "update.py")
@@ -17,18 +19,19 @@ _CODE = (HERE / "schemes", HERE / "roster.py", HERE / "measure.py", HERE / "upda
 
 def measure_all(update: Update, results: Results, *, quick: bool, nncodec: Path | None) -> list[Point]:
     """Measure what has not been measured yet; return every point."""
-    points: list[Point] = []
-    for family, members in schemes(update.rms, quick=quick, nncodec=nncodec).items():
-        code = (*_CODE, DOM) if members[0].uses_dom else _CODE
-        name = f"{update.name}/{family.replace(' ', '-').replace('/', '-')}"
-        found = results.get(
-            name,
-            lambda members=members: [asdict(measure(scheme, update)) for scheme in members],
-            code=code,
-            vectors=update.name,
-        )
-        points += [Point(**values) for values in found]
-    return points
+    named = schemes(update.rms, quick=quick, nncodec=nncodec)
+    return [point for family, members in named.items() for point in measure_family(update, family, members, results)]
+
+
+def measure_family(update: Update, family: str, members: Sequence[Scheme], results: Results) -> list[Point]:
+    """Measure one curve, unless that has been done."""
+    found = results.get(
+        f"{update.name}/{re.sub('[^a-z0-9]+', '-', family.lower())}",
+        lambda: [asdict(measure(scheme, update)) for scheme in members],
+        code=(*_CODE, DOM) if members[0].uses_dom else _CODE,
+        vectors=update.name,
+    )
+    return [Point(**values) for values in found]
 
 
 def floors(update: Update, results: Results) -> dict[str, dict[str, float]]:

@@ -21,7 +21,6 @@ LITERAL = "paper, literal Eq. 6"
 _ERRORS = (0.03, 0.06, 0.12, 0.25, 0.35, 0.5, 0.7)
 _STEPS = (0.1, 0.2, 0.4, 0.7, 1.0, 1.25, 1.5, 2.0, 3.0)
 _SHARES = (0.001, 0.01, 0.1, 0.25)
-_QPS = (-52, -48, -44, -40, -38, -36)
 
 
 def ours(effort: Effort) -> str:
@@ -63,7 +62,7 @@ def schemes(rms: float, *, quick: bool, nncodec: Path | None) -> dict[str, list[
         *(Qsgd(bits) for bits in (2, 4, 8)),
     ]
     if nncodec is not None:
-        found += [NNCodec(nncodec, qp, trellis=trellis) for trellis in (True, False) for qp in _QPS[::every]]
+        found += [NNCodec.near(step, python=nncodec, trellis=trellis) for trellis in (True, False) for step in steps]
     named: dict[str, list[Scheme]] = {}
     for scheme in found:
         named.setdefault(scheme.family, []).append(scheme)

@@ -4,9 +4,11 @@ It needs numpy 1 and a compiler, so it runs in another virtual environment (`--n
 """
 
 import json
+import math
+import os
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -27,26 +29,51 @@ class NNCodec(Scheme):
         self.family = "NNCodec" if trellis else "NNCodec, no trellis"
         self.label = f"qp {qp}"
 
+    @classmethod
+    def near(cls, step: float, *, python: Path, trellis: bool) -> "NNCodec":
+        """Return the quality with the next step; the trellis uses every other level of steps half as large."""
+        return cls(python, round(4 * math.log2(step / 2 if trellis else step)), trellis=trellis)
+
     def encode(self, update: Update) -> Payload:
         """Code the float tensors; what is not a float is not sent."""
         with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            np.savez(folder / "in.npz", **update.delta)
-            self.encode_s = self._run(folder, "encode", str(self.qp), str(int(self.trellis)))
-            return [(folder / "stream.nnc").read_bytes()]
+            np.savez(Path(name) / "in.npz", **update.delta)
+            self.encode_s = _side(self.python).run("encode", name, self.qp, self.trellis)
+            return [(Path(name) / "stream.nnc").read_bytes()]
 
     def decode(self, payload: Payload, base: Model) -> dict[str, Array]:
         """Add the differences to the base."""
         with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            (folder / "stream.nnc").write_bytes(payload[0])
-            self.decode_s = self._run(folder, "decode")
-            with np.load(folder / "out.npz") as found:
-                deltas: Mapping[str, Array] = dict(found)
+            (Path(name) / "stream.nnc").write_bytes(payload[0])
+            self.decode_s = _side(self.python).run("decode", name)
+            with np.load(Path(name) / "out.npz") as found:
+                deltas = dict(found)
         return {key: values + deltas[key] if key in deltas else values for key, values in base.items()}
 
-    def _run(self, folder: Path, *arguments: str) -> float:
-        """Return the seconds that the other side needed, without its start and its files."""
-        command = [str(self.python), str(_SIDE), str(folder), *arguments]
-        done = subprocess.run(command, check=True, capture_output=True, text=True, env={"OMP_NUM_THREADS": "1"})
-        return float(json.loads(done.stdout.splitlines()[-1]))
+
+class _Side:
+    """The other interpreter, which stays: it takes a line of JSON for each task, and answers with its seconds."""
+
+    def __init__(self, python: Path) -> None:
+        self._process = subprocess.Popen(
+            [str(python), str(_SIDE)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"OMP_NUM_THREADS": "1"},
+        )
+
+    def run(self, *task: str | int | bool) -> float:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(task) + "\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"NNCodec's interpreter ended; its last words are above; the task was {task}")
+        return float(answer)
+
+
+@cache
+def _side(python: Path) -> _Side:
+    return _Side(python)

@@ -1,9 +1,10 @@
-"""The other side of `iso.py`: needs nothing but numpy and nncodec, and prints the seconds that coding took.
+"""The other side of `iso.py`: needs nothing but numpy and nncodec, and prints the seconds that each task took.
 
-python iso_side.py FOLDER encode QP TRELLIS    in.npz -> stream.nnc
-python iso_side.py FOLDER decode               stream.nnc -> out.npz
+Tasks are lines of JSON: ["encode", FOLDER, QP, TRELLIS], in.npz to stream.nnc; ["decode", FOLDER], stream.nnc to out.npz.
 """
 
+import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -31,6 +32,14 @@ def decode(folder: Path) -> float:
     return seconds
 
 
+def main() -> None:
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # nncodec prints: not among the answers
+    for line in sys.stdin:
+        name, folder, *rest = json.loads(line)
+        seconds = encode(Path(folder), *rest) if name == "encode" else decode(Path(folder))
+        print(seconds, file=answers, flush=True)
+
+
 if __name__ == "__main__":
-    folder = Path(sys.argv[1])
-    print(encode(folder, int(sys.argv[3]), sys.argv[4] == "1") if sys.argv[2] == "encode" else decode(folder))
+    main()
