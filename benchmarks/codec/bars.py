@@ -63,7 +63,7 @@ def _small(vector: str, points: Sequence[Point]) -> Iterator[Bar]:
 def _nncodec(vector: str, points: Sequence[Point]) -> Iterator[Bar]:
     """Yield the aim beyond the bars: smaller than NNCodec's smallest mode, and 20 times as fast."""
     for ours in (p for p in of_family(points, "DoM small") if p.label in ("error 0.12", "error 0.25")):
-        modes = [of_family(points, family) for family in ("NNCodec", "NNCodec, no trellis")]
+        modes = [of_family(points, family) for family in ("NNCodec smallest", "NNCodec default", "NNCodec plain")]
         rivals = [(bpw, mode) for mode in modes if (bpw := at_error(mode, ours.error)) is not None]
         if not rivals:
             continue

@@ -1,7 +1,7 @@
 """Rate control: budgets asked, and the bytes and errors that came."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from codec.update import Update
 from fedretina.dom import DomConfig, Version, publish
@@ -17,11 +17,6 @@ class Spent:
     asked: int
     taken: int
     error: float
-
-
-def is_available() -> bool:
-    """Return whether the installed codec has rate control (and, with it, error feedback)."""
-    return "budget_bytes" in {field.name for field in fields(DomConfig)}
 
 
 def spend(update: Update) -> Iterator[Spent]:

@@ -40,14 +40,14 @@ def _render(study: Study) -> str:
     text = environment.get_template("page.md.j2").render(
         about=_about(),
         source=study.source,
-        nncodec=any(point.family == "NNCodec" for measured in study.updates for point in measured.points),
+        nncodec=any(point.family.startswith("NNCodec") for measured in study.updates for point in measured.points),
         vectors=_vectors(study.updates),
         bars=_bars(study.updates),
         updates=[_update(measured) for measured in study.updates],
         memory=_memory(study.updates),
         fall=f"{100 * (1 - FALL):.0f} %",
         histories=[_history(name, found) for name, found in study.histories.items()],
-        budgets=_budgets(study.updates) if study.learnt else "",
+        budgets=_budgets(study.updates),
         feedback=_feedback(study),
     )
     return text.rstrip() + "\n"

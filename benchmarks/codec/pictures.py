@@ -14,7 +14,7 @@ from fedretina.reid.images import load_images
 from fedretina.reid.render import render
 
 HEIGHT, WIDTH = 64, 32
-PEDESTRIANS = ("duke", "msmt17", "cuhk03", "market1501")
+PEDESTRIANS = ("duke", "market1501")
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,9 @@ _CURVES = {  # family: colour, line
     ROUNDING: (_GREY, "-"),
     "rounding + zlib-6": (_GREY, "--"),
     "rounding + zstd-3": (_GREY, ":"),
-    "NNCodec": (_ORANGE, "-"),
-    "NNCodec, no trellis": (_ORANGE, "--"),
+    "NNCodec smallest": (_ORANGE, "-"),
+    "NNCodec default": (_ORANGE, "--"),
+    "NNCodec plain": (_ORANGE, ":"),
     "top-k": (_GREEN, "-"),
     "STC": (_GREEN, "--"),
     "QSGD": (_PINK, "-"),
@@ -31,7 +32,7 @@ _CURVES = {  # family: colour, line
     "blockwise int8": (_PINK, "--"),
 }
 _ALONE = ("fp16", "int8 min-max", "nf4")
-_CLOSE = (ours("small"), ours("balanced"), ours("fast"), "NNCodec", "NNCodec, no trellis", "rounding + zlib-6")
+_CLOSE = (ours("small"), ours("balanced"), ours("fast"), "NNCodec smallest", "NNCodec default", "rounding + zlib-6")
 
 
 def rate_plot(measured: Measured) -> bytes:

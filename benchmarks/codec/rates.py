@@ -1,5 +1,6 @@
 """Rate and error of every scheme on every update."""
 
+import inspect
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -14,7 +15,7 @@ from codec.roster import schemes
 from codec.schemes.base import Scheme
 from codec.update import Update
 
-_CODE = (HERE / "schemes", HERE / "roster.py", HERE / "measure.py", HERE / "update.py")
+_CODE = tuple(HERE / name for name in ("schemes/base.py", "measure.py", "update.py"))
 
 
 def measure_all(update: Update, results: Results, *, quick: bool, nncodec: Path | None) -> list[Point]:
@@ -25,11 +26,13 @@ def measure_all(update: Update, results: Results, *, quick: bool, nncodec: Path 
 
 def measure_family(update: Update, family: str, members: Sequence[Scheme], results: Results) -> list[Point]:
     """Measure one curve, unless that has been done."""
+    code = (*_CODE, Path(inspect.getfile(type(members[0]))))
     found = results.get(
         f"{update.name}/{re.sub('[^a-z0-9]+', '-', family.lower())}",
         lambda: [asdict(measure(scheme, update)) for scheme in members],
-        code=(*_CODE, DOM) if members[0].uses_dom else _CODE,
+        code=(*code, DOM) if members[0].uses_dom else code,
         vectors=update.name,
+        settings=str([vars(scheme) for scheme in members]),
     )
     return [Point(**values) for values in found]
 

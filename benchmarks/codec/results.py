@@ -23,7 +23,7 @@ class Results:
     folder: Path
     vectors: Path
 
-    def get(self, name: str, compute: Callable[[], Any], *, code: Iterable[Path], vectors: str) -> Any:
+    def get(self, name: str, compute: Callable[[], Any], *, code: Iterable[Path], vectors: str, settings: str = "") -> Any:
         """Return the result of that name; compute it if it is not there, or not by this code on these vectors.
 
         Parameters
@@ -36,9 +36,11 @@ class Results:
             The modules and packages that the result depends on.
         vectors : str
             The folder of the vectors that it depends on.
+        settings : str, optional
+            What else it depends on.
         """
         file = self.folder / f"{name}.json"
-        key = self._key(code, self.vectors / vectors)
+        key = self._key(code, self.vectors / vectors, settings)
         if file.exists():
             kept = json.loads(file.read_text(encoding="utf-8"))
             if kept["key"] == key:
@@ -50,8 +52,8 @@ class Results:
         return value
 
     @staticmethod
-    def _key(code: Iterable[Path], vectors: Path) -> str:
-        digest = hashlib.sha256()
+    def _key(code: Iterable[Path], vectors: Path, settings: str) -> str:
+        digest = hashlib.sha256(settings.encode())
         for path in code:
             for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
                 digest.update(file.read_bytes())

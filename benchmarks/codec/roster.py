@@ -62,7 +62,9 @@ def schemes(rms: float, *, quick: bool, nncodec: Path | None) -> dict[str, list[
         *(Qsgd(bits) for bits in (2, 4, 8)),
     ]
     if nncodec is not None:
-        found += [NNCodec.near(step, python=nncodec, trellis=trellis) for trellis in (True, False) for step in steps]
+        found += [NNCodec.near(step, mode=mode, python=nncodec) for mode in ("plain", "default") for step in steps[::2]]
+        # Slower still: only where it is compared.
+        found += [NNCodec.near(step, mode="smallest", python=nncodec) for step in steps[1:-2:2]]
     named: dict[str, list[Scheme]] = {}
     for scheme in found:
         named.setdefault(scheme.family, []).append(scheme)

@@ -76,7 +76,7 @@ def study(what: Plan, folder: Path, *, source: str, results: Results) -> Study:
         source,
         [_measured(what, folder / recipe.name, results) for recipe in what.recipes],
         {series.name: _history(folder / series.name, results) for series in what.series},
-        _learnt(what, results) if budget.is_available() else [],
+        _learnt(what, results),
     )
 
 
@@ -90,7 +90,7 @@ def _measured(what: Plan, folder: Path, results: Results) -> Measured:
         rates.floors(update, results),
         {bits: _laps(update, bits, what.laps, results) for bits in BITS},
         _memory(folder, results) if memory.is_measurable() else {},
-        _spent(update, results) if budget.is_available() else [],
+        _spent(update, results),
     )
 
 

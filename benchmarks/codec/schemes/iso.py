@@ -10,35 +10,43 @@ import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
 from codec.schemes.base import Payload, Scheme
 from codec.update import Array, Model, Update
 
+Mode = Literal["plain", "default", "smallest"]
+
+_MODES: dict[Mode, dict[str, Any]] = {"plain": {"use_dq": False}, "default": {}, "smallest": {"lambda_scale": 1.0}}
 _SIDE = Path(__file__).with_name("iso_side.py")
 
 
 class NNCodec(Scheme):
-    """One quality of NNCodec: the step is about ``2**(qp / 4)``; with its trellis, as by default, or without."""
+    """One quality of NNCodec, in one of its modes.
 
-    def __init__(self, python: Path, qp: int, *, trellis: bool) -> None:
+    "default" has its trellis, "plain" not; "smallest" also weighs bits against errors in the trellis (`lambda_scale` of 1,
+    the best of .3 to 5 on these vectors). Norms and biases get the step of the weights; by default they would get one so
+    fine that they cost several hundredths of a bit per weight.
+    """
+
+    def __init__(self, mode: Mode, qp: int, *, python: Path) -> None:
         self.python = python
-        self.qp = qp
-        self.trellis = trellis
-        self.family = "NNCodec" if trellis else "NNCodec, no trellis"
+        self.options = {"qp": qp, "nonweight_qp": qp} | _MODES[mode]
+        self.family = f"NNCodec {mode}"
         self.label = f"qp {qp}"
 
     @classmethod
-    def near(cls, step: float, *, python: Path, trellis: bool) -> "NNCodec":
-        """Return the quality with the next step; the trellis uses every other level of steps half as large."""
-        return cls(python, round(4 * math.log2(step / 2 if trellis else step)), trellis=trellis)
+    def near(cls, step: float, *, mode: Mode, python: Path) -> "NNCodec":
+        """Return the quality with the nearest step, ``2**(qp / 4)``; the trellis uses every other level of half of it."""
+        return cls(mode, round(4 * math.log2(step / (1 if mode == "plain" else 2))), python=python)
 
     def encode(self, update: Update) -> Payload:
         """Code the float tensors; what is not a float is not sent."""
         with tempfile.TemporaryDirectory() as name:
             np.savez(Path(name) / "in.npz", **update.delta)
-            self.encode_s = _side(self.python).run("encode", name, self.qp, self.trellis)
+            self.encode_s = _side(self.python).run("encode", name, self.options)
             return [(Path(name) / "stream.nnc").read_bytes()]
 
     def decode(self, payload: Payload, base: Model) -> dict[str, Array]:
@@ -63,7 +71,7 @@ class _Side:
             env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"OMP_NUM_THREADS": "1"},
         )
 
-    def run(self, *task: str | int | bool) -> float:
+    def run(self, *task: Any) -> float:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(task) + "\n")

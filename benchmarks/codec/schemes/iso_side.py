@@ -1,6 +1,6 @@
 """The other side of `iso.py`: needs nothing but numpy and nncodec, and prints the seconds that each task took.
 
-Tasks are lines of JSON: ["encode", FOLDER, QP, TRELLIS], in.npz to stream.nnc; ["decode", FOLDER], stream.nnc to out.npz.
+Tasks are lines of JSON: ["encode", FOLDER, OPTIONS], in.npz to stream.nnc; ["decode", FOLDER], stream.nnc to out.npz.
 """
 
 import json
@@ -8,16 +8,17 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from nncodec import nnc
 
 
-def encode(folder: Path, qp: int, trellis: bool) -> float:
+def encode(folder: Path, options: dict[str, Any]) -> float:
     with np.load(folder / "in.npz") as file:
         tensors = {name: file[name] for name in file.files}
     start = time.perf_counter()
-    stream = nnc.compress(tensors, qp=qp, use_dq=trellis, bitstream_path=str(folder / "x.nnc"), return_bitstream=True)
+    stream = nnc.compress(tensors, **options, bitstream_path=str(folder / "x.nnc"), return_bitstream=True)
     seconds = time.perf_counter() - start
     (folder / "stream.nnc").write_bytes(stream)
     return seconds
