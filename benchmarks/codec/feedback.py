@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from codec.update import Model
 from fedretina.dom import DomConfig, Version, publish
 
-ROUNDS, STEPS, BATCH, LR = 40, 8, 32, 0.02
+ROUNDS, STEPS, BATCH, LR = 30, 8, 32, 0.02
 TRAINED = 1200
-BUDGETS = (0.1, 0.2, 0.3)
+BUDGETS = (0.1, 0.3)
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def _run(digits: _Digits, bits: float, *, feedback: bool, rounds: int) -> Learnt
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(64, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10))
     weights = sum(parameter.numel() for parameter in model.parameters())
-    config = DomConfig(budget_bytes=int(bits * weights / 8), effort="small")
+    config = DomConfig(budget_bytes=int(bits * weights / 8))
     held, residual = Version.of(_state(model)), None
     generator = torch.Generator().manual_seed(0)
     for _ in range(rounds):

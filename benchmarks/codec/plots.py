@@ -9,7 +9,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from codec.measure import Point
 from codec.race import Lap
 from codec.rates import at_error, of_family
-from codec.roster import LITERAL, ROUNDING, ours
+from codec.roster import LITERAL, ONE_STEP, ROUNDING, ours
 from codec.skips import History
 from codec.study import Measured
 from fedretina.report.style import LIGHT, new_figure, outlined, quiet, spread, to_png
@@ -19,6 +19,8 @@ _CURVES = {  # family: colour, line
     ours("small"): (_BLUE, "-"),
     ours("balanced"): (_SKY, "-"),
     ours("fast"): (_SKY, "--"),
+    "DoM balanced, one step": (_GOLD, "--"),
+    ONE_STEP: (_GOLD, "-"),
     ROUNDING: (_GREY, "-"),
     "rounding + zlib-6": (_GREY, "--"),
     "rounding + zstd-3": (_GREY, ":"),
@@ -28,11 +30,11 @@ _CURVES = {  # family: colour, line
     "top-k": (_GREEN, "-"),
     "STC": (_GREEN, "--"),
     "QSGD": (_PINK, "-"),
-    LITERAL: (_GOLD, "-"),
+    LITERAL: (_PINK, ":"),
     "blockwise int8": (_PINK, "--"),
 }
 _ALONE = ("fp16", "int8 min-max", "nf4")
-_CLOSE = (ours("small"), ours("balanced"), ours("fast"), "NNCodec smallest", "NNCodec default", "rounding + zlib-6")
+_CLOSE = ("DoM balanced, one step", ONE_STEP, "NNCodec smallest", "NNCodec default", "rounding + zlib-6")
 
 
 def rate_plot(measured: Measured) -> bytes:
@@ -47,7 +49,7 @@ def rate_plot(measured: Measured) -> bytes:
         axes.set_xlabel("relative error ‖d - d̂‖ / ‖d‖", color=LIGHT.muted, fontsize=9)
         _ticks(axes, "x", (0.003, 0.01, 0.03, 0.1, 0.3, 1))
     left.set_xlim(0.003, 1.15)
-    right.set_xlim(0.028, 0.75)
+    right.set_xlim(0.04, 0.75)
     _label_ends(left)
     _label_ends(right)
     return to_png(figure)
@@ -57,7 +59,7 @@ def _draw_all(axes: Axes, points: Sequence[Point]) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
     for family, (colour, line) in _CURVES.items():
-        curve = [point for point in of_family(points, family) if point.error > 0]
+        curve = sorted((p for p in points if p.family == family and p.error > 0), key=lambda p: p.bpw)
         if curve:
             axes.plot(
                 [p.error for p in curve],
@@ -116,12 +118,15 @@ def speed_plot(laps: Mapping[int, Sequence[Lap]], name: str) -> bytes:
 
 
 def _name(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
-    """Write the names to the right of their points, moved apart vertically where they would overlap."""
-    places = spread([float(np.log10(y)) for _, y, _ in points], gap=0.075)
-    for place, (x, y, label) in zip(places, points, strict=True):
-        colour = LIGHT.ink if label.startswith("DoM") else LIGHT.muted
+    """Write peers' names to the right of their points; ours, which lie side by side, as stairs below them."""
+    peers = [point for point in points if not point[2].startswith("DoM")]
+    places = [10**place for place in spread([float(np.log10(y)) for _, y, _ in peers], gap=0.075)]
+    named = [(point, (1.22 * point[0], place), LIGHT.muted) for point, place in zip(peers, places, strict=True)]
+    ours_there = sorted((point for point in points if point[2].startswith("DoM")), reverse=True)
+    named += [(point, (point[0], point[1] / 1.25 ** (stair + 1)), LIGHT.ink) for stair, point in enumerate(ours_there)]
+    for (x, y, label), place, colour in named:
         axes.annotate(
-            label, (x, y), xytext=(x * 1.22, 10**place), textcoords="data", fontsize=8, va="center", color=colour,
+            label, (x, y), xytext=place, textcoords="data", fontsize=8, va="center", color=colour,
             path_effects=outlined(LIGHT), arrowprops={"arrowstyle": "-", "color": LIGHT.grid, "lw": 0.7},
         )  # fmt: skip
 

@@ -6,6 +6,7 @@ from codec.schemes.base import Scheme
 from codec.schemes.integers import RoundedOurs, RoundedZlib, RoundedZstd
 from codec.schemes.iso import NNCodec
 from codec.schemes.narrow import Blockwise, Half, MinMax, NormalFloat
+from codec.schemes.one_step import OneStep
 from codec.schemes.ours import Ours
 from codec.schemes.qsgd import Qsgd
 from codec.schemes.sparse import SparseTernary, TopK
@@ -17,6 +18,7 @@ EFFORTS: tuple[Effort, ...] = ("fast", "balanced", "small")
 ROUNDING = RoundedOurs.family
 SAME = "DoM, same integers"
 PAPER_SMALL = "DoM small, step 10^-c"
+ONE_STEP = "DoM small, one step"
 LITERAL = "paper, literal Eq. 6"
 _ERRORS = (0.03, 0.06, 0.12, 0.25, 0.35, 0.5, 0.7)
 _STEPS = (0.1, 0.2, 0.4, 0.7, 1.0, 1.25, 1.5, 2.0, 3.0)
@@ -53,6 +55,7 @@ def schemes(rms: float, *, quick: bool, nncodec: Path | None) -> dict[str, list[
         *(Ours(PAPER_SMALL, f"c = {bits}", DomConfig(bits=bits, effort="small")) for bits in BITS),
         *(Ours(LITERAL, f"c = {bits}", DomConfig(bits=bits, rounding="paper")) for bits in BITS),
         Ours("DoM lossless", "lossless", DomConfig(lossless=True)),
+        *(OneStep(effort, step) for effort in EFFORTS[1:] for step in steps[1:-1]),
         *(RoundedOurs(step) for step in steps),
         *(RoundedZlib(step) for step in steps),
         *(RoundedZstd(step) for step in steps if RoundedZstd.is_available()),

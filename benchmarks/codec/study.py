@@ -30,7 +30,9 @@ def plan(*, quick: bool, nncodec: Path | None) -> Plan:
     """Return the whole plan, or one that takes a minute or two."""
     if quick:
         return Plan(vectors.QUICK, vectors.QUICK_SERIES, versions=4, laps=1, rounds=4, quick=True, nncodec=nncodec)
-    return Plan(vectors.RECIPES, vectors.SERIES, vectors.VERSIONS, laps=5, rounds=40, quick=False, nncodec=nncodec)
+    return Plan(
+        vectors.RECIPES, vectors.SERIES, vectors.VERSIONS, laps=3, rounds=feedback.ROUNDS, quick=False, nncodec=nncodec
+    )
 
 
 @dataclass(frozen=True)

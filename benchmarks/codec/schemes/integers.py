@@ -116,12 +116,12 @@ class RoundedOurs(Scheme):
     def encode(self, update: Update) -> Payload:
         """Code the integers as a delta against zeros."""
         model = dict(update.new) | {name: self._multiples(values) for name, values in update.delta.items()}
-        payload = encode(model, base=_zeros(update.base), config=self._config)
+        payload = encode(model, base=against_zeros(update.base), config=self._config)
         return [payload]
 
     def decode(self, payload: Payload, base: Model) -> dict[str, Array]:
         """Take the integers out, and add them to the base on their own step."""
-        found = decode(payload[0], base=_zeros(base))
+        found = decode(payload[0], base=against_zeros(base))
         scale = np.float32(self.step)
         return {
             name: base[name] + np.rint(values * 1e3) * scale if values.dtype.kind == "f" else values
@@ -132,5 +132,6 @@ class RoundedOurs(Scheme):
         return (to_integers(values, self.step) * 1e-3).astype(np.float32)
 
 
-def _zeros(base: Mapping[str, Array]) -> dict[str, Array]:
+def against_zeros(base: Mapping[str, Array]) -> dict[str, Array]:
+    """Return a base of zeros: a model against it is a difference."""
     return {name: np.zeros_like(values) if values.dtype.kind == "f" else values for name, values in base.items()}
