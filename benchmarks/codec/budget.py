@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from codec.update import Update
 from fedretina.dom import DomConfig, Version, publish
 
-_BITS = (0.25, 0.5, 1.0, 2.0, 4.0)
+_BITS = (0.2, 1.0, 3.0)
 
 
 @dataclass(frozen=True)
