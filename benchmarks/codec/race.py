@@ -10,7 +10,7 @@ from typing import Any
 
 from codec.roster import EFFORTS
 from codec.schemes.base import Scheme
-from codec.schemes.integers import DEAD_ZONE, RoundedZstd, narrowest, to_integers
+from codec.schemes.integers import DEAD_ZONE, RoundedZlib, RoundedZstd, narrowest, to_integers
 from codec.schemes.narrow import Blockwise, Half, MinMax, NormalFloat
 from codec.schemes.ours import Ours
 from codec.schemes.qsgd import Qsgd
@@ -51,7 +51,8 @@ def race(update: Update, bits: int, *, rounds: int) -> list[Lap]:
     zlib codes and decodes the ready integers in memory, in their narrowest type; all others go the whole way, from fp32
     models to fp32 models.
     """
-    contenders = [_zlib(update, bits), *_ours(update, bits), *_peers(update)]
+    whole = _contender(RoundedZlib(10.0**-bits), update, label="rounding + zlib-6, the whole way")
+    contenders = [_zlib(update, bits), whole, *_ours(update, bits), *_peers(update)]
     best: dict[str, list[float]] = {}
     sizes: dict[str, int] = {}
     for _ in range(rounds):
