@@ -1,0 +1,131 @@
+"""Speed: every contender in turn, again and again; each is as fast as its fastest run."""
+
+import os
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from codec.roster import EFFORTS
+from codec.schemes.base import Scheme
+from codec.schemes.integers import DEAD_ZONE, RoundedZlib, RoundedZstd, narrowest, to_integers
+from codec.schemes.narrow import Blockwise, Half, MinMax, NormalFloat
+from codec.schemes.ours import Ours
+from codec.schemes.qsgd import Qsgd
+from codec.schemes.sparse import SparseTernary, TopK
+from codec.update import Update
+from fedretina.dom import DomConfig
+
+ZLIB = "zlib-6 of the integers"
+_THREADS = "OMP_NUM_THREADS"
+
+
+@dataclass(frozen=True)
+class Lap:
+    """A contender's fastest runs: MB/s of fp32 input, by the clock and by processor time of all threads."""
+
+    label: str
+    bpw: float
+    encode: float
+    decode: float
+    encode_cpu: float
+    decode_cpu: float
+
+
+@dataclass(frozen=True)
+class Contender:
+    """What runs: `encode` returns what `decode` takes; with one thread, or with as many as it likes."""
+
+    label: str
+    encode: Callable[[], Any]
+    decode: Callable[[Any], Any]
+    size: Callable[[Any], int]
+    threads: int | None = 1
+
+
+def race(update: Update, bits: int, *, rounds: int) -> list[Lap]:
+    """Race zlib, ours and peers.
+
+    zlib codes and decodes the ready integers in memory, in their narrowest type; all others go the whole way, from fp32
+    models to fp32 models.
+    """
+    whole = _contender(RoundedZlib(10.0**-bits), update, label="rounding + zlib-6, the whole way")
+    contenders = [_zlib(update, bits), whole, *_ours(update, bits), *_peers(update)]
+    best: dict[str, list[float]] = {}
+    sizes: dict[str, int] = {}
+    for _ in range(rounds):
+        for contender in contenders:
+            with _threads(contender.threads):
+                times, size = _run(contender)
+            sizes[contender.label] = size
+            best[contender.label] = [min(pair) for pair in zip(times, best.get(contender.label, times), strict=True)]
+    return [
+        Lap(label, update.bits_per_weight(sizes[label]), *(update.raw_bytes / 1e6 / seconds for seconds in times))
+        for label, times in best.items()
+    ]
+
+
+def _run(contender: Contender) -> tuple[list[float], int]:
+    start = time.perf_counter(), time.process_time()
+    payload = contender.encode()
+    middle = time.perf_counter(), time.process_time()
+    contender.decode(payload)
+    end = time.perf_counter(), time.process_time()
+    times = [middle[0] - start[0], end[0] - middle[0], middle[1] - start[1], end[1] - middle[1]]
+    return [max(seconds, 1e-6) for seconds in times], contender.size(payload)
+
+
+def _zlib(update: Update, bits: int) -> Contender:
+    integers = [
+        narrowest(to_integers(values, 10.0**-bits, dead_zone=DEAD_ZONE)).tobytes() for values in update.delta.values()
+    ]
+    return Contender(
+        ZLIB,
+        lambda: [zlib.compress(part, 6) for part in integers],
+        lambda payload: [zlib.decompress(part) for part in payload],
+        lambda payload: sum(map(len, payload)),
+    )
+
+
+def _ours(update: Update, bits: int) -> Iterator[Contender]:
+    for effort in EFFORTS:
+        scheme = Ours("DoM", f"DoM {effort}", DomConfig(bits=bits, effort=effort))
+        yield _contender(scheme, update)
+        if effort != "small" and (os.cpu_count() or 1) > 1:
+            yield _contender(scheme, update, label=f"DoM {effort}, all cores", threads=None)
+
+
+def _peers(update: Update) -> Iterator[Contender]:
+    peers: list[Scheme] = [Half(), MinMax(), Blockwise(64), NormalFloat(), TopK(0.01), SparseTernary(0.01), Qsgd(4)]
+    if RoundedZstd.is_available():
+        peers.append(RoundedZstd(1e-3))
+    for scheme in peers:
+        label = scheme.family if scheme.family == scheme.label else f"{scheme.family}, {scheme.label}"
+        yield _contender(scheme, update, label=label)
+
+
+def _contender(scheme: Scheme, update: Update, *, label: str = "", threads: int | None = 1) -> Contender:
+    return Contender(
+        label or scheme.label,
+        lambda: scheme.encode(update),
+        lambda payload: scheme.decode(payload, update.base),
+        lambda payload: sum(map(len, payload)),
+        threads,
+    )
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """Tell numerical libraries how many threads to use, by the variable that fedretina.dom heeds too."""
+    before: Mapping[str, str] = dict(os.environ)
+    os.environ.pop(_THREADS, None)
+    if count is not None:
+        os.environ[_THREADS] = str(count)
+    try:
+        yield
+    finally:
+        os.environ.pop(_THREADS, None)
+        if _THREADS in before:
+            os.environ[_THREADS] = before[_THREADS]

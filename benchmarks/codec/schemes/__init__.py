@@ -1,0 +1,1 @@
+"""The schemes that are compared, one idea a file."""
