@@ -54,9 +54,6 @@ def _run(grid: Grid, config: dict, folder: RunFolder, *, run: str, result: RunRe
     plan = plan_of(config)
     task_of(config, say=log)
     wire = DomGrid(grid, codec_of(config), uplink="stream", ledger=ledger, streams=folder.streams)
-    if wire.shelf is not None:
-        for domain in result.models:
-            wire.shelf.stream(domain)
 
     def on_round(entry: RoundResult, so_far: RunResult) -> None:
         folder.keep(run, so_far)

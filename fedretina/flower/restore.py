@@ -1,0 +1,43 @@
+"""Dtypes as they were, after strategies that widen."""
+
+import numpy as np
+
+from fedretina.dom import Model
+from fedretina.dom.tensors import Array, is_float
+
+
+def restored(model: Model, like: Model) -> dict[str, Array]:
+    """Give a model's floats the dtypes back that the version before had.
+
+    FedAdam returns float64, and an average of counters (BatchNorm's ``num_batches_tracked``) is a float: rounded, since
+    what nodes do otherwise, cutting off, makes 9 of an average of tens that floats put at 9.999.
+
+    Parameters
+    ----------
+    model : mapping of str to ndarray
+        What a strategy made.
+    like : mapping of str to ndarray
+        The version before. Tensors that it lacks, has in another shape, or has in a wider dtype stay as they are.
+
+    Returns
+    -------
+    dict of str to ndarray
+        The model's names in their order.
+
+    Examples
+    --------
+    >>> restored({"n": np.array(9.9999)}, {"n": np.array(10)})
+    {'n': array(10)}
+    """
+    return {name: _restored(array, like.get(name)) for name, array in model.items()}
+
+
+def _restored(array: Array, like: Array | None) -> Array:
+    if like is None or like.shape != array.shape or like.dtype == array.dtype or not is_float(array.dtype):
+        return array
+    if is_float(like.dtype):
+        return array.astype(like.dtype) if like.dtype.itemsize <= array.dtype.itemsize else array
+    if like.dtype == np.bool_:
+        return array >= 0.5
+    limits = np.iinfo(like.dtype)
+    return np.rint(array).clip(limits.min, limits.max).astype(like.dtype)
