@@ -9,6 +9,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import SimpleNamespace
 
 import flwr.supercore.task_identity as identity
 from flwr.app import Array, ArrayRecord, Context, Error, Message, RecordDict
@@ -32,7 +33,7 @@ class LocalGrid(Grid):
         self.sent: list[Message] = []
         self.replies: dict[str, Message] = {}
 
-    run = None
+    run = SimpleNamespace(run_id=1)
 
     def set_run(self, run) -> None:
         raise NotImplementedError

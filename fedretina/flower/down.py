@@ -119,7 +119,9 @@ class Batch:
         packed: dict[str, ArrayRecord] = {}
         parcels = {parcel.name: parcel for parcel in plain(_without(content, placed))}
         for name, found in placed.items():
-            packed[name], parcels[name] = self._way(name, found, held[name])
+            way = partial(self._way, name, found, held[name])
+            (packed[name], parcel), new = self._once(found, (name, held[name]), way)
+            parcels[name] = parcel if new else replace(parcel, encode_s=0.0)
         down = header.Down(
             config=on_lattice(legs.up) if legs.up is not None and legs.uplink == "stream" else legs.up,
             uplink=legs.uplink,

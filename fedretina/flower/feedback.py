@@ -21,6 +21,7 @@ def add(model: Model, residual: Model) -> dict[str, Array]:
 
     Examples
     --------
+    >>> import numpy as np
     >>> add({"w": np.ones(1, np.float32)}, {"w": np.full(1, .5, np.float32)})
     {'w': array([1.5], dtype=float32)}
     """

@@ -162,19 +162,25 @@ class DomGrid(Grid):
         return [reply for reply in replies if reply is not None]
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
-        """Send, and wait until all have answered or `timeout` seconds have passed; the late ones leave a row."""
-        waiting = set(self.push_messages(messages))
+        """Send, and wait until all have answered or `timeout` seconds have passed; the late ones leave a row.
+
+        The replies come in the order of the messages, whoever was first: sums of floats depend on it, and so equal runs
+        give equal models.
+        """
+        names = list(self.push_messages(messages))
+        waiting = dict.fromkeys(names)
         end = None if timeout is None else time.monotonic() + timeout
-        replies: list[Message] = []
+        replies: dict[str, Message] = {}
         while waiting and (end is None or time.monotonic() < end):
-            news = list(self.pull_messages(waiting))
-            waiting -= {reply.metadata.reply_to_message_id for reply in news}
-            replies += news
+            news = {reply.metadata.reply_to_message_id: reply for reply in self.pull_messages(list(waiting))}
+            replies |= news
+            for name in news:
+                waiting.pop(name, None)
             if waiting and not news:
                 time.sleep(POLL_S)
         for name in waiting:
             self._exchange.give_up(name)
-        return replies
+        return [replies[name] for name in names if name in replies]
 
     def _legs(self, kind: str, number: int) -> Legs:
         down, up = both_legs(self._config, kind, number)

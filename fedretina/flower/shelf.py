@@ -10,7 +10,7 @@ from fedretina.dom import DomConfig, Model, ReferenceStore, Stream, Version, acc
 from fedretina.dom.store import write_atomically
 from fedretina.errors import Corrupt, UnknownBase, Untrusted
 from fedretina.flower import feedback
-from fedretina.flower.restore import restored
+from fedretina.flower.likeness import is_near, restored
 
 STATE = "grid.json"
 _NEVER = object()
@@ -88,7 +88,8 @@ class Shelf:
         back : bool
             Whether what quantisation loses is added to the next version.
         """
-        newest = self.stream(self._own(name)).newest
+        own = self._own(name, model, moment)
+        newest = self.stream(own).newest
         model = model if newest is None else restored(model, newest.model)
         value = digest(model)
         for stream in self.streams.values():
@@ -96,14 +97,18 @@ class Shelf:
                 value == stream.newest.digest or (not config.lossless and value == self.made.get(stream.name))
             ):
                 return stream
-        own = self._own(name)
-        if self._moments.get(own, _NEVER) == moment:
+        if f"{own}@{node}" in self.streams or self._moments.get(own, _NEVER) == moment:
             own = f"{own}@{node}"
         self._moments[own] = moment
         return self._publish(self.stream(own), model, value, config, back=back)
 
-    def _own(self, name: str) -> str:
-        return f"{name}@server" if name in self.owners else name
+    def _own(self, name: str, model: Model, moment: object) -> str:
+        """Name the stream for a record: Flower's legacy loop calls the same model otherwise when it is evaluated."""
+        own = f"{name}@server" if name in self.owners else name
+        if own in self.streams:
+            return own
+        others = (s for s in self.streams.values() if s.name in self.made and self._moments.get(s.name, _NEVER) != moment)
+        return next((s.name for s in others if s.newest is not None and is_near(model, s.newest.model)), own)
 
     def _publish(self, stream: Stream, model: Model, value: str, config: DomConfig, *, back: bool) -> Stream:
         stream.config = on_lattice(config)

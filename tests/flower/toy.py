@@ -31,12 +31,12 @@ def per_node(folder: Path):
     return lambda message, context, call_next: DomMod(folder / str(context.node_id))(message, context, call_next)
 
 
-def app(*mods):
-    """Give an app that moves each model towards a place of the node's own, a little further each round."""
+def app(*mods, train=()):
+    """Give an app that moves each model towards a place of the node's own; `train`: mods for training only."""
     client = ClientApp(mods=list(mods))
 
-    @client.train()
-    def train(message, context):
+    @client.train(mods=list(train))
+    def move(message, context):
         place = int(context.node_config["partition-id"])
         (name,) = message.content.array_records
         model = model_of(message.content.array_records[name])
@@ -55,7 +55,7 @@ def app(*mods):
 
 def _trained(key, value, place):
     if value.dtype.kind != "f" or key.endswith("tracked"):
-        return value + np.array(7, value.dtype)
+        return np.asarray(value + np.array(7, value.dtype))
     goal = np.random.default_rng((place, len(key))).normal(size=value.shape)
     return (value + 0.02 * (goal - value)).astype(value.dtype)
 

@@ -1,4 +1,4 @@
-"""Dtypes as they were, after strategies that widen."""
+"""What makes a model the next version of another: nearness, and the dtypes that it should have."""
 
 import numpy as np
 
@@ -30,6 +30,29 @@ def restored(model: Model, like: Model) -> dict[str, Array]:
     {'n': array(10)}
     """
     return {name: _restored(array, like.get(name)) for name, array in model.items()}
+
+
+def is_near(model: Model, other: Model) -> bool:
+    """Tell whether two models may be versions of one: the same tensors, and less apart than half of the other's norm.
+
+    What training does in a round is far less; models that were trained apart are further from each other than from zero.
+
+    Examples
+    --------
+    >>> is_near({"w": np.array([1.1, 2.0])}, {"w": np.array([1.0, 2.0])})
+    True
+    >>> is_near({"w": np.array([-1.0, 2.0])}, {"w": np.array([1.0, 2.0])})
+    False
+    """
+    if {name: array.shape for name, array in model.items()} != {name: array.shape for name, array in other.items()}:
+        return False
+    floats = [name for name, array in other.items() if is_float(array.dtype)]
+    apart = sum(_energy(model[name].astype(np.float64) - other[name]) for name in floats)
+    return apart < 0.25 * sum(_energy(other[name].astype(np.float64)) for name in floats)
+
+
+def _energy(array: Array) -> float:
+    return float(np.square(array).sum())
 
 
 def _restored(array: Array, like: Array | None) -> Array:

@@ -1,9 +1,9 @@
-"""Dtypes come back after strategies that widen, and nothing else changes."""
+"""Dtypes come back after strategies that widen, and nothing else changes; which models may be versions of one."""
 
 import numpy as np
 import pytest
 
-from fedretina.flower.restore import restored
+from fedretina.flower.likeness import is_near, restored
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,13 @@ def test_counters_are_rounded_and_stay_in_range():
 
 def test_what_the_version_before_lacks_stays():
     assert restored({"x": np.ones(1)}, {})["x"].dtype == np.float64
+
+
+def test_nearness():
+    rng = np.random.default_rng(0)
+    model = {"w": rng.normal(size=100).astype(np.float32), "n": np.array(3)}
+    moved = {"w": model["w"] + np.float32(0.1), "n": np.array(900.0)}
+    assert is_near(moved, model)
+    assert not is_near({"w": rng.normal(size=100), "n": np.array(3)}, model)
+    assert not is_near({"w": moved["w"]}, model)
+    assert not is_near({"w": moved["w"].reshape(10, 10), "n": np.array(3)}, model)
