@@ -1,0 +1,79 @@
+"""The tables about accuracy and bytes: every strategy beside plain Flower; what bits, budget and feedback do."""
+
+import statistics
+from typing import Any
+
+from inprocess import run
+
+SEEDS = (0, 1, 2)
+NODES = {"Bulyan": 7, "Krum": 4}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "the defaults": {},
+    "bits = 3": {"bits": 3},
+    "bits = 4": {"bits": 4},
+    "budget = 20,000 bytes": {"budget": 20_000},
+    "relative-error = 0.5": {"relative_error": 0.5},
+    "relative-error = 0.5, feedback up": {"relative_error": 0.5, "feedback_up": True},
+    "relative-error = 0.5, feedback up and down": {"relative_error": 0.5, "feedback_up": True, "feedback_down": True},
+}
+Results = dict[str, list[dict[str, Any]]]
+
+
+def measure_strategies(names: tuple[str, ...]) -> Results:
+    """Run every strategy, plain and over DoM, on the same seeds."""
+    found: Results = {}
+    for name in names:
+        for codec in ("none", "dom"):
+            found[f"{name}/{codec}"] = [
+                _short(run(NODES.get(name, 4), strategy=name, codec=codec, seed=seed)) for seed in SEEDS
+            ]
+            print(name, codec, [round(one["accuracy"], 1) for one in found[f"{name}/{codec}"]], flush=True)
+    return found
+
+
+def measure_variants() -> Results:
+    """Run FedAvg over DoM in several configurations."""
+    found: Results = {}
+    for name, options in VARIANTS.items():
+        found[name] = [_short(run(strategy="FedAvg", seed=seed, **options)) for seed in SEEDS]
+        print(name, [round(one["accuracy"], 1) for one in found[name]], flush=True)
+    return found
+
+
+def strategies_table(found: Results) -> list[str]:
+    """Write the first table."""
+    lines = [
+        "| strategy | nodes | plain Flower, % | over DoM, % | difference | down | up | in all |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name in dict.fromkeys(key.split("/")[0] for key in found):
+        plain, dom = found[f"{name}/none"], found[f"{name}/dom"]
+        means = [statistics.mean(one["accuracy"] for one in some) for some in (plain, dom)]
+        factors = [f"{_factor(dom, plain, ways):.1f} x" for ways in (("down",), ("up",), ("down", "up"))]
+        lines.append(
+            f"| {name} | {NODES.get(name, 4)} | {means[0]:.1f} | {means[1]:.1f} | {means[1] - means[0]:+.1f} "
+            f"| {' | '.join(factors)} |"
+        )
+    return lines
+
+
+def variants_table(found: Results) -> list[str]:
+    """Write the second table."""
+    lines = ["| FedAvg, 4 nodes | accuracy, % | down | up | in all |", "|---|---|---|---|---|"]
+    for name, some in found.items():
+        accuracy = statistics.mean(one["accuracy"] for one in some)
+        factors = [f"{_factor(some, some, ways):.1f} x" for ways in (("down",), ("up",), ("down", "up"))]
+        lines.append(f"| {name} | {accuracy:.1f} | {' | '.join(factors)} |")
+    return lines
+
+
+def _short(summary: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in summary.items() if key != "rounds"}
+
+
+def _factor(sent: list[dict[str, Any]], plain: list[dict[str, Any]], ways: tuple[str, ...]) -> float:
+    """Divide what plain Flower sent, measured, by what was sent."""
+    raw = sum(
+        one[f"wire_bytes_{way}"] if one["codec"] == "none" else one[f"raw_bytes_{way}"] for one in plain for way in ways
+    )
+    return raw / sum(one[f"wire_bytes_{way}"] for one in sent for way in ways)
