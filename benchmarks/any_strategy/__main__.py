@@ -42,8 +42,6 @@ def kept(out: Path, name: str, measure: Callable[[], Any]) -> None:
 @cli.command()
 def strategies(out: Out) -> None:
     """Every strategy beside plain Flower."""
-    from inprocess import module
-
     kept(out, "strategies", lambda: tables.measure_strategies(module("choices").STRATEGIES))
 
 

@@ -1,5 +1,6 @@
 """simulations/any_strategy without Ray: the same two apps, every node answers in this process."""
 
+import gc
 import importlib.util
 import logging
 import os
@@ -16,6 +17,8 @@ sys.path[:0] = [str(APP), str(ROOT / "tests")]
 
 from flwr.clientapp import ClientApp  # noqa: E402
 
+from fedretina.ledger import Ledger  # noqa: E402
+from fedretina.runs import RunFolder  # noqa: E402
 from grids import LocalGrid  # noqa: E402
 
 DEFAULTS: dict[str, Any] = tomllib.loads((APP / "pyproject.toml").read_text())["tool"]["flwr"]["app"]["config"]
@@ -33,10 +36,8 @@ def module(name: str) -> ModuleType:
 
 def run(nodes: int = 4, **config: Any) -> dict[str, Any]:
     """Run the app with its defaults but for what is given (``_`` for ``-``), and give its summary."""
-    from fedretina.ledger import Ledger
-    from fedretina.runs import RunFolder
-
     logging.getLogger("flwr").setLevel(logging.ERROR)
+    gc.freeze()  # some strategies collect garbage after each reply, and what is imported by now is none
     given = DEFAULTS | {key.replace("_", "-"): value for key, value in config.items()}
     with tempfile.TemporaryDirectory() as name:
         before = os.environ.get("FEDRETINA_HOME")

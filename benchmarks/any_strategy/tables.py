@@ -72,7 +72,7 @@ def _short(summary: dict[str, Any]) -> dict[str, Any]:
 
 
 def _factor(sent: list[dict[str, Any]], plain: list[dict[str, Any]], ways: tuple[str, ...]) -> float:
-    """Divide what plain Flower sent, measured, by what was sent."""
+    """Divide what plain Flower sends by what was sent."""
     raw = sum(
         one[f"wire_bytes_{way}"] if one["codec"] == "none" else one[f"raw_bytes_{way}"] for one in plain for way in ways
     )

@@ -32,6 +32,11 @@ def restored(model: Model, like: Model) -> dict[str, Array]:
     return {name: _restored(array, like.get(name)) for name, array in model.items()}
 
 
+def fitting(residual: Model, model: Model) -> dict[str, Array]:
+    """Give what of a residual belongs to tensors that the model still has in that shape."""
+    return {name: array for name, array in residual.items() if name in model and array.shape == model[name].shape}
+
+
 def is_near(model: Model, other: Model) -> bool:
     """Tell whether two models may be versions of one: the same tensors, and less apart than half of the other's norm.
 

@@ -9,7 +9,8 @@ from flwr.app import ArrayRecord, Context, Message, RecordDict
 
 from fedretina.dom import DomConfig, Model, ReferenceStore, Version, follow, publish
 from fedretina.errors import Corrupt, FedRetinaError, UnknownBase
-from fedretina.flower import feedback, header, records, state
+from fedretina.flower import header, records, state
+from fedretina.flower.likeness import fitting
 from fedretina.home import references
 
 App = Callable[[Message, Context], Message]
@@ -135,10 +136,10 @@ class _Encoder:
                 self.store.put(published.version)
             return published.payload
         before = state.lost(self.context).get(name)
-        residual = self.store.get(before) if before is not None else None
-        wanted = model if residual is None else feedback.add(model, residual.model)
-        published = publish(wanted, base=base, config=config)
-        left = Version.of(feedback.lost(wanted, published.version.model))
+        left = self.store.get(before) if before is not None else None
+        carried = {} if left is None else fitting(left.model, model)
+        published = publish(model, base=base, config=config, residual=carried)
+        left = Version.of(published.residual)
         self.store.put(left)
         state.remember_lost(self.context, {name: left.digest})
         return published.payload

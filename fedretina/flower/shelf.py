@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fedretina.dom import DomConfig, Model, ReferenceStore, Stream, Version, accept, digest
+from fedretina.dom.feedback import carry, residual_of
 from fedretina.dom.store import write_atomically
 from fedretina.errors import Corrupt, UnknownBase, Untrusted
-from fedretina.flower import feedback
-from fedretina.flower.likeness import is_near, restored
+from fedretina.flower.likeness import fitting, is_near, restored
 
 STATE = "grid.json"
 _NEVER = object()
@@ -112,20 +112,20 @@ class Shelf:
 
     def _publish(self, stream: Stream, model: Model, value: str, config: DomConfig, *, back: bool) -> Stream:
         stream.config = on_lattice(config)
-        first, wanted = stream.newest is None, model
-        if back and (residual := self._residual(stream.name)) is not None:
-            wanted = feedback.add(model, residual.model)
-        stream.publish(wanted)
+        first, carried = stream.newest is None, self._carried(stream.name, model) if back else {}
+        stream.publish(carry(model, carried))
         self.made[stream.name] = value
         if back and not first:  # what a keyframe lost is not to come back: training started without it
             assert stream.newest is not None
-            left = Version.of(feedback.lost(wanted, stream.newest.model))
+            left = Version.of(residual_of(model, carried, stream.newest.model))
             self.store.put(left)
             self._residuals[stream.name] = left.digest
         return stream
 
-    def _residual(self, stream: str) -> Version | None:
-        return self.store.get(self._residuals[stream]) if stream in self._residuals else None
+    def _carried(self, stream: str, model: Model) -> Model:
+        """Give what quantisation lost of the stream's last version."""
+        left = self.store.get(self._residuals[stream]) if stream in self._residuals else None
+        return {} if left is None else fitting(left.model, model)
 
     # Up ---------------------------------------------------------------------------------------------------------------
 

@@ -52,7 +52,7 @@ _STRATEGIES: dict[str, _Maker] = {
         num_malicious_nodes=_attackers(n), num_nodes_to_select=max(1, n - 1), **_all(n)
     ),
     "Bulyan": lambda n, lr: flower.Bulyan(num_malicious_nodes=_attackers(n), **_all(n)),
-    "QFedAvg": lambda n, lr: flower.QFedAvg(client_learning_rate=lr, q=0.1, **_all(n)),
+    "QFedAvg": lambda n, lr: flower.QFedAvg(client_learning_rate=lr, q=0.01, **_all(n)),
     "DP-server": lambda n, lr: flower.DifferentialPrivacyServerSideFixedClipping(
         flower.FedAvg(**_all(n)), DP_NOISE, DP_CLIP, n
     ),
