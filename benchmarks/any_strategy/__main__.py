@@ -25,6 +25,7 @@ import page as page_
 import soak as soak_
 import tables
 import traffic as traffic_
+from inprocess import module
 
 cli = typer.Typer(add_completion=False)
 Out = Annotated[Path, typer.Argument(help="Folder of the results.")]
@@ -42,13 +43,13 @@ def kept(out: Path, name: str, measure: Callable[[], Any]) -> None:
 @cli.command()
 def strategies(out: Out) -> None:
     """Every strategy beside plain Flower."""
-    kept(out, "strategies", lambda: tables.measure_strategies(module("choices").STRATEGIES))
+    kept(out, "strategies", lambda: tables.measure_strategies(module("choices").STRATEGIES, out / "runs"))
 
 
 @cli.command()
 def variants(out: Out) -> None:
     """Bits, budget, error feedback."""
-    kept(out, "variants", tables.measure_variants)
+    kept(out, "variants", lambda: tables.measure_variants(out / "runs"))
 
 
 @cli.command()

@@ -40,10 +40,10 @@ def _strategies(found: Found) -> list[str]:
     return [
         "## Every strategy, plain Flower beside DoM",
         "",
-        "`simulations/any_strategy` with its defaults (digits, 100,234 parameters, 15 rounds; all nodes train and evaluate in",
-        f"each), without Ray. Mean over seeds {', '.join(map(str, tables.SEEDS))}; the same seeds in both. The model is the last",
-        "round's. Krum takes one node's model a round, so that its accuracy moves by a point from round to round, with or",
-        "without DoM.",
+        "`simulations/any_strategy` with its defaults (digits, 100,234 parameters, 15 rounds; all nodes train and",
+        f"evaluate in each), without Ray. Mean over seeds {', '.join(map(str, tables.SEEDS))}, the same in both. The model",
+        "is the last round's. Krum takes one node's model a round, so that its accuracy moves by a point from round to round,",
+        "with or without DoM.",
         "",
         *tables.strategies_table(found),
     ]
@@ -71,9 +71,9 @@ def _traffic(found: Found) -> list[str]:
     return [
         "## The ledger beside Flower's own count",
         "",
-        f"A SuperLink and {found['nodes']} SuperNodes over TLS, {found['rounds']} rounds with {found['megabytes']:g} MB; the",
-        "ledger's sum beside `network-traffic` of `flwr ls`. What the SuperLink counts on top, about 2 kB for a message and",
-        "its reply, is the messages' envelopes and the app itself.",
+        f"A SuperLink and {found['nodes']} SuperNodes over TLS, {found['rounds']} rounds with {found['megabytes']:g} MB;",
+        "the ledger's sum beside `network-traffic` of `flwr ls`. What the SuperLink counts on top, about 2 kB for a message",
+        "and its reply, is the messages' envelopes and the app itself.",
         "",
         *traffic.table(found),
     ]
@@ -88,8 +88,8 @@ def _memory(out: Path) -> list[str]:
     return [
         "## Memory of a round",
         "",
-        "Flower's simulation, two actors, FedAvg; memory of all processes (shared pages once), sampled twice a second. A run",
-        "that takes more than the limit is ended. `python benchmarks/any_strategy memory OUT --clients 100 --megabytes 100`.",
+        "Flower's simulation, two actors, FedAvg; memory of all processes (shared pages once), sampled twice a second. A",
+        "run that takes more than the limit is ended. `memory OUT --clients 100 --megabytes 100` measures the last row.",
         "",
         "| | limit | plain Flower | DoM |",
         "|---|---|---|---|",

@@ -1,6 +1,8 @@
 """The tables about accuracy and bytes: every strategy beside plain Flower; what bits, budget and feedback do."""
 
+import json
 import statistics
+from pathlib import Path
 from typing import Any
 
 from inprocess import run
@@ -19,24 +21,34 @@ VARIANTS: dict[str, dict[str, Any]] = {
 Results = dict[str, list[dict[str, Any]]]
 
 
-def measure_strategies(names: tuple[str, ...]) -> Results:
+def measure_strategies(names: tuple[str, ...], folder: Path) -> Results:
     """Run every strategy, plain and over DoM, on the same seeds."""
-    found: Results = {}
-    for name in names:
-        for codec in ("none", "dom"):
-            found[f"{name}/{codec}"] = [
-                _short(run(NODES.get(name, 4), strategy=name, codec=codec, seed=seed)) for seed in SEEDS
-            ]
-            print(name, codec, [round(one["accuracy"], 1) for one in found[f"{name}/{codec}"]], flush=True)
-    return found
+    kinds = [(name, codec) for name in names for codec in ("none", "dom")]
+    return {
+        f"{name}/{codec}": [
+            _kept(folder, NODES.get(name, 4), strategy=name, codec=codec, seed=seed) for seed in SEEDS
+        ]
+        for name, codec in kinds
+    }  # fmt: skip
 
 
-def measure_variants() -> Results:
+def measure_variants(folder: Path) -> Results:
     """Run FedAvg over DoM in several configurations."""
-    found: Results = {}
-    for name, options in VARIANTS.items():
-        found[name] = [_short(run(strategy="FedAvg", seed=seed, **options)) for seed in SEEDS]
-        print(name, [round(one["accuracy"], 1) for one in found[name]], flush=True)
+    return {
+        name: [_kept(folder, 4, strategy="FedAvg", codec="dom", seed=seed, **options) for seed in SEEDS]
+        for name, options in VARIANTS.items()
+    }
+
+
+def _kept(folder: Path, nodes: int, **config: Any) -> dict[str, Any]:
+    """Run, or read what the run came to before."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / ("-".join(f"{key}={value}" for key, value in sorted(config.items())) + ".json")
+    if not file.exists():
+        summary = {key: value for key, value in run(nodes, **config).items() if key != "rounds"}
+        file.write_text(json.dumps(summary))
+        print(file.stem, round(summary["accuracy"], 1), flush=True)
+    found: dict[str, Any] = json.loads(file.read_text())
     return found
 
 
@@ -65,10 +77,6 @@ def variants_table(found: Results) -> list[str]:
         factors = [f"{_factor(some, some, ways):.1f} x" for ways in (("down",), ("up",), ("down", "up"))]
         lines.append(f"| {name} | {accuracy:.1f} | {' | '.join(factors)} |")
     return lines
-
-
-def _short(summary: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in summary.items() if key != "rounds"}
 
 
 def _factor(sent: list[dict[str, Any]], plain: list[dict[str, Any]], ways: tuple[str, ...]) -> float:
