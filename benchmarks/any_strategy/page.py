@@ -42,8 +42,8 @@ def _strategies(found: Found) -> list[str]:
         "",
         "`simulations/any_strategy` with its defaults (digits, 100,234 parameters, 15 rounds; all nodes train and",
         f"evaluate in each), without Ray. Mean over seeds {', '.join(map(str, tables.SEEDS))}, the same in both. The model",
-        "is the last round's. Krum takes one node's model a round, so that its accuracy moves by a point from round to round,",
-        "with or without DoM.",
+        "is the last round's. Krum takes one node's model a round, so that its accuracy moves by a point from round to",
+        "round, with or without DoM.",
         "",
         *tables.strategies_table(found),
     ]

@@ -10,6 +10,7 @@ from flwr.app import ArrayRecord, Context, Message, RecordDict
 from fedretina.dom import DomConfig, Model, ReferenceStore, Version, follow, publish
 from fedretina.errors import Corrupt, FedRetinaError, UnknownBase
 from fedretina.flower import header, records, state
+from fedretina.flower.lazy import Held, lazy_record
 from fedretina.flower.likeness import fitting
 from fedretina.home import references
 
@@ -40,6 +41,7 @@ class DomMod:
 
     def __init__(self, store: Path | None = None) -> None:
         self._folder = store
+        self._last: Version | None = None
 
     def __call__(self, message: Message, context: Context, call_next: App) -> Message:
         """Decode, run the rest, encode."""
@@ -47,42 +49,53 @@ class DomMod:
             return call_next(message, context)
         down = header.Down.read(message.content.config_records[header.NAME])
         store = ReferenceStore(self._folder or references())
-        received = _decode(message, down, store)
+        received = self._decode(message, down, store)
         state.remember(context, {down.streams[name]: v.digest for name, v in received.versions.items()})
         if received.lacking:
             return _without_base(message, context, received, store)
-        models = {name: records.to_record(version.model, down.orders[name]) for name, version in received.versions.items()}
+        models = {
+            name: lazy_record(Held(version), version.model, records.in_order(version.model, down.orders[name]))
+            for name, version in received.versions.items()
+        }
         message.content = records.replaced(header.without_header(message.content), models)
         reply = call_next(message, context)
         return _Encoder(context, down, received, store).encode(reply) if reply.has_content() else reply
 
+    def _decode(self, message: Message, down: header.Down, store: ReferenceStore) -> _Received:
+        received = _Received()
+        for name in down.streams:
+            start = time.perf_counter()
+            try:
+                received.versions[name] = self._version(name, message, down, store)
+            except FedRetinaError as error:
+                received.lacking[name] = f"{type(error).__name__}: {error}"
+            received.seconds[name] = time.perf_counter() - start
+        return received
 
-def _decode(message: Message, down: header.Down, store: ReferenceStore) -> _Received:
-    received = _Received()
-    for name in down.streams:
-        start = time.perf_counter()
-        try:
-            received.versions[name] = _version(name, message, down, store)
-        except FedRetinaError as error:
-            received.lacking[name] = f"{type(error).__name__}: {error}"
-        received.seconds[name] = time.perf_counter() - start
-    return received
+    def _version(self, name: str, message: Message, down: header.Down, store: ReferenceStore) -> Version:
+        """Give the version that a message is about: another node of this machine may have decoded it before."""
+        wanted = down.digests[name]
+        if (known := self._held(wanted, store)) is not None:
+            return known
+        base = self._held(down.bases[name], store) if name in down.bases else None
+        payloads = records.unpack(message.content.array_records[name])
+        if not payloads and base is None:
+            raise UnknownBase(f"version {wanted[:8]} was sent as a reference, and is not held here (any more)")
+        version = follow(payloads, base=base)
+        if version.digest != wanted:
+            raise Corrupt(f"the payloads lead to version {version.digest[:8]} instead of {wanted[:8]}")
+        store.put(version)
+        self._last = version
+        return version
 
-
-def _version(name: str, message: Message, down: header.Down, store: ReferenceStore) -> Version:
-    """Give the version that a message is about: another node of this machine may have decoded it before."""
-    wanted = down.digests[name]
-    if (known := store.get(wanted)) is not None:
-        return known
-    base = store.get(down.bases[name]) if name in down.bases else None
-    payloads = records.unpack(message.content.array_records[name])
-    if not payloads and base is None:
-        raise UnknownBase(f"version {wanted[:8]} was sent as a reference, and is not held here (any more)")
-    version = follow(payloads, base=base)
-    if version.digest != wanted:
-        raise Corrupt(f"the payloads lead to version {version.digest[:8]} instead of {wanted[:8]}")
-    store.put(version)
-    return version
+    def _held(self, digest: str, store: ReferenceStore) -> Version | None:
+        """Read a version, unless it is the last one read: the nodes of a simulation want the same, one after the other."""
+        last = self._last
+        if last is not None and last.digest == digest and digest in store:
+            return last
+        found = store.get(digest)
+        self._last = found or last
+        return found
 
 
 def _without_base(message: Message, context: Context, received: _Received, store: ReferenceStore) -> Message:

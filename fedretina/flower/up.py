@@ -44,15 +44,16 @@ class Unpacker:
             models[name], parcels[name] = self._model(name, content, up, node)
             seconds[name] = time.perf_counter() - start
         self._shelf.acknowledge(node, dict(up.holds))
-        rest = header.without_header(content)
-        for parcel in plain(RecordDict({n: r for n, r in rest.items() if n not in models})):
-            parcels[parcel.name] = parcel
+        rest, whole = header.without_header(content), weight(content)
+        others = {name: record for name, record in content.array_records.items() if name not in models}
+        parcels |= {parcel.name: parcel for parcel in plain(RecordDict(others))} if others else {}
+        of_header = weight(content[header.NAME]) + len(content.deflate()) - len(rest.deflate())
         saved = sum(parcels[name].raw_bytes - parcels[name].wire_bytes for name in models)
         packed = Packed(
             content=records.replaced(rest, models),
             parcels=tuple(parcels[name] for name in content.array_records),
-            raw_bytes=weight(rest) + saved,
-            wire_bytes=weight(content),
+            raw_bytes=whole - of_header + saved,
+            wire_bytes=whole,
         )
         return packed, seconds
 
