@@ -30,6 +30,13 @@ from inprocess import module
 cli = typer.Typer(add_completion=False)
 Out = Annotated[Path, typer.Argument(help="Folder of the results.")]
 
+Seeds = Annotated[str, typer.Option(help="Comma-separated.")]
+
+
+def numbers(seeds: str) -> list[int]:
+    """Read seeds."""
+    return [int(seed) for seed in seeds.split(",")]
+
 
 def kept(out: Path, name: str, measure: Callable[[], Any]) -> None:
     """Measure what is not there yet, and write the page."""
@@ -41,15 +48,15 @@ def kept(out: Path, name: str, measure: Callable[[], Any]) -> None:
 
 
 @cli.command()
-def strategies(out: Out) -> None:
+def strategies(out: Out, seeds: Seeds = "0,1,2") -> None:
     """Every strategy beside plain Flower."""
-    kept(out, "strategies", lambda: tables.measure_strategies(module("choices").STRATEGIES, out / "runs"))
+    kept(out, "strategies", lambda: tables.measure_strategies(module("choices").STRATEGIES, numbers(seeds), out / "runs"))
 
 
 @cli.command()
-def variants(out: Out) -> None:
+def variants(out: Out, seeds: Seeds = "0,1,2") -> None:
     """Bits, budget, error feedback."""
-    kept(out, "variants", lambda: tables.measure_variants(out / "runs"))
+    kept(out, "variants", lambda: tables.measure_variants(numbers(seeds), out / "runs"))
 
 
 @cli.command()

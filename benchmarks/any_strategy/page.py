@@ -41,7 +41,7 @@ def _strategies(found: Found) -> list[str]:
         "## Every strategy, plain Flower beside DoM",
         "",
         "`simulations/any_strategy` with its defaults (digits, 100,234 parameters, 15 rounds; all nodes train and",
-        f"evaluate in each), without Ray. Mean over seeds {', '.join(map(str, tables.SEEDS))}, the same in both. The model",
+        f"evaluate in each), without Ray. Mean over seeds {tables.seeds_of(found)}, the same in both. The model",
         "is the last round's. Krum takes one node's model a round, so that its accuracy moves by a point from round to",
         "round, with or without DoM.",
         "",
@@ -50,7 +50,13 @@ def _strategies(found: Found) -> list[str]:
 
 
 def _variants(found: Found) -> list[str]:
-    return ["## What the knobs do", "", "The same, FedAvg, 4 nodes.", "", *tables.variants_table(found)]
+    return [
+        "## What the knobs do",
+        "",
+        f"The same, FedAvg, 4 nodes, seeds {tables.seeds_of(found)}.",
+        "",
+        *tables.variants_table(found),
+    ]
 
 
 def _soak(found: Found) -> list[str]:

@@ -2,12 +2,12 @@
 
 import json
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from inprocess import run
 
-SEEDS = (0, 1, 2)
 NODES = {"Bulyan": 7, "Krum": 4}
 VARIANTS: dict[str, dict[str, Any]] = {
     "the defaults": {},
@@ -21,23 +21,27 @@ VARIANTS: dict[str, dict[str, Any]] = {
 Results = dict[str, list[dict[str, Any]]]
 
 
-def measure_strategies(names: tuple[str, ...], folder: Path) -> Results:
+def measure_strategies(names: tuple[str, ...], seeds: Sequence[int], folder: Path) -> Results:
     """Run every strategy, plain and over DoM, on the same seeds."""
-    kinds = [(name, codec) for name in names for codec in ("none", "dom")]
-    return {
-        f"{name}/{codec}": [
-            _kept(folder, NODES.get(name, 4), strategy=name, codec=codec, seed=seed) for seed in SEEDS
-        ]
-        for name, codec in kinds
-    }  # fmt: skip
+    found: Results = {f"{name}/{codec}": [] for name in names for codec in ("none", "dom")}
+    for seed in seeds:
+        for key, some in found.items():
+            name, codec = key.split("/")
+            some.append(_kept(folder, NODES.get(name, 4), strategy=name, codec=codec, seed=seed))
+    return found
 
 
-def measure_variants(folder: Path) -> Results:
+def measure_variants(seeds: Sequence[int], folder: Path) -> Results:
     """Run FedAvg over DoM in several configurations."""
     return {
-        name: [_kept(folder, 4, strategy="FedAvg", codec="dom", seed=seed, **options) for seed in SEEDS]
+        name: [_kept(folder, 4, strategy="FedAvg", codec="dom", seed=seed, **options) for seed in seeds]
         for name, options in VARIANTS.items()
     }
+
+
+def seeds_of(found: Results) -> str:
+    """Name the seeds."""
+    return ", ".join(str(one["seed"]) for one in next(iter(found.values())))
 
 
 def _kept(folder: Path, nodes: int, **config: Any) -> dict[str, Any]:

@@ -45,8 +45,8 @@ class Unpacker:
             seconds[name] = time.perf_counter() - start
         self._shelf.acknowledge(node, dict(up.holds))
         rest, whole = header.without_header(content), weight(content)
-        others = {name: record for name, record in content.array_records.items() if name not in models}
-        parcels |= {parcel.name: parcel for parcel in plain(RecordDict(others))} if others else {}
+        raw = RecordDict({name: record for name, record in rest.items() if name not in models})
+        parcels |= {parcel.name: parcel for parcel in plain(raw)}
         of_header = weight(content[header.NAME]) + len(content.deflate()) - len(rest.deflate())
         saved = sum(parcels[name].raw_bytes - parcels[name].wire_bytes for name in models)
         packed = Packed(
