@@ -12,6 +12,7 @@ test: ## the quick tests; `pytest -m slow` runs the others
 bench: ## the tables of docs/, which take hours; runs of the main job that are in build/main-job are not done again
 	python benchmarks/transfer.py
 	python benchmarks/main_job.py build/main-job
+	python benchmarks/any_strategy all build/any-strategy
 
 docs: bench ## what docs/ shows of measurements and of commands
 	python benchmarks/dom_cli.py
