@@ -58,7 +58,7 @@ class DomGrid(Grid):
     streams : Path, optional
         Folder in which the payloads of the streams and the state are kept: a DomGrid that is made with it again, in
         another process, goes on where this one was.
-    pool_bytes : int, default 1 GiB
+    pool_bytes : int, default 256 MiB
         How much of the replies is kept decoded; the rest is decoded again when the strategy reads it.
 
     Attributes
@@ -86,7 +86,7 @@ class DomGrid(Grid):
         ledger: Ledger | None = None,
         store: Path | None = None,
         streams: Path | None = None,
-        pool_bytes: int = 2**30,
+        pool_bytes: int = 2**28,
     ) -> None:
         if feedback_down is not None:
             check_feedback(feedback_down)
