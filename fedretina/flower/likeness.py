@@ -66,6 +66,6 @@ def _restored(array: Array, like: Array | None) -> Array:
     if is_float(like.dtype):
         return array.astype(like.dtype) if like.dtype.itemsize <= array.dtype.itemsize else array
     if like.dtype == np.bool_:
-        return array >= 0.5
+        return np.asarray(array >= 0.5)
     limits = np.iinfo(like.dtype)
-    return np.rint(array).clip(limits.min, limits.max).astype(like.dtype)
+    return np.asarray(np.rint(array).clip(limits.min, limits.max)).astype(like.dtype)

@@ -30,7 +30,7 @@ def weight(part: Part) -> int:
 
     Examples
     --------
-    >>> weight(RecordDict({"a": ArrayRecord({"w": Array(np.ones(1000, np.float32))})})) > 4000
+    >>> weight(ArrayRecord({"w": Array(np.ones(1000, np.float32))})) > 4000
     True
     """
     inside = (part.children or {}).values()
