@@ -9,7 +9,7 @@ from typing import Any
 
 from flower import SIZED_APP, Flower, flower, free_port
 
-NODES, ROUNDS, MEGABYTES = 2, 10, 10.0
+NODES, ROUNDS, MEGABYTES = 2, 3, 10.0
 
 
 def certificates(folder: Path) -> None:
