@@ -51,7 +51,7 @@ def task_of(config: Config, *, say: Callable[[str], None] = lambda _: None) -> R
         decoded=home.decoded(),
         embedded=not given,
         seed=plan.seed,
-        reranked=_typed(config, "rerank", bool, "true or false"),
+        reranked=flag(config, "rerank"),
     )
     if given:
         return task
