@@ -13,6 +13,7 @@ bench: ## the tables of docs/, which take hours; runs of the main job that are i
 	python benchmarks/transfer.py
 	python benchmarks/main_job.py build/main-job
 	python benchmarks/codec
+	python benchmarks/any_strategy all build/any-strategy
 
 docs: bench ## what docs/ shows of measurements and of commands
 	python benchmarks/dom_cli.py

@@ -17,6 +17,8 @@ MAY = {
     "reuse": set(),
     "reid": {"task"},
     "flower": {"dom", "ledger"},
+    "runs": {"ledger"},
+    "settings": {"dom"},
     "report": {"ledger"},
     "strategies": {"flower", "reuse", "dom", "task", "ledger"},
     "cli_dom": {"dom"},
@@ -28,6 +30,8 @@ NEVER = {
     "reid": {"flwr"},
     "task": {"flwr"},
     "ledger": {"torch", "flwr"},
+    "runs": {"torch", "flwr"},
+    "settings": {"torch", "flwr"},
     "report": {"torch", "flwr"},
     "cli_dom": {"torch", "flwr"},
 }

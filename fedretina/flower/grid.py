@@ -1,37 +1,33 @@
-"""The server's half: a grid that sends every model as a difference of models, and counts what is sent."""
+"""The server's half: a grid that sends every model as a difference of models, and counts what is sent.
 
+Down: a strategy's models are placed on the `Shelf`, as the newest version of a stream; each node gets the cheapest way to
+it from what it acknowledged (`down`). Up: a reply is decoded once to see that it is sound, and stays compressed until the
+strategy reads it (`up`, `lazy`). A node that could not decode says so and what it holds, and gets the same in another
+way before the strategy hears of it.
+"""
+
+import itertools
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flwr.app import ArrayRecord, Error, Message, RecordDict
+from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
 from fedretina.dom import DomConfig, ReferenceStore
-from fedretina.dom.links import link_of
-from fedretina.errors import FedRetinaError, UnknownBase
-from fedretina.flower import header, records
-from fedretina.flower.parcels import Letter, Parcel, plain
+from fedretina.errors import BadArgument
+from fedretina.flower import header
+from fedretina.flower.down import Legs
+from fedretina.flower.exchange import Exchange
+from fedretina.flower.lazy import Pool
+from fedretina.flower.legs import Codec, both_legs, check_feedback, round_of
 from fedretina.flower.shelf import Shelf
+from fedretina.flower.up import Unpacker
 from fedretina.home import references
 from fedretina.ledger import Ledger
 
 POLL_S = 0.1
-TRIES = 3  # as planned, without the base that was lacking, without any base
-UNUSABLE_REPLY = 6  # Flower's ErrorCode.MOD_FAILED_PRECONDITION
-
-
-@dataclass
-class _Sent:
-    """A message under way: as the strategy made it, as it was sent, and how often."""
-
-    message: Message
-    outgoing: Message
-    letter: Letter
-    original: str
-    tries: int = 1
 
 
 class DomGrid(Grid):
@@ -39,30 +35,42 @@ class DomGrid(Grid):
 
     Models that nodes published are relayed byte for byte; models that the server makes are encoded once per (base, new).
     A node that lacks a base is served in another way before the strategy hears of it. A reply that cannot be believed
-    becomes an error reply, as a crash of the node would.
+    becomes an error reply, as a crash of the node would. Records that hold no weights travel as they are.
 
     Parameters
     ----------
     grid : Grid
         Flower's.
-    config : DomConfig or None, optional
-        How models are coded; by default ``DomConfig()``. None sends them as they are, and only counts.
+    config : DomConfig, callable or None, optional
+        How models are coded; by default ``DomConfig()``. A callable gets a `Leg` (direction, kind of message, round) and
+        returns the configuration for it. None sends models as they are, and only counts.
     uplink : {"one-shot", "stream"}, default "one-shot"
         What a reply's model is: something to be aggregated, coded against the model that the node just received; or a
         version of the node's own stream (named as the record is), kept, and relayed as published.
+    feedback_up : bool, default False
+        Whether nodes add what quantisation lost of their last reply to the next one.
+    feedback_down : Strategy, optional
+        Name the strategy here to have what quantisation lost of the last aggregate added to the next one.
     ledger : Ledger, optional
         Where a row for every model goes; by default one in memory.
     store : Path, optional
         Folder of the versions that deltas build on; by default ``references`` in the user's folder.
     streams : Path, optional
-        Folder in which the payloads of the streams are kept, so that a resumed run can go on with them.
+        Folder in which the payloads of the streams and the state are kept: a DomGrid that is made with it again, in
+        another process, goes on where this one was.
+    pool_bytes : int, default 256 MiB
+        How much of the replies is kept decoded; the rest is decoded again when the strategy reads it.
 
     Attributes
     ----------
-    domains : dict of int to str
-        Names for the nodes, for the ledger; whoever knows them fills it.
-    shelf : Shelf or None
-        The streams that the server holds; None where nothing is coded.
+    shelf : Shelf
+        The streams that the server holds.
+
+    Raises
+    ------
+    BadArgument
+        If `feedback_down` names a strategy under which that is wrong, or models are to come up coded and go down as
+        they are.
     """
 
     _default = DomConfig()
@@ -70,21 +78,45 @@ class DomGrid(Grid):
     def __init__(
         self,
         grid: Grid,
-        config: DomConfig | None = _default,
+        config: Codec = _default,
         *,
         uplink: header.Uplink = "one-shot",
+        feedback_up: bool = False,
+        feedback_down: Any = None,
         ledger: Ledger | None = None,
         store: Path | None = None,
         streams: Path | None = None,
+        pool_bytes: int = 2**28,
     ) -> None:
-        self._grid = grid
-        self._uplink = uplink
-        self._config = config
-        self._sent: dict[str, _Sent] = {}
-        self._again: dict[str, str] = {}
+        if feedback_down is not None:
+            check_feedback(feedback_down)
+        if feedback_up and uplink == "stream":
+            raise BadArgument("feedback_up with uplink='stream': a stream's next difference carries the error; leave it out")
+        if pool_bytes <= 0:
+            raise BadArgument(f"DomGrid.pool_bytes is {pool_bytes}; allowed: a positive number of bytes")
+        self._grid, self._config, self._uplink = grid, config, uplink
+        self._back_up, self._back_down = feedback_up, feedback_down is not None
+        self._legs("train", 1)  # what is wrong with the configuration is better said now
+        self._calls = itertools.count()
         self.ledger = ledger if ledger is not None else Ledger(None)
-        self.domains: dict[int, str] = {}
-        self.shelf = Shelf(config, ReferenceStore(store or references()), streams) if config is not None else None
+        folder = store or references()
+        self.shelf = Shelf(ReferenceStore(folder), streams)
+        self._exchange = Exchange(
+            self.shelf,
+            Unpacker(self.shelf, Pool(pool_bytes, folder)),
+            self._legs,
+            lambda messages: list(self._grid.push_messages(messages)),
+            self.ledger,
+        )
+
+    @property
+    def domains(self) -> dict[int, str]:
+        """Names for the nodes, for the ledger; whoever knows them sets it."""
+        return self._exchange.domains
+
+    @domains.setter
+    def domains(self, names: dict[int, str]) -> None:
+        self._exchange.domains = names
 
     def set_run(self, run: Any) -> None:
         """Pass on to Flower's grid."""
@@ -111,195 +143,45 @@ class DomGrid(Grid):
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
         """Encode and send; what the grid rejects leaves a row with an error, and no identifier here."""
-        return [sent for message in list(messages) if (sent := self._push(message)) is not None]
+        messages, call = list(messages), next(self._calls)
+        if call == 0:
+            self.shelf.meet(self._grid.get_node_ids())
+        moment: object = ("call", call)
+        if len(messages) == 1 and (number := round_of(messages[0])):
+            moment = (number, messages[0].metadata.message_type)
+        names = self._exchange.send(messages, moment=moment)
+        self.shelf.save()
+        return names
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
         """Fetch the replies that have come, decoded; a message that must be sent again has none yet."""
-        waiting = [self._again.get(name, name) for name in message_ids]
-        replies = (self._receive(reply) for reply in list(self._grid.pull_messages(waiting)))
+        waiting = [self._exchange.waiting_for(name) for name in message_ids]
+        replies = [self._exchange.receive(reply) for reply in list(self._grid.pull_messages(waiting))]
+        if replies:
+            self.shelf.save()
         return [reply for reply in replies if reply is not None]
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
-        """Send, and wait until all have answered or `timeout` seconds have passed; the late ones leave a row."""
-        waiting = set(self.push_messages(messages))
+        """Send, and wait until all have answered or `timeout` seconds have passed; the late ones leave a row.
+
+        The replies come in the order of the messages, whoever was first: sums of floats depend on it, and so equal runs
+        give equal models.
+        """
+        names = list(self.push_messages(messages))
+        waiting = dict.fromkeys(names)
         end = None if timeout is None else time.monotonic() + timeout
-        replies: list[Message] = []
+        replies: dict[str, Message] = {}
         while waiting and (end is None or time.monotonic() < end):
-            news = list(self.pull_messages(waiting))
-            waiting -= {reply.metadata.reply_to_message_id for reply in news}
-            replies += news
+            news = {reply.metadata.reply_to_message_id: reply for reply in self.pull_messages(list(waiting))}
+            replies |= news
+            for name in news:
+                waiting.pop(name, None)
             if waiting and not news:
                 time.sleep(POLL_S)
         for name in waiting:
-            self._give_up(name)
-        return replies
+            self._exchange.give_up(name)
+        return [replies[name] for name in names if name in replies]
 
-    def _give_up(self, name: str) -> None:
-        sent = self._sent.pop(self._again.pop(name, name), None)
-        if sent is not None:
-            self._write(sent.letter, error="no reply in time")
-
-    def _write(self, letter: Letter, decode_s: dict[str, float] | None = None, *, error: str = "") -> None:
-        for row in letter.rows(decode_s or {}, error=error):
-            self.ledger.append(row)
-
-    # Down -------------------------------------------------------------------------------------------------------------
-
-    def _push(self, message: Message, *, original: str = "", tries: int = 1) -> str | None:
-        node = message.metadata.dst_node_id
-        content, parcels = (message.content, plain(message.content)) if self.shelf is None else self._pack(message)
-        outgoing = Message(
-            content,
-            dst_node_id=node,
-            message_type=message.metadata.message_type,
-            ttl=message.metadata.ttl,
-            group_id=message.metadata.group_id,
-        )
-        letter = self._letter(message, "down", message.content, content, parcels)
-        sent = [name for name in self._grid.push_messages([outgoing]) if name]
-        if not sent:
-            self._write(letter, error="rejected by the grid")
-            return None
-        self._sent[sent[0]] = _Sent(message, outgoing, letter, original or sent[0], tries)
-        if original:
-            self._again[original] = sent[0]
-        return original or sent[0]
-
-    def _letter(
-        self, message: Message, direction: str, raw: RecordDict, wire: RecordDict, parcels: tuple[Parcel, ...]
-    ) -> Letter:
-        group, node = message.metadata.group_id, message.metadata.dst_node_id
-        return Letter(
-            round=int(group) if group.isdecimal() else 0,
-            node=node,
-            domain=self.domains.get(node, ""),
-            direction=direction,
-            raw_bytes=records.weight(raw),
-            wire_bytes=records.weight(wire),
-            parcels=parcels,
-        )
-
-    def _pack(self, message: Message) -> tuple[RecordDict, tuple[Parcel, ...]]:
-        assert self.shelf is not None
-        packed: dict[str, ArrayRecord] = {}
-        parcels: list[Parcel] = []
-        for name, record in message.content.array_records.items():
-            packed[name], parcel = self._pack_model(name, record, message.metadata.dst_node_id)
-            parcels.append(parcel)
-        down = header.Down(
-            config=self.shelf.config if self._uplink == "stream" else self._config or self._default,
-            uplink=self._uplink,
-            streams={p.name: p.stream for p in parcels},
-            bases={p.name: p.base for p in parcels if p.base},
-            orders={name: records.order_of(record) for name, record in message.content.array_records.items()},
-            have=self.shelf.have(),
-        )
-        content = records.replaced(message.content, packed)
-        content[header.NAME] = down.record()
-        return content, tuple(parcels)
-
-    def _pack_model(self, name: str, record: ArrayRecord, node: int) -> tuple[ArrayRecord, Parcel]:
-        assert self.shelf is not None
-        start = time.perf_counter()
-        stream = self.shelf.place(name, records.to_model(record))
-        assert stream.newest is not None
-        held = self.shelf.holds(node, stream.name)
-        way = stream.way(held)
-        packed = records.pack(way.payloads)
-        base = link_of(0, way.payloads[0]).base if way.payloads else held
-        parcel = Parcel(
-            name=name,
-            kind=way.kind,
-            stream=stream.name,
-            version=stream.number,
-            base=base or "",
-            digest=stream.newest.digest,
-            raw_bytes=records.weight(record),
-            wire_bytes=records.weight(packed),
-            encode_s=time.perf_counter() - start,
-        )
-        return packed, parcel
-
-    # Up ---------------------------------------------------------------------------------------------------------------
-
-    def _receive(self, reply: Message) -> Message | None:
-        sent = self._sent.pop(reply.metadata.reply_to_message_id)
-        reply.metadata.__dict__["_reply_to_message_id"] = sent.original  # Flower has no setter for it
-        if reply.has_error():
-            self._write(sent.letter, error=reply.error.reason or f"error {reply.error.code}")
-            return reply
-        if self.shelf is None or header.NAME not in reply.content.config_records:
-            self._write(sent.letter)
-            self._write(self._letter(sent.message, "up", reply.content, reply.content, plain(reply.content)))
-            return reply
-        try:
-            return self._unpack(reply, sent)
-        except FedRetinaError as error:
-            reason = f"{type(error).__name__}: {error}"
-            letter = self._letter(sent.message, "up", RecordDict(), reply.content, ())
-            self._write(sent.letter)
-            self._write(letter, error=reason)
-            return _failed(sent, reason)
-
-    def _unpack(self, reply: Message, sent: _Sent) -> Message | None:
-        assert self.shelf is not None
-        node = sent.message.metadata.dst_node_id
-        up = header.Up.read(reply.content.config_records[header.NAME])
-        if up.lacking:
-            return self._send_again(sent, up, reply)
-        self._write(sent.letter, dict(up.decode_s))
-        models: dict[str, ArrayRecord] = {}
-        parcels: list[Parcel] = []
-        seconds: dict[str, float] = {}
-        for name, stream in up.streams.items():
-            start = time.perf_counter()
-            models[name], parcel = self._unpack_model(name, stream, reply.content, up, node)
-            seconds[name] = time.perf_counter() - start
-            parcels.append(parcel)
-        self.shelf.acknowledge(node, dict(up.holds))
-        content = records.replaced(header.without_header(reply.content), models)
-        self._write(self._letter(sent.message, "up", content, reply.content, tuple(parcels)), seconds)
-        reply.content = content
-        return reply
-
-    def _unpack_model(
-        self, name: str, stream: str, content: RecordDict, up: header.Up, node: int
-    ) -> tuple[ArrayRecord, Parcel]:
-        assert self.shelf is not None
-        packed = content.array_records[name]
-        (payload,) = records.unpack(packed)
-        base = up.bases.get(name, "")
-        if stream:
-            version = self.shelf.receive(stream, payload, node=node)
-        else:
-            version = self.shelf.one_shot(payload, base)
-        record = records.to_record(version.model, up.orders.get(name, ()))
-        parcel = Parcel(
-            name=name,
-            kind="delta" if base else "keyframe",
-            stream=stream or name,
-            version=self.shelf.stream(stream).number if stream else 0,
-            base=base,
-            digest=version.digest,
-            raw_bytes=records.weight(record),
-            wire_bytes=records.weight(packed),
-            encode_s=up.encode_s.get(name, 0.0),
-        )
-        return record, parcel
-
-    def _send_again(self, sent: _Sent, up: header.Up, reply: Message) -> Message | None:
-        """Another way for a node that lacks a base: from what it says it holds, or from nothing."""
-        assert self.shelf is not None
-        node = sent.message.metadata.dst_node_id
-        reason = f"{UnknownBase.__name__}: {', '.join(up.lacking)}"
-        self._write(sent.letter, dict(up.decode_s), error=reason)
-        self._write(self._letter(sent.message, "up", reply.content, reply.content, ()))
-        self.shelf.held[node] = dict(up.holds) if sent.tries == 1 else {}
-        again = self._push(sent.message, original=sent.original, tries=sent.tries + 1) if sent.tries < TRIES else None
-        return _failed(sent, reason) if again is None else None
-
-
-def _failed(sent: _Sent, reason: str) -> Message:
-    reply = Message(Error(UNUSABLE_REPLY, reason), reply_to=sent.outgoing)
-    reply.metadata.__dict__["_reply_to_message_id"] = sent.original
-    return reply
+    def _legs(self, kind: str, number: int) -> Legs:
+        down, up = both_legs(self._config, kind, number)
+        return Legs(down=down, up=up, uplink=self._uplink, back_down=self._back_down, back_up=self._back_up)

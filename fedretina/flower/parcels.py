@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from flwr.app import RecordDict
 
-from fedretina.flower import records
+from fedretina.flower.weight import weight
 from fedretina.ledger import Row
 
 
@@ -84,5 +84,5 @@ class Letter:
 
 def plain(content: RecordDict) -> tuple[Parcel, ...]:
     """Describe the models of a content that travels as it is."""
-    sizes = {name: records.weight(record) for name, record in content.array_records.items()}
+    sizes = {name: weight(record) for name, record in content.array_records.items()}
     return tuple(Parcel(name=n, kind="raw", stream=n, raw_bytes=size, wire_bytes=size) for n, size in sizes.items())

@@ -1,26 +1,18 @@
-"""Models and payloads as Flower's records, and what a record weighs on the wire."""
+"""Models and payloads as Flower's records."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, RecordDict
 
 from fedretina.dom import Model
+from fedretina.dom.tensors import check_model, is_float
 from fedretina.errors import BadArgument, Corrupt
+from fedretina.flower.lazy import NUMPY
 
-STYPE = "fedretina.dom"
-
-
-class Part(Protocol):
-    """What Flower sends: an object that can be serialised, and those inside it."""
-
-    @property
-    def children(self) -> Mapping[str, "Part"] | None:
-        """The objects inside, by identifier."""
-
-    def deflate(self) -> bytes:
-        """Serialise this object without those inside."""
+# Flower's `Array.numpy` refuses what has another name than its own, and says which: so this is what a user reads whose
+# ClientApp has no dom_mod, or has another mod in front of it.
+STYPE = "fedretina.dom: put dom_mod first among the ClientApp's mods"
 
 
 def to_model(record: ArrayRecord) -> dict[str, np.ndarray]:
@@ -48,8 +40,29 @@ def to_model(record: ArrayRecord) -> dict[str, np.ndarray]:
     """
     try:
         return {name: array.numpy() for name, array in record.items()}
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise BadArgument(f"an array record does not hold NumPy arrays: {error}") from None
+
+
+def weights_of(record: ArrayRecord) -> dict[str, np.ndarray] | None:
+    """Read a record's model; None where it holds none that DoM can carry, and travels as it is.
+
+    No weights are: records without a float array (the trees of FedXgb are bytes), arrays that Flower did not serialise
+    from NumPy, dtypes that the codec does not know, and whatever holds NaN or infinity.
+
+    Examples
+    --------
+    >>> weights_of(ArrayRecord({"0": Array(np.frombuffer(b"a tree", np.uint8))})) is None
+    True
+    """
+    if not record or any(array.stype != NUMPY for array in record.values()):
+        return None
+    try:
+        model = to_model(record)
+        checked = check_model(model)
+    except BadArgument:
+        return None
+    return model if any(is_float(array.dtype) for array in checked.values()) else None
 
 
 def to_record(model: Model, order: Sequence[int]) -> ArrayRecord:
@@ -60,10 +73,15 @@ def to_record(model: Model, order: Sequence[int]) -> ArrayRecord:
     Corrupt
         If the order is none of this model's arrays.
     """
+    return ArrayRecord({name: Array(np.asarray(model[name])) for name in in_order(model, order)})
+
+
+def in_order(model: Model, order: Sequence[int]) -> list[str]:
+    """Give the names of a model's arrays in the order that `order_of` told; raises `Corrupt` if it is none of theirs."""
     names = sorted(model)
     if sorted(order) != list(range(len(names))):
         raise Corrupt("the order of a model's arrays does not fit the model")
-    return ArrayRecord({names[i]: Array(np.asarray(model[names[i]])) for i in order})
+    return [names[i] for i in order]
 
 
 def order_of(record: ArrayRecord) -> list[int]:
@@ -89,26 +107,16 @@ def unpack(record: ArrayRecord) -> list[bytes]:
     """Give the payloads of a packed record, in order."""
     if any(array.stype != STYPE for array in record.values()):
         raise Corrupt("an array record mixes DoM payloads with other arrays")
-    return [record[str(i)].data for i in range(len(record))]
+    try:
+        return [record[str(i)].data for i in range(len(record))]
+    except KeyError as error:
+        raise Corrupt(f"an array record lacks its payload {error}") from None
 
 
 def replaced(content: RecordDict, models: Mapping[str, ArrayRecord]) -> RecordDict:
     """Copy a content with other array records in it; the content itself is shared between messages and stays as it is."""
-    copy = RecordDict({name: record for name, record in content.items() if name not in models})
+    copy = RecordDict({name: models.get(name, record) for name, record in content.items()})
     for name, record in models.items():
-        copy[name] = record
+        if name not in copy:
+            copy[name] = record
     return copy
-
-
-def weight(part: Part) -> int:
-    """Measure what a record puts on the wire, in bytes: the sum of Flower's serialised objects, heads included.
-
-    The message's own metadata (random identifiers, times) is not in it, so equal contents weigh the same in every run.
-
-    Examples
-    --------
-    >>> weight(RecordDict({"a": ArrayRecord({"w": Array(np.ones(1000, np.float32))})})) > 4000
-    True
-    """
-    inside = (part.children or {}).values()
-    return len(part.deflate()) + sum(weight(child) for child in inside)

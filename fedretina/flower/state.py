@@ -4,15 +4,30 @@ from collections.abc import Mapping
 
 from flwr.app import ConfigRecord, Context
 
-_NAME = "fedretina.holds"
+_HOLDS = "fedretina.holds"
+_LOST = "fedretina.lost"
 
 
 def holds(context: Context) -> dict[str, str]:
     """Read which version (digest) of each stream the node holds, by stream."""
-    record = context.state.config_records.get(_NAME)
-    return {stream: str(digest) for stream, digest in record.items()} if record is not None else {}
+    return _read(context, _HOLDS)
 
 
 def remember(context: Context, digests: Mapping[str, str]) -> None:
     """Note the versions that the node holds. Only digests: a context that grows large is lost in deployment."""
-    context.state[_NAME] = ConfigRecord({**holds(context), **digests})
+    context.state[_HOLDS] = ConfigRecord({**holds(context), **digests})
+
+
+def lost(context: Context) -> dict[str, str]:
+    """Read where what quantisation lost of the last replies lies (digest), by record name."""
+    return _read(context, _LOST)
+
+
+def remember_lost(context: Context, digests: Mapping[str, str]) -> None:
+    """Note where what quantisation lost of the last replies lies."""
+    context.state[_LOST] = ConfigRecord({**lost(context), **digests})
+
+
+def _read(context: Context, name: str) -> dict[str, str]:
+    record = context.state.config_records.get(name)
+    return {key: str(digest) for key, digest in record.items()} if record is not None else {}

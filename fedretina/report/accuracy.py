@@ -21,7 +21,7 @@ _LEAST_SPAN = 2.0  # points on the y axis: a smaller one makes noise look like n
 
 
 def plot_accuracy(run: Run, theme: Theme) -> Figure:
-    """Plot the first two metrics of reuse after each round, over the bytes sent until then.
+    """Plot the first two metrics after each round, over the bytes sent until then.
 
     The other results are horizontal lines. Where it saves enough, a second curve shows what the same rounds cost plain
     Flower.
@@ -50,7 +50,7 @@ def _plot_metric(axes: Axes, theme: Theme, run: Run, metric: str) -> None:
     label_right(axes, theme, lines)
     if math.isfinite(scores[-1]):
         place = place_words(scores, [y for y, _, _ in lines], axes.get_ylim())
-        _name_curve(axes, theme, (wire[-1], scores[-1]), place)
+        _name_curve(axes, theme, f"{run.name} {scores[-1]:.1f}\n{size(wire[-1])}", wire[-1], place)
         if saves:
             _mark_saving(axes, theme, (wire[-1], raw[-1]), scores[-1], place)
 
@@ -96,9 +96,8 @@ def place_words(scores: Sequence[float], lines: Sequence[float], limits: tuple[f
     return (top, True) if under_is_crossed or not over_is_crossed else (least, False)
 
 
-def _name_curve(axes: Axes, theme: Theme, end: tuple[float, float], place: tuple[float, bool]) -> None:
-    words = f"reuse {end[1]:.1f}\n{size(end[0])}"
-    _write(axes, theme, words, end[0], place, color=theme.series[0], fontweight="bold", ha="right")
+def _name_curve(axes: Axes, theme: Theme, words: str, sent: float, place: tuple[float, bool]) -> None:
+    _write(axes, theme, words, sent, place, color=theme.series[0], fontweight="bold", ha="right")
 
 
 def _mark_saving(axes: Axes, theme: Theme, sent: tuple[float, float], score: float, place: tuple[float, bool]) -> None:

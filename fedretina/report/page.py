@@ -87,7 +87,7 @@ def _chart(name: str, alt: str, plot: Callable[[Theme], Figure]) -> Chart:
 def _accuracy_alt(run: Run) -> str:
     last = run.rounds[-1]
     scores = ", ".join(f"{text.label(name)} {text.value(name, score)}" for name, score in last.metrics.items())
-    return f"Accuracy of reuse after each round over the bytes sent until then; after round {last.number}: {scores}."
+    return f"Accuracy of {run.name} after each round over the bytes sent until then; after round {last.number}: {scores}."
 
 
 def _messages_alt(run: Run) -> str:

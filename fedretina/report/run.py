@@ -62,7 +62,11 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Run:
-    """What a run left behind; `status` is "completed", "failed" or "unfinished", `reason` why not the first."""
+    """What a run left behind.
+
+    `status` is "completed", "failed" or "unfinished", `reason` why not the first. `strategy` is one of Flower's where a run
+    was one of a single model, without target and sources.
+    """
 
     folder: Path
     status: str
@@ -77,6 +81,19 @@ class Run:
     rankings: Sequence[Ranking]
     config: Mapping[str, Any]
     versions: Mapping[str, Any]
+    strategy: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the curve of the rounds is called."""
+        return self.strategy or "reuse"
+
+    @property
+    def last(self) -> Mapping[str, float]:
+        """The metrics after the last round, or those of the reuse result where there is one."""
+        if "reuse" in self.results:
+            return self.results["reuse"].metrics
+        return self.rounds[-1].metrics if self.strategy and self.rounds else {}
 
     @property
     def metrics(self) -> list[str]:
@@ -137,6 +154,7 @@ def load(folder: Path) -> Run:
         rankings=_rankings(folder),
         config=_fields(folder / "config.json").values,
         versions=_fields(folder / "versions.json").values,
+        strategy=summary.get("strategy", ""),
     )
 
 

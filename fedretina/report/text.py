@@ -71,10 +71,10 @@ def headline(run: Run) -> str:
 
     The accuracy is left out of a run that has none.
     """
-    if "reuse" not in run.results or not run.metrics:
+    if not run.last or not run.metrics:
         return saving(run.totals)
     metric = run.metrics[0]
-    words = f"reuse {value(metric, run.results['reuse'].metrics.get(metric))} {label(metric)}"
+    words = f"{run.name} {value(metric, run.last.get(metric))} {label(metric)}"
     gain = gain_over(run, "baseline")
     if gain is not None:
         words += f", {difference(gain)} {'against' if gain < 0 else 'over'} the target alone"

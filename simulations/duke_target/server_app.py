@@ -17,10 +17,11 @@ from fedretina.errors import FedRetinaError
 from fedretina.flower import DomGrid
 from fedretina.ledger import Ledger
 from fedretina.report import build, format_round, headline, load
+from fedretina.settings import codec
 from fedretina.strategies import PeerReuse
 from fedretina.strategies.peer_reuse import RoundResult, RunResult
 from run_folder import KEPT, RunFolder, round_entry, summarise
-from settings import check, codec_of, plan_of, task_of
+from settings import check, plan_of, task_of
 
 app = ServerApp()
 log = logging.getLogger("flwr").info
@@ -53,10 +54,7 @@ def main(grid: Grid, context: Context) -> None:
 def _run(grid: Grid, config: dict, folder: RunFolder, *, run: str, result: RunResult, ledger: Ledger) -> None:
     plan = plan_of(config)
     task_of(config, say=log)
-    wire = DomGrid(grid, codec_of(config), uplink="stream", ledger=ledger, streams=folder.streams)
-    if wire.shelf is not None:
-        for domain in result.models:
-            wire.shelf.stream(domain)
+    wire = DomGrid(grid, codec(config), uplink="stream", ledger=ledger, streams=folder.streams)
 
     def on_round(entry: RoundResult, so_far: RunResult) -> None:
         folder.keep(run, so_far)

@@ -29,20 +29,20 @@ class Flower:
     folder: Path
     env: dict[str, str]
 
-    def start(self, *config: str, federation: str = "") -> subprocess.Popen:
+    def start(self, *config: str, app: str = "duke_target", federation: str = "") -> subprocess.Popen:
         """Begin `flwr run`; what it prints goes to one pipe, which must be read or ended."""
         command = [
             str(Path(sys.executable).parent / "flwr"),
             "run",
-            str(ROOT / "simulations" / "duke_target"),
+            str(ROOT / "simulations" / app),
             "--stream",
         ]
         command += ["-c", " ".join(config)] if config else []
         command += ["--federation-config", federation] if federation else []
         return subprocess.Popen(command, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
-    def run(self, *config: str, federation: str = "", timeout: float = 900) -> str:
-        with self.start(*config, federation=federation) as process:
+    def run(self, *config: str, app: str = "duke_target", federation: str = "", timeout: float = 900) -> str:
+        with self.start(*config, app=app, federation=federation) as process:
             try:
                 return process.communicate(timeout=timeout)[0]
             finally:

@@ -14,15 +14,18 @@ ORDERS = st.dictionaries(st.text(max_size=5), st.lists(st.integers(0, 9), max_si
 TIMES = st.dictionaries(st.text(max_size=5), st.floats(0, 9), max_size=3)
 
 
-@given(TEXTS, TEXTS, ORDERS, TEXTS)
-def test_down_comes_back(streams, bases, orders, have):
-    down = Down(config=DomConfig(bits=4), uplink="stream", streams=streams, bases=bases, orders=orders, have=have)
+@given(TEXTS, ORDERS, TEXTS, st.sampled_from([None, DomConfig(), DomConfig(bits=4, dead_zone=0.2)]), st.booleans())
+def test_down_comes_back(bases, orders, have, config, feedback):
+    same = dict.fromkeys(orders, "x")
+    down = Down(
+        config=config, uplink="stream", streams=same, digests=same, bases=bases, orders=orders, have=have, feedback=feedback
+    )
     assert Down.read(down.record()) == down
 
 
-@given(TEXTS, st.lists(st.text(max_size=5), max_size=3), ORDERS, TIMES)
+@given(TEXTS, TEXTS, ORDERS, TIMES)
 def test_up_comes_back(holds, lacking, orders, times):
-    up = Up(holds=holds, lacking=tuple(lacking), orders=orders, encode_s=times, decode_s=times)
+    up = Up(holds=holds, lacking=lacking, streams=dict.fromkeys(orders, ""), orders=orders, encode_s=times, decode_s=times)
     assert Up.read(up.record()) == up
 
 
@@ -34,6 +37,14 @@ def test_nonsense_is_corrupt(text):
 
 
 def test_an_unknown_uplink_is_corrupt():
-    down = Down(config=DomConfig(), uplink="pigeon", streams={}, bases={}, orders={}, have={})
+    down = Down(config=DomConfig(), uplink="pigeon", streams={}, bases={}, digests={}, orders={}, have={})
     with pytest.raises(Corrupt, match="pigeon"):
+        Down.read(down.record())
+
+
+@pytest.mark.parametrize("without", ["streams", "digests", "orders"])
+def test_a_header_that_forgets_a_model_is_corrupt(without):
+    told = {"streams": {"a": "a"}, "digests": {"a": "d"}, "orders": {"a": [0]}} | {without: {}}
+    down = Down(config=DomConfig(), uplink="one-shot", bases={}, have={}, **told)
+    with pytest.raises(Corrupt, match="each of its models"):
         Down.read(down.record())

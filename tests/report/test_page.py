@@ -118,6 +118,17 @@ def test_another_task(run: Path, edit: Callable[..., None]) -> None:
     assert plots(run) == ["accuracy", "messages"]
 
 
+def test_a_run_of_one_of_flowers_strategies(run: Path, edit: Callable[..., None]) -> None:
+    (run / "ranking.json").unlink()
+    rounds = [{"round": n, "accuracy": 90.0 + n, "wire_bytes_down": 9, "raw_bytes_down": 99} for n in (1, 2)]
+    edit(strategy="FedAdam", data="digits", reuse=None, baseline=None, finetune=None, full=None, rounds=rounds)
+    text, _ = check(report.build(run))
+    assert "FedAdam on digits: 92.0 accuracy" in text
+    assert "under FedAdam" in text
+    assert "target" not in text.split("What went over")[0]
+    assert plots(run) == ["accuracy", "messages"]
+
+
 @pytest.mark.parametrize(
     "rounds",
     [

@@ -78,3 +78,9 @@ def test_headline(run, edit) -> None:
     assert headline(load(run)) == f"reuse 61.2 % mAP; {wire}"
     edit(reuse=None)
     assert headline(load(run)) == wire
+
+
+def test_the_headline_of_a_strategys_run(edit, run):
+    rounds = [{"round": 1, "accuracy": 90.0}, {"round": 2, "accuracy": 95.25, "loss": 0.1}]
+    edit(strategy="FedAdam", reuse=None, baseline=None, finetune=None, full=None, rounds=rounds)
+    assert headline(load(run)).startswith("FedAdam 95.2 accuracy; ")

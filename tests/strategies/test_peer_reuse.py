@@ -38,8 +38,6 @@ def client_app(folder, task=None, **mods):
 def run(folder, *, plan=PLAN, nodes=2, config=DomConfig(), grid=None, result=None, name="run", **options):
     inner = grid or LocalGrid(client_app(folder), nodes)
     wire = DomGrid(inner, config, uplink="stream", store=folder / "references", streams=folder / "streams")
-    for domain in result.models if result else ():
-        wire.shelf.stream(domain)
     return PeerReuse(plan, run=name, **options).start(wire, result=result), wire
 
 

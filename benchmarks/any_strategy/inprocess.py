@@ -1,0 +1,56 @@
+"""simulations/any_strategy without Ray: the same two apps, every node answers in this process."""
+
+import gc
+import importlib.util
+import logging
+import os
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+ROOT = Path(__file__).parent.parent.parent
+APP = ROOT / "simulations" / "any_strategy"
+sys.path[:0] = [str(APP), str(ROOT / "tests")]
+
+from flwr.clientapp import ClientApp  # noqa: E402
+
+from fedretina.ledger import Ledger  # noqa: E402
+from fedretina.runs import RunFolder  # noqa: E402
+from grids import LocalGrid  # noqa: E402
+
+DEFAULTS: dict[str, Any] = tomllib.loads((APP / "pyproject.toml").read_text())["tool"]["flwr"]["app"]["config"]
+
+
+def module(name: str) -> ModuleType:
+    """Load one of the app's modules: other apps have some of the same name."""
+    spec = importlib.util.spec_from_file_location(f"any_strategy_{name}", APP / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+def run(nodes: int = 4, **config: Any) -> dict[str, Any]:
+    """Run the app with its defaults but for what is given (``_`` for ``-``), and give its summary."""
+    logging.getLogger("flwr").setLevel(logging.ERROR)
+    gc.freeze()  # some strategies collect garbage after each reply, and what is imported by now is none
+    given = DEFAULTS | {key.replace("_", "-"): value for key, value in config.items()}
+    with tempfile.TemporaryDirectory() as name:
+        before = os.environ.get("FEDRETINA_HOME")
+        os.environ["FEDRETINA_HOME"] = name
+        try:
+            app: ClientApp = module("client_app").app
+            grid = LocalGrid(app, nodes, run_config=given)
+            one = module("server_app").Run(given, Ledger(None))
+            one.start(grid, RunFolder(Path(name) / "run"))
+        finally:
+            if before is None:
+                del os.environ["FEDRETINA_HOME"]
+            else:
+                os.environ["FEDRETINA_HOME"] = before
+    summary: dict[str, Any] = one.summary("completed")
+    return summary

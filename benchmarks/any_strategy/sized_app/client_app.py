@@ -1,0 +1,22 @@
+"""A node that answers at once with a model as far away as one round of training."""
+
+import numpy as np
+from flwr.app import Array, ArrayRecord, Context, Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
+
+from fedretina.flower import dom_mod
+
+app = ClientApp(mods=[dom_mod])
+
+
+@app.train()
+def train(message: Message, context: Context) -> Message:
+    """Move each weight a little."""
+    rng = np.random.default_rng(int(context.node_config["partition-id"]))
+    moved = ArrayRecord()
+    for name, array in message.content.array_records["arrays"].items():
+        value = array.numpy()
+        noise = rng.standard_normal(value.shape, np.float32)
+        moved[name] = Array(value + np.float32(1e-3) * noise)
+    metrics = MetricRecord({"num-examples": 1})
+    return Message(RecordDict({"arrays": moved, "metrics": metrics}), reply_to=message)

@@ -1,0 +1,113 @@
+"""Values of a run's configuration, checked: what an app reads out of its pyproject.toml and ``flwr run -c``."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fedretina.dom import DomConfig
+from fedretina.errors import BadArgument
+
+Config = Mapping[str, Any]
+CODECS = ("dom", "none")
+_ERRORS = "a number from 0.000001 to 0.999"
+
+
+def text(config: Config, key: str) -> str:
+    """Read a text.
+
+    Raises
+    ------
+    BadArgument
+        If it is none; the message names key, value and what is allowed.
+    """
+    return str(_typed(config, key, str, "a text in quotes"))
+
+
+def choice(config: Config, key: str, choices: Sequence[str]) -> str:
+    """Read a text that is one of several.
+
+    Examples
+    --------
+    >>> choice({"codec": "zip"}, "codec", CODECS)
+    Traceback (most recent call last):
+    fedretina.errors.BadArgument: codec = 'zip': allowed are 'dom', 'none'
+    """
+    value = text(config, key)
+    if value not in choices:
+        raise BadArgument(f"{key} = {value!r}: allowed are {', '.join(map(repr, choices))}")
+    return value
+
+
+def names(config: Config, key: str) -> tuple[str, ...]:
+    """Read comma-separated names.
+
+    Examples
+    --------
+    >>> names({"sources": "msmt17, cuhk03"}, "sources")
+    ('msmt17', 'cuhk03')
+    """
+    return tuple(name.strip() for name in text(config, key).split(",") if name.strip())
+
+
+def flag(config: Config, key: str) -> bool:
+    """Read true or false; raises as `text`."""
+    return bool(_typed(config, key, bool, "true or false"))
+
+
+def whole(config: Config, key: str, *, at_least: int | None = None) -> int:
+    """Read an integer; raises as `text`, also if it is less than `at_least`."""
+    value = int(_typed(config, key, int, "an integer"))
+    if at_least is not None and value < at_least:
+        raise BadArgument(f"{key} = {value}: {at_least} or more is allowed")
+    return value
+
+
+def number(config: Config, key: str, *, above: float | None = None) -> float:
+    """Read a number; raises as `text`, also if it is not above `above`."""
+    value = config[key]
+    value = float(_typed(config, key, int if isinstance(value, int) else float, "a number"))
+    if above is not None and not value > above:
+        raise BadArgument(f"{key} = {value}: more than {above} is allowed")
+    return value
+
+
+def within(config: Config, key: str, least: float, most: float, allowed: str) -> Any:
+    """Read a number of the kind that `least` is, from `least` to `most`; `allowed` says so in words.
+
+    Examples
+    --------
+    >>> within({"bits": 16}, "bits", 0, 15, "0 to 15")
+    Traceback (most recent call last):
+    fedretina.errors.BadArgument: bits = 16: 0 to 15 is allowed
+    """
+    value = whole(config, key) if isinstance(least, int) else number(config, key)
+    if not least <= value <= most:
+        raise BadArgument(f"{key} = {value}: {allowed} is allowed")
+    return value
+
+
+def codec(config: Config) -> DomConfig | None:
+    """Read how models are coded: `codec`, `relative-error`, `keyframe-error`, `bits` and, where it stands, `budget`.
+
+    Returns
+    -------
+    DomConfig or None
+        None for codec = "none".
+
+    Examples
+    --------
+    >>> codec({"codec": "dom", "relative-error": 0.1, "keyframe-error": 0.03, "bits": 0}).relative_error
+    0.1
+    """
+    kind = choice(config, "codec", CODECS)
+    bits = within(config, "bits", 0, 15, "0 (off) or an integer from 1 to 15")
+    delta, keyframe = (within(config, key, 1e-6, 0.999, _ERRORS) for key in ("relative-error", "keyframe-error"))
+    budget = whole(config, "budget", at_least=0) if "budget" in config else 0
+    coded = DomConfig(relative_error=delta, keyframe_error=keyframe, bits=bits or None, budget_bytes=budget or None)
+    return coded if kind == "dom" else None
+
+
+def _typed(config: Config, key: str, kind: type, allowed: str) -> Any:
+    value = config[key]
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise BadArgument(f"{key} = {value!r}: {allowed} is allowed")
+    return value

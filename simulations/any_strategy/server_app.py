@@ -1,0 +1,110 @@
+"""Digits under any strategy, the server. The line for DoM is ``grid=DomGrid(grid)``; the rest writes the run's folder."""
+
+import logging
+import random
+import sys
+import time
+from typing import Any
+
+import numpy as np
+from flwr.app import ArrayRecord, Context, MetricRecord
+from flwr.serverapp import Grid, ServerApp
+
+import digits_task as digits
+import fedretina
+from choices import check, strategy_of
+from fedretina.errors import FedRetinaError
+from fedretina.flower import DomGrid
+from fedretina.ledger import Ledger
+from fedretina.report import build, format_round, headline, load
+from fedretina.runs import RunFolder, byte_counts, bytes_of_round
+from fedretina.settings import codec
+
+app = ServerApp()
+log = logging.getLogger("flwr").info
+TWO_LINES = """what a Flower user adds for differences of models, under any strategy:
+    app = ClientApp(mods=[dom_mod])                      # client_app.py
+    strategy.start(grid=DomGrid(grid), ...)              # server_app.py"""
+
+
+@app.main()
+def main(grid: Grid, context: Context) -> None:
+    """Run the strategy."""
+    log("fedretina %s from %s, python %s", fedretina.__version__, fedretina.__file__, sys.executable)
+    config = dict(context.run_config)
+    folder = RunFolder.open(str(config["out"]), "")
+    run = Run(config, Ledger(folder.ledger))
+    try:
+        check(config)
+        folder.begin(config)
+        run.start(grid, folder)
+        folder.write("summary.json", run.summary("completed"))
+        page = build(folder.path)
+    except BaseException as error:
+        reason = str(error) if isinstance(error, FedRetinaError) else f"{type(error).__name__}: {error}"
+        folder.write("summary.json", run.summary("failed", reason))
+        logging.getLogger("flwr").error("the run failed: %s", reason)
+        log("the run's folder: %s", folder.path)
+        raise
+    log(headline(load(folder.path)))
+    log("the run's folder: %s", folder.path)
+    log("the page: %s", page)
+
+
+class Run:
+    """One run: what it was asked for, and what it came to."""
+
+    def __init__(self, config: dict[str, Any], ledger: Ledger) -> None:
+        self.config, self.ledger = config, ledger
+        self.scores: dict[int, dict[str, float]] = {}
+
+    def start(self, grid: Grid, folder: RunFolder) -> None:
+        """Run all rounds; payloads and state go into the folder."""
+        config = self.config
+        random.seed(config["seed"])  # by which Flower samples nodes
+        np.random.seed(config["seed"])
+        strategy = strategy_of(config, nodes=_nodes(grid))
+        wire = DomGrid(
+            grid,
+            codec(config),
+            feedback_up=config["feedback-up"],
+            feedback_down=strategy if config["feedback-down"] else None,
+            ledger=self.ledger,
+            streams=folder.streams,
+        )
+        for line in TWO_LINES.splitlines():
+            log(line)
+        first = digits.record_of(digits.network(config["seed"]))
+        strategy.start(grid=wire, initial_arrays=first, num_rounds=config["rounds"], evaluate_fn=self.evaluate)
+
+    def evaluate(self, number: int, arrays: ArrayRecord) -> MetricRecord:
+        """Measure the server's model on the images that nobody trains on, and print the round."""
+        scores = digits.measure(digits.load(digits.network(0), arrays), digits.tested())
+        if number:
+            self.scores[number] = scores
+            for line in format_round(self.rounds()[-1], header=True).splitlines():
+                log(line)
+        return MetricRecord(scores)
+
+    def rounds(self) -> list[dict[str, Any]]:
+        """Give an entry for each round: its number, metrics and bytes."""
+        rows = self.ledger.rows
+        return [{"round": n, **scores, **bytes_of_round(rows, n)} for n, scores in self.scores.items()]
+
+    def summary(self, status: str, error: str = "") -> dict[str, Any]:
+        """Summarise the run: everything follows from the seed, so two equal runs have equal summaries."""
+        told: dict[str, Any] = {"status": status, **({"error": error} if error else {})}
+        told |= {key: self.config[key] for key in ("strategy", "codec", "seed")}
+        told |= {"data": "digits", "model": "64-512-128-10"}
+        if self.scores:
+            told["accuracy"] = self.scores[max(self.scores)]["accuracy"]
+        return told | byte_counts(self.ledger.rows) | {"rounds": self.rounds()}
+
+
+def _nodes(grid: Grid) -> int:
+    """Count the nodes; in a simulation they are all there within a moment."""
+    count, before = len(list(grid.get_node_ids())), -1
+    while not count or count != before:
+        time.sleep(0.5)
+        before, count = count, len(list(grid.get_node_ids()))
+    return count

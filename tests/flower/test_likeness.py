@@ -1,0 +1,42 @@
+"""Dtypes come back after strategies that widen, and nothing else changes; which models may be versions of one."""
+
+import numpy as np
+import pytest
+
+from fedretina.flower.likeness import is_near, restored
+
+
+@pytest.mark.parametrize(
+    ("made", "like", "wanted"),
+    [
+        (np.array([1.5]), np.zeros(1, np.float32), np.float32),
+        (np.array([1.5], np.float32), np.zeros(1, np.float16), np.float16),
+        (np.array(9.9999), np.array(3), np.int64),
+        (np.array([0.7]), np.array([True]), np.bool_),
+        (np.array([300.0]), np.zeros(1, np.uint8), np.uint8),
+        (np.array([1.5], np.float16), np.zeros(1, np.float32), np.float16),  # narrowed on purpose
+        (np.array([2]), np.zeros(1, np.float32), np.int64),  # no float: nobody averaged it
+        (np.array([1.5]), np.zeros(2, np.float32), np.float64),  # another tensor
+    ],
+)
+def test_dtypes(made, like, wanted):
+    assert restored({"x": made}, {"x": like})["x"].dtype == wanted
+
+
+def test_counters_are_rounded_and_stay_in_range():
+    got = restored({"n": np.array([9.9999, -1.0, 300.0])}, {"n": np.zeros(3, np.uint8)})["n"]
+    assert got.tolist() == [10, 0, 255]
+
+
+def test_what_the_version_before_lacks_stays():
+    assert restored({"x": np.ones(1)}, {})["x"].dtype == np.float64
+
+
+def test_nearness():
+    rng = np.random.default_rng(0)
+    model = {"w": rng.normal(size=100).astype(np.float32), "n": np.array(3)}
+    moved = {"w": model["w"] + np.float32(0.1), "n": np.array(900.0)}
+    assert is_near(moved, model)
+    assert not is_near({"w": rng.normal(size=100), "n": np.array(3)}, model)
+    assert not is_near({"w": moved["w"]}, model)
+    assert not is_near({"w": moved["w"].reshape(10, 10), "n": np.array(3)}, model)
