@@ -93,7 +93,8 @@ def encode(
     >>> decode(payload, base=old)["w"].shape
     (2, 3)
     """
-    job = Job(check_model(new), None if base is None else hold(base), config, count_threads(threads))
+    count = count_threads(threads)
+    job = Job(check_model(new), None if base is None else hold(base, threads=count), config, count)
     return _make(job, sensitivities, keep=False).payload
 
 
@@ -145,9 +146,10 @@ def decode_tensors(
     >>> dict(decode_tensors(encode({"n": np.array(7)})))
     {'n': array(7)}
     """
-    held = None if base is None else hold(base)
+    count = count_threads(threads)
+    held = None if base is None else hold(base, threads=count)
     kept = {} if held is None else held.model
-    for name, array in _restore(payload, held, max_bytes, count_threads(threads)):
+    for name, array in _restore(payload, held, max_bytes, count):
         yield name, array.copy() if array is kept.get(name) else array
 
 

@@ -7,6 +7,7 @@ import msgpack
 import numpy as np
 from blake3 import blake3
 
+from fedretina.dom.parallel import ordered_map
 from fedretina.dom.tensors import Array, Model, check_model
 
 _DOMAIN = "fedretina.dom model"
@@ -39,9 +40,11 @@ def digest(model: Model) -> str:
     return digest_checked(check_model(model))
 
 
-def digest_checked(model: Model) -> str:
+def digest_checked(model: Model, *, threads: int = 1) -> str:
     """Return the digest of a model that is known to be in `check_model`'s form."""
-    return digest_rows([(name, array.dtype.name, array.shape, digest_bits(array)) for name, array in model.items()])
+    bits = ordered_map(digest_bits, model.values(), threads=threads)
+    rows = zip(model.items(), bits, strict=True)
+    return digest_rows([(name, array.dtype.name, array.shape, own) for (name, array), own in rows])
 
 
 def digest_rows(rows: Iterable[tuple[str, str, Sequence[int], bytes]]) -> str:

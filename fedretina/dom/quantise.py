@@ -15,7 +15,7 @@ from fedretina.dom.tensors import Array, float_info, is_finite
 
 Floats: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 
-_BLOCK = 2**15  # a block and its few temporaries stay in a core's cache
+_BLOCK = 2**17  # a block and its few temporaries stay in a core's cache
 _OFFSET_SCALE = 128
 _NARROW = 2**15
 _STEPS_OF_FLOAT32 = (2.0**-126, 2.0**100)

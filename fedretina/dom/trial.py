@@ -38,16 +38,19 @@ _PLAIN_FLOATS = (2.0**-40, 2.0**40)  # within, float32 is enough to choose integ
 
 @dataclass(frozen=True)
 class Scale:
-    """The sizes in a tensor that a step depends on; all zero if nothing has to be sent."""
+    """The sizes in a tensor that a step depends on.
+
+    `difference` is 0 if nothing has to be sent; `value`, the largest in new and base, counts on the lattice only.
+    """
 
     difference: float
-    value: float
+    value: float = 0.0
 
     @classmethod
-    def of(cls, pair: Pair) -> "Scale":
-        """Measure the largest difference, and the largest value in base and new."""
+    def of(cls, pair: Pair, *, lattice: bool) -> "Scale":
+        """Measure a tensor."""
         work = np.float64 if pair.new.dtype.itemsize > 4 else np.float32
-        value = max(_largest(part) for part in (pair.new, pair.base))
+        value = max(_largest(part) for part in (pair.new, pair.base)) if lattice else 0.0
         found = max((float(np.abs(d).max()) for _, d in pair.blocks(work)), default=0.0)
         if not math.isfinite(found):
             found = max(float(np.abs(d).max()) for _, d in pair.blocks())
@@ -80,7 +83,16 @@ class Trial:
         centre = centre and not config.lattice and pair.new.size >= LARGE
         rate = RATE if rdoq else 0.0
         trellis = config.dependent and pair.new.size >= LEAST
-        return cls(pair, shape, Scale.of(pair), Rounder.of(config), centre, rate, config.lattice, trellis=trellis)
+        return cls(
+            pair,
+            shape,
+            Scale.of(pair, lattice=config.lattice),
+            Rounder.of(config),
+            centre,
+            rate,
+            config.lattice,
+            trellis=trellis,
+        )
 
     @cached_property
     def part(self) -> Any:

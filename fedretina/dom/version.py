@@ -32,7 +32,7 @@ class Version:
         return cls(freeze({name: array.copy() for name, array in held.model.items()}), held.digest)
 
 
-def hold(model: Model) -> Version:
+def hold(model: Model, *, threads: int = 1) -> Version:
     """Return a version that shares the caller's arrays, which stay as writable as they were."""
     checked = check_model(model)
-    return Version(checked, digest_checked(checked))
+    return Version(checked, digest_checked(checked, threads=threads))
