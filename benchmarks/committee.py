@@ -165,8 +165,8 @@ Written by `python benchmarks/committee.py --targets {targets} --labelled {label
 Data: {data}. A target's sources are the three largest other domains there, each trained at home on all its labels. Every
 row has the same network (`{model}`), loss (softmax + batch-hard triplet), data and steps, and is the last state of its
 training; the best peer is chosen on the target's labelled images. Cells: mAP{spread} / Rank-1 in percent by the standard
-protocol; in brackets the accuracy of the committee's last votes on labelled images held out. {count} seed(s) a cell: with
-one, a difference of a point or two is noise.
+protocol; in brackets the accuracy of the committee's last votes on labelled images held out, which are few:
+it flatters the votes on the unlabelled ones. {count} seed(s) a cell: with one, a difference of a point or two is noise.
 
 {table}
 """

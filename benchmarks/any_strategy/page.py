@@ -43,8 +43,8 @@ def _strategies(found: Found) -> list[str]:
         "`simulations/any_strategy` with its defaults (digits, 100,234 parameters, 15 rounds; all nodes train and",
         f"evaluate in each), without Ray. Mean over seeds {tables.seeds_of(found)}, the same in both. The model",
         "is the last round's. Krum takes one node's model a round, so that its accuracy moves by a point from round to",
-        "round, with or without DoM. The digits' skew over the nodes, the learning rate and QFedAvg's q were chosen on runs of",
-        "seeds 0 and 1, so that plain Flower trains under every strategy: other seeds say more.",
+        "round, with or without DoM. The digits' skew over the nodes, the learning rate and QFedAvg's q were chosen on",
+        "runs of seeds 0 and 1, so that plain Flower trains under every strategy: other seeds say more.",
         "",
         *tables.strategies_table(found),
     ]
@@ -68,8 +68,8 @@ def _cost(found: Found) -> list[str]:
     return [
         f"## {found['nodes']:,} nodes with {found['megabytes']:g} MB",
         "",
-        f"Flower's simulation, two actors; nodes answer at once. Both in turns, {len(found['runs']) // 2} run(s) each, the first round",
-        "of each left out.",
+        "Flower's simulation, two actors; nodes answer at once. Both in turns,",
+        f"{len(found['runs']) // 2} run(s) each, the first round of each left out.",
         "",
         *cost.table(found),
     ]
