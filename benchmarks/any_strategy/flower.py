@@ -53,6 +53,8 @@ class Flower:
         for pid in self.processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        for process in self.started:
+            process.wait()
 
     def processes(self) -> list[int]:
         """Find this Flower's processes, those of its local SuperLink and of Ray included."""
