@@ -37,8 +37,8 @@ class Flower:
 
     def start(self, *command: str) -> subprocess.Popen[bytes]:
         """Start a process that goes when the Flower goes."""
-        log = (self.folder / f"{Path(command[0]).name}-{len(self.started)}.log").open("wb")
-        process = subprocess.Popen(command, env=self.env, stdout=log, stderr=log, start_new_session=True)
+        with (self.folder / f"{Path(command[0]).name}-{len(self.started)}.log").open("wb") as log:
+            process = subprocess.Popen(command, env=self.env, stdout=log, stderr=log, start_new_session=True)
         self.started.append(process)
         return process
 
