@@ -34,7 +34,35 @@ class Scheme(ABC):
         """Return what the receiver holds then."""
 
 
-class TensorScheme(Scheme):
+class ByTensor(Scheme):
+    """A scheme that codes each tensor on its own: floats as a subclass does, others as they are."""
+
+    @abstractmethod
+    def encode_floats(self, new: Array, base: Array) -> bytes:
+        """Code a tensor of floats."""
+
+    @abstractmethod
+    def decode_floats(self, data: bytes, base: Array) -> Array:
+        """Return what the receiver holds of it then."""
+
+    def encode(self, update: Update) -> Payload:
+        """Code the tensors in the order of their names."""
+        return [self._encode(update.new[name], update.base[name]) for name in sorted(update.new)]
+
+    def decode(self, payload: Payload, base: Model) -> dict[str, Array]:
+        """Return what the receiver holds then."""
+        return {name: self._decode(data, base[name]) for name, data in zip(sorted(base), payload, strict=True)}
+
+    def _encode(self, new: Array, base: Array) -> bytes:
+        return self.encode_floats(new, base) if new.dtype.kind == "f" else new.tobytes()
+
+    def _decode(self, data: bytes, base: Array) -> Array:
+        if base.dtype.kind != "f":
+            return np.frombuffer(data, base.dtype).reshape(base.shape)
+        return self.decode_floats(data, base)
+
+
+class TensorScheme(ByTensor):
     """A scheme that codes each tensor's difference on its own, as peers do.
 
     Matrices (two and more dimensions) are coded by `pack`. The few other floats travel as int8 between their extremes in
@@ -49,23 +77,13 @@ class TensorScheme(Scheme):
     def unpack(self, data: bytes, count: int) -> Floats:
         """Return the `count` values of `pack`."""
 
-    def encode(self, update: Update) -> Payload:
-        """Code the tensors in the order of their names."""
-        return [self._encode(update.new[name], update.base[name]) for name in sorted(update.new)]
-
-    def decode(self, payload: Payload, base: Model) -> dict[str, Array]:
-        """Add the differences to the base."""
-        return {name: self._decode(data, base[name]) for name, data in zip(sorted(base), payload, strict=True)}
-
-    def _encode(self, new: Array, base: Array) -> bytes:
-        if new.dtype.kind != "f":
-            return new.tobytes()
+    def encode_floats(self, new: Array, base: Array) -> bytes:
+        """Code the difference."""
         difference = (new - base).reshape(-1)
         return self.pack(difference) if new.ndim >= 2 else pack_between_extremes(difference)
 
-    def _decode(self, data: bytes, base: Array) -> Array:
-        if base.dtype.kind != "f":
-            return np.frombuffer(data, base.dtype).reshape(base.shape)
+    def decode_floats(self, data: bytes, base: Array) -> Array:
+        """Add the difference to the base."""
         flat = self.unpack(data, base.size) if base.ndim >= 2 else unpack_between_extremes(data)
         return base + flat.reshape(base.shape)
 

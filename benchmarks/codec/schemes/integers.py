@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from codec.schemes.base import Payload, Scheme
+from codec.schemes.base import ByTensor, Payload, Scheme
 from codec.update import Array, Model, Update
 from fedretina.dom import DomConfig, decode, encode
 
@@ -28,7 +28,7 @@ def narrowest(values: NDArray[np.int32]) -> Array:
     return values.astype(next(dtype for dtype in _TYPES if largest <= np.iinfo(dtype).max))
 
 
-class Rounded(Scheme):
+class Rounded(ByTensor):
     """Plain rounding with the same step everywhere; a subclass codes the integers of a tensor."""
 
     def __init__(self, step: float) -> None:
@@ -43,22 +43,12 @@ class Rounded(Scheme):
         """Return the bytes of `compress`."""
         raise NotImplementedError
 
-    def encode(self, update: Update) -> Payload:
-        """Code every tensor on its own; what is not a float as it is."""
-        return [self._encode(update.new[name], update.base[name]) for name in sorted(update.new)]
-
-    def decode(self, payload: Payload, base: Model) -> dict[str, Array]:
-        """Add the differences to the base."""
-        return {name: self._decode(data, base[name]) for name, data in zip(sorted(base), payload, strict=True)}
-
-    def _encode(self, new: Array, base: Array) -> bytes:
-        if new.dtype.kind != "f":
-            return new.tobytes()
+    def encode_floats(self, new: Array, base: Array) -> bytes:
+        """Round the difference, and code its integers."""
         return self.compress(narrowest(to_integers(new - base, self.step)).tobytes())
 
-    def _decode(self, data: bytes, base: Array) -> Array:
-        if base.dtype.kind != "f":
-            return np.frombuffer(data, base.dtype).reshape(base.shape)
+    def decode_floats(self, data: bytes, base: Array) -> Array:
+        """Add the difference to the base."""
         raw = self.decompress(data)
         integers = np.frombuffer(raw, f"i{len(raw) // base.size}").reshape(base.shape)
         return base + integers.astype(np.float32) * np.float32(self.step)
