@@ -9,6 +9,7 @@ neighbouring classes then have statistics of their own. Moving blocks is several
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from itertools import product
 from typing import Any
 
@@ -31,55 +32,56 @@ _LOOKED_AT = 512  # values a channel that its scale is estimated from
 
 @dataclass(frozen=True)
 class _Rows:
-    """Output channels of one code, and their blocks: where each starts in the order, its size a channel, what it holds."""
+    """Output channels of one code, and their blocks: where each starts in the order, and what it holds of a channel."""
 
     channels: NDArray[np.intp]
-    blocks: tuple[tuple[int, int, tuple[slice, ...]], ...]
+    blocks: tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True)
 class Order:
-    """The order that codes make: the permutations of the inner axes, the blocks by rows, and the sizes of the groups."""
+    """The order that codes make.
 
-    axes: tuple[int, int, int]
-    inner: tuple[NDArray[np.intp], ...]
+    A channel's values are brought into the order `inner` (none: they lie right), in which every block is a range of them;
+    `rows` says where the ranges go, `groups` are the sizes of the groups.
+    """
+
+    shape: tuple[int, int]
+    inner: NDArray[np.intp] | None
     rows: tuple[_Rows, ...]
     groups: tuple[int, ...]
 
     def sort(self, values: Array) -> Array:
         """Return a tensor's values, given flat in their own order, in this one."""
-        cube, ordered = values.reshape(self.axes), np.empty(values.size, values.dtype)
+        table, ordered = values.reshape(self.shape), np.empty(values.size, values.dtype)
         for channels, blocks in self._strips():
-            part = np.take(cube, channels, axis=0)
-            for axis, permutation in enumerate(self.inner, start=1):
-                part = np.take(part, permutation, axis=axis)
-            for start, block in blocks:
-                chosen = part[block]
-                ordered[start : start + chosen.size].reshape(chosen.shape)[...] = chosen
+            part = table[channels]
+            if self.inner is not None:
+                part = part[:, self.inner]
+            for start, first, end in blocks:
+                size = (end - first) * channels.size
+                ordered[start : start + size].reshape(channels.size, -1)[...] = part[:, first:end]
         return ordered
 
     def unsort(self, ordered: Array) -> Array:
         """Return the values in their own order, flat: the inverse of `sort`."""
-        cube = np.empty(self.axes, ordered.dtype)
-        backwards = [np.argsort(permutation) for permutation in self.inner]
+        table = np.empty(self.shape, ordered.dtype)
+        back = None if self.inner is None else np.argsort(self.inner)
         for channels, blocks in self._strips():
-            part = np.empty((channels.size, *self.axes[1:]), ordered.dtype)
-            for start, block in blocks:
-                chosen = part[block]
-                chosen[...] = ordered[start : start + chosen.size].reshape(chosen.shape)
-            for axis, permutation in enumerate(backwards, start=1):
-                part = np.take(part, permutation, axis=axis)
-            cube[channels] = part
-        return cube.reshape(-1)
+            part = np.empty((channels.size, self.shape[1]), ordered.dtype)
+            for start, first, end in blocks:
+                size = (end - first) * channels.size
+                part[:, first:end] = ordered[start : start + size].reshape(channels.size, -1)
+            table[channels] = part if back is None else part[:, back]
+        return table.reshape(-1)
 
-    def _strips(self) -> Iterator[tuple[NDArray[np.intp], list[tuple[int, tuple[slice, ...]]]]]:
+    def _strips(self) -> Iterator[tuple[NDArray[np.intp], list[tuple[int, int, int]]]]:
         """Yield output channels of one code, few enough for the cache, with the starts of their blocks in the order."""
-        width = math.prod(self.axes[1:])
-        most = max(1, _STRIP // max(width, 1))
+        most = max(1, _STRIP // max(self.shape[1], 1))
         for rows in self.rows:
-            for first in range(0, rows.channels.size, most):
-                channels = rows.channels[first : first + most]
-                yield channels, [(start + first * size, block) for start, size, block in rows.blocks]
+            for done in range(0, rows.channels.size, most):
+                channels = rows.channels[done : done + most]
+                yield channels, [(start + done * (end - first), first, end) for start, first, end in rows.blocks]
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ def count_codes(shape: Sequence[int], layout: int) -> int:
 def order_of(codes: Array, shape: Sequence[int], layout: int) -> Order:
     """Return the order that a tensor's codes make; raise `Corrupt` if they make too many blocks."""
     axes = _axes(shape)
-    parts = np.split(codes.astype(np.int16), np.cumsum(axes[: layout - 1]))
+    parts = _by_axis(codes.astype(np.int16), axes, layout)
     if _count_blocks(parts) > MOST_BLOCKS:
         raise Corrupt(f"a tensor's codes make more than {MOST_BLOCKS} blocks; drop the payload")
     permutations = [np.argsort(part, kind="stable") for part in parts]
@@ -140,17 +142,54 @@ def order_of(codes: Array, shape: Sequence[int], layout: int) -> Order:
     codes_by_axis = [each.codes[at] for each, at in zip(runs, grid, strict=True)]
     classes = np.sum(codes_by_axis, axis=0)
     laid = np.lexsort((*reversed(codes_by_axis), classes))
-    sizes = math.prod(axes[layout:]) * np.prod([each.sizes[at] for each, at in zip(runs, grid, strict=True)], axis=0)
+    # The grid runs over the inner axes first: each run of rows has its blocks one after the other, all in the same ranges.
+    widths = math.prod(axes[layout:]) * np.asarray(math.prod(np.ix_(*(each.sizes for each in runs[1:])))).reshape(-1)
+    sizes = np.outer(runs[0].sizes, widths).reshape(-1)
     starts = np.empty_like(sizes)
     starts[laid] = np.cumsum(sizes[laid]) - sizes[laid]
-    # The grid runs over the inner axes first: each run of rows has its blocks one after the other.
-    inner = [(slice(None), *at) for at in product(*(each.slices for each in runs[1:]))]
-    per_channel = (sizes // runs[0].sizes[grid[0]]).reshape(len(runs[0].slices), -1)
+    ends = np.cumsum(widths)
+    ranges = list(zip((ends - widths).tolist(), ends.tolist(), strict=True))
     rows = tuple(
-        _Rows(permutations[0][at], tuple(zip(own.tolist(), each.tolist(), inner, strict=True)))
-        for at, own, each in zip(runs[0].slices, starts.reshape(per_channel.shape), per_channel, strict=True)
+        _Rows(permutations[0][at], tuple((start, *both) for start, both in zip(own, ranges, strict=True)))
+        for at, own in zip(runs[0].slices, starts.reshape(-1, widths.size).tolist(), strict=True)
     )
-    return Order(axes, tuple(permutations[1:]), rows, _groups(classes[laid], sizes[laid]))
+    inner = _inner(permutations[1:], runs[1:], axes)
+    return Order((axes[0], axes[1] * axes[2]), inner, rows, _groups(classes[laid], sizes[laid]))
+
+
+def _inner(
+    permutations: Sequence[NDArray[np.intp]], runs: Sequence["_Runs"], axes: tuple[int, int, int]
+) -> NDArray[np.intp] | None:
+    """Return the places of a channel's values, block by block, in a block by input channel and kernel position."""
+    if not permutations:
+        return None
+    places = np.arange(axes[1] * axes[2]).reshape(axes[1:])[permutations[0]]
+    if len(permutations) == 1:
+        return places.reshape(-1)
+    places = places[:, permutations[1]]
+    blocks = [places[at].reshape(-1) for at in product(*(each.slices for each in runs))]
+    return np.concatenate(blocks)
+
+
+def groups_at(
+    places: NDArray[np.int64], codes: Array, shape: Sequence[int], layout: int
+) -> tuple[NDArray[np.intp], tuple[int, ...]]:
+    """Return which group some places of a tensor belong to, and the groups' sizes: those of `order_of`, without the order.
+
+    The sizes of the classes follow from how many channels have each code.
+    """
+    axes = _axes(shape)
+    parts = [part - int(part.min()) for part in _by_axis(codes.astype(np.int64), axes, layout)]
+    sizes = reduce(np.convolve, map(np.bincount, parts)) * math.prod(axes[layout:])
+    groups = _groups(np.arange(sizes.size), sizes)
+    group_of_class = np.minimum(np.searchsorted(np.cumsum(groups), np.cumsum(sizes)), len(groups) - 1)
+    channels = np.unravel_index(places, axes)
+    classes = np.sum([part[at] for part, at in zip(parts, channels, strict=False)], axis=0)
+    return group_of_class[classes], groups
+
+
+def _by_axis(codes: Array, axes: tuple[int, int, int], layout: int) -> list[Array]:
+    return np.split(codes, np.cumsum(axes[: layout - 1]))
 
 
 def _count_blocks(codes: Sequence[Array]) -> int:

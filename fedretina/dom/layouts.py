@@ -1,21 +1,20 @@
 """Which layout codes a tensor's integers in the fewest bytes, and the pieces that it makes."""
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 
 from fedretina.dom.config import Effort
 from fedretina.dom.integers import Decompressor, Piece, narrow, pack, piece_sizes, splits, unpack
-from fedretina.dom.layout import PLAIN, Sorting, codes_of, count_codes, is_sortable, order_of, spreads
+from fedretina.dom.layout import PLAIN, Sorting, codes_of, count_codes, groups_at, is_sortable, order_of, spreads
 from fedretina.dom.sampling import places
 from fedretina.dom.tensors import Array
 from fedretina.dom.trellis import pack_paths, unpack_paths
 from fedretina.errors import Corrupt
 
 _WHAT_PAYS: dict[Effort, tuple[int, ...]] = {"fast": (1,), "balanced": (0, 1, 2, 3), "small": (0, 1, 2, 3)}
-_LOOKED_AT = 2048  # integers of a group that its entropy is estimated from
+_LOOKED_AT = 2**15  # integers at least, and one in 32, that the entropy is estimated from
 _GROUP_BYTES = 40  # what a group costs besides its integers
 _CODE_BYTES = 0.4
 _ROUNDED = 0.35  # the dead zone that is nearest to what optimised integers look like
@@ -27,10 +26,10 @@ def pack_best(values: Array, shape: Sequence[int], effort: Effort) -> tuple[int,
     """Return the layout with the fewest bytes among those that the effort tries, and its pieces."""
     layouts = candidates(values, shape, effort)
     octaves = spreads(values, shape, max(layouts)) if any(layouts) else []
-    ordered: Iterable[_Ordered] = (_lay_out(values, shape, octaves[:layout]) for layout in layouts)
-    if len(layouts) > 1 and effort != "small":
-        ordered = [min(ordered, key=_Ordered.estimate)]
-    packed = ((each.layout, each.pack(effort)) for each in ordered)
+    sortings = [_sorting(octaves[:layout]) for layout in layouts]
+    if len(sortings) > 1 and effort != "small":
+        sortings = [_likely_best(values, shape, sortings)]
+    packed = ((each.layout, _pack(values, shape, each, effort)) for each in sortings)
     return min(packed, key=lambda found: sum(map(len, found[1])))
 
 
@@ -44,20 +43,18 @@ def candidates(values: Array, shape: Sequence[int], effort: Effort) -> tuple[int
 
 def pack_laid_out(values: Array, shape: Sequence[int], layout: int, effort: Effort) -> list[bytes]:
     """Return the pieces of one tensor's integers in the given layout: its codes, if it has any, then its groups."""
-    return _lay_out(values, shape, spreads(values, shape, layout) if layout else []).pack(effort)
+    return _pack(values, shape, _sorting(spreads(values, shape, layout) if layout else []), effort)
 
 
 def sorting_of(fine: Array, shape: Sequence[int], *, unit: float) -> Sorting:
     """Return the layout that is likely to code a tensor in the fewest bytes, quantised to about `unit`, and its codes."""
     layouts = candidates(fine, shape, "small")
     if layouts == (PLAIN,):
-        return Sorting(PLAIN, np.empty(0, np.int8))
+        return _sorting([])
     rounded = narrow(_rounded(fine, unit))
     # Where nearly all integers are 0 they say little of their channels, where few are large the differences do.
     octaves = [spreads(sizes, shape, max(layouts)) for sizes in (fine, rounded)]
-    tried = (_lay_out(rounded, shape, each[:layout]) for each in octaves for layout in layouts)
-    best = min(tried, key=_Ordered.estimate)
-    return Sorting(best.layout, best.codes)
+    return _likely_best(rounded, shape, [_sorting(each[:layout]) for each in octaves for layout in layouts])
 
 
 def _rounded(fine: Array, unit: float) -> Array:
@@ -77,30 +74,23 @@ def pack_trellis(values: Array, shape: Sequence[int], sorting: Sorting, effort: 
     return [*pack(sorting.codes, effort), *pack_paths(order.sort(values), order.groups, effort)]
 
 
-@dataclass(frozen=True)
-class _Ordered:
-    """A tensor's integers in the order of a layout."""
-
-    layout: int
-    codes: Array
-    groups: list[Array]
-
-    def estimate(self) -> float:
-        """Return about how many bytes this takes, from the order-0 entropy of a sample of each group."""
-        bytes_ = sum(_entropy(group) * group.size / 8 + _GROUP_BYTES for group in self.groups)
-        return bytes_ + _CODE_BYTES * self.codes.size
-
-    def pack(self, effort: Effort) -> list[bytes]:
-        """Return the pieces."""
-        return [piece for group in (*([self.codes] if self.layout else []), *self.groups) for piece in pack(group, effort)]
+def _sorting(octaves: Sequence[Array]) -> Sorting:
+    return Sorting(len(octaves), codes_of(octaves) if octaves else np.empty(0, np.int8))
 
 
-def _lay_out(values: Array, shape: Sequence[int], octaves: Sequence[Array]) -> _Ordered:
-    if not octaves:
-        return _Ordered(PLAIN, np.empty(0, np.int8), [values])
-    codes = codes_of(octaves)
-    order = order_of(codes, shape, len(octaves))
-    return _Ordered(len(octaves), codes, [*splits(order.sort(values), order.groups)])
+def _pack(values: Array, shape: Sequence[int], sorting: Sorting, effort: Effort) -> list[bytes]:
+    order = sorting.order(shape)
+    if order is None:
+        return pack(values, effort)
+    groups = [sorting.codes, *splits(order.sort(values), order.groups)]
+    return [piece for group in groups for piece in pack(group, effort)]
+
+
+def _likely_best(values: Array, shape: Sequence[int], sortings: Sequence[Sorting]) -> Sorting:
+    """Return the sorting that is likely to take the fewest bytes, by the order-0 entropy of a sample of each group."""
+    at = np.arange(values.size)[places(values.size, _LOOKED_AT + values.size // 32)]
+    symbols = np.unique(values[at], return_inverse=True)[1]
+    return min(sortings, key=lambda sorting: _estimate(at, symbols, shape, sorting))
 
 
 def unpack_laid_out(
@@ -129,13 +119,18 @@ def unpack_laid_out(
     return order.unsort(np.concatenate(parts))
 
 
-def _entropy(values: Array) -> float:
-    """Return bits a value, with Miller and Madow's correction for a sample."""
-    part = values[places(values.size, _LOOKED_AT + values.size // 32)]
-    if part.dtype.itemsize == 1:
-        counts = np.bincount(part.view(np.uint8))
-        counts = counts[counts > 0]
-    else:
-        counts = np.unique(part, return_counts=True)[1]
-    chances = counts / part.size
-    return float(-(chances * np.log2(chances)).sum()) + (counts.size - 1) / (2 * part.size * math.log(2))
+def _estimate(at: Array, symbols: Array, shape: Sequence[int], sorting: Sorting) -> float:
+    """Return about how many bytes a tensor takes in some order, of which a sample is known."""
+    group, sizes = np.zeros(at.size, np.intp), (math.prod(shape),)
+    if sorting.layout:
+        group, sizes = groups_at(at, sorting.codes, shape, sorting.layout)
+    width = int(symbols.max()) + 1
+    counts = np.bincount(group * width + symbols, minlength=len(sizes) * width).reshape(-1, width)
+    return float(_entropies(counts) @ sizes) / 8 + _GROUP_BYTES * len(sizes) + _CODE_BYTES * sorting.codes.size
+
+
+def _entropies(counts: Array) -> Array:
+    """Return the bits a value of each row of counts takes, with Miller and Madow's correction for a sample."""
+    totals = np.maximum(counts.sum(axis=1), 1)
+    bits = np.log2(totals) - (counts * np.log2(np.maximum(counts, 1))).sum(axis=1) / totals
+    return bits + np.maximum(np.count_nonzero(counts, axis=1) - 1, 0) / (2 * totals * math.log(2))
