@@ -171,10 +171,17 @@ def _inner(
     return np.concatenate(blocks)
 
 
+def channels_at(places: Array, shape: Sequence[int]) -> tuple[Array, ...]:
+    """Return the output channels, input channels and kernel positions of some places of a tensor."""
+    _, inner, kernel = _axes(shape)
+    rest, last = np.divmod(places.astype(np.uint32 if places.size and places.max() < 2**32 else np.uint64), kernel)
+    return (*np.divmod(rest, inner), last)
+
+
 def groups_at(
-    places: NDArray[np.int64], codes: Array, shape: Sequence[int], layout: int
+    channels: Sequence[Array], codes: Array, shape: Sequence[int], layout: int
 ) -> tuple[NDArray[np.intp], tuple[int, ...]]:
-    """Return which group some places of a tensor belong to, and the groups' sizes: those of `order_of`, without the order.
+    """Return which group some places (by their channels) belong to, and the groups' sizes: `order_of` without the order.
 
     The sizes of the classes follow from how many channels have each code.
     """
@@ -183,9 +190,8 @@ def groups_at(
     sizes = reduce(np.convolve, map(np.bincount, parts)) * math.prod(axes[layout:])
     groups = _groups(np.arange(sizes.size), sizes)
     group_of_class = np.minimum(np.searchsorted(np.cumsum(groups), np.cumsum(sizes)), len(groups) - 1)
-    channels = np.unravel_index(places, axes)
-    classes = np.sum([part[at] for part, at in zip(parts, channels, strict=False)], axis=0)
-    return group_of_class[classes], groups
+    classes = reduce(np.add, (part.take(at) for part, at in zip(parts, channels, strict=False)))
+    return group_of_class.take(classes), groups
 
 
 def _by_axis(codes: Array, axes: tuple[int, int, int], layout: int) -> list[Array]:

@@ -7,14 +7,25 @@ import numpy as np
 
 from fedretina.dom.config import Effort
 from fedretina.dom.integers import Decompressor, Piece, narrow, pack, piece_sizes, splits, unpack
-from fedretina.dom.layout import PLAIN, Sorting, codes_of, count_codes, groups_at, is_sortable, order_of, spreads
+from fedretina.dom.layout import (
+    PLAIN,
+    Sorting,
+    channels_at,
+    codes_of,
+    count_codes,
+    groups_at,
+    is_sortable,
+    order_of,
+    spreads,
+)
 from fedretina.dom.sampling import places
 from fedretina.dom.tensors import Array
 from fedretina.dom.trellis import pack_paths, unpack_paths
 from fedretina.errors import Corrupt
 
 _WHAT_PAYS: dict[Effort, tuple[int, ...]] = {"fast": (1,), "balanced": (0, 1, 2, 3), "small": (0, 1, 2, 3)}
-_LOOKED_AT = 2**15  # integers at least, and one in 32, that the entropy is estimated from
+_LOOKED_AT = 2**14  # integers at least, and one in 64, that the entropy is estimated from
+_FEW = 256
 _GROUP_BYTES = 40  # what a group costs besides its integers
 _CODE_BYTES = 0.4
 _ROUNDED = 0.35  # the dead zone that is nearest to what optimised integers look like
@@ -88,9 +99,18 @@ def _pack(values: Array, shape: Sequence[int], sorting: Sorting, effort: Effort)
 
 def _likely_best(values: Array, shape: Sequence[int], sortings: Sequence[Sorting]) -> Sorting:
     """Return the sorting that is likely to take the fewest bytes, by the order-0 entropy of a sample of each group."""
-    at = np.arange(values.size)[places(values.size, _LOOKED_AT + values.size // 32)]
-    symbols = np.unique(values[at], return_inverse=True)[1]
-    return min(sortings, key=lambda sorting: _estimate(at, symbols, shape, sorting))
+    at = places(values.size, _LOOKED_AT + values.size // 64)
+    at = np.arange(values.size) if isinstance(at, slice) else at
+    symbols, channels = _symbols(values[at]), channels_at(at, shape)
+    return min(sortings, key=lambda sorting: _estimate(symbols, channels, shape, sorting))
+
+
+def _symbols(values: Array) -> Array:
+    """Return which of few values each one is."""
+    low, high = int(values.min()), int(values.max())
+    if high - low < _FEW:
+        return values.astype(np.intp) - low
+    return np.unique(values, return_inverse=True)[1]
 
 
 def unpack_laid_out(
@@ -119,13 +139,13 @@ def unpack_laid_out(
     return order.unsort(np.concatenate(parts))
 
 
-def _estimate(at: Array, symbols: Array, shape: Sequence[int], sorting: Sorting) -> float:
+def _estimate(symbols: Array, channels: Sequence[Array], shape: Sequence[int], sorting: Sorting) -> float:
     """Return about how many bytes a tensor takes in some order, of which a sample is known."""
-    group, sizes = np.zeros(at.size, np.intp), (math.prod(shape),)
+    groups, sizes = np.zeros(1, np.intp), (math.prod(shape),)
     if sorting.layout:
-        group, sizes = groups_at(at, sorting.codes, shape, sorting.layout)
+        groups, sizes = groups_at(channels, sorting.codes, shape, sorting.layout)
     width = int(symbols.max()) + 1
-    counts = np.bincount(group * width + symbols, minlength=len(sizes) * width).reshape(-1, width)
+    counts = np.bincount(groups * width + symbols, minlength=len(sizes) * width).reshape(-1, width)
     return float(_entropies(counts) @ sizes) / 8 + _GROUP_BYTES * len(sizes) + _CODE_BYTES * sorting.codes.size
 
 

@@ -1,9 +1,9 @@
 """Eq. 5-8: the difference of models to integers and back."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from fedretina.dom.layout import Sorting
 from fedretina.dom.rounding import LEVELS, Rounder
-from fedretina.dom.tensors import Array, float_info, is_finite
+from fedretina.dom.tensors import Array, is_finite, largest_of
 
 Floats: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 
 _BLOCK = 2**17  # a block and its few temporaries stay in a core's cache
 _OFFSET_SCALE = 128
 _NARROW = 2**15
+_PAIRS_PAY = 2**19  # look-ups that are worth a table of 2**16 entries
 _STEPS_OF_FLOAT32 = (2.0**-126, 2.0**100)
 _INTEGERS = (np.int8, np.int16, np.int32, np.int64)
 
@@ -33,10 +34,12 @@ class Pair:
         """Yield slices with their difference (Eq. 5) in the working precision."""
         for start in range(0, self.new.size, _BLOCK):
             at = slice(start, start + _BLOCK)
-            values = self.new[at].astype(work)
-            if self.base is not None:
-                with np.errstate(over="ignore"):  # the encoder looks for it
-                    values -= self.base[at].astype(work, copy=False)
+            if self.base is None:
+                yield at, self.new[at].astype(work)
+                continue
+            with np.errstate(over="ignore"):  # the encoder looks for it
+                new, base = (part[at].astype(work, copy=False) for part in (self.new, self.base))
+                values = np.subtract(new, base)
             yield at, values
 
     def at(self, places: Any) -> "Pair":
@@ -80,25 +83,49 @@ def quantise(
     steps of twice the size.
     """
     kind = integer_type(largest / step + 2)
-    work = np.float64 if np.dtype(kind).itemsize > 2 else work
+    wide = np.dtype(kind).itemsize > 2
+    work = np.float64 if wide else work
     integers = np.empty(pair.new.size, kind)
     inverse = work(1 / step)
-    for at, difference in pair.blocks(work):
-        np.multiply(difference, inverse, out=difference)
-        chosen = rounder(difference)
+
+    def choose(at: slice, difference: Any) -> None:
+        x = difference * inverse
+        chosen = rounder(x)
         coarse = min(max(doubled - at.start, 0), chosen.size)
         if coarse:
-            chosen[:coarse] = 2 * rounder(difference[:coarse] / 2)
+            chosen[:coarse] = 2 * rounder(x[:coarse] / 2)
         integers[at] = chosen
-    restored = restore(pair.new, pair.base, integers, step=step, offsets=offsets)
-    return measured(pair, integers, offsets, restored, work)
+
+    if not wide:  # how wide integers are restored depends on all of them
+        return measured(pair, integers, step=step, offsets=offsets, work=work, choose=choose)
+    for at, difference in pair.blocks(work):
+        choose(at, difference)
+    return measured(pair, integers, step=step, offsets=offsets, work=work)
 
 
-def measured(pair: Pair, integers: Array, offsets: bytes, restored: Array, work: Any) -> Quantised:
-    """Return a quantised tensor with its energy and loss."""
+def measured(
+    pair: Pair,
+    integers: Array,
+    *,
+    step: float,
+    offsets: bytes,
+    work: Any,
+    choose: Callable[[slice, Any], None] | None = None,
+) -> Quantised:
+    """Restore a quantised tensor as the decoder will, and measure its energy and loss.
+
+    `choose` puts the integers of a slice into `integers`, given its differences, just before they are needed; they must
+    be narrow, see `is_narrow`.
+    """
+    restored = np.empty(pair.new.size, pair.new.dtype)
+    narrow = choose is not None or is_narrow(integers)
+    restorer = Restorer.of(pair.new.dtype, integers, narrow=narrow, step=step, offsets=offsets)
     energy = lost = 0.0
     for at, difference in pair.blocks(work):
+        if choose:
+            choose(at, difference)
         energy += float(np.dot(difference, difference))
+        restored[at] = restorer(integers[at], None if pair.base is None else pair.base[at])
         np.subtract(pair.new[at], restored[at], out=difference, dtype=work, casting="same_kind")
         lost += float(np.dot(difference, difference))
     return Quantised(integers, offsets, restored, energy, lost)
@@ -113,11 +140,7 @@ def centroids(sizes: Floats, integers: Array) -> bytes:
 
 
 def restore(like: Array, base: Array | None, integers: Array, *, step: float, offsets: bytes = b"") -> Array:
-    """Return ``base + integers * step`` (Eq. 8), flat, in the dtype of `like`; encoder and decoder both use this.
-
-    Made in float32 where that is enough, in float64 where it is not (docs/format.md says when), by separate operations
-    (no fused multiply-add), so that every machine gets the same bits.
-    """
+    """Return ``base + integers * step`` (Eq. 8), flat, in the dtype of `like`; encoder and decoder do the same."""
     restored = np.empty(integers.size, like.dtype)
     for at, values in restored_blocks(like, base, integers, step=step, offsets=offsets):
         restored[at] = values
@@ -128,16 +151,41 @@ def restored_blocks(
     like: Array, base: Array | None, integers: Array, *, step: float, offsets: bytes = b""
 ) -> Iterator[tuple[slice, Array]]:
     """Yield what `restore` returns, slice by slice."""
-    narrow = like.dtype.itemsize <= 4 and _STEPS_OF_FLOAT32[0] <= step < _STEPS_OF_FLOAT32[1] and is_narrow(integers)
-    work = np.float32 if narrow else np.float64
-    most = float(float_info(like.dtype).max)
+    restorer = Restorer.of(like.dtype, integers, narrow=is_narrow(integers), step=step, offsets=offsets)
     for start in range(0, integers.size, _BLOCK):
         at = slice(start, start + _BLOCK)
+        yield at, restorer(integers[at], None if base is None else base[at])
+
+
+@dataclass(frozen=True)
+class Restorer:
+    """What makes values of a tensor's integers, a part of them at a time.
+
+    In float32 where that is enough, in float64 where it is not (docs/format.md says when), by separate operations (no
+    fused multiply-add), so that every machine gets the same bits.
+    """
+
+    dtype: np.dtype[Any]
+    dequantise: Callable[[Array], Any]
+    work: Any
+    most: float
+
+    @classmethod
+    def of(cls, dtype: np.dtype[Any], integers: Array, *, narrow: bool, step: float, offsets: bytes) -> "Restorer":
+        """Prepare for integers of this type and number, `narrow` if `is_narrow` says so."""
+        enough = narrow and dtype.itemsize <= 4 and _STEPS_OF_FLOAT32[0] <= step < _STEPS_OF_FLOAT32[1]
+        work = np.float32 if enough else np.float64
+        if offsets and integers.dtype == np.int8:
+            return cls(dtype, _Table.of(integers.size, step, offsets, work), work, largest_of(dtype))
+        return cls(dtype, partial(dequantise, step=step, offsets=offsets, work=work), work, largest_of(dtype))
+
+    def __call__(self, integers: Array, base: Array | None) -> Array:
+        """Return ``base + integers * step``."""
         with np.errstate(over="ignore"):  # mended below
-            values = dequantise(integers[at], step=step, offsets=offsets, work=work)
-            values += work(0.0) if base is None else base[at].astype(work, copy=False)
-            restored = values.astype(like.dtype, copy=False)
-        yield at, restored if is_finite(restored) else np.clip(values, -most, most).astype(like.dtype)
+            values = self.dequantise(integers)
+            values += self.work(0.0) if base is None else base.astype(self.work, copy=False)
+            restored: Array = values.astype(self.dtype, copy=False)
+        return restored if is_finite(restored) else np.clip(values, -self.most, self.most).astype(self.dtype)
 
 
 def is_narrow(integers: Array) -> bool:
@@ -149,8 +197,6 @@ def is_narrow(integers: Array) -> bool:
 
 def dequantise(integers: Array, *, step: float, offsets: bytes, work: Any) -> Any:
     """Return the differences that integers stand for (Eq. 7), moved by the centroid offsets if there are any."""
-    if integers.dtype == np.int8 and offsets:
-        return _values_of_bytes(step, offsets, work).take(integers.view(np.uint8), mode="clip")
     values = integers.astype(work)
     if offsets:
         levels = np.clip(integers, 1 - LEVELS, LEVELS - 1).astype(np.intp)
@@ -165,8 +211,26 @@ def offset_table(offsets: bytes) -> NDArray[np.float64]:
     return np.concatenate([-positive[::-1], [0.0], positive])
 
 
-@lru_cache(maxsize=64)
-def _values_of_bytes(step: float, offsets: bytes, work: Any) -> Any:
-    """Return what each integer of one byte stands for, by the byte: a look-up is faster than arithmetic with offsets."""
-    every = np.arange(256, dtype=np.uint8).view(np.int8).astype(np.int16)
-    return dequantise(every, step=step, offsets=offsets, work=work)
+@dataclass(frozen=True)
+class _Table:
+    """What each byte of integers stands for, a look-up: faster than arithmetic with offsets; two at a time where it pays."""
+
+    single: Any
+    pairs: Any
+
+    @classmethod
+    def of(cls, count: int, step: float, offsets: bytes, work: Any) -> "_Table":
+        """Make the tables for so many integers."""
+        every = np.arange(256, dtype=np.uint8).view(np.int8).astype(np.int16)
+        single = dequantise(every, step=step, offsets=offsets, work=work)
+        if count < _PAIRS_PAY:
+            return cls(single, None)
+        pairs = np.empty((256, 256, 2), work)  # little-endian: the first of two is the lower byte
+        pairs[..., 0], pairs[..., 1] = single, single[:, None]
+        return cls(single, pairs.reshape(-1).view(np.result_type(work, np.complex64)))
+
+    def __call__(self, integers: Array) -> Any:
+        """Return the differences."""
+        if self.pairs is None or integers.size % 2:
+            return self.single.take(integers.view(np.uint8), mode="clip")
+        return self.pairs.take(integers.view(np.uint16), mode="clip").view(self.single.dtype)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import ml_dtypes
@@ -46,6 +47,12 @@ def float_info(dtype: np.dtype[Any]) -> Any:
     return limits(dtype)
 
 
+@cache
+def largest_of(dtype: np.dtype[Any]) -> float:
+    """Return the largest finite value of a float dtype."""
+    return float(float_info(dtype).max)
+
+
 def raw_bytes(model: Model) -> int:
     """Return what the model's tensors take uncompressed, in bytes."""
     return sum(array.nbytes for array in model.values())
@@ -85,6 +92,8 @@ def is_finite(array: Array) -> bool:
     """Return whether a tensor holds neither NaN nor infinity."""
     if not is_float(array.dtype):
         return True
+    if array.dtype.kind == "f" and array.itemsize >= 4 and math.isfinite(np.vdot(array, array)):
+        return True  # finite squares have finite roots, and need no array of flags
     with np.errstate(invalid="ignore", over="ignore"):  # bfloat16's signalling NaN would warn
         # A finite sum has finite terms, and costs no array of flags; an infinite one may come of large terms.
         return bool(np.isfinite(array.sum())) or bool(np.isfinite(array).all())

@@ -19,7 +19,6 @@ from fedretina.dom.quantise import (
     measured,
     offset_table,
     quantise,
-    restore,
 )
 from fedretina.dom.rdoq import FINE, fine_integers, quantise_group
 from fedretina.dom.rounding import LEVELS, Rounder
@@ -175,8 +174,7 @@ class Trial:
         if order is not None:
             integers = order.unsort(integers)
         integers[: self.doubled] *= 2
-        restored = restore(self.pair.new, self.pair.base, integers, step=size, offsets=offsets)
-        return measured(self.pair, integers, offsets, restored, self.work)
+        return measured(self.pair, integers, step=size, offsets=offsets, work=self.work)
 
     def _along_trellis(self, size: float) -> Quantised:
         """Quantise dependently, in the order that suits what RDOQ would make of the values."""
@@ -189,8 +187,7 @@ class Trial:
         del fine
         if order is not None:
             integers = order.unsort(integers)
-        restored = restore(self.pair.new, self.pair.base, integers, step=size, offsets=offsets)
-        return replace(measured(self.pair, integers, offsets, restored, self.work), sorting=sorting)
+        return replace(measured(self.pair, integers, step=size, offsets=offsets, work=self.work), sorting=sorting)
 
 
 def _offset_values(offsets: bytes) -> Any:
