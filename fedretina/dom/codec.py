@@ -7,7 +7,7 @@ from fedretina.dom.budget import compose_within
 from fedretina.dom.compose import Job, Made, code_of, compose
 from fedretina.dom.config import DomConfig
 from fedretina.dom.decoder import declared_tensors, restore_tensors, specs_of
-from fedretina.dom.digest import digest_bits, digest_rows
+from fedretina.dom.digest import digest_rows
 from fedretina.dom.feedback import carry, check_residual, residual_of
 from fedretina.dom.header import read_header
 from fedretina.dom.parallel import count_threads
@@ -94,7 +94,7 @@ def encode(
     (2, 3)
     """
     count = count_threads(threads)
-    job = Job(check_model(new), None if base is None else hold(base, threads=count), config, count)
+    job = Job(check_model(new, threads=count), None if base is None else hold(base, threads=count), config, count)
     return _make(job, sensitivities, keep=False).payload
 
 
@@ -189,9 +189,10 @@ def publish(
     >>> accept(first.payload, base=None) == first.version
     True
     """
-    meant = check_model(new)
+    count = count_threads(threads)
+    meant = check_model(new, threads=count)
     carried = check_residual(residual or {}, meant)
-    job = Job(carry(meant, carried), base, config, count_threads(threads))
+    job = Job(carry(meant, carried), base, config, count)
     made = _make(job, sensitivities, keep=True)
     version = Version(freeze(made.model), made.digest)
     return Published(made.payload, version, made.error, meant, carried)
@@ -225,8 +226,8 @@ def _restore(payload: bytes, base: Version | None, max_bytes: int, threads: int)
         raise Corrupt("the payload claims to lie on the lattice and has other steps; drop it")
     specs = declared_tensors(header, specs_of(held), max_bytes)
     rows = []
-    for name, array in restore_tensors(header, envelope.body, specs, held, threads=threads):
-        rows.append((name, array.dtype.name, array.shape, digest_bits(array)))
+    for name, array, bits in restore_tensors(header, envelope.body, specs, held, threads=threads):
+        rows.append((name, array.dtype, array.shape, bits))
         yield name, array
     found = digest_rows(rows)
     if found != envelope.result.hex():

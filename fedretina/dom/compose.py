@@ -66,8 +66,8 @@ def code_of(job: Job, name: str, *, choice: Choice | None = None, keep: bool) ->
 def compose(job: Job, code: Callable[[str], Coded]) -> Made:
     """Code every tensor, by its name, and return the payload."""
     kept = set(job.kept)
-    coded = list(ordered_map(code, job.order, threads=job.threads))
-    digest = digest_rows([(each.spec.name, each.spec.dtype.name, each.spec.shape, each.digest) for each in coded])
+    coded = list(ordered_map(code, job.order, threads=job.threads, weigh=lambda name: job.new[name].nbytes))
+    digest = digest_rows([(each.spec.name, each.spec.dtype, each.spec.shape, each.digest) for each in coded])
     header, body = _header_and_body(job, coded, kept)
     envelope = Envelope(
         result=bytes.fromhex(digest),

@@ -7,6 +7,7 @@ from itertools import accumulate
 import numpy as np
 
 from fedretina.dom.coding import RAW, STEPS, WITHOUT_BODY, Coding, Spec, check_codings, group
+from fedretina.dom.digest import digest_bits
 from fedretina.dom.header import OFFSET_BYTES, Header
 from fedretina.dom.integers import Decompressor, decompressor_for, splits, unpack
 from fedretina.dom.layouts import unpack_laid_out
@@ -29,6 +30,11 @@ class _Group:
     pieces: list[memoryview]
     offsets: bytes
 
+    @property
+    def size(self) -> int:
+        """What the tensors take uncompressed, in bytes."""
+        return sum(spec.nbytes for spec in self.specs)
+
 
 def specs_of(model: Model) -> list[Spec]:
     """Return what the model's tensors are, sorted by name."""
@@ -49,18 +55,22 @@ def declared_tensors(header: Header, base: Sequence[Spec], max_bytes: int) -> li
 
 def restore_tensors(
     header: Header, body: bytes, specs: Sequence[Spec], base: Model, *, threads: int
-) -> Iterator[tuple[str, Array]]:
-    """Yield each tensor's name and values; those that equal the base's are the base's own arrays."""
+) -> Iterator[tuple[str, Array, bytes]]:
+    """Yield each tensor's name, values and digest; tensors that equal the base's are the base's own arrays."""
     kept = [base[spec.name] for spec in specs[: header.kept_count]]
     olds: list[Array | None] = [*kept, *(None for _ in header.fresh)]
     groups = _groups(header, body, specs, olds)
-    for spec, coding, old in zip(specs, header.codings, olds, strict=True):
-        if coding.kind in WITHOUT_BODY:
-            yield spec.name, np.zeros(spec.shape, spec.dtype) if old is None else old
-    if not groups:
-        return
-    decompressor = decompressor_for(header.pcodec)
-    for restored in ordered_map(lambda group: _restore_group(group, decompressor), groups, threads=threads):
+    decompressor = decompressor_for(header.pcodec) if groups else None
+    bodiless = [
+        _Group(coding, [spec], [old], [None], [], b"")
+        for spec, coding, old in zip(specs, header.codings, olds, strict=True)
+        if coding.kind in WITHOUT_BODY
+    ]
+
+    def restore_group(group: _Group) -> list[tuple[str, Array, bytes]]:
+        return [(name, array, digest_bits(array)) for name, array in _restore_group(group, decompressor)]
+
+    for restored in ordered_map(restore_group, [*bodiless, *groups], threads=threads, weigh=lambda group: group.size):
         yield from restored
 
 
@@ -92,9 +102,11 @@ def _groups(header: Header, body: bytes, specs: Sequence[Spec], olds: Sequence[A
 
 
 def _restore_group(group: _Group, decompressor: Decompressor) -> list[tuple[str, Array]]:
-    if group.coding.kind == RAW:
-        return [(group.specs[0].name, _from_raw(group.specs[0], group.pieces))]
-    coding, spec = group.coding, group.specs[0]
+    coding, spec, old = group.coding, group.specs[0], group.olds[0]
+    if coding.kind in WITHOUT_BODY:
+        return [(spec.name, np.zeros(spec.shape, spec.dtype) if old is None else old)]
+    if coding.kind == RAW:
+        return [(spec.name, _from_raw(spec, group.pieces))]
     if coding.layout or coding.trellis:
         integers = unpack_laid_out(
             group.pieces,

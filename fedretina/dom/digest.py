@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from operator import itemgetter
+from typing import Any
 
 import msgpack
 import numpy as np
 from blake3 import blake3
 
 from fedretina.dom.parallel import ordered_map
-from fedretina.dom.tensors import Array, Model, check_model
+from fedretina.dom.tensors import Array, Model, check_model, dtype_name
 
 _DOMAIN = "fedretina.dom model"
 
@@ -42,14 +43,14 @@ def digest(model: Model) -> str:
 
 def digest_checked(model: Model, *, threads: int = 1) -> str:
     """Return the digest of a model that is known to be in `check_model`'s form."""
-    bits = ordered_map(digest_bits, model.values(), threads=threads)
+    bits = ordered_map(digest_bits, model.values(), threads=threads, weigh=lambda array: array.nbytes)
     rows = zip(model.items(), bits, strict=True)
-    return digest_rows([(name, array.dtype.name, array.shape, own) for (name, array), own in rows])
+    return digest_rows([(name, array.dtype, array.shape, own) for (name, array), own in rows])
 
 
-def digest_rows(rows: Iterable[tuple[str, str, Sequence[int], bytes]]) -> str:
+def digest_rows(rows: Iterable[tuple[str, np.dtype[Any], Sequence[int], bytes]]) -> str:
     """Return a model's digest from its tensors' names, dtypes, shapes and own digests, in any order."""
-    listed = [[name, dtype, list(shape), bits] for name, dtype, shape, bits in sorted(rows, key=itemgetter(0))]
+    listed = [[name, dtype_name(dtype), list(shape), bits] for name, dtype, shape, bits in sorted(rows, key=itemgetter(0))]
     return blake3(msgpack.packb([_DOMAIN, listed])).hexdigest()
 
 

@@ -12,6 +12,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _MOST = 8
+_WORTH = 2**18  # bytes that are worth a thread's while
 
 
 def count_threads(asked: int | None) -> int:
@@ -31,20 +32,42 @@ def count_threads(asked: int | None) -> int:
     return max(1, min(int(told) if told.isdecimal() else cores, _MOST))
 
 
-def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], *, threads: int) -> Iterator[Result]:
-    """Yield ``function(item)`` for each item, in order; NumPy, pcodec and BLAKE3 release the interpreter's lock."""
+def ordered_map(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    threads: int,
+    weigh: Callable[[Item], int] = lambda item: _WORTH,
+) -> Iterator[Result]:
+    """Yield ``function(item)`` for each item, in order; NumPy, pcodec and BLAKE3 release the interpreter's lock.
+
+    Neighbours that `weigh` little (say, in bytes) are given to a thread together: handing over costs more than they do.
+    """
     if threads == 1:
         yield from map(function, items)
         return
     with ThreadPoolExecutor(threads) as pool:
-        flying: deque[Future[Result]] = deque()
+        flying: deque[Future[list[Result]]] = deque()
         try:
-            for item in items:
-                flying.append(pool.submit(function, item))
+            for batch in _batches(items, weigh):
+                flying.append(pool.submit(lambda batch: [*map(function, batch)], batch))
                 if len(flying) > threads:
-                    yield flying.popleft().result()
+                    yield from flying.popleft().result()
             while flying:
-                yield flying.popleft().result()
+                yield from flying.popleft().result()
         finally:
             for future in flying:
                 future.cancel()
+
+
+def _batches(items: Iterable[Item], weigh: Callable[[Item], int]) -> Iterator[list[Item]]:
+    batch: list[Item] = []
+    weight = 0
+    for item in items:
+        batch.append(item)
+        weight += weigh(item)
+        if weight >= _WORTH:
+            yield batch
+            batch, weight = [], 0
+    if batch:
+        yield batch

@@ -9,6 +9,7 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
+from fedretina.dom.parallel import ordered_map
 from fedretina.errors import BadArgument
 
 Array = NDArray[Any]
@@ -23,7 +24,9 @@ DTYPES: tuple[np.dtype[Any], ...] = tuple(
     )
 )
 _CODES = {dtype.name: code for code, dtype in enumerate(DTYPES)}
-_FLOATS = frozenset(dtype.num for dtype in DTYPES if dtype.kind not in "biu")  # numbers: names are slow to ask for
+_CODES_BY_NUMBER = {dtype.num: code for code, dtype in enumerate(DTYPES)}  # numbers: names are slow to ask for
+_NAMES = [dtype.name for dtype in DTYPES]
+_FLOATS = frozenset(dtype.num for dtype in DTYPES if dtype.kind not in "biu")
 
 MAX_TENSORS = 2**16
 MAX_NAME_BYTES = 1024
@@ -32,8 +35,14 @@ MAX_RAW_BYTES = 2**33
 
 
 def dtype_code(dtype: np.dtype[Any]) -> int:
-    """Return the wire's code of a dtype that `check_model` let in."""
-    return _CODES[dtype.name]
+    """Return the wire's code of a dtype; raise `KeyError` if it has none."""
+    code = _CODES_BY_NUMBER.get(dtype.num)
+    return _CODES[dtype.name] if code is None else code  # C's long and long long may be of one name and two numbers
+
+
+def dtype_name(dtype: np.dtype[Any]) -> str:
+    """Return a dtype's name, if it has a code on the wire."""
+    return _NAMES[dtype_code(dtype)]
 
 
 def is_float(dtype: np.dtype[Any]) -> bool:
@@ -68,7 +77,7 @@ def declared_bytes(shape: Sequence[int], dtype: np.dtype[Any]) -> int:
     return math.prod(max(size, 1) for size in shape) * dtype.itemsize
 
 
-def check_model(model: Model) -> dict[str, Array]:
+def check_model(model: Model, *, threads: int = 1) -> dict[str, Array]:
     """Return the model with names sorted and arrays contiguous and little-endian; share memory where possible.
 
     Raises
@@ -82,7 +91,13 @@ def check_model(model: Model) -> dict[str, Array]:
         raise BadArgument(f"the model has {len(model)} tensors; allowed: at most {MAX_TENSORS}")
     for name in model:
         _check_name(name)
-    checked = {name: _check_tensor(name, model[name]) for name in sorted(model)}
+    names = sorted(model)
+
+    def check(name: str) -> Array:
+        return _check_tensor(name, model[name])
+
+    arrays = ordered_map(check, names, threads=threads, weigh=lambda name: _size(model[name]))
+    checked = dict(zip(names, arrays, strict=True))
     if raw_bytes(checked) > MAX_RAW_BYTES:
         raise BadArgument(f"the model has {raw_bytes(checked)} bytes; allowed: at most {MAX_RAW_BYTES}; split it")
     return checked
@@ -121,9 +136,10 @@ def _check_tensor(name: str, value: object) -> Array:
     if not isinstance(value, np.ndarray | np.generic):
         raise BadArgument(f"tensor {name!r} is a {type(value).__name__}; give a numpy array")
     array = np.asarray(value)
-    if array.dtype.name not in _CODES:
-        raise BadArgument(f"tensor {name!r} has dtype {array.dtype}; allowed: {', '.join(_CODES)}")
-    dtype = DTYPES[dtype_code(array.dtype)]
+    try:
+        dtype = DTYPES[dtype_code(array.dtype)]
+    except KeyError:
+        raise BadArgument(f"tensor {name!r} has dtype {array.dtype}; allowed: {', '.join(_CODES)}") from None
     if array.ndim > MAX_DIMENSIONS or declared_bytes(array.shape, dtype) > MAX_RAW_BYTES:
         raise BadArgument(
             f"tensor {name!r} has shape {array.shape}; allowed: {MAX_DIMENSIONS} dimensions, {MAX_RAW_BYTES} bytes"
@@ -132,3 +148,7 @@ def _check_tensor(name: str, value: object) -> Array:
     if not is_finite(array):
         raise BadArgument(f"tensor {name!r} holds NaN or infinity; send a model of finite values")
     return array
+
+
+def _size(value: object) -> int:
+    return value.nbytes if isinstance(value, np.ndarray) else 0

@@ -34,5 +34,5 @@ class Version:
 
 def hold(model: Model, *, threads: int = 1) -> Version:
     """Return a version that shares the caller's arrays, which stay as writable as they were."""
-    checked = check_model(model)
+    checked = check_model(model, threads=threads)
     return Version(checked, digest_checked(checked, threads=threads))
