@@ -117,7 +117,7 @@ def _restore_group(group: _Group, decompressor: Decompressor) -> list[tuple[str,
             trellis=coding.trellis,
         )
     else:
-        integers = unpack(group.pieces, sum(spec.count for spec in group.specs), decompressor)
+        integers = unpack(group.pieces, (sum(spec.count for spec in group.specs),), decompressor)
     parts = splits(integers, [spec.count for spec in group.specs])
     return [
         (spec.name, _from_integers(spec, old, part, step, group.offsets))

@@ -46,13 +46,27 @@ def pack(values: Array, effort: Effort) -> list[bytes]:
     return [_pack_piece(values[start : start + PIECE], effort) for start in range(0, values.size, PIECE)]
 
 
-def unpack(pieces: Sequence[Piece], count: int, decompressor: Decompressor) -> Array:
-    """Return the `count` integers of a group; raise `Corrupt` if the pieces hold anything else."""
-    sizes = piece_sizes(count)
+def unpack(pieces: Sequence[Piece], counts: Sequence[int], decompressor: Decompressor) -> Array:
+    """Return the integers of groups of the given sizes, one after the other, in the widest of their types.
+
+    Raises
+    ------
+    Corrupt
+        If the pieces hold anything else.
+    """
+    sizes = [size for count in counts for size in piece_sizes(count)]
     if len(pieces) != len(sizes):
-        raise Corrupt(f"a group of {count} integers has {len(pieces)} pieces instead of {len(sizes)}; drop the payload")
-    parts = [_unpack_piece(piece, size, decompressor) for piece, size in zip(pieces, sizes, strict=True)]
-    return np.concatenate(parts) if parts else np.empty(0, np.int8)
+        raise Corrupt(f"{sum(counts)} integers have {len(pieces)} pieces instead of {len(sizes)}; drop the payload")
+    kinds = [_kind_of(piece) for piece in pieces]
+    values = np.empty(sum(sizes), _TYPES[max(kinds, default=0)])
+    for piece, kind, part in zip(pieces, kinds, splits(values, sizes), strict=True):
+        if _TYPES[kind] == values.dtype:
+            _unpack_piece(piece, part, decompressor)
+        else:
+            own = np.empty(part.size, _TYPES[kind])
+            _unpack_piece(piece, own, decompressor)
+            part[:] = own
+    return values
 
 
 def decompressor_for(header: bytes) -> Decompressor:
@@ -76,21 +90,24 @@ def _pack_piece(values: Array, effort: Effort) -> bytes:
     return b"".join([bytes([_TYPES.index(values.dtype)]), chunk.write_meta(), chunk.write_page(0)])
 
 
-def _unpack_piece(piece: Piece, count: int, decompressor: Decompressor) -> Array:
+def _kind_of(piece: Piece) -> int:
     if len(piece) < 2 or piece[0] >= len(_TYPES) or piece[1] != _CLASSIC:
         raise Corrupt("a piece of integers begins with no known type and mode; drop the payload")
-    values = np.empty(count, _TYPES[piece[0]])
+    return piece[0]
+
+
+def _unpack_piece(piece: Piece, values: Array, decompressor: Decompressor) -> None:
+    """Fill `values`, which are of the piece's type."""
     try:
         chunk, used = decompressor.chunk_decompressor(bytes(piece[1:]), _PCODEC_NAMES[piece[0]])
-        progress, read = chunk.read_page_into(bytes(piece[1 + used :]), count, values)
+        progress, read = chunk.read_page_into(bytes(piece[1 + used :]), values.size, values)
     except BaseException as error:
         # A panic in pcodec's Rust derives from BaseException, and its class has no importable name.
         if isinstance(error, Exception) or type(error).__name__ == "PanicException":
             raise Corrupt(f"a piece of integers does not decode: {error}; drop the payload") from error
         raise
-    if progress.n_processed != count or 1 + used + read != len(piece):
+    if progress.n_processed != values.size or 1 + used + read != len(piece):
         raise Corrupt("a piece of integers has another length than declared; drop the payload")
-    return values
 
 
 def splits(values: Array, sizes: Sequence[int]) -> Iterator[Array]:

@@ -21,7 +21,6 @@ from fedretina.dom.layout import (
 from fedretina.dom.sampling import places
 from fedretina.dom.tensors import Array
 from fedretina.dom.trellis import pack_paths, unpack_paths
-from fedretina.errors import Corrupt
 
 _WHAT_PAYS: dict[Effort, tuple[int, ...]] = {"fast": (1,), "balanced": (0, 1, 2, 3), "small": (0, 1, 2, 3)}
 _LOOKED_AT = 2**14  # integers at least, and one in 64, that the entropy is estimated from
@@ -124,19 +123,12 @@ def unpack_laid_out(
 ) -> Array:
     """Return the integers of one tensor in their own order."""
     if layout == PLAIN:
-        return unpack_paths(pieces, (count,), decompressor) if trellis else unpack(pieces, count, decompressor)
-    used = len(piece_sizes(count_codes(shape, layout)))
-    order = order_of(unpack(pieces[:used], count_codes(shape, layout), decompressor), shape, layout)
-    if trellis:
-        return order.unsort(unpack_paths(pieces[used:], order.groups, decompressor))
-    parts = []
-    for size in order.groups:
-        more = len(piece_sizes(size))
-        parts.append(unpack(pieces[used : used + more], size, decompressor))
-        used += more
-    if used != len(pieces):
-        raise Corrupt(f"a tensor has {len(pieces)} pieces, and its codes ask for {used}; drop the payload")
-    return order.unsort(np.concatenate(parts))
+        return unpack_paths(pieces, (count,), decompressor) if trellis else unpack(pieces, (count,), decompressor)
+    codes = count_codes(shape, layout)
+    used = len(piece_sizes(codes))
+    order = order_of(unpack(pieces[:used], (codes,), decompressor), shape, layout)
+    read = unpack_paths if trellis else unpack
+    return order.unsort(read(pieces[used:], order.groups, decompressor))
 
 
 def _estimate(symbols: Array, channels: Sequence[Array], shape: Sequence[int], sorting: Sorting) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedretina.dom.integers import narrow
-from fedretina.dom.quantise import Pair, restored_blocks
+from fedretina.dom.quantise import Pair, restore
 from fedretina.dom.tensors import Array, words
 
 _SAMPLE = 1024
@@ -35,8 +35,8 @@ def common_unit(pair: Pair) -> tuple[int, Array] | None:
     for at, difference in pair.blocks():
         integers[at] = np.ldexp(difference, -exponent)
     integers = narrow(integers)
-    blocks = restored_blocks(pair.new, pair.base, integers, step=math.ldexp(1.0, exponent))
-    exact = all(np.array_equal(words(restored), words(pair.new[at])) for at, restored in blocks)
+    restored = restore(pair.new, pair.base, integers, step=math.ldexp(1.0, exponent))
+    exact = np.array_equal(words(restored), words(pair.new))
     return (exponent, integers) if exact else None
 
 

@@ -119,13 +119,13 @@ def measured(
     """
     restored = np.empty(pair.new.size, pair.new.dtype)
     narrow = choose is not None or is_narrow(integers)
-    restorer = Restorer.of(pair.new.dtype, integers, narrow=narrow, step=step, offsets=offsets)
+    restorer = _Restorer.of(pair.new.dtype, integers, narrow=narrow, step=step, offsets=offsets)
     energy = lost = 0.0
     for at, difference in pair.blocks(work):
         if choose:
             choose(at, difference)
         energy += float(np.dot(difference, difference))
-        restored[at] = restorer(integers[at], None if pair.base is None else pair.base[at])
+        restorer(integers[at], None if pair.base is None else pair.base[at], out=restored[at])
         np.subtract(pair.new[at], restored[at], out=difference, dtype=work, casting="same_kind")
         lost += float(np.dot(difference, difference))
     return Quantised(integers, offsets, restored, energy, lost)
@@ -142,50 +142,44 @@ def centroids(sizes: Floats, integers: Array) -> bytes:
 def restore(like: Array, base: Array | None, integers: Array, *, step: float, offsets: bytes = b"") -> Array:
     """Return ``base + integers * step`` (Eq. 8), flat, in the dtype of `like`; encoder and decoder do the same."""
     restored = np.empty(integers.size, like.dtype)
-    for at, values in restored_blocks(like, base, integers, step=step, offsets=offsets):
-        restored[at] = values
+    restorer = _Restorer.of(like.dtype, integers, narrow=is_narrow(integers), step=step, offsets=offsets)
+    for start in range(0, integers.size, _BLOCK):
+        at = slice(start, start + _BLOCK)
+        restorer(integers[at], None if base is None else base[at], out=restored[at])
     return restored
 
 
-def restored_blocks(
-    like: Array, base: Array | None, integers: Array, *, step: float, offsets: bytes = b""
-) -> Iterator[tuple[slice, Array]]:
-    """Yield what `restore` returns, slice by slice."""
-    restorer = Restorer.of(like.dtype, integers, narrow=is_narrow(integers), step=step, offsets=offsets)
-    for start in range(0, integers.size, _BLOCK):
-        at = slice(start, start + _BLOCK)
-        yield at, restorer(integers[at], None if base is None else base[at])
-
-
 @dataclass(frozen=True)
-class Restorer:
+class _Restorer:
     """What makes values of a tensor's integers, a part of them at a time.
 
     In float32 where that is enough, in float64 where it is not (docs/format.md says when), by separate operations (no
     fused multiply-add), so that every machine gets the same bits.
     """
 
-    dtype: np.dtype[Any]
-    dequantise: Callable[[Array], Any]
-    work: Any
     most: float
+    work: Any
+    differences: Callable[[Array, Any], None]
 
     @classmethod
-    def of(cls, dtype: np.dtype[Any], integers: Array, *, narrow: bool, step: float, offsets: bytes) -> "Restorer":
+    def of(cls, dtype: np.dtype[Any], integers: Array, *, narrow: bool, step: float, offsets: bytes) -> "_Restorer":
         """Prepare for integers of this type and number, `narrow` if `is_narrow` says so."""
         enough = narrow and dtype.itemsize <= 4 and _STEPS_OF_FLOAT32[0] <= step < _STEPS_OF_FLOAT32[1]
         work = np.float32 if enough else np.float64
         if offsets and integers.dtype == np.int8:
-            return cls(dtype, _Table.of(integers.size, step, offsets, work), work, largest_of(dtype))
-        return cls(dtype, partial(dequantise, step=step, offsets=offsets, work=work), work, largest_of(dtype))
+            return cls(largest_of(dtype), work, _Table.of(integers.size, step, offsets, work))
+        return cls(largest_of(dtype), work, partial(_put_differences, step=step, offsets=offsets))
 
-    def __call__(self, integers: Array, base: Array | None) -> Array:
-        """Return ``base + integers * step``."""
+    def __call__(self, integers: Array, base: Array | None, *, out: Array) -> None:
+        """Put ``base + integers * step`` into `out`; beyond the dtype's largest value, that value."""
+        values = out if out.dtype == self.work else np.empty(out.size, self.work)
         with np.errstate(over="ignore"):  # mended below
-            values = self.dequantise(integers)
+            self.differences(integers, values)
             values += self.work(0.0) if base is None else base.astype(self.work, copy=False)
-            restored: Array = values.astype(self.dtype, copy=False)
-        return restored if is_finite(restored) else np.clip(values, -self.most, self.most).astype(self.dtype)
+            if values is not out:
+                out[:] = values
+        if not is_finite(out):
+            out[:] = np.clip(values, -self.most, self.most)
 
 
 def is_narrow(integers: Array) -> bool:
@@ -195,14 +189,19 @@ def is_narrow(integers: Array) -> bool:
     return max(int(integers.max(initial=0)), -int(integers.min(initial=0))) < _NARROW
 
 
-def dequantise(integers: Array, *, step: float, offsets: bytes, work: Any) -> Any:
+def dequantise(integers: Array, *, step: float, offsets: bytes) -> NDArray[np.float64]:
     """Return the differences that integers stand for (Eq. 7), moved by the centroid offsets if there are any."""
-    values = integers.astype(work)
+    values = np.empty(integers.shape)
+    _put_differences(integers, values, step=step, offsets=offsets)
+    return values
+
+
+def _put_differences(integers: Array, values: Any, *, step: float, offsets: bytes) -> None:
+    values[...] = integers
     if offsets:
         levels = np.clip(integers, 1 - LEVELS, LEVELS - 1).astype(np.intp)
-        values += offset_table(offsets).astype(work).take(levels + (LEVELS - 1))
-    values *= work(step)
-    return values
+        values += offset_table(offsets).astype(values.dtype).take(levels + (LEVELS - 1))
+    values *= values.dtype.type(step)
 
 
 def offset_table(offsets: bytes) -> NDArray[np.float64]:
@@ -221,16 +220,17 @@ class _Table:
     @classmethod
     def of(cls, count: int, step: float, offsets: bytes, work: Any) -> "_Table":
         """Make the tables for so many integers."""
-        every = np.arange(256, dtype=np.uint8).view(np.int8).astype(np.int16)
-        single = dequantise(every, step=step, offsets=offsets, work=work)
+        single = np.empty(256, work)
+        _put_differences(np.arange(256, dtype=np.uint8).view(np.int8), single, step=step, offsets=offsets)
         if count < _PAIRS_PAY:
             return cls(single, None)
         pairs = np.empty((256, 256, 2), work)  # little-endian: the first of two is the lower byte
         pairs[..., 0], pairs[..., 1] = single, single[:, None]
         return cls(single, pairs.reshape(-1).view(np.result_type(work, np.complex64)))
 
-    def __call__(self, integers: Array) -> Any:
-        """Return the differences."""
+    def __call__(self, integers: Array, values: Any) -> None:
+        """Put the differences into `values`."""
         if self.pairs is None or integers.size % 2:
-            return self.single.take(integers.view(np.uint8), mode="clip")
-        return self.pairs.take(integers.view(np.uint16), mode="clip").view(self.single.dtype)
+            self.single.take(integers.view(np.uint8), mode="clip", out=values)
+        else:
+            self.pairs.take(integers.view(np.uint16), mode="clip", out=values.view(self.pairs.dtype))

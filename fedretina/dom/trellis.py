@@ -66,7 +66,7 @@ def pack_paths(values: Array, groups: Sequence[int], effort: Effort) -> list[byt
 
 def unpack_paths(pieces: Sequence[Piece], groups: Sequence[int], decompressor: Decompressor) -> Array:
     """Return the multiples of the step that `pack_paths` was given; raise `Corrupt` if the pieces hold anything else."""
-    counts = unpack(pieces[:1], len(groups), decompressor).tolist()
+    counts = unpack(pieces[:1], (len(groups),), decompressor).tolist()
     total, used = sum(groups), 1
     past = _Past(count_lanes(total))
     restored = []
@@ -77,7 +77,7 @@ def unpack_paths(pieces: Sequence[Piece], groups: Sequence[int], decompressor: D
         streams = []
         for count in (first, size - first):
             more = len(piece_sizes(count))
-            streams.append(unpack(pieces[used : used + more], count, decompressor))
+            streams.append(unpack(pieces[used : used + more], (count,), decompressor))
             used += more
         restored.append(_restored(streams[0], streams[1], past))
     if used != len(pieces):

@@ -120,7 +120,7 @@ class Trial:
         if not energy:
             return 0.0
         integers, offsets = self._sampled(size)
-        return float(np.linalg.norm(self.part - dequantise(integers, step=size, offsets=offsets, work=np.float64))) / energy
+        return float(np.linalg.norm(self.part - dequantise(integers, step=size, offsets=offsets))) / energy
 
     def quantise(self, size: float) -> Quantised:
         """Quantise the whole tensor."""
