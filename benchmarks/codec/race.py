@@ -19,6 +19,8 @@ from codec.update import Update
 from fedretina.dom import DomConfig
 
 ZLIB = "zlib-6 of the integers"
+WHOLE_WAY = "rounding + zlib-6, the whole way"
+ALL_CORES = "DoM {}, all cores"
 _THREADS = "OMP_NUM_THREADS"
 
 
@@ -51,7 +53,7 @@ def race(update: Update, bits: int, *, rounds: int) -> list[Lap]:
     zlib codes and decodes the ready integers in memory, in their narrowest type; all others go the whole way, from fp32
     models to fp32 models.
     """
-    whole = _contender(RoundedZlib(10.0**-bits), update, label="rounding + zlib-6, the whole way")
+    whole = _contender(RoundedZlib(10.0**-bits), update, label=WHOLE_WAY)
     contenders = [_zlib(update, bits), whole, *_ours(update, bits), *_peers(update)]
     best: dict[str, list[float]] = {}
     sizes: dict[str, int] = {}
@@ -94,7 +96,7 @@ def _ours(update: Update, bits: int) -> Iterator[Contender]:
         scheme = Ours("DoM", f"DoM {effort}", DomConfig(bits=bits, effort=effort))
         yield _contender(scheme, update)
         if effort != "small" and (os.cpu_count() or 1) > 1:
-            yield _contender(scheme, update, label=f"DoM {effort}, all cores", threads=None)
+            yield _contender(scheme, update, label=ALL_CORES.format(effort), threads=None)
 
 
 def _peers(update: Update) -> Iterator[Contender]:

@@ -8,8 +8,7 @@ import msgpack
 import numpy as np
 from blake3 import blake3
 
-from fedretina.dom.parallel import ordered_map
-from fedretina.dom.tensors import Array, Model, check_model, dtype_name
+from fedretina.dom.tensors import Array, Model, check_each, dtype_name
 
 _DOMAIN = "fedretina.dom model"
 
@@ -38,14 +37,19 @@ def digest(model: Model) -> str:
     >>> digest({"a": np.zeros(2), "b": np.ones(1)}) == digest({"b": np.ones(1), "a": np.zeros(2)})
     True
     """
-    return digest_checked(check_model(model))
+    return check_and_digest(model)[1]
 
 
-def digest_checked(model: Model, *, threads: int = 1) -> str:
+def check_and_digest(model: Model, *, threads: int = 1) -> tuple[dict[str, Array], str]:
+    """Return the model in `check_model`'s form and its digest; raises the same errors."""
+    checked = check_each(model, digest_bits, threads=threads)
+    rows = [(name, array.dtype, array.shape, bits) for name, (array, bits) in checked.items()]
+    return {name: array for name, (array, _) in checked.items()}, digest_rows(rows)
+
+
+def digest_checked(model: Model) -> str:
     """Return the digest of a model that is known to be in `check_model`'s form."""
-    bits = ordered_map(digest_bits, model.values(), threads=threads, weigh=lambda array: array.nbytes)
-    rows = zip(model.items(), bits, strict=True)
-    return digest_rows([(name, array.dtype, array.shape, own) for (name, array), own in rows])
+    return digest_rows([(name, array.dtype, array.shape, digest_bits(array)) for name, array in model.items()])
 
 
 def digest_rows(rows: Iterable[tuple[str, np.dtype[Any], Sequence[int], bytes]]) -> str:

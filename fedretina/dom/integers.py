@@ -21,7 +21,7 @@ Piece: TypeAlias = bytes | memoryview
 PIECE = 2**19  # pcodec is fastest where a piece fits the cache
 _TYPES = (np.dtype(np.int8), np.dtype(np.int16), np.dtype(np.int32), np.dtype(np.int64))
 _PCODEC_NAMES = ("i8", "i16", "i32", "i64")
-_LEVELS: dict[Effort, int] = {"fast": 8, "balanced": 10, "small": 12}
+_LEVELS: dict[Effort, int] = {"fast": 10, "balanced": 10, "small": 12}
 # pcodec's wrapped header: the version of its format. Written once a payload.
 PCODEC_HEADER: bytes = wrapped.FileCompressor().write_header()
 _CLASSIC = 0  # mode "classic" and delta encoding "none" share the first byte of a chunk's meta-data

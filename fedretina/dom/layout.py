@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import product
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +26,6 @@ _MOST_GROUPS = 32
 _CODES_PER_OCTAVE = 4.0
 MOST_BLOCKS = 1024
 _STRIP = 2**18  # values that are moved at once
-_LOOKED_AT = 512  # values a channel that its scale is estimated from
 
 
 @dataclass(frozen=True)
@@ -101,18 +99,24 @@ def is_sortable(shape: Sequence[int], count: int) -> bool:
     return len(shape) >= 2 and count >= SORTABLE
 
 
-def spreads(sizes: Any, shape: Sequence[int], layout: int = 3) -> list[NDArray[np.float64]]:
+def spreads(values: Array, shape: Sequence[int], layout: int = 3) -> list[NDArray[np.float64]]:
     """Return the mean size of each channel's values, as octaves, for the axes that a layout sorts by.
 
-    `sizes` are the values (their sign does not matter), flat, in the tensor's own order.
+    `values` are integers, flat, in the tensor's own order; their sign does not matter.
     """
-    cube = sizes.reshape(_axes(shape))
-    octaves = []
-    for axis in range(layout):
-        rows = np.moveaxis(cube, axis, 0)
-        part = rows[_spread_over(rows.shape[1:])].reshape(rows.shape[0], -1)
-        octaves.append(np.log2(np.abs(part.astype(np.float32)).mean(axis=1) + np.float32(2.0**-16)).astype(np.float64))
-    return octaves
+    axes = _axes(shape)
+    table = values.reshape(axes[0], axes[1] * axes[2])
+    kind = np.int64 if table.itemsize < 8 else np.float64  # which no sum leaves
+    by_row, by_column = np.empty(axes[0], kind), np.zeros(table.shape[1], kind)
+    most = max(1, _STRIP // table.shape[1])
+    for start in range(0, axes[0], most):
+        sizes = np.abs(table[start : start + most]).view(f"u{table.itemsize}")  # the size of -128 is 128
+        by_row[start : start + most] = sizes.sum(axis=1, dtype=kind)
+        if layout > 1:
+            by_column += sizes.sum(axis=0, dtype=kind)
+    inner = by_column.reshape(axes[1:])
+    sums = (by_row, inner.sum(axis=1), inner.sum(axis=0))[:layout]
+    return [np.log2(own / (values.size / own.size) + 2.0**-16) for own in sums]
 
 
 def codes_of(octaves: Sequence[NDArray[np.float64]]) -> NDArray[np.int8]:
@@ -241,10 +245,3 @@ def _axes(shape: Sequence[int]) -> tuple[int, int, int]:
     for size in shape[2:]:
         kernel *= size
     return shape[0], shape[1], kernel
-
-
-def _spread_over(axes: tuple[int, ...]) -> tuple[slice, ...]:
-    """Return slices that leave about `_LOOKED_AT` of the values of a channel, spread over both axes."""
-    first = max(1, axes[0] * min(axes[1], _LOOKED_AT) // _LOOKED_AT)
-    second = max(1, axes[1] // _LOOKED_AT) if axes[0] == 1 or axes[1] > _LOOKED_AT else 1
-    return slice(None), slice(None, None, first), slice(None, None, second)

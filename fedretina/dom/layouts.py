@@ -133,7 +133,8 @@ def unpack_laid_out(
 
 def _estimate(symbols: Array, channels: Sequence[Array], shape: Sequence[int], sorting: Sorting) -> float:
     """Return about how many bytes a tensor takes in some order, of which a sample is known."""
-    groups, sizes = np.zeros(1, np.intp), (math.prod(shape),)
+    groups: Array = np.zeros(1, np.intp)
+    sizes: tuple[int, ...] = (math.prod(shape),)
     if sorting.layout:
         groups, sizes = groups_at(channels, sorting.codes, shape, sorting.layout)
     width = int(symbols.max()) + 1
@@ -145,4 +146,5 @@ def _entropies(counts: Array) -> Array:
     """Return the bits a value of each row of counts takes, with Miller and Madow's correction for a sample."""
     totals = np.maximum(counts.sum(axis=1), 1)
     bits = np.log2(totals) - (counts * np.log2(np.maximum(counts, 1))).sum(axis=1) / totals
-    return bits + np.maximum(np.count_nonzero(counts, axis=1) - 1, 0) / (2 * totals * math.log(2))
+    found: Array = bits + np.maximum(np.count_nonzero(counts, axis=1) - 1, 0) / (2 * totals * math.log(2))
+    return found

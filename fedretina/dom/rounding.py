@@ -1,6 +1,7 @@
 """How a difference, measured in steps, becomes an integer: the paper's rounding, nearest, dead zone."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -37,8 +38,13 @@ class Rounder:
 
 def _with_signs_of(x: Any, size: float) -> Any:
     """Return `numpy.copysign` of a size, an array of float32 or float64: by its bits, which is three times as fast."""
-    sized = np.asarray(size, x.dtype)
-    bits = f"i{x.itemsize}"
-    signs = x.view(bits) & np.asarray(-0.0, x.dtype).view(bits)
-    signs |= sized.view(bits)
-    return signs.view(x.dtype)
+    sign, sized = _bits(size, x.dtype)
+    bits = x.view(sign.dtype) & sign
+    bits |= sized
+    return bits.view(x.dtype)
+
+
+@cache
+def _bits(size: float, dtype: np.dtype[Any]) -> tuple[Any, Any]:
+    sign, sized = np.array([-0.0, size], dtype).view(f"i{dtype.itemsize}")
+    return sign, sized

@@ -1,9 +1,9 @@
 """What a model is here: named arrays of a few dtypes, checked once on the way in."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import ml_dtypes
 import numpy as np
@@ -14,6 +14,7 @@ from fedretina.errors import BadArgument
 
 Array = NDArray[Any]
 Model = Mapping[str, Array]
+Looked = TypeVar("Looked")
 
 # The position in this table is the dtype's code on the wire: append only.
 DTYPES: tuple[np.dtype[Any], ...] = tuple(
@@ -85,6 +86,11 @@ def check_model(model: Model, *, threads: int = 1) -> dict[str, Array]:
     BadArgument
         If a name, dtype, shape or value cannot travel; the message has the tensor's name.
     """
+    return {name: array for name, (array, _) in check_each(model, lambda array: None, threads=threads).items()}
+
+
+def check_each(model: Model, look: Callable[[Array], Looked], *, threads: int = 1) -> dict[str, tuple[Array, Looked]]:
+    """Check a model, see `check_model`, and return with each array what `look` makes of it while it is in the cache."""
     if not isinstance(model, Mapping):
         raise BadArgument(f"a model is a mapping of names to arrays, got {type(model).__name__}")
     if len(model) > MAX_TENSORS:
@@ -93,13 +99,16 @@ def check_model(model: Model, *, threads: int = 1) -> dict[str, Array]:
         _check_name(name)
     names = sorted(model)
 
-    def check(name: str) -> Array:
-        return _check_tensor(name, model[name])
+    def check(name: str) -> tuple[Array, Looked]:
+        array = _check_tensor(name, model[name])
+        return array, look(array)
 
-    arrays = ordered_map(check, names, threads=threads, weigh=lambda name: _size(model[name]))
-    checked = dict(zip(names, arrays, strict=True))
-    if raw_bytes(checked) > MAX_RAW_BYTES:
-        raise BadArgument(f"the model has {raw_bytes(checked)} bytes; allowed: at most {MAX_RAW_BYTES}; split it")
+    checked = dict(
+        zip(names, ordered_map(check, names, threads=threads, weigh=lambda name: _size(model[name])), strict=True)
+    )
+    size = sum(array.nbytes for array, _ in checked.values())
+    if size > MAX_RAW_BYTES:
+        raise BadArgument(f"the model has {size} bytes; allowed: at most {MAX_RAW_BYTES}; split it")
     return checked
 
 

@@ -115,12 +115,16 @@ class Trial:
             return error * (1 + 0.25 / (1 + 20 * error))
         return self._error_of_sample(size)
 
+    @cached_property
+    def _norm(self) -> float:
+        return math.sqrt(np.dot(self.part, self.part))
+
     def _error_of_sample(self, size: float) -> float:
-        energy = float(np.linalg.norm(self.part))
-        if not energy:
+        if not self._norm:
             return 0.0
         integers, offsets = self._sampled(size)
-        return float(np.linalg.norm(self.part - dequantise(integers, step=size, offsets=offsets))) / energy
+        lost = self.part - dequantise(integers, step=size, offsets=offsets)
+        return math.sqrt(np.dot(lost, lost)) / self._norm
 
     def quantise(self, size: float) -> Quantised:
         """Quantise the whole tensor."""

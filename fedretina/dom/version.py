@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from fedretina.dom.digest import digest_checked
-from fedretina.dom.tensors import Model, check_model, freeze
+from fedretina.dom.digest import check_and_digest
+from fedretina.dom.tensors import Model, freeze
 
 
 @dataclass(frozen=True)
@@ -34,5 +34,4 @@ class Version:
 
 def hold(model: Model, *, threads: int = 1) -> Version:
     """Return a version that shares the caller's arrays, which stay as writable as they were."""
-    checked = check_model(model, threads=threads)
-    return Version(checked, digest_checked(checked, threads=threads))
+    return Version(*check_and_digest(model, threads=threads))

@@ -16,7 +16,7 @@ READER = decompressor_for(PCODEC_HEADER)
 def test_round_trip(values, effort):
     pieces = pack(values, effort)
     assert len(pieces) == len(piece_sizes(values.size))
-    assert np.array_equal(unpack(pieces, values.size, READER), values)
+    assert np.array_equal(unpack(pieces, (values.size,), READER), values)
 
 
 @pytest.mark.parametrize(("largest", "dtype"), [(127, "i1"), (128, "i2"), (2**15, "i4"), (2**31, "i8")])
@@ -29,20 +29,20 @@ def test_long_groups_come_in_pieces(monkeypatch):
     values = np.random.default_rng(0).integers(-5, 5, 2500)
     pieces = pack(values, "balanced")
     assert len(pieces) == 3
-    assert np.array_equal(unpack(pieces, 2500, READER), values)
+    assert np.array_equal(unpack(pieces, (2500,), READER), values)
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x00", b"\x09", b"\x00\x20\x00", b"\x00\x00\x00\x00"])
 def test_refuses_what_is_no_piece(damage):
     with pytest.raises(Corrupt):
-        unpack([damage], 100, READER)
+        unpack([damage], (100,), READER)
 
 
 def test_refuses_another_length():
     (piece,) = pack(np.arange(300) % 7, "balanced")
     for damaged, count in ((piece + b"\x00", 300), (piece[:-1], 300), (piece, 3), (piece, 3000)):
         with pytest.raises(Corrupt):
-            unpack([damaged], count, READER)
+            unpack([damaged], (count,), READER)
 
 
 def test_pcodecs_panics_are_caught(monkeypatch):
@@ -55,7 +55,7 @@ def test_pcodecs_panics_are_caught(monkeypatch):
 
     (piece,) = pack(np.arange(300) % 7, "balanced")
     with pytest.raises(Corrupt, match="out of bounds"):
-        unpack([piece], 300, Reader())
+        unpack([piece], (300,), Reader())
 
 
 def test_a_newer_pcodec():

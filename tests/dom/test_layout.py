@@ -70,8 +70,8 @@ def test_codes_that_make_too_many_blocks_are_refused():
 
 def test_codes_grow_coarser_where_they_would_make_too_many_blocks():
     rng = np.random.default_rng(0)
-    values = np.exp2(rng.uniform(-15, 15, (300, 1))) * np.exp2(rng.uniform(-15, 15, (1, 300)))
-    codes = codes_of(spreads(values.reshape(-1), (300, 300), 2))
+    values = np.exp2(rng.uniform(0, 25, (300, 1))) * np.exp2(rng.uniform(0, 25, (1, 300)))
+    codes = codes_of(spreads(values.astype(np.int64).reshape(-1), (300, 300), 2))
     assert np.unique(codes[:300]).size * np.unique(codes[300:]).size <= MOST_BLOCKS
 
 
@@ -100,3 +100,14 @@ def test_vectors_small_tensors_and_single_values_a_channel_are_not_sorted():
     assert tried((64, 64, 3, 3), "fast") == (1,)
     assert tried((10000, 1), "fast") == (0,)
     assert tried((64, 64, 3, 3), "small") == (0, 1, 2, 3)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int16, np.int32, np.int64])
+def test_the_sizes_of_channels_are_those_of_all_values_extremes_too(kind):
+    values = np.full((64, 128), np.iinfo(kind).min, kind)
+    values[:, ::2] = 0
+    rows, columns = spreads(values.reshape(-1), values.shape, 2)
+    size = np.log2(-float(np.iinfo(kind).min))
+    assert rows == pytest.approx(np.full(64, size - 1))
+    assert columns[1::2] == pytest.approx(np.full(64, size))
+    assert columns[::2] == pytest.approx(np.full(64, -16))

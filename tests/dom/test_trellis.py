@@ -63,8 +63,8 @@ def test_every_group_has_rows():
 def test_counts_that_the_states_do_not_ask_for(by):
     size = 9000
     pieces = pack_paths(_paths(size), (size,), "small")
-    first = int(unpack(pieces[:1], 1, READER)[0])
-    k = [unpack(pieces[1:2], first, READER), unpack(pieces[2:], size - first, READER)]
+    first = int(unpack(pieces[:1], (1,), READER)[0])
+    k = [unpack(pieces[1:2], (first,), READER), unpack(pieces[2:], (size - first,), READER)]
     moved = np.concatenate(k)
     streams = [moved[: first + by], moved[first + by :]] if abs(by) == 1 else k
     hostile = [*pack(np.array([first + by]), "small"), *(piece for each in streams for piece in pack(each, "small"))]
