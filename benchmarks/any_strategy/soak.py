@@ -174,6 +174,7 @@ def text(found: Found) -> str:
 *Rows*: of the ledger. *Desyncs*: digests compared on both ends after every round. *The mean of what was sent*: each
 reply that reached the server is decoded on its own with the node's models, and averaged; aggregates are compared with
 that bit by bit, and without loss also with plain Flower's under the same failures. *Error of a difference*: how far
-the version that nodes get is from the aggregate, over how far that is from the version before (25 %, met within a factor of 1.41).
+the version that nodes get is from the aggregate, over how far that is from the version before; 25 % are asked for, and
+met within a factor of 1.41.
 
 {table_of(["", *CODINGS], rows)}"""
