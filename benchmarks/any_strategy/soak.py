@@ -171,6 +171,7 @@ def text(found: Found) -> str:
     rows.append([f"aggregates: {PLAIN}", f"{told[0][PLAIN]} of {told[0]['aggregates']}", ""])
     rows.append([ERROR, *(f"{100 * one[ERROR]:.1f} %" for one in told)])
     return f"""{found["rounds"]} rounds with {found["nodes"]} nodes, once with lossless coding, once with the defaults.
+
 *Rows*: of the ledger. *Desyncs*: digests compared on both ends after every round. *The mean of what was sent*: each
 reply that reached the server is decoded on its own with the node's models, and averaged; aggregates are compared with
 that bit by bit, and without loss also with plain Flower's under the same failures. *Error of a difference*: how far
