@@ -27,7 +27,7 @@ from any_strategy.results import Found, kept, write
 app = typer.Typer(add_completion=False, help=__doc__, rich_markup_mode=None)
 Out = Annotated[Path, typer.Argument(help="Folder of the results.")]
 Seeds = Annotated[str, typer.Option(help="Comma-separated.")]
-FRESH = "2,3,4"  # the app's defaults were chosen on 0 and 1
+FRESH = "2,3,4,5,6,7"  # the app's defaults were chosen on 0 and 1
 
 
 def _numbers(seeds: str) -> list[int]:

@@ -41,7 +41,8 @@ evaluate in each), without Ray. Mean ± standard deviation over seeds {tables.se
 is {100 / TESTED:.2f} %. The digits' skew over the nodes, the learning rate and QFedAvg's q were chosen on runs of seeds 0
 and 1, so that plain Flower trains under every strategy.
 
-{tables.strategies_table(found)}"""
+{tables.strategies_table(found)}
+{tables.all_pairs(found)}"""
 
 
 def _variants(found: Found) -> str:

@@ -64,11 +64,22 @@ def strategies_table(found: Found) -> str:
     rows = []
     for name in dict.fromkeys(key.split("/")[0] for key in found):
         plain, dom = found[f"{name}/none"], found[f"{name}/dom"]
-        apart = [b - a for a, b in zip(_accuracies(plain), _accuracies(dom), strict=True)]
+        apart = _apart(plain, dom)
         cells = [spread(_accuracies(plain)), spread(_accuracies(dom)), spread(apart, "+.1f"), f"{min(apart):+.1f}"]
         rows.append([name, str(NODES.get(name, 4)), *cells, *_factors(dom, plain)])
     head = ["strategy", "nodes", "plain Flower, %", "over DoM, %", "difference", "least", *FACTORS]
     return table_of(head, rows)
+
+
+def all_pairs(found: Found) -> str:
+    """Tell what all strategies and seeds together say: whether a difference is more than chance."""
+    names = dict.fromkeys(key.split("/")[0] for key in found)
+    apart = [points for name in names for points in _apart(found[f"{name}/none"], found[f"{name}/dom"])]
+    less, more = sum(points < -1 for points in apart), sum(points > 1 for points in apart)
+    return (
+        f"All {len(apart)} pairs of runs together: {spread(apart, '+.2f')} points; over DoM {less} of them end more than a point "
+        f"lower, {more} more than a point higher."
+    )
 
 
 def variants_table(found: Found) -> str:
@@ -87,6 +98,10 @@ def spread(values: Sequence[float], form: str = ".1f") -> str:
     """
     mean = format(statistics.mean(values), form)
     return f"{mean} ± {statistics.stdev(values):.1f}" if len(values) > 1 else mean
+
+
+def _apart(plain: Runs, dom: Runs) -> list[float]:
+    return [b - a for a, b in zip(_accuracies(plain), _accuracies(dom), strict=True)]
 
 
 def _accuracies(runs: Runs) -> list[float]:
