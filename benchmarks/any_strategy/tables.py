@@ -11,6 +11,7 @@ from codec.tables import table as table_of
 
 NODES = {"Bulyan": 7}  # it wants 4 f + 3
 VARIANTS: dict[str, dict[str, Any]] = {
+    "plain Flower": {"codec": "none"},
     "the defaults": {},
     "bits = 3": {"bits": 3},
     "bits = 4": {"bits": 4},
@@ -35,9 +36,9 @@ def measure_strategies(seeds: Sequence[int], folder: Path) -> Found:
 
 
 def measure_variants(seeds: Sequence[int], folder: Path) -> Found:
-    """Run FedAvg over DoM in several configurations."""
+    """Run FedAvg plain, and over DoM in several configurations."""
     return {
-        name: [_kept(folder, 4, strategy="FedAvg", codec="dom", seed=seed, **options) for seed in seeds]
+        name: [_kept(folder, 4, strategy="FedAvg", seed=seed, **{"codec": "dom"} | options) for seed in seeds]
         for name, options in VARIANTS.items()
     }
 
@@ -77,7 +78,7 @@ def all_pairs(found: Found) -> str:
     apart = [points for name in names for points in _apart(found[f"{name}/none"], found[f"{name}/dom"])]
     less, more = sum(points < -1 for points in apart), sum(points > 1 for points in apart)
     return (
-        f"All {len(apart)} pairs of runs together: {spread(apart, '+.2f')} points; over DoM {less} of them end more than a point "
+        f"All {len(apart)} pairs of runs together: {spread(apart, '+.2f')} points; over DoM {less} end more than a point "
         f"lower, {more} more than a point higher."
     )
 

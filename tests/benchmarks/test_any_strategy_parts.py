@@ -57,4 +57,4 @@ def test_the_table_of_strategies_has_mean_and_spread_and_the_least_difference():
     assert "| Krum | 4 | 98.0 ± 1.0 | 97.5 ± 1.3 | -0.5 ± 0.5 | -1.0 | 10.0 x | 5.0 x | 6.7 x |" in tables.strategies_table(
         found
     )
-    assert "All 3 pairs of runs together: -0.50 ± 0.5 points; over DoM 0 of them" in tables.all_pairs(found)
+    assert "All 3 pairs of runs together: -0.50 ± 0.5 points; over DoM 0 end" in tables.all_pairs(found)
