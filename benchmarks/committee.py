@@ -38,6 +38,7 @@ METHODS = {
     "none": "committee: own",
     "one": "committee: best peer, own",
     "three": "committee: three peers, own",
+    "both": "the same, and Eq. 1",
 }
 EMBEDDED = ("duke", "msmt17", "cuhk03", "market1501")
 ABOUT = "about.json"
@@ -132,15 +133,24 @@ def with_peers(method: str, student: Student, peers: Peers, best: str) -> dict[s
     task, splits, plan = student.task, student.splits, student.plan
     if method == "finetune":
         return {}
-    if method == "eq1":
-        with seeded(plan, "V"):
-            example, layers = task.prepare(splits.inputs[:2]), tuple(task.layers)
-            objective = ReuseObjective.probe(student.model, peers.models, layers, example, gamma=plan.gamma)
-        return {"reuse": Reuse(peers.models, objective, peers.risks)}
-    names = {"none": [], "one": [best], "three": list(peers.models)}[method]
-    alpha = theorem_alpha({name: peers.risks[name] for name in names}) if names else {}
-    voters = {name: peers.models[name] for name in names}
-    return {"teaching": Teaching(task, splits, voters, alpha=alpha, plan=plan)}
+    parts: dict[str, Any] = {"reuse": equation(student, peers)} if method in ("eq1", "both") else {}
+    if method != "eq1":
+        names = {"none": [], "one": [best]}.get(method, list(peers.models))
+        alpha = theorem_alpha({name: peers.risks[name] for name in names}) if names else {}
+        voters = {name: peers.models[name] for name in names}
+        parts["teaching"] = Teaching(task, splits, voters, alpha=alpha, plan=plan)
+    return parts
+
+
+def equation(student: Student, peers: Peers) -> Reuse:
+    """Eq. 1's second term, V warm."""
+    task, splits, plan = student.task, student.splits, student.plan
+    with seeded(plan, "V"):
+        example, layers = task.prepare(splits.inputs[:2]), tuple(task.layers)
+        objective = ReuseObjective.probe(student.model, peers.models, layers, example, gamma=plan.gamma)
+    reuse = Reuse(peers.models, objective, peers.risks)
+    reuse.warm(student.model, task.prepare(splits.everything()))
+    return reuse
 
 
 def train(learner: Learner, plan: Plan, samples: int) -> None:
@@ -184,7 +194,11 @@ def gains(rows: list[Row]) -> Iterator[str]:
     for labelled in dict.fromkeys(row["labelled"] for row in rows):
         for method, name in METHODS.items():
             pairs = [(key, value) for key, value in found.items() if key[:2] == (labelled, method)]
-            over = [value - found[labelled, "finetune", *key[2:]] for key, value in pairs if (labelled, "finetune", *key[2:]) in found]
+            over = [
+                value - found[labelled, "finetune", *key[2:]]
+                for key, value in pairs
+                if (labelled, "finetune", *key[2:]) in found
+            ]
             if over and method not in ("alone", "finetune"):
                 error = f" ± {np.std(over, ddof=1) / len(over) ** 0.5:.1f}" if len(over) > 1 else ""
                 yield f"- {100 * labelled:.0f} % labels, {name}: {np.mean(over):+.1f}{error} ({len(over)} cells)"
@@ -211,10 +225,10 @@ PAGE = """# What a committee of peers is worth
 
 Written by `python benchmarks/committee.py` (torch {torch}, {machine}); don't edit.
 
-A target's sources are the three largest other domains of the data set, each trained at home on all its labels. Every row of a
-table has the same network, loss (softmax + batch-hard triplet), data and steps, and is the last state of its training; the best
-peer is chosen on the target's labelled images. Cells: mAP / Rank-1 in percent by the standard protocol, ± the standard deviation
-over the seeds where there are several: with one, a difference of a point or two is noise.
+A target's sources are the three largest other domains of the data set, each trained at home on all its labels. Every row of
+a table has the same network, loss (softmax + batch-hard triplet), data and steps, and is the last state of its training; the
+best peer is chosen on the target's labelled images. Cells: mAP / Rank-1 in percent by the standard protocol, ± the standard
+deviation over the seeds where there are several: with one, a difference of a point or two is noise.
 
 {sections}"""
 
