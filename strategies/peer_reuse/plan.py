@@ -33,7 +33,7 @@ class Plan:
         An epoch of a larger domain takes this many of its samples, others each time; 0 takes all.
     batch_size : int, default 64
         Samples a step. The target fills half of it with labelled samples, half with unlabelled ones.
-    lr : float, default 0.001
+    lr : float, default 0.002
         Peak learning rate of Adam.
     gamma : float, default 0.3
         Weight of reuse in Eq. 1; 0 turns it off.
@@ -72,7 +72,7 @@ class Plan:
     home_epochs: int = 20
     epoch_samples: int = 4000
     batch_size: int = 64
-    lr: float = 0.001
+    lr: float = 0.002
     gamma: float = 0.3
     alpha: Literal["learned", "uniform"] = "learned"
     init: Literal["best-peer", "scratch"] = "best-peer"
