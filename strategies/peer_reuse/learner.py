@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from fedretina.errors import BadArgument
 from fedretina.reuse import ReuseLoss, ReuseObjective, Taps
+from fedretina.reuse.modes import evaluating
 from fedretina.strategies.peer_reuse.plan import Plan
 from fedretina.strategies.peer_reuse.teaching import Numbers, Teaching
 from fedretina.task import Splits, Task, shuffled
@@ -20,6 +21,7 @@ from fedretina.task import Splits, Task, shuffled
 WEIGHT_DECAY = 5e-4
 ALPHA_LR = 10  # alpha's learning rate beside the weights': it has few steps and a smooth bound to descend
 WARM_UP = 0.2
+RAMP = 1 / 6  # of the training, in which the peers' pull grows: a new head must not be pulled at once
 Progress = Callable[[int, int, float, float], None]
 
 
@@ -74,15 +76,30 @@ class Reuse:
     def __init__(self, peers: Mapping[str, nn.Module], objective: ReuseObjective, risks: Mapping[str, float]) -> None:
         self.peers, self.objective, self.risks = peers, objective, risks
 
-    def loss(self, target_z: Mapping[str, Tensor], inputs: Tensor, layers: tuple[str, ...]) -> Tensor:
-        """Compute the term for a batch: the same inputs go through every peer."""
-        source_z = {}
-        for name, peer in self.peers.items():
-            with torch.no_grad(), Taps(peer, layers) as taps:
-                peer(inputs)
-                source_z[name] = taps.collect()
-        term: ReuseLoss = self.objective(target_z, source_z, risks=self.risks)
+    @torch.no_grad()
+    def warm(self, model: nn.Module, inputs: Tensor) -> None:
+        """Set V by least squares on clean inputs: else the target would first be pulled to where V happens to be."""
+        with evaluating(model), Taps(model, self.objective.layers) as taps:
+            model(inputs)
+            z = taps.collect()
+        self.objective.fit(z, self._features(inputs))
+
+    def loss(self, target_z: Mapping[str, Tensor], inputs: Tensor, *, done: float) -> Tensor:
+        """Compute the term for a batch, at the part `done` (0 to 1) of the training; the inputs go through every peer."""
+        pull = min(1.0, done / RAMP)
+        # V learns all the same while the target feels little.
+        felt = {name: z.detach() + pull * (z - z.detach()) for name, z in target_z.items()} if pull < 1 else target_z
+        term: ReuseLoss = self.objective(felt, self._features(inputs), risks=self.risks)
         return term.loss
+
+    @torch.no_grad()
+    def _features(self, inputs: Tensor) -> dict[str, dict[str, Tensor]]:
+        found = {}
+        for name, peer in self.peers.items():
+            with Taps(peer, self.objective.layers) as taps:
+                peer(inputs)
+                found[name] = taps.collect()
+        return found
 
 
 class Learner:
@@ -149,8 +166,9 @@ class Learner:
                 self.taught = self.teaching.refresh(self.model, epoch) or self.taught
             batches = self._batches(generator)
             for step in range(steps):
-                self._set_rate((epoch + step / steps) / span.total)
-                total += self._step(*next(batches))
+                done = (epoch + step / steps) / span.total
+                self._set_rate(done)
+                total += self._step(*next(batches), done)
             seconds = time.perf_counter() - start
             progress(epoch + 1, span.total, total / steps, steps * self.plan.batch_size / seconds)
 
@@ -175,27 +193,27 @@ class Learner:
                 raw = torch.cat([raw, splits.unlabelled[next(others)]])
             yield self.task.prepare(raw, generator).to(self.device), splits.labels[index].to(self.device)
 
-    def _step(self, inputs: Tensor, labels: Tensor) -> float:
+    def _step(self, inputs: Tensor, labels: Tensor, done: float) -> float:
         self.model.train()
         if self.reuse is None and self.teaching is None:
             loss = self.task.loss(self.model(inputs), labels)
         else:
-            loss = self._peers_loss(inputs, labels)
+            loss = self._peers_loss(inputs, labels, done)
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         self.optimizer.step()
         return float(loss.detach())
 
-    def _peers_loss(self, inputs: Tensor, labels: Tensor) -> Tensor:
+    def _peers_loss(self, inputs: Tensor, labels: Tensor, done: float) -> Tensor:
         """Sum the supervised loss and what the peers add to it."""
-        layers = self.plan.layers or tuple(self.task.layers)
+        layers = self.reuse.objective.layers if self.reuse is not None else ()
         own = (self.teaching.layer,) if self.teaching is not None else ()
         with Taps(self.model, tuple(dict.fromkeys((*layers, *own)))) as taps:
             output = self.model(inputs)
             z = taps.collect()
         loss = self.task.loss(first(output, len(labels)), labels)
         if self.reuse is not None:
-            loss = loss + self.reuse.loss({name: z[name] for name in layers}, inputs, layers)
+            loss = loss + self.reuse.loss({name: z[name] for name in layers}, inputs, done=done)
         if self.teaching is not None and (contrast := self.teaching.loss(z[self.teaching.layer], labels)) is not None:
             loss = loss + contrast
         return loss
