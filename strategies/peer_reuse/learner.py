@@ -4,9 +4,10 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from fedretina.errors import BadArgument
 from fedretina.reuse import ReuseLoss, ReuseObjective, Taps
 from fedretina.strategies.peer_reuse.plan import Plan
 from fedretina.strategies.peer_reuse.teaching import Numbers, Teaching
+from fedretina.strategies.peer_reuse.term import Step, Term
 from fedretina.task import Splits, Task, shuffled
 
 WEIGHT_DECAY = 5e-4
@@ -73,15 +75,22 @@ class Reuse:
 
     def __init__(self, peers: Mapping[str, nn.Module], objective: ReuseObjective, risks: Mapping[str, float]) -> None:
         self.peers, self.objective, self.risks = peers, objective, risks
+        self.layers = objective.layers
 
-    def loss(self, target_z: Mapping[str, Tensor], inputs: Tensor, layers: tuple[str, ...]) -> Tensor:
+    def groups(self) -> list[dict[str, Any]]:
+        """Give V's parameters and alpha's; V has none where it is set by least squares."""
+        alpha = list(self.objective.alpha.parameters())
+        v = [p for p in self.objective.v.parameters() if p.requires_grad]
+        return [{"params": v, "scale": 1.0}, {"params": alpha, "scale": float(ALPHA_LR)}]
+
+    def loss(self, step: Step) -> Tensor:
         """Compute the term for a batch: the same inputs go through every peer."""
         source_z = {}
         for name, peer in self.peers.items():
-            with torch.no_grad(), Taps(peer, layers) as taps:
-                peer(inputs)
+            with torch.no_grad(), Taps(peer, self.layers) as taps:
+                peer(step.inputs)
                 source_z[name] = taps.collect()
-        term: ReuseLoss = self.objective(target_z, source_z, risks=self.risks)
+        term: ReuseLoss = self.objective(step.z, source_z, risks=self.risks)
         return term.loss
 
 
@@ -100,8 +109,8 @@ class Learner:
         Batch size, learning rate and the like.
     name : str
         Enters the seed, so that no two learners draw the same batches by accident.
-    reuse : Reuse, optional
-        Eq. 1's second term; with it half of every batch is unlabelled.
+    reuse : Term, optional
+        Such as `Reuse`, Eq. 1's second term; with it half of every batch is unlabelled, if the domain has such samples.
     teaching : Teaching, optional
         The committee; with it half of every batch comes from all samples that have a label or got one.
     """
@@ -114,7 +123,7 @@ class Learner:
         plan: Plan,
         *,
         name: str,
-        reuse: Reuse | None = None,
+        reuse: Term | None = None,
         teaching: Teaching | None = None,
     ) -> None:
         self.model, self.task, self.splits, self.plan, self.name = model, task, splits, plan, name
@@ -124,9 +133,7 @@ class Learner:
         groups = [{"params": list(model.parameters()), "scale": 1.0, "weight_decay": WEIGHT_DECAY}]
         if reuse is not None:
             reuse.objective.to(self.device)
-            alpha = list(reuse.objective.alpha.parameters())
-            rest = [p for p in reuse.objective.parameters() if all(p is not a for a in alpha)]
-            groups += [{"params": rest, "scale": 1.0}, {"params": alpha, "scale": float(ALPHA_LR)}]
+            groups += reuse.groups()
         self.optimizer = torch.optim.Adam([group for group in groups if group["params"]], lr=plan.lr)
 
     def train(self, span: Span, samples: int, progress: Progress) -> None:
@@ -188,17 +195,22 @@ class Learner:
 
     def _peers_loss(self, inputs: Tensor, labels: Tensor) -> Tensor:
         """Sum the supervised loss and what the peers add to it."""
-        layers = self.plan.layers or tuple(self.task.layers)
-        own = (self.teaching.layer,) if self.teaching is not None else ()
-        with Taps(self.model, tuple(dict.fromkeys((*layers, *own)))) as taps:
-            output = self.model(inputs)
-            z = taps.collect()
+        output, z = self._tapped(inputs)
         loss = self.task.loss(first(output, len(labels)), labels)
         if self.reuse is not None:
-            loss = loss + self.reuse.loss({name: z[name] for name in layers}, inputs, layers)
+            loss = loss + self.reuse.loss(Step(inputs, labels, output, {name: z[name] for name in self.reuse.layers}))
         if self.teaching is not None and (contrast := self.teaching.loss(z[self.teaching.layer], labels)) is not None:
             loss = loss + contrast
         return loss
+
+    def _tapped(self, inputs: Tensor) -> tuple[Any, dict[str, Tensor]]:
+        """Run the model, and read the layers that its terms want to see."""
+        layers = [*self.reuse.layers] if self.reuse is not None else []
+        layers += [self.teaching.layer] if self.teaching is not None else []
+        with ExitStack() as stack:
+            taps = stack.enter_context(Taps(self.model, list(dict.fromkeys(layers)))) if layers else None
+            output = self.model(inputs)
+            return output, taps.collect() if taps else {}
 
     def save(self, file: Path) -> None:
         """Keep the learner's state, atomically."""
