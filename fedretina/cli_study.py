@@ -13,7 +13,7 @@ from fedretina import home
 from fedretina.errors import BadArgument
 
 if TYPE_CHECKING:
-    from fedretina.reid import ReIdTask
+    from fedretina.reid import Census, ReIdTask
     from fedretina.study import Setting
 
 EMBEDDED = "embedded"
@@ -117,8 +117,8 @@ def _published(base: "Setting") -> bool:
     return all(one.published and _counts(one) in one.published.distributed for one in found)
 
 
-def _counts(one: object) -> tuple[int, int, int]:
-    return tuple(getattr(one, split)[0] for split in ("train", "query", "gallery"))  # type: ignore[return-value]
+def _counts(one: "Census") -> tuple[int, int, int]:
+    return one.train[0], one.query[0], one.gallery[0]
 
 
 def _command() -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from fedretina.study import paper
 from fedretina.study.grid import Grid, Point, Study
@@ -11,7 +12,7 @@ from fedretina.study.setting import Setting, subsets
 from fedretina.study.versions import BITS, ROUNDINGS
 
 Make = Callable[[Setting, bool], Study]
-LOSSES = {
+LOSSES: dict[str, tuple[str, dict[str, Any]]] = {
     "triplet": ("Triplet", {"loss": "triplet"}),
     "parts": ("PCB", {"head": "parts"}),
     "batch-hard": ("batch-hard triplet", {"loss": "batch-hard"}),
@@ -41,7 +42,7 @@ def table3(base: Setting, quick: bool) -> Study:
     del quick
     points = {}
     for key, (name, differs) in LOSSES.items():
-        setting = replace(base, **{"method": "alone", **differs})
+        setting = replace(base, **({"method": "alone"} | differs))
         points[name, "mAP / Rank-1"] = Point(setting, paper=paper.LOSSES[key])
     for names in subsets(base.sources):
         setting = replace(base, method="reuse", sources=names)

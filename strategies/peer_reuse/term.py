@@ -38,8 +38,11 @@ class Term(Protocol):
         The model's layers that `loss` wants to see; may be empty.
     """
 
-    objective: nn.Module
-    layers: tuple[str, ...]
+    @property
+    def objective(self) -> nn.Module: ...  # noqa: D102  # said above
+
+    @property
+    def layers(self) -> tuple[str, ...]: ...  # noqa: D102
 
     def groups(self) -> list[dict[str, Any]]:
         """Give the parameter groups of `objective`; `scale` is their learning rate's factor."""
