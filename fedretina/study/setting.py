@@ -5,10 +5,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+import fedretina
 from fedretina.strategies import Plan
 
 VERSION = 1
-"""Counts up whenever the same setting gives another result: what was kept before is then measured anew."""
+"""Counts up whenever the same setting gives another result within a release: what was kept is then measured anew."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,5 +111,5 @@ def subsets(names: Sequence[str]) -> list[tuple[str, ...]]:
 
 
 def _hashed(values: dict[str, object]) -> str:
-    text = json.dumps({**values, "version": VERSION}, sort_keys=True)
+    text = json.dumps({**values, "version": VERSION, "fedretina": fedretina.__version__}, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

@@ -97,9 +97,9 @@ class Student:
             raise BadArgument(f"the layer {self.layer!r} gives {tuple(shape)} a sample: this method takes vectors")
         return shape[0]
 
-    def fresh(self, name: str = "target") -> nn.Module:
-        """Make the target's network with new weights: the same at every call."""
-        return seeded_model(self.task, self.setting.target, self.splits.classes, self.plan, name)
+    def fresh(self, name: str = "target", *, classes: int | None = None) -> nn.Module:
+        """Make the target's network with new weights: the same at every call of one name."""
+        return seeded_model(self.task, self.setting.target, classes or self.splits.classes, self.plan, name)
 
     def started(self) -> nn.Module:
         """Make the target's network, started from the best source."""

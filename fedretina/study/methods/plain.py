@@ -13,8 +13,7 @@ def alone(student: Student) -> nn.Module:
 def oracle(student: Student) -> nn.Module:
     """Train the target from scratch with every label: what nobody has."""
     splits = student.splits.oracle()
-    model = student.task.model(student.setting.target, splits.classes)
-    return student.fit(model, splits=splits)
+    return student.fit(student.fresh(classes=splits.classes), splits=splits)
 
 
 def direct(student: Student) -> nn.Module:

@@ -6,4 +6,5 @@ def test_help_from_a_peer_and_from_labels_shows(accuracy):
 
 
 def test_equal_settings_give_equal_results(accuracy):
-    assert accuracy("alone") == accuracy("alone") != accuracy("alone", seed=1)
+    for name in ("alone", "oracle"):
+        assert accuracy(name) == accuracy(name) != accuracy(name, seed=1)
