@@ -48,11 +48,13 @@ class Grid:
     axis : str, default ""
         What the columns are, below the plot.
     kind : {"lines", "bars"}, default "bars"
-        Lines run over the columns, which are numbers then; bars stand for rows.
+        Lines run over the columns that are numbers; bars stand for rows.
     measure : str, default "mAP in %"
         What the plot shows: the first metric.
     scale : {"linear", "log"}, default "linear"
         Of the lines' x axis.
+    digits : int, default 1
+        After the point, in the table.
     """
 
     title: str
@@ -62,6 +64,7 @@ class Grid:
     kind: Literal["lines", "bars"] = "bars"
     measure: str = "mAP in %"
     scale: Literal["linear", "log"] = "linear"
+    digits: int = 1
 
     @property
     def rows(self) -> list[str]:
@@ -72,6 +75,11 @@ class Grid:
     def columns(self) -> list[str]:
         """Names of the columns."""
         return list(dict.fromkeys(column for _, column in self.points))
+
+    @property
+    def places(self) -> dict[str, float]:
+        """The columns that are numbers: where lines have their points."""
+        return {column: float(column) for column in self.columns if column.replace(".", "", 1).isdigit()}
 
 
 @dataclass(frozen=True)

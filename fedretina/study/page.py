@@ -53,7 +53,11 @@ def _table(grid: Grid, results: Results, seeds: Sequence[int], published: bool) 
     lines = [_line(grid.corner, grid.columns), "|---" * (len(grid.columns) + 1) + "|"]
     for row in grid.rows:
         points = (grid.points.get((row, column)) for column in grid.columns)
-        lines.append(_line(row, ["" if p is None else shown(p, results, seeds, published=published) for p in points]))
+        lines.append(
+            _line(
+                row, ["" if p is None else shown(p, results, seeds, published=published, digits=grid.digits) for p in points]
+            )
+        )
     return "\n".join(lines)
 
 
@@ -61,15 +65,15 @@ def _line(first: str, others: Sequence[str]) -> str:
     return "| " + " | ".join([first, *others]) + " |"
 
 
-def shown(point: Point, results: Results, seeds: Sequence[int], *, published: bool) -> str:
+def shown(point: Point, results: Results, seeds: Sequence[int], *, published: bool, digits: int = 1) -> str:
     """Write one cell: each metric's mean over the seeds, the first with its spread; the paper's in brackets."""
     values = point.values(results, seeds)
     if not values:
         return ""
     means = [mean_and_spread(column) for column in zip(*values, strict=True)]
-    texts = [f"{mean:.1f}" for mean, _ in means]
+    texts = [f"{mean:.{digits}f}" for mean, _ in means]
     if means[0][1] is not None:
-        texts[0] += f" ± {means[0][1]:.1f}"
+        texts[0] += f" ± {means[0][1]:.{digits}f}"
     printed = f" ({' / '.join(f'{number:.2f}' for number in point.paper)})" if published and point.paper else ""
     return " / ".join(texts) + printed
 

@@ -50,7 +50,7 @@ def plot(study: Study, results: Results, seeds: Sequence[int], *, published: boo
     Figure
         Of matplotlib; `fedretina.report.style.to_png` writes it.
     """
-    bars = [len(grid.points) + len(grid.rows) for grid in study.grids if grid.kind == "bars"]
+    bars = [len(grid.points) + 0.6 * len(grid.rows) for grid in study.grids if grid.kind == "bars"]
     figure = new_figure(theme, 6.6 * len(study.grids), max([HEIGHT, *(1.3 + BAR * count for count in bars)]))
     for place, grid in enumerate(study.grids, start=1):
         axes = figure.add_subplot(1, len(study.grids), place)
@@ -63,21 +63,23 @@ def plot(study: Study, results: Results, seeds: Sequence[int], *, published: boo
 def _lines(axes: Axes, theme: Theme, grid: Grid, measured: Measured) -> None:
     labels = []
     for i, row in enumerate(grid.rows):
-        there = [column for column in grid.columns if (row, column) in measured.ours]
+        there = [column for column in grid.places if (row, column) in measured.ours]
         if not there:
             continue
-        colour, places = theme.series[i % len(theme.series)], [float(column) for column in there]
+        colour, places = theme.series[i % len(theme.series)], [grid.places[column] for column in there]
         means, spreads = zip(*(measured.ours[row, column] for column in there), strict=True)
         axes.errorbar(places, means, yerr=spreads if any(spreads) else None, capsize=3, color=colour, linewidth=1.8,
                       marker="osD^vPX"[i % 7], markersize=5)  # fmt: skip
-        if printed := [(float(c), measured.paper[row, c]) for c in there if (row, c) in measured.paper]:
+        if printed := [(grid.places[c], measured.paper[row, c]) for c in there if (row, c) in measured.paper]:
             axes.plot(*zip(*printed, strict=True), color=colour, linestyle=":", marker="d", markersize=4, linewidth=1)
         labels.append((means[-1], row, colour))
     axes.set_xlabel(grid.axis, color=theme.muted, fontsize=9)
     axes.set_ylabel(grid.measure, color=theme.muted, fontsize=9)
     axes.set_xscale(grid.scale)
-    axes.set_xticks([float(column) for column in grid.columns], grid.columns)
+    axes.set_xticks(list(grid.places.values()), list(grid.places))
     axes.xaxis.set_minor_locator(NullLocator())
+    if list(grid.places.values()) == sorted(grid.places.values(), reverse=True):
+        axes.invert_xaxis()  # from left to right as in the table: the names stand at the last column
     label_right(axes, theme, labels)
 
 

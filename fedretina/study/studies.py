@@ -69,18 +69,14 @@ def table4(base: Setting, quick: bool) -> Study:
 
 def _sent(base: Setting, rounding: str) -> Grid:
     setting, points = replace(base, method=VERSIONS), {}
-    names = {"dom": "with DoM", "plain": "without"}
-    for words in names.values():
+    for way, words in (("dom", "with DoM"), ("plain", "without")):
         for i in (1, 2, 3):
-            points["original", f"V{i} {words}"] = Point(setting, (f"V{i}.mAP",), (paper.ORIGINAL[i - 1],))
-    for bits in BITS:
-        for way, words in names.items():
-            for i in (1, 2, 3):
-                metric = f"{rounding}.{way}.c{bits}.V{i}.mAP"
+            points[f"V{i} {words}", "as it was"] = Point(setting, (f"V{i}.mAP",), (paper.ORIGINAL[i - 1],))
+            for bits in BITS:
                 printed = (paper.TABLE4[way, bits][i - 1],)
-                points[f"c = {bits}", f"V{i} {words}"] = Point(setting, (metric,), printed)
+                points[f"V{i} {words}", f"{bits}"] = Point(setting, (f"{rounding}.{way}.c{bits}.V{i}.mAP",), printed)
     formula = {"symmetric": "symmetric rounding", "literal": "Eq. 6 as printed, round(x + 0.3)"}[rounding]
-    return Grid(f"mAP, {formula}", "", points)
+    return Grid(f"mAP, {formula}", "c", points, axis="c, steps of 10^-c", kind="lines", digits=2)
 
 
 def fig4(base: Setting, quick: bool) -> Study:

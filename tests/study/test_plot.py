@@ -36,6 +36,13 @@ def test_lines_have_a_point_a_column_and_error_bars(lines):
     assert len(draw(grid, results, published=True).axes[0].lines) == len(axes.lines) + 1
 
 
+def test_columns_that_are_no_numbers_have_no_point_and_descending_ones_run_so(base):
+    points = {("a", column): Point(replace(base, gamma=float(i))) for i, column in enumerate(["as it was", "7", "3"])}
+    (axes,) = draw(Grid("t", "", points, kind="lines"), results_of(points)).axes
+    assert list(axes.lines[0].get_xdata()) == [7.0, 3.0]
+    assert axes.xaxis_inverted()
+
+
 def test_bars_are_named_and_in_order(lines):
     figure = draw(Grid("t", "", lines), results_of(lines))
     (axes,) = figure.axes
