@@ -108,7 +108,8 @@ def _bars(console: Console, cells: int) -> Iterator[tuple[Callable[[], None], Ca
 
 
 def _words(setting: Setting) -> str:
-    how = f"{setting.method}, {setting.loss}, {'+'.join(setting.sources)}, gamma {setting.gamma:g}"
+    loss = setting.loss if setting.head == "global" else f"{setting.loss} on {setting.head}"
+    how = f"{setting.method}, {loss}, {'+'.join(setting.sources)}, gamma {setting.gamma:g}"
     return f"{how}, {100 * setting.labelled:.0f} % of {setting.target}, seed {setting.seed}"
 
 

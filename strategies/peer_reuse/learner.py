@@ -156,8 +156,9 @@ class Learner:
                 self.taught = self.teaching.refresh(self.model, epoch) or self.taught
             batches = self._batches(generator)
             for step in range(steps):
-                self._set_rate((epoch + step / steps) / span.total)
-                total += self._step(*next(batches))
+                done = (epoch + step / steps) / span.total
+                self._set_rate(done)
+                total += self._step(*next(batches), done)
             seconds = time.perf_counter() - start
             progress(epoch + 1, span.total, total / steps, steps * self.plan.batch_size / seconds)
 
@@ -182,23 +183,24 @@ class Learner:
                 raw = torch.cat([raw, splits.unlabelled[next(others)]])
             yield self.task.prepare(raw, generator).to(self.device), splits.labels[index].to(self.device)
 
-    def _step(self, inputs: Tensor, labels: Tensor) -> float:
+    def _step(self, inputs: Tensor, labels: Tensor, done: float) -> float:
         self.model.train()
         if self.reuse is None and self.teaching is None:
             loss = self.task.loss(self.model(inputs), labels)
         else:
-            loss = self._peers_loss(inputs, labels)
+            loss = self._peers_loss(inputs, labels, done)
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         self.optimizer.step()
         return float(loss.detach())
 
-    def _peers_loss(self, inputs: Tensor, labels: Tensor) -> Tensor:
+    def _peers_loss(self, inputs: Tensor, labels: Tensor, done: float) -> Tensor:
         """Sum the supervised loss and what the peers add to it."""
         output, z = self._tapped(inputs)
         loss = self.task.loss(first(output, len(labels)), labels)
         if self.reuse is not None:
-            loss = loss + self.reuse.loss(Step(inputs, labels, output, {name: z[name] for name in self.reuse.layers}))
+            seen = {name: z[name] for name in self.reuse.layers}
+            loss = loss + self.reuse.loss(Step(inputs, labels, output, seen, done))
         if self.teaching is not None and (contrast := self.teaching.loss(z[self.teaching.layer], labels)) is not None:
             loss = loss + contrast
         return loss

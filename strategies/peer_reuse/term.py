@@ -19,12 +19,15 @@ class Step(NamedTuple):
         What the model gave for all of the batch.
     z : mapping of str to Tensor
         What the layers that the term asked for gave.
+    done : float
+        The part of the training that is over, 0 to 1.
     """
 
     inputs: Tensor
     labels: Tensor
     output: Any
     z: Mapping[str, Tensor]
+    done: float
 
 
 class Term(Protocol):

@@ -16,7 +16,7 @@ def test_the_heads_learn_to_say_what_the_sources_say():
     optimiser = torch.optim.Adam(term.groups()[0]["params"], lr=0.05)
     losses = []
     for _ in range(300):
-        loss = term.loss(Step(z, torch.empty(0), None, {"z": z}))
+        loss = term.loss(Step(z, torch.empty(0), None, {"z": z}, 0.0))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

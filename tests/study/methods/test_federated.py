@@ -38,7 +38,7 @@ def test_the_proximal_term_is_the_squared_distance():
     model = nn.Linear(2, 1, bias=False)
     term = Proximal(model, 0.5)
     term.anchor = {"weight": model.weight.detach() + torch.tensor([[3.0, 4.0]])}
-    loss = term.loss(Step(torch.empty(0), torch.empty(0), None, {}))
+    loss = term.loss(Step(torch.empty(0), torch.empty(0), None, {}, 0.0))
     assert loss.item() == pytest.approx(0.25 * 25)
     loss.backward()
     assert torch.allclose(model.weight.grad, torch.tensor([[-1.5, -2.0]]))
