@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 EMBEDDED = "embedded"
 SOURCES = "msmt17,cuhk03,market1501"
-QUICK_EPOCHS, QUICK_SAMPLES, QUICK_LR = 10, 1000, 0.002  # a third of the epochs, at twice the rate
+QUICK_EPOCHS, QUICK_SAMPLES = 10, 1000
 
 
 class Name(StrEnum):
@@ -64,7 +64,7 @@ def study(
         method="alone", target=target.strip(), sources=_names(sources), labelled=labelled, model=model, weights=weights,
         height=height, width=width, epochs=length, home_epochs=length,
         data=str(data_root.expanduser().absolute()) if data_root else EMBEDDED,
-        epoch_samples=QUICK_SAMPLES if quick else 4000, lr=QUICK_LR if quick else 0.001,
+        epoch_samples=QUICK_SAMPLES if quick else 4000,
     )  # fmt: skip
     folder = out or home.studies() / (f"{base.target}-quick" if quick else base.target)
     laboratory = Laboratory(_task, Store(folder), device)

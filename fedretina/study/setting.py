@@ -40,7 +40,7 @@ class Setting:
         Epochs of the target, and of each source at home before.
     epoch_samples : int, default 4000
         An epoch of a larger domain takes this many of its samples; 0 takes all.
-    lr : float, default 0.001
+    lr : float, default 0.002
         Peak learning rate of Adam.
     seed : int, default 0
         Everything random follows from it, which samples are labelled too.
@@ -67,7 +67,7 @@ class Setting:
     epochs: int = 30
     home_epochs: int = 30
     epoch_samples: int = 4000
-    lr: float = 0.001
+    lr: float = 0.002
     seed: int = 0
 
     @property
