@@ -143,7 +143,7 @@ def ablation(base: Setting, quick: bool) -> Study:
                 points[METHODS[name].label, f"{100 * share:.0f} % labelled"] = Point(setting)
     notes = (
         "All with softmax and batch-hard triplet loss, the same steps of the target, its last state.",
-        "* needs the sources' networks at test time.",
+        "Rows with * need the sources' networks at test time.",
         "Federated rows: all domains train from one start, an epoch a round, in place of the sources' own training.",
     )
     question = "What does each part of reuse bring, and what do others bring with the same data, loss and steps?"
