@@ -12,9 +12,6 @@ Names = frozenset[str]
 MSMT, CUHK, MARKET = "msmt17", "cuhk03", "market1501"
 
 GAMMAS = (1.0, 2.0, 4.0, 5.0, 8.0, 16.0)
-GAMMA = 5.0
-"""What the paper uses."""
-
 TABLE2: dict[Names, tuple[float, ...]] = {
     frozenset({MSMT, CUHK}): (37.91, 37.42, 39.37, 39.39, 39.33, 38.37),
     frozenset({MARKET, CUHK}): (39.19, 39.23, 39.43, 39.22, 38.49, 38.20),

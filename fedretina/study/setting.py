@@ -34,7 +34,7 @@ class Setting:
         The network, and a file that it starts from.
     height, width : int, default 64, 32
         Pixels of its input.
-    gamma : float, default 5.0
+    gamma : float, default 0.3
         Weight of the term that the method adds to the loss; unused by methods without one.
     epochs, home_epochs : int, default 30
         Epochs of the target, and of each source at home before.
@@ -63,7 +63,7 @@ class Setting:
     weights: str = ""
     height: int = 64
     width: int = 32
-    gamma: float = 5.0
+    gamma: float = 0.3
     epochs: int = 30
     home_epochs: int = 30
     epoch_samples: int = 4000
