@@ -1,4 +1,4 @@
-.PHONY: check test bench docs
+.PHONY: check test flwr bench docs
 
 STUDIES = table2 table3 table4 fig4 fig5 ablation
 
@@ -11,9 +11,15 @@ check: ## lint, format and types, as CI does
 test: ## the quick tests; `pytest -m slow` runs the others
 	pytest
 
+flwr: ## what touches Flower, with another release of it beside the installed dependencies: make flwr FLWR=1.41.0
+	pip install -q --no-deps --upgrade --target build/flwr-$(FLWR) flwr==$(FLWR)
+	PYTHONPATH=$(CURDIR)/build/flwr-$(FLWR)$${PYTHONPATH:+:$$PYTHONPATH} flwr --version
+	PYTHONPATH=$(CURDIR)/build/flwr-$(FLWR)$${PYTHONPATH:+:$$PYTHONPATH} pytest -m "" tests/flower tests/end_to_end/test_any_strategy.py
+
 bench: ## the tables of docs/, which take hours; runs of the main job that are in build/main-job are not done again
 	python benchmarks/transfer.py
 	python benchmarks/main_job.py build/main-job
+	python benchmarks/committee.py --targets duke --seeds 0,1,2
 	python benchmarks/codec
 	python benchmarks/any_strategy all build/any-strategy
 

@@ -1,10 +1,11 @@
 """Measure what a committee of peers is worth beside fine-tuning, and write docs/committee-results.md.
 
-    python benchmarks/committee.py --data-root /data/reid --targets duke,market1501 --labelled 0.3,0.1 --seeds 0
+    python benchmarks/committee.py --targets duke --seeds 0,1,2
+    python benchmarks/committee.py --data-root /data/reid --targets duke,market1501
 
-The data root holds a folder a domain, in Market-1501's layout; a target's sources are the three largest others. Every
-cell has the same loss, data and number of steps, and is the last state of its training. Interrupted, it goes on where it
-was.
+Without a data root the embedded pedestrians are rendered; it holds a folder a domain, in any layout that is read. A target's
+sources are the three largest others. Every cell has the same loss, data and number of steps, and is the last state of its
+training. Interrupted, it goes on where it was; the page shows every data set of which something is kept in the state.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import json
 import platform
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ import torch
 from torch import nn
 
 from fedretina import home
-from fedretina.reid import ReIdTask
+from fedretina.reid import ReIdTask, render
 from fedretina.reuse import ReuseObjective, theorem_alpha
 from fedretina.strategies import Plan
 from fedretina.strategies.peer_reuse.learner import Learner, Reuse, Span, seeded, seeded_model
@@ -36,23 +38,37 @@ METHODS = {
     "none": "committee: own",
     "one": "committee: best peer, own",
     "three": "committee: three peers, own",
+    "both": "the same, and Eq. 1",
 }
+EMBEDDED = ("duke", "msmt17", "cuhk03", "market1501")
+ABOUT = "about.json"
 Row = dict[str, Any]
 
 
 class Bench:
-    """The cells of the table, and where they are kept."""
+    """The cells of one data set, and where they are kept."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
-        self.kept = Path(options.state)
+        self.root = Path(options.data_root) if options.data_root else render(home.renderings(), EMBEDDED)
+        found = sorted(path.name for path in self.root.iterdir() if path.is_dir())
+        self.names = found if options.data_root else list(EMBEDDED)
+        self.kept = Path(options.state) / (self.root.name if options.data_root else "embedded")
         self.kept.mkdir(parents=True, exist_ok=True)
-        self.names = sorted(path.name for path in Path(options.data_root).iterdir() if path.is_dir())
+        self._remember()
+
+    def _remember(self) -> None:
+        """Keep what all cells have in common; cells of other epochs or sizes must not stand beside these."""
+        about = {key: getattr(self.options, key) for key in ("epochs", "size", "model")}
+        file = self.kept / ABOUT
+        if file.exists() and (before := json.loads(file.read_text())) != about:
+            raise SystemExit(f"{self.kept} was measured with {before}: give the same, or another --state")
+        file.write_text(json.dumps(about))
 
     def task(self, target: str, labelled: float, seed: int) -> ReIdTask:
         height, width = (int(side) for side in self.options.size.split("x"))
         return ReIdTask(
-            root=Path(self.options.data_root), target=target, labelled=labelled, models={"": self.options.model},
+            root=self.root, target=target, labelled=labelled, models={"": self.options.model},
             height=height, width=width, loss_name="softmax+triplet", decoded=home.decoded(), embedded=True, seed=seed,
         )  # fmt: skip
 
@@ -117,23 +133,38 @@ def with_peers(method: str, student: Student, peers: Peers, best: str) -> dict[s
     task, splits, plan = student.task, student.splits, student.plan
     if method == "finetune":
         return {}
-    if method == "eq1":
-        with seeded(plan, "V"):
-            example, layers = task.prepare(splits.inputs[:2]), tuple(task.layers)
-            objective = ReuseObjective.probe(student.model, peers.models, layers, example, gamma=plan.gamma)
-        return {"reuse": Reuse(peers.models, objective, peers.risks)}
-    names = {"none": [], "one": [best], "three": list(peers.models)}[method]
-    alpha = theorem_alpha({name: peers.risks[name] for name in names}) if names else {}
-    voters = {name: peers.models[name] for name in names}
-    return {"teaching": Teaching(task, splits, voters, alpha=alpha, plan=plan)}
+    parts: dict[str, Any] = {"reuse": equation(student, peers)} if method in ("eq1", "both") else {}
+    if method != "eq1":
+        names = {"none": [], "one": [best]}.get(method, list(peers.models))
+        alpha = theorem_alpha({name: peers.risks[name] for name in names}) if names else {}
+        voters = {name: peers.models[name] for name in names}
+        parts["teaching"] = Teaching(task, splits, voters, alpha=alpha, plan=plan)
+    return parts
+
+
+def equation(student: Student, peers: Peers) -> Reuse:
+    """Eq. 1's second term, V warm."""
+    task, splits, plan = student.task, student.splits, student.plan
+    with seeded(plan, "V"):
+        example, layers = task.prepare(splits.inputs[:2]), tuple(task.layers)
+        objective = ReuseObjective.probe(student.model, peers.models, layers, example, gamma=plan.gamma)
+    reuse = Reuse(peers.models, objective, peers.risks)
+    reuse.warm(student.model, task.prepare(splits.everything()))
+    return reuse
 
 
 def train(learner: Learner, plan: Plan, samples: int) -> None:
     learner.train(Span(0, plan.local_epochs, plan.local_epochs), samples, lambda *_: None)
 
 
+def rows_of(folder: Path) -> list[Row]:
+    """What is kept of a data set, the most labels first."""
+    rows = [json.loads(file.read_text()) for file in folder.glob("*.json") if file.name != ABOUT]
+    return sorted(rows, key=lambda row: (-row["labelled"], row["target"], row["seed"], list(METHODS).index(row["method"])))
+
+
 def table(rows: list[Row]) -> str:
-    """Mean over the seeds, mAP / Rank-1, and the spread of mAP."""
+    """A column a target and part of labels, and one for the mean over the targets."""
     cells = defaultdict(list)
     for row in rows:
         cells[row["target"], row["labelled"], row["method"]].append(row)
@@ -149,41 +180,68 @@ def table(rows: list[Row]) -> str:
 def shown(rows: list[Row]) -> str:
     if not rows:
         return ""
-    precision = [row["mAP"] for row in rows]
-    spread = f" ± {np.std(precision):.1f}" if len(rows) > 1 else ""
-    right = [row["taught.accuracy"] for row in rows if "taught.accuracy" in row]
-    votes = f" ({np.mean(right):.0f} % right)" if right else ""
-    return f"{np.mean(precision):.1f}{spread} / {np.mean([row['rank1'] for row in rows]):.1f}{votes}"
+    return f"{spread([row['mAP'] for row in rows])} / {np.mean([row['rank1'] for row in rows]):.1f}"
 
+
+def spread(values: list[float]) -> str:
+    """Write a mean, and the standard deviation where there are several."""
+    return f"{np.mean(values):.1f}" + (f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else "")
+
+
+def gains(rows: list[Row]) -> Iterator[str]:
+    """What each method brings over fine-tuning, paired by target and seed, over all of them."""
+    found = {(row["labelled"], row["method"], row["target"], row["seed"]): row["mAP"] for row in rows}
+    for labelled in dict.fromkeys(row["labelled"] for row in rows):
+        for method, name in METHODS.items():
+            pairs = [(key, value) for key, value in found.items() if key[:2] == (labelled, method)]
+            over = [
+                value - found[labelled, "finetune", *key[2:]]
+                for key, value in pairs
+                if (labelled, "finetune", *key[2:]) in found
+            ]
+            if over and method not in ("alone", "finetune"):
+                error = f" ± {np.std(over, ddof=1) / len(over) ** 0.5:.1f}" if len(over) > 1 else ""
+                yield f"- {100 * labelled:.0f} % labels, {name}: {np.mean(over):+.1f}{error} ({len(over)} cells)"
+
+
+def section(folder: Path) -> str:
+    about, rows = json.loads((folder / ABOUT).read_text()), rows_of(folder)
+    minutes = sum(row["minutes"] for row in rows)
+    return SECTION.format(name=folder.name, table=table(rows), gains="\n".join(gains(rows)), minutes=minutes, **about)
+
+
+SECTION = """## {name}
+
+{size} pixels, network `{model}`, {epochs} epochs; {minutes:.0f} minutes of training on one thread.
+
+{table}
+
+Points of mAP over the fine-tuned best peer, paired by target and seed, mean ± standard error:
+
+{gains}
+"""
 
 PAGE = """# What a committee of peers is worth
 
-Written by `python benchmarks/committee.py --targets {targets} --labelled {labelled} --seeds {seeds} --epochs {epochs} \
---size {size}`; don't edit.
-({minutes:.0f} minutes of training on one thread, torch {torch}, {machine})
+Written by `python benchmarks/committee.py` (torch {torch}, {machine}); don't edit.
 
-Data: {data}. A target's sources are the three largest other domains there, each trained at home on all its labels. Every
-row has the same network (`{model}`), loss (softmax + batch-hard triplet), data and steps, and is the last state of its
-training; the best peer is chosen on the target's labelled images. Cells: mAP{spread} / Rank-1 in percent by the standard
-protocol; in brackets the accuracy of the committee's last votes on labelled images held out, which are few:
-it flatters the votes on the unlabelled ones. {count} seed(s) a cell: with one, a difference of a point or two is noise.
+A target's sources are the three largest other domains of the data set, each trained at home on all its labels. Every row of
+a table has the same network, loss (softmax + batch-hard triplet), data and steps, and is the last state of its training; the
+best peer is chosen on the target's labelled images. Cells: mAP / Rank-1 in percent by the standard protocol, ± the standard
+deviation over the seeds where there are several: with one, a difference of a point or two is noise.
 
-{table}
-"""
+{sections}"""
 
 
-def page(bench: Bench, rows: list[Row]) -> str:
-    options = vars(bench.options) | {"data": Path(bench.options.data_root).name}
-    spread = " (mean ± standard deviation over the seeds)" if "," in options["seeds"] else ""
-    minutes = sum(row["minutes"] for row in rows)
-    facts = {"torch": torch.__version__, "machine": platform.machine(), "minutes": minutes, "spread": spread}
-    facts["count"] = len(options["seeds"].split(","))
-    return PAGE.format(table=table(rows), **options, **facts)
+def page(state: Path) -> str:
+    folders = sorted(file.parent for file in state.glob(f"*/{ABOUT}"))
+    sections = "\n".join(section(folder) for folder in folders if rows_of(folder))
+    return PAGE.format(torch=torch.__version__, machine=platform.machine(), sections=sections)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data-root", required=True)
+    parser.add_argument("--data-root", default="", help="default: the embedded pedestrians")
     parser.add_argument("--targets", required=True, help="comma-separated")
     parser.add_argument("--labelled", default="0.3,0.1")
     parser.add_argument("--seeds", default="0")
@@ -195,13 +253,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "docs" / "committee-results.md")
     bench = Bench(options := parser.parse_args())
     torch.set_num_threads(1)
-    rows = []
     for seed in map(int, options.seeds.split(",")):
         for labelled in map(float, options.labelled.split(",")):
             for target in options.targets.split(","):
                 for method in options.methods.split(","):
-                    rows.append(bench.cell(target, labelled, seed, method))
-                    options.out.write_text(page(bench, rows))
+                    bench.cell(target, labelled, seed, method)
+                    options.out.write_text(page(Path(options.state)))
 
 
 if __name__ == "__main__":

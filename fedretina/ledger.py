@@ -57,7 +57,7 @@ class Row:
     raw_bytes : int
         What plain Flower would have put into the message.
     wire_bytes : int
-        What was sent, headers included, as measured.
+        What was sent, headers and envelope included, as measured.
     encode_s, decode_s : float
         Seconds spent on encoding and decoding.
     error : str

@@ -3,15 +3,8 @@
 import pytest
 
 from fedretina.errors import BadArgument
-from fedretina.ledger import Row
 from fedretina.runs import RunFolder, byte_counts, bytes_of_round
-
-
-def row(number, direction, raw, wire):
-    return Row(
-        round=number, node=1, domain="duke", direction=direction, kind="delta", stream="duke", version=1, base="",
-        digest="", raw_bytes=raw, wire_bytes=wire, encode_s=0.0, decode_s=0.0,
-    )  # fmt: skip
+from rows import row
 
 
 def test_a_new_run_gets_a_folder_of_its_own(tmp_path, monkeypatch):
@@ -31,13 +24,15 @@ def test_a_given_folder_may_hold_other_files_but_no_run(tmp_path):
     assert RunFolder.open("", str(tmp_path)).read("config.json") == {"seed": 1}
 
 
-def test_a_file_is_no_folder(tmp_path):
-    (tmp_path / "x").write_text("")
-    with pytest.raises(BadArgument, match="no folder"):
-        RunFolder.open(str(tmp_path / "x"), "")
-
-
-@pytest.mark.parametrize(("out", "resume", "said"), [("runs/x", "", "absolute"), ("", "/no/such/run", "no config.json")])
+@pytest.mark.parametrize(
+    ("out", "resume", "said"),
+    [
+        ("runs/x", "", "out = 'runs/x': give an absolute path"),
+        ("", "runs/x", "resume = 'runs/x': give an absolute path"),
+        ("", "/no/such/run", "resume = '/no/such/run': there is no config.json"),
+        (__file__, "", "that is no folder"),
+    ],
+)
 def test_an_unusable_folder_is_named(out, resume, said):
     with pytest.raises(BadArgument, match=said):
         RunFolder.open(out, resume)

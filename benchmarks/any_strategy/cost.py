@@ -1,33 +1,44 @@
-"""What a message costs in Flower's simulation: plain Flower and DoM side by side, many nodes with a small model."""
+"""What a message costs in Flower's simulation: plain Flower and DoM in turns, many nodes with a small model."""
 
 import statistics
-from typing import Any
+from pathlib import Path
 
-from flower import sized_run
+from any_strategy.flower import sized_run
+from any_strategy.results import Found, kept
+from codec.tables import table as table_of
 
 ROUNDS = 3
-REPEATS = 2
+NAMES = {"plain": "plain Flower", "dom": 'DoM, `effort="fast"`'}
 
 
-def measure(nodes: int, megabytes: float) -> dict[str, Any]:
+def measure(nodes: int, megabytes: float, repeats: int, folder: Path) -> Found:
     """Run both, in turns; the first round starts nodes and is left out."""
-    runs: list[dict[str, Any]] = []
-    for _ in range(REPEATS):
-        for codec in ("plain", "dom"):
-            one = sized_run(codec, nodes=nodes, megabytes=megabytes, rounds=ROUNDS)
-            one["peak"] = max(size for _, size in one.pop("samples"))
-            runs.append(one)
-            print(one, flush=True)
+    runs = []
+    for number in range(repeats):
+        for codec in NAMES:
+            file = folder / f"cost-{nodes}-{megabytes:g}-{codec}-{number}.json"
+            runs.append(kept(file, lambda codec=codec: _run(codec, nodes, megabytes)))
     return {"nodes": nodes, "megabytes": megabytes, "runs": runs}
 
 
-def table(found: dict[str, Any]) -> list[str]:
-    """Write the table."""
-    lines = ["| | ms per message | rounds after the first, s | memory at most, GB |", "|---|---|---|---|"]
-    for codec, name in (("plain", "plain Flower"), ("dom", 'DoM, `effort="fast"`')):
+def _run(codec: str, nodes: int, megabytes: float) -> Found:
+    one = sized_run(codec, nodes=nodes, megabytes=megabytes, rounds=ROUNDS)
+    if not one["finished"]:
+        raise SystemExit(f"the run with codec={codec!r} did not finish")
+    one["peak"] = max(size for _, size in one.pop("samples"))
+    print(one, flush=True)
+    return one
+
+
+def text(found: Found) -> str:
+    """Write the table, and how the two compare."""
+    rows, means = [], {}
+    for codec, name in NAMES.items():
         runs = [one for one in found["runs"] if one["codec"] == codec]
         rounds = [second for one in runs for second in one["seconds"][1:]]
-        each = 1000 * statistics.mean(rounds) / found["nodes"]
+        means[codec] = statistics.mean(rounds)
         told = ", ".join(f"{second:.1f}" for second in rounds)
-        lines.append(f"| {name} | {each:.1f} | {told} | {max(one['peak'] for one in runs) / 1e9:.2f} |")
-    return lines
+        peak = max(one["peak"] for one in runs) / 1e9
+        rows.append([name, f"{1000 * means[codec] / found['nodes']:.1f}", told, f"{peak:.2f}"])
+    head = ["", "ms per message", "rounds after the first, s", "memory at most, GB"]
+    return f"{table_of(head, rows)}\nDoM's time over plain Flower's: {means['dom'] / means['plain']:.2f}."

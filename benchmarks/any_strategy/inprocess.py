@@ -4,23 +4,19 @@ import gc
 import importlib.util
 import logging
 import os
-import sys
 import tempfile
 import tomllib
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-ROOT = Path(__file__).parent.parent.parent
-APP = ROOT / "simulations" / "any_strategy"
-sys.path[:0] = [str(APP), str(ROOT / "tests")]
+from flwr.clientapp import ClientApp
 
-from flwr.clientapp import ClientApp  # noqa: E402
+from fedretina.ledger import Ledger
+from fedretina.runs import RunFolder
+from grids import LocalGrid
 
-from fedretina.ledger import Ledger  # noqa: E402
-from fedretina.runs import RunFolder  # noqa: E402
-from grids import LocalGrid  # noqa: E402
-
+APP = Path(__file__).parents[2] / "simulations" / "any_strategy"
 DEFAULTS: dict[str, Any] = tomllib.loads((APP / "pyproject.toml").read_text())["tool"]["flwr"]["app"]["config"]
 
 

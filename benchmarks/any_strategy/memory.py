@@ -1,42 +1,58 @@
 """The memory of a round with many large replies: plain Flower and DoM, one after the other, each under a limit."""
 
 from pathlib import Path
-from typing import Any
 
-from flower import sized_run
 from matplotlib.figure import Figure
 
+from any_strategy.flower import sized_run
+from any_strategy.results import Found, kept
+from codec.tables import table as table_of
 
-def measure(clients: int, megabytes: float, limit_gb: float) -> dict[str, Any]:
+NAMES = {"dom": "DoM", "plain": "plain Flower"}
+
+
+def measure(clients: int, megabytes: float, limit_gb: float, folder: Path) -> Found:
     """Run one round of each; whoever takes more than the limit is ended."""
     runs = []
-    for codec in ("dom", "plain"):
-        runs.append(sized_run(codec, nodes=clients, megabytes=megabytes, rounds=1, limit_gb=limit_gb))
-        one = runs[-1]
-        print({key: value for key, value in one.items() if key != "samples"}, peak(one), flush=True)
+    for codec in NAMES:
+        file = folder / f"memory-{clients}-{megabytes:g}-{limit_gb:g}-{codec}.json"
+        runs.append(kept(file, lambda codec=codec: _run(codec, clients, megabytes, limit_gb)))
     return {"clients": clients, "megabytes": megabytes, "limit_gb": limit_gb, "runs": runs}
 
 
-def peak(run: dict[str, Any]) -> float:
+def _run(codec: str, clients: int, megabytes: float, limit_gb: float) -> Found:
+    one = sized_run(codec, nodes=clients, megabytes=megabytes, rounds=1, limit_gb=limit_gb)
+    print({key: value for key, value in one.items() if key != "samples"}, peak(one), flush=True)
+    return one
+
+
+def peak(run: Found) -> float:
     """Give the most that a run took, in GB."""
     return max((size for _, size in run["samples"]), default=0) / 1e9
 
 
-def row(found: dict[str, Any]) -> str:
-    """Write a row of the table."""
-    cells = []
-    for codec in ("plain", "dom"):
-        run = next(one for one in found["runs"] if one["codec"] == codec)
-        end = f"{run['seconds'][0]:.0f} s" if run["finished"] else "**ended at the limit**" if run["killed"] else "**died**"
-        cells.append(f"{peak(run):.1f} GB, {end}")
-    return f"| {found['clients']} x {found['megabytes']:g} MB | {found['limit_gb']:g} GB | {' | '.join(cells)} |"
+def table(found: list[Found]) -> str:
+    """Write the table, a row for each size."""
+    rows = []
+    for one in found:
+        runs = {run["codec"]: run for run in one["runs"]}
+        cells = [f"{peak(runs[codec]):.1f} GB, {_end(runs[codec])}" for codec in ("plain", "dom")]
+        rows.append([f"{one['clients']} x {one['megabytes']:g} MB", f"{one['limit_gb']:g} GB", *cells])
+    return table_of(["", "limit", "plain Flower", "DoM"], rows)
 
 
-def plot(found: dict[str, Any], path: Path) -> None:
+def _end(run: Found) -> str:
+    if run["finished"]:
+        return f"{run['seconds'][0]:.0f} s"
+    return "**ended at the limit**" if run["killed"] else "**died**"
+
+
+def plot(found: Found, path: Path) -> None:
     """Draw memory over time."""
     figure = Figure((7, 3.6), layout="constrained")
     axes = figure.add_subplot()
-    for run, name, colour in zip(found["runs"], ("DoM", "plain Flower"), ("#0b6e8f", "#b3541e"), strict=True):
+    for run, colour in zip(found["runs"], ("#0b6e8f", "#b3541e"), strict=True):
+        name = NAMES[run["codec"]]
         times, sizes = zip(*run["samples"], strict=True)
         label = name if run["finished"] else f"{name}, ended at the limit" if run["killed"] else f"{name}, died"
         axes.plot(times, [size / 1e9 for size in sizes], color=colour, label=label, linewidth=1.8)

@@ -1,15 +1,17 @@
 """The tables about accuracy and bytes: every strategy beside plain Flower; what bits, budget and feedback do."""
 
-import json
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from inprocess import run
+from any_strategy.inprocess import module, run
+from any_strategy.results import Found, kept
+from codec.tables import table as table_of
 
-NODES = {"Bulyan": 7, "Krum": 4}
+NODES = {"Bulyan": 7}  # it wants 4 f + 3
 VARIANTS: dict[str, dict[str, Any]] = {
+    "plain Flower": {"codec": "none"},
     "the defaults": {},
     "bits = 3": {"bits": 3},
     "bits = 4": {"bits": 4},
@@ -18,12 +20,14 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "relative-error = 0.5, feedback up": {"relative_error": 0.5, "feedback_up": True},
     "relative-error = 0.5, feedback up and down": {"relative_error": 0.5, "feedback_up": True, "feedback_down": True},
 }
-Results = dict[str, list[dict[str, Any]]]
+FACTORS = {"down": ("down",), "up": ("up",), "in all": ("down", "up")}
+Runs = Sequence[Found]
 
 
-def measure_strategies(names: tuple[str, ...], seeds: Sequence[int], folder: Path) -> Results:
+def measure_strategies(seeds: Sequence[int], folder: Path) -> Found:
     """Run every strategy, plain and over DoM, on the same seeds."""
-    found: Results = {f"{name}/{codec}": [] for name in names for codec in ("none", "dom")}
+    names = module("choices").STRATEGIES
+    found: Found = {f"{name}/{codec}": [] for name in names for codec in ("none", "dom")}
     for seed in seeds:
         for key, some in found.items():
             name, codec = key.split("/")
@@ -31,61 +35,84 @@ def measure_strategies(names: tuple[str, ...], seeds: Sequence[int], folder: Pat
     return found
 
 
-def measure_variants(seeds: Sequence[int], folder: Path) -> Results:
-    """Run FedAvg over DoM in several configurations."""
+def measure_variants(seeds: Sequence[int], folder: Path) -> Found:
+    """Run FedAvg plain, and over DoM in several configurations."""
     return {
-        name: [_kept(folder, 4, strategy="FedAvg", codec="dom", seed=seed, **options) for seed in seeds]
+        name: [_kept(folder, 4, strategy="FedAvg", seed=seed, **{"codec": "dom"} | options) for seed in seeds]
         for name, options in VARIANTS.items()
     }
 
 
-def seeds_of(found: Results) -> str:
+def seeds_of(found: Found) -> str:
     """Name the seeds."""
     return ", ".join(str(one["seed"]) for one in next(iter(found.values())))
 
 
-def _kept(folder: Path, nodes: int, **config: Any) -> dict[str, Any]:
+def _kept(folder: Path, nodes: int, **config: Any) -> Found:
     """Run, or read what the run came to before."""
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / ("-".join(f"{key}={value}" for key, value in sorted(config.items())) + ".json")
-    if not file.exists():
-        summary = {key: value for key, value in run(nodes, **config).items() if key != "rounds"}
-        file.write_text(json.dumps(summary))
-        print(file.stem, round(summary["accuracy"], 1), flush=True)
-    found: dict[str, Any] = json.loads(file.read_text())
-    return found
+    name = "-".join(f"{key}={value}" for key, value in sorted(config.items()))
+
+    def summary() -> Found:
+        found = {key: value for key, value in run(nodes, **config).items() if key != "rounds"}
+        print(name, round(found["accuracy"], 1), flush=True)
+        return found
+
+    return kept(folder / f"{name}.json", summary)
 
 
-def strategies_table(found: Results) -> list[str]:
+def strategies_table(found: Found) -> str:
     """Write the first table."""
-    lines = [
-        "| strategy | nodes | plain Flower, % | over DoM, % | difference | down | up | in all |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    rows = []
     for name in dict.fromkeys(key.split("/")[0] for key in found):
         plain, dom = found[f"{name}/none"], found[f"{name}/dom"]
-        means = [statistics.mean(one["accuracy"] for one in some) for some in (plain, dom)]
-        factors = [f"{_factor(dom, plain, ways):.1f} x" for ways in (("down",), ("up",), ("down", "up"))]
-        lines.append(
-            f"| {name} | {NODES.get(name, 4)} | {means[0]:.1f} | {means[1]:.1f} | {means[1] - means[0]:+.1f} "
-            f"| {' | '.join(factors)} |"
-        )
-    return lines
+        apart = _apart(plain, dom)
+        cells = [spread(_accuracies(plain)), spread(_accuracies(dom)), spread(apart, "+.1f"), f"{min(apart):+.1f}"]
+        rows.append([name, str(NODES.get(name, 4)), *cells, *_factors(dom, plain)])
+    head = ["strategy", "nodes", "plain Flower, %", "over DoM, %", "difference", "least", *FACTORS]
+    return table_of(head, rows)
 
 
-def variants_table(found: Results) -> list[str]:
-    """Write the second table."""
-    lines = ["| FedAvg, 4 nodes | accuracy, % | down | up | in all |", "|---|---|---|---|---|"]
-    for name, some in found.items():
-        accuracy = statistics.mean(one["accuracy"] for one in some)
-        factors = [f"{_factor(some, some, ways):.1f} x" for ways in (("down",), ("up",), ("down", "up"))]
-        lines.append(f"| {name} | {accuracy:.1f} | {' | '.join(factors)} |")
-    return lines
-
-
-def _factor(sent: list[dict[str, Any]], plain: list[dict[str, Any]], ways: tuple[str, ...]) -> float:
-    """Divide what plain Flower sends by what was sent."""
-    raw = sum(
-        one[f"wire_bytes_{way}"] if one["codec"] == "none" else one[f"raw_bytes_{way}"] for one in plain for way in ways
+def all_pairs(found: Found) -> str:
+    """Tell what all strategies and seeds together say: whether a difference is more than chance."""
+    names = dict.fromkeys(key.split("/")[0] for key in found)
+    apart = [points for name in names for points in _apart(found[f"{name}/none"], found[f"{name}/dom"])]
+    less, more = sum(points < -1 for points in apart), sum(points > 1 for points in apart)
+    return (
+        f"All {len(apart)} pairs of runs together: {spread(apart, '+.2f')} points; over DoM {less} end more than a point "
+        f"lower, {more} more than a point higher."
     )
-    return raw / sum(one[f"wire_bytes_{way}"] for one in sent for way in ways)
+
+
+def variants_table(found: Found) -> str:
+    """Write the second table."""
+    rows = [[name, spread(_accuracies(some)), *_factors(some, some)] for name, some in found.items()]
+    return table_of(["FedAvg, 4 nodes", "accuracy, %", *FACTORS], rows)
+
+
+def spread(values: Sequence[float], form: str = ".1f") -> str:
+    """Write mean and standard deviation; of one value there is none.
+
+    Examples
+    --------
+    >>> spread([97.0, 98.0, 99.0]), spread([-1.0], "+.1f")
+    ('98.0 ± 1.0', '-1.0')
+    """
+    mean = format(statistics.mean(values), form)
+    return f"{mean} ± {statistics.stdev(values):.1f}" if len(values) > 1 else mean
+
+
+def _apart(plain: Runs, dom: Runs) -> list[float]:
+    return [b - a for a, b in zip(_accuracies(plain), _accuracies(dom), strict=True)]
+
+
+def _accuracies(runs: Runs) -> list[float]:
+    return [one["accuracy"] for one in runs]
+
+
+def _factors(sent: Runs, plain: Runs) -> list[str]:
+    """Divide what plain Flower sends by what was sent, by direction."""
+    return [f"{_bytes(plain, ways, raw=True) / _bytes(sent, ways, raw=False):.1f} x" for ways in FACTORS.values()]
+
+
+def _bytes(runs: Runs, ways: Sequence[str], *, raw: bool) -> int:
+    return sum(one[f"{'raw' if raw else 'wire'}_bytes_{way}"] for one in runs for way in ways)

@@ -4,12 +4,43 @@ import json
 import socket
 import subprocess
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from flower import SIZED_APP, Flower, flower, free_port
+from any_strategy.flower import SIZED_APP, Flower, flower, free_port
+from any_strategy.inprocess import APP
+from any_strategy.results import Found
+from codec.tables import table as table_of
+from fedretina.ledger import read, totals
 
-NODES, ROUNDS, MEGABYTES = 2, 3, 10.0
+NODES, ROUNDS = 2, 3
+CODECS = {"none": "as it is", "dom": "DoM"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """An app to run: what its configuration is besides codec and rounds, and how its ledger's sum and errors are read."""
+
+    app: Path
+    config: str
+    ledger: Callable[[Path], Found]
+
+
+def _told(out: Path) -> Found:
+    found = json.loads(out.read_text())
+    return {"wire": found["wire"], "errors": found["errors"]}
+
+
+def _read(out: Path) -> Found:
+    rows = read(out / "ledger.jsonl")
+    return {"wire": totals(rows).wire, "errors": sum(bool(row.error) for row in rows)}
+
+
+CASES = {
+    "digits, 0.4 MB": Case(APP, "", _read),
+    "10 MB": Case(SIZED_APP, "megabytes=10.0", _told),
+}
 
 
 def certificates(folder: Path) -> None:
@@ -44,39 +75,45 @@ def deploy(one: Flower, nodes: int) -> None:
         one.start("flower-supernode", *link, *own, "--node-config", config)
 
 
-def measure() -> dict[str, Any]:
-    """Run both codecs; give the ledger's sums and the SuperLink's."""
-    found: dict[str, Any] = {"nodes": NODES, "rounds": ROUNDS, "megabytes": MEGABYTES}
+def measure() -> Found:
+    """Run every case with both codecs; give the ledger's sums and the SuperLink's."""
+    found: Found = {"nodes": NODES, "rounds": ROUNDS}
     with flower() as one:
         deploy(one, NODES)
-        for codec in ("dom", "none"):
-            out = one.folder / f"{codec}.json"
-            told = one.run(SIZED_APP, "prod", config=f"codec='{codec}' megabytes={MEGABYTES} rounds={ROUNDS} out='{out}'")
-            if not out.exists():
-                raise SystemExit(told[-3000:])
-            time.sleep(3)
-            listed = subprocess.run(
-                ["flwr", "ls", "prod", "--format", "json"], env=one.env, capture_output=True, text=True, check=True
-            )
-            newest = json.loads(listed.stdout)["runs"][0]
-            found[codec] = json.loads(out.read_text()) | {"listed": newest}
-            print(codec, found[codec], flush=True)
+        for name, case in CASES.items():
+            found[name] = {codec: _run(one, case, codec) for codec in CODECS}
+            print(name, found[name], flush=True)
     return found
 
 
-def counted(run: dict[str, Any]) -> int:
-    """Give what the SuperLink counted, both ways."""
-    return int(run["listed"]["network-traffic"]["total-bytes"])
+def _run(one: Flower, case: Case, codec: str) -> Found:
+    out = one.folder / f"{case.app.name}-{codec}"
+    told = one.run(case.app, "prod", config=f"codec='{codec}' rounds={ROUNDS} out='{out}' {case.config}".strip())
+    if not out.exists():
+        raise SystemExit(told[-3000:])
+    time.sleep(3)
+    listed = subprocess.run(
+        ["flwr", "ls", "prod", "--format", "json"], env=one.env, capture_output=True, text=True, check=True
+    )
+    newest = json.loads(listed.stdout)["runs"][0]
+    return case.ledger(out) | {"counted": int(newest["network-traffic"]["total-bytes"])}
 
 
-def table(found: dict[str, Any]) -> list[str]:
-    """Write the table."""
-    lines = ["| | the ledger | the SuperLink | difference |", "|---|---|---|---|"]
-    for codec, name in (("none", "as it is"), ("dom", "DoM")):
-        run = found[codec]
-        there = counted(run)
-        lines.append(f"| {name} | {run['wire']:,} B | {there:,} B | {100 * (there / run['wire'] - 1):+.2f} % |")
-    return lines
+def text(found: Found) -> str:
+    """Write the table, and what is counted."""
+    rows = []
+    for name in CASES:
+        for codec, told in CODECS.items():
+            one = found[name][codec]
+            apart = f"{100 * (one['counted'] / one['wire'] - 1):+.2f} %"
+            rows.append([f"{name}, {told}", f"{one['wire']:,} B", f"{one['counted']:,} B", apart])
+    return f"""A SuperLink and {found["nodes"]} SuperNodes over TLS, {found["rounds"]} rounds. The ledger's sum stands beside
+`network-traffic` of `flwr ls`, which counts what SuperLink and SuperNodes exchange for messages: every object of a
+message serialised, and the calls that announce it, `PullMessages` and `PushMessages`, with metadata and the names of the
+objects. It does not count what the ServerApp exchanges with the SuperLink, heartbeats, polls that find nothing, the app
+itself, nor TLS and HTTP.
+
+{table_of(["", "the ledger", "the SuperLink", "difference"], rows)}"""
 
 
 def _wait_for(port: int) -> None:

@@ -13,7 +13,7 @@ from fedretina.dom.links import link_of
 from fedretina.flower import header, records
 from fedretina.flower.parcels import Parcel, plain
 from fedretina.flower.shelf import Shelf, on_lattice
-from fedretina.flower.weight import weight
+from fedretina.flower.weight import Way, weight, weight_of_message
 
 Made = TypeVar("Made")
 
@@ -31,7 +31,7 @@ class Legs:
 
 @dataclass(frozen=True, kw_only=True)
 class Packed:
-    """A content as it travels: its models, and its bytes as plain Flower's and as sent."""
+    """A content as it travels: its models, and the message's bytes as plain Flower's and as sent."""
 
     content: RecordDict
     parcels: tuple[Parcel, ...]
@@ -74,7 +74,7 @@ class Batch:
         """Make what is sent instead of a message's content."""
         content, node = message.content, message.metadata.dst_node_id
         if legs.down is None:
-            packed, _ = self._once(content, ("plain",), lambda: as_it_is(content))
+            packed, _ = self._once(content, ("plain",), lambda: as_it_is(content, "down"))
             return packed
         placed: dict[str, _Placed] = {}
         for name, record in content.array_records.items():
@@ -109,7 +109,7 @@ class Batch:
             stream=stream,
             digest=stream.newest.digest,
             order=records.order_of(record),
-            raw_bytes=weight(record),
+            raw_bytes=weight(record, "down"),
             seconds=seconds,
         )
 
@@ -117,7 +117,7 @@ class Batch:
         self, content: RecordDict, legs: Legs, placed: Mapping[str, _Placed], held: Mapping[str, str | None]
     ) -> Packed:
         packed: dict[str, ArrayRecord] = {}
-        parcels = {parcel.name: parcel for parcel in plain(_without(content, placed))}
+        parcels = {parcel.name: parcel for parcel in plain(_without(content, placed), "down")}
         for name, found in placed.items():
             way = partial(self._way, name, found, held[name])
             (packed[name], parcel), new = self._once(found, (name, held[name]), way)
@@ -135,7 +135,12 @@ class Batch:
         wire = records.replaced(content, packed)
         wire[header.NAME] = down.record()
         in_order = tuple(parcels[name] for name in content.array_records)
-        return Packed(content=wire, parcels=in_order, raw_bytes=weight(content), wire_bytes=weight(wire))
+        return Packed(
+            content=wire,
+            parcels=in_order,
+            raw_bytes=weight_of_message(content, "down"),
+            wire_bytes=weight_of_message(wire, "down"),
+        )
 
     def _way(self, name: str, placed: _Placed, held: str | None) -> tuple[ArrayRecord, Parcel]:
         """Find the payloads that lead a node from what it holds to the placed version."""
@@ -151,16 +156,16 @@ class Batch:
             base=base or "",
             digest=placed.digest,
             raw_bytes=placed.raw_bytes,
-            wire_bytes=weight(packed),
+            wire_bytes=weight(packed, "down"),
             encode_s=placed.seconds + time.perf_counter() - start,
         )
         return packed, parcel
 
 
-def as_it_is(content: RecordDict) -> Packed:
+def as_it_is(content: RecordDict, way: Way) -> Packed:
     """Describe a content that travels uncoded."""
-    size = weight(content)
-    return Packed(content=content, parcels=plain(content), raw_bytes=size, wire_bytes=size)
+    size = weight_of_message(content, way)
+    return Packed(content=content, parcels=plain(content, way), raw_bytes=size, wire_bytes=size)
 
 
 def _without(content: RecordDict, names: Mapping[str, object]) -> RecordDict:

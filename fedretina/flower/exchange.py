@@ -12,7 +12,7 @@ from fedretina.flower.legs import round_of
 from fedretina.flower.parcels import Letter
 from fedretina.flower.shelf import Shelf
 from fedretina.flower.up import Unpacker
-from fedretina.flower.weight import weight
+from fedretina.flower.weight import Way, weight_of_message
 from fedretina.ledger import Ledger
 
 TRIES = 3  # as planned, from what the node says it holds, from nothing
@@ -88,7 +88,7 @@ class Exchange:
             return _with_remedy(reply, sent) if reply.error.code == UNUSABLE else reply
         if header.NAME not in reply.content.config_records:
             self._write(sent.letter)
-            self._write(self._letter(sent.message, "up", as_it_is(reply.content)))
+            self._write(self._letter(sent.message, "up", as_it_is(reply.content, "up")))
             return reply
         try:
             return self._unpack(reply, sent)
@@ -150,7 +150,7 @@ class Exchange:
                 return None
         return _failed(sent, reason)
 
-    def _letter(self, message: Message, direction: str, packed: Packed) -> Letter:
+    def _letter(self, message: Message, direction: Way, packed: Packed) -> Letter:
         node = message.metadata.dst_node_id
         return Letter(
             round=round_of(message),
@@ -169,7 +169,7 @@ class Exchange:
 
 def _only_weighed(reply: Message) -> Packed:
     """Describe a reply that plain Flower would not have sent, or of which nobody knows what it would have been."""
-    return Packed(content=reply.content, parcels=(), raw_bytes=0, wire_bytes=weight(reply.content))
+    return Packed(content=reply.content, parcels=(), raw_bytes=0, wire_bytes=weight_of_message(reply.content, "up"))
 
 
 def _failed(sent: Sent, reason: str) -> Message:

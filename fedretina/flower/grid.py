@@ -22,6 +22,7 @@ from fedretina.flower.down import Legs
 from fedretina.flower.exchange import Exchange
 from fedretina.flower.lazy import Pool
 from fedretina.flower.legs import Codec, both_legs, check_feedback, round_of
+from fedretina.flower.order import place_of
 from fedretina.flower.shelf import Shelf
 from fedretina.flower.up import Unpacker
 from fedretina.home import references
@@ -164,11 +165,10 @@ class DomGrid(Grid):
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
         """Send, and wait until all have answered or `timeout` seconds have passed; the late ones leave a row.
 
-        The replies come in the order of the messages, whoever was first: sums of floats depend on it, and so equal runs
-        give equal models.
+        The replies come in an order that follows from what they carry (see `fedretina.flower.order`), failures last:
+        sums of floats depend on it, and so equal runs give equal models, however Flower numbers the nodes.
         """
-        names = list(self.push_messages(messages))
-        waiting = dict.fromkeys(names)
+        waiting = dict.fromkeys(self.push_messages(messages))
         end = None if timeout is None else time.monotonic() + timeout
         replies: dict[str, Message] = {}
         while waiting and (end is None or time.monotonic() < end):
@@ -180,7 +180,7 @@ class DomGrid(Grid):
                 time.sleep(POLL_S)
         for name in waiting:
             self._exchange.give_up(name)
-        return [replies[name] for name in names if name in replies]
+        return sorted(replies.values(), key=place_of)
 
     def _legs(self, kind: str, number: int) -> Legs:
         down, up = both_legs(self._config, kind, number)

@@ -19,6 +19,10 @@ NUMPY = "numpy.ndarray"  # Flower's name for arrays that it serialised from NumP
 class Source(Protocol):
     """Gives the arrays of one model."""
 
+    @property
+    def digest(self) -> str:
+        """The model's version."""
+
     def array(self, name: str) -> np.ndarray[Any, Any]:
         """Return the array of that name; the caller must not write into it."""
 
@@ -42,10 +46,16 @@ class LazyArray(Array):
         self.__dict__.update(dtype=str(like.dtype), shape=tuple(like.shape), stype=NUMPY, _source=source, _name=name)
 
     @property
+    def source(self) -> Source:
+        """Who has it."""
+        found: Source = self.__dict__["_source"]
+        return found
+
+    @property
     def data(self) -> bytes:
         """The array as Flower serialises it."""
         given = self.__dict__.get("_data")
-        return given if given is not None else Array(self.__dict__["_source"].array(self.__dict__["_name"])).data
+        return given if given is not None else Array(self.source.array(self.__dict__["_name"])).data
 
     @data.setter
     def data(self, value: bytes) -> None:
@@ -55,7 +65,7 @@ class LazyArray(Array):
         """Return the array, the caller's own."""
         if "_data" in self.__dict__:
             return super().numpy()
-        return np.array(self.__dict__["_source"].array(self.__dict__["_name"]))
+        return np.array(self.source.array(self.__dict__["_name"]))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Array, (self.dtype, self.shape, self.stype, self.data)
@@ -80,11 +90,28 @@ def lazy_record(source: Source, model: Model, names: list[str]) -> ArrayRecord:
     return record
 
 
+def source_of(record: ArrayRecord) -> Source | None:
+    """Give the source of a record that `lazy_record` made; None for any other.
+
+    Examples
+    --------
+    >>> source_of(ArrayRecord({"w": Array(np.ones(1))})) is None
+    True
+    """
+    first = next(iter(record.values()), None)
+    return first.source if isinstance(first, LazyArray) else None
+
+
 class Held:
     """A source for a version that is in memory anyway."""
 
     def __init__(self, version: Version) -> None:
         self.version = version
+
+    @property
+    def digest(self) -> str:
+        """The version's."""
+        return self.version.digest
 
     def array(self, name: str) -> np.ndarray[Any, Any]:
         """Return the array of that name."""
@@ -98,13 +125,16 @@ class Reply:
     ----------
     payload : bytes
         Known to be sound: it was decoded once when it came.
+    digest : str
+        Of the version that it leads to.
     base : Version or None
         What it builds on; replies of a round share it.
     pool : Pool
         Holds what is decoded now.
     """
 
-    def __init__(self, payload: bytes, base: Version | None, pool: "Pool") -> None:
+    def __init__(self, payload: bytes, digest: str, base: Version | None, pool: "Pool") -> None:
+        self.digest = digest
         self._payload, self._base, self._pool = payload, base, pool
         self._read: set[str] = set()
         self._spool: _Spool | None = None

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from flwr.app import RecordDict
 
-from fedretina.flower.weight import weight
+from fedretina.flower.weight import Way, weight
 from fedretina.ledger import Row
 
 
@@ -38,12 +38,12 @@ class Parcel:
 
 @dataclass(frozen=True, kw_only=True)
 class Letter:
-    """A whole message: whose, which way, its models, and the bytes of its content, as plain Flower's and as sent."""
+    """A whole message: whose, which way, its models, and its bytes, as plain Flower's and as sent."""
 
     round: int
     node: int
     domain: str
-    direction: str
+    direction: Way
     raw_bytes: int
     wire_bytes: int
     parcels: Sequence[Parcel] = field(default_factory=tuple)
@@ -82,7 +82,7 @@ class Letter:
         ]
 
 
-def plain(content: RecordDict) -> tuple[Parcel, ...]:
+def plain(content: RecordDict, way: Way) -> tuple[Parcel, ...]:
     """Describe the models of a content that travels as it is."""
-    sizes = {name: weight(record) for name, record in content.array_records.items()}
+    sizes = {name: weight(record, way) for name, record in content.array_records.items()}
     return tuple(Parcel(name=n, kind="raw", stream=n, raw_bytes=size, wire_bytes=size) for n, size in sizes.items())

@@ -11,7 +11,7 @@ from fedretina.flower.down import Packed
 from fedretina.flower.lazy import Held, Pool, Reply, lazy_record
 from fedretina.flower.parcels import Parcel, plain
 from fedretina.flower.shelf import Shelf
-from fedretina.flower.weight import weight, weight_of_model
+from fedretina.flower.weight import weight, weight_of_message, weight_of_model
 
 
 class Unpacker:
@@ -44,10 +44,10 @@ class Unpacker:
             models[name], parcels[name] = self._model(name, content, up, node)
             seconds[name] = time.perf_counter() - start
         self._shelf.acknowledge(node, dict(up.holds))
-        rest, whole = header.without_header(content), weight(content)
+        rest, whole = header.without_header(content), weight_of_message(content, "up")
         raw = RecordDict({name: record for name, record in rest.items() if name not in models})
-        parcels |= {parcel.name: parcel for parcel in plain(raw)}
-        of_header = weight(content[header.NAME]) + len(content.deflate()) - len(rest.deflate())
+        parcels |= {parcel.name: parcel for parcel in plain(raw, "up")}
+        of_header = weight(content[header.NAME], "up") + len(content.deflate()) - len(rest.deflate())
         saved = sum(parcels[name].raw_bytes - parcels[name].wire_bytes for name in models)
         packed = Packed(
             content=records.replaced(rest, models),
@@ -67,7 +67,7 @@ class Unpacker:
             record = lazy_record(Held(version), version.model, records.in_order(version.model, up.orders[name]))
         else:
             version, held = self._shelf.one_shot(payloads[0], base)
-            reply = Reply(payloads[0], held, self._pool)
+            reply = Reply(payloads[0], version.digest, held, self._pool)
             record = lazy_record(reply, version.model, records.in_order(version.model, up.orders[name]))
             self._pool.put(reply, version.model)
         parcel = Parcel(
@@ -78,7 +78,7 @@ class Unpacker:
             base=base,
             digest=version.digest,
             raw_bytes=weight_of_model(version.model),
-            wire_bytes=weight(packed),
+            wire_bytes=weight(packed, "up"),
             encode_s=up.encode_s.get(name, 0.0),
         )
         return record, parcel

@@ -3,11 +3,12 @@
 When to use it: one domain has few labels, others have trained models for the same kind of input; data must not move.
 
 A round: every source trains at home and publishes its version -> the server relays the versions to the target's node ->
-the target trains with Eq. 1, its layers reconstructing the sources' -> its own version goes up. Beside it, on request, the
-target's node trains the yardsticks: the target alone, with all labels, and at the end the best source fine-tuned.
+the target trains with them -> its own version goes up. Beside it, on request, the target's node trains the yardsticks: the
+target alone, with all labels, and at the end the best source fine-tuned.
 
-With `Plan(committee=True)` the sources and the target's own state also label the target's unlabelled samples, anew every few
-epochs, and the target trains on these too: on real images that brings more than Eq. 1 does (`fedretina.reuse.Committee`).
+What the target has of the sources: it starts from the best of them; its layers reconstruct theirs (Eq. 1); and as a
+committee they and the target's own state label its unlabelled samples, anew every few epochs, on which it then trains too:
+that brings most (`fedretina.reuse.Committee`). `Plan(committee=False)` is the paper's own form.
 
 The server half is `PeerReuse`, the node half `PeerReuseClient`; what both agree on is a `Plan`. Both see a
 `fedretina.task.Task`, and nothing of pedestrians.

@@ -17,6 +17,7 @@ from fedretina.strategies.peer_reuse.teaching import Teaching
 from fedretina.task import Splits, Task
 
 YARDSTICKS = ("alone", "full")
+WARM_SAMPLES = 1024
 Weights = Mapping[str, Mapping[str, np.ndarray]]
 
 
@@ -109,21 +110,18 @@ class Visit:
         splits = self.task.splits(self.domain)
         peers = meet(weights, self.task, splits, self.plan)
         model = seeded_model(self.task, self.domain, splits.classes, self.plan, "target")
-        example = self.task.prepare(splits.inputs[:2])
-        with seeded(self.plan, f"{self.domain}/V"):
-            objective = ReuseObjective.probe(
-                model, peers.models, self.layers, example, gamma=self.plan.gamma, alpha=self.plan.alpha
-            )
         if self.job.round == 1:
             self._start(model, peers)
+        reuse = self._equation(model, splits, peers) if self.plan.gamma else None
         for peer in peers.models.values():
             peer.to(device(self.plan))
         teaching = self._teaching(splits, peers) if self.plan.committee else None
-        name, reuse = f"{self.domain}/reuse", Reuse(peers.models, objective, peers.risks)
+        name = f"{self.domain}/reuse"
         learner = Learner(model, self.task, splits, self.plan, name=name, reuse=reuse, teaching=teaching)
         self._advance(learner, self._span(), samples=len(splits.everything()))
         metrics = self._measure(learner)
-        alphas = {f"alpha.{source}": value for source, value in objective.alpha.values().items()}
+        alpha = reuse.objective.alpha.values() if reuse is not None else self._alpha(peers)
+        alphas = {f"alpha.{source}": value for source, value in alpha.items()}
         scores = {f"peer.{source}": score for source, score in peers.scores.items()}
         taught = {f"committee.{name}": value for name, value in learner.taught.items()}
         self._report("reuse", {**metrics, **alphas, **scores, **taught})
@@ -134,11 +132,26 @@ class Visit:
             if self.plan.baselines:
                 self._finetune(splits, meet(weights, self.task, splits, self.plan))
 
+    def _equation(self, model: nn.Module, splits: Splits, peers: Peers) -> Reuse:
+        """Make Eq. 1's second term, V warm; a later round's V is what the round before left."""
+        example = self.task.prepare(splits.inputs[:2])
+        with seeded(self.plan, f"{self.domain}/V"):
+            objective = ReuseObjective.probe(
+                model, peers.models, self.layers, example, gamma=self.plan.gamma, alpha=self.plan.alpha
+            )
+        reuse = Reuse(peers.models, objective, peers.risks)
+        if self.job.round == 1:
+            everything = splits.everything()
+            reuse.warm(model, self.task.prepare(everything[:: max(1, len(everything) // WARM_SAMPLES)]))
+        return reuse
+
+    def _alpha(self, peers: Peers) -> dict[str, float]:
+        if self.plan.alpha == "learned":
+            return theorem_alpha(peers.risks)
+        return dict.fromkeys(peers.models, 1 / len(peers.models))
+
     def _teaching(self, splits: Splits, peers: Peers) -> Teaching:
-        names = list(peers.models)
-        uniform = dict.fromkeys(names, 1 / len(names))
-        alpha = theorem_alpha(peers.risks) if self.plan.alpha == "learned" else uniform
-        return Teaching(self.task, splits, peers.models, alpha=alpha, plan=self.plan)
+        return Teaching(self.task, splits, peers.models, alpha=self._alpha(peers), plan=self.plan)
 
     def _start(self, model: nn.Module, peers: Peers) -> None:
         best = peers.best(model, self.task.head) if self.plan.init == "best-peer" else None

@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from fedretina.errors import BadArgument
-from fedretina.reuse import ReuseLoss, ReuseObjective, Taps
+from fedretina.reuse import ReuseLoss, ReuseObjective, Taps, adapt_batchnorm
+from fedretina.reuse.modes import evaluating
 from fedretina.strategies.peer_reuse.plan import Plan
 from fedretina.strategies.peer_reuse.teaching import Numbers, Teaching
 from fedretina.strategies.peer_reuse.term import Step, Term
@@ -22,6 +24,7 @@ from fedretina.task import Splits, Task, shuffled
 WEIGHT_DECAY = 5e-4
 ALPHA_LR = 10  # alpha's learning rate beside the weights': it has few steps and a smooth bound to descend
 WARM_UP = 0.2
+RAMP = 1 / 6  # of the training, in which the peers' pull grows: a new head must not be pulled at once
 Progress = Callable[[int, int, float, float], None]
 
 
@@ -83,15 +86,35 @@ class Reuse:
         v = [p for p in self.objective.v.parameters() if p.requires_grad]
         return [{"params": v, "scale": 1.0}, {"params": alpha, "scale": float(ALPHA_LR)}]
 
+    @torch.no_grad()
+    def warm(self, model: nn.Module, inputs: Tensor) -> None:
+        """Set V by least squares on clean inputs: else the target would first be pulled to where V happens to be.
+
+        A new model's BatchNorm has statistics of nothing: V is fitted to what it will see in training.
+        """
+        shown = deepcopy(model)
+        adapt_batchnorm(shown, [inputs])
+        with evaluating(shown), Taps(shown, self.layers) as taps:
+            shown(inputs)
+            z = taps.collect()
+        self.objective.fit(z, self._features(inputs))
+
     def loss(self, step: Step) -> Tensor:
-        """Compute the term for a batch: the same inputs go through every peer."""
-        source_z = {}
-        for name, peer in self.peers.items():
-            with torch.no_grad(), Taps(peer, self.layers) as taps:
-                peer(step.inputs)
-                source_z[name] = taps.collect()
-        term: ReuseLoss = self.objective(step.z, source_z, risks=self.risks)
+        """Compute the term for a batch; its inputs go through every peer. The pull on the target grows at first."""
+        pull = min(1.0, step.done / RAMP)
+        # V learns all the same while the target feels little.
+        felt = {name: z.detach() + pull * (z - z.detach()) for name, z in step.z.items()} if pull < 1 else step.z
+        term: ReuseLoss = self.objective(felt, self._features(step.inputs), risks=self.risks)
         return term.loss
+
+    @torch.no_grad()
+    def _features(self, inputs: Tensor) -> dict[str, dict[str, Tensor]]:
+        found = {}
+        for name, peer in self.peers.items():
+            with Taps(peer, self.layers) as taps:
+                peer(inputs)
+                found[name] = taps.collect()
+        return found
 
 
 class Learner:

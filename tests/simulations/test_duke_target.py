@@ -74,6 +74,14 @@ def test_a_whole_run(run):
     summary = run()
     assert summary["status"] == "completed"
     assert len(summary["rounds"]) == 2
+    assert "share" in summary["rounds"][-1]["committee"]
+
+
+def test_the_papers_own_form_has_no_committee(run):
+    summary = run(committee=False)
+    assert summary["status"] == "completed"
+    assert not any("committee" in entry for entry in summary["rounds"])
+    assert sum(summary["alpha"].values()) == pytest.approx(1)
 
 
 @pytest.mark.usefixtures("nothing_trained")

@@ -1,12 +1,12 @@
-"""The run's folder: nothing of others is removed, what is kept comes back, the summary adds up."""
+"""The run's folder of the experiment: what is kept comes back, the summary adds up. The rest: tests/test_runs.py."""
 
 import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord
 
 from fedretina.errors import BadArgument
-from fedretina.ledger import Row
 from fedretina.strategies.peer_reuse import RoundResult, RunResult
+from rows import row
 from run_folder import RunFolder, summarise
 
 CONFIG = {"target": "duke", "sources": "msmt17, cuhk03", "seed": 3, "data-root": "", "model": "small"}
@@ -20,13 +20,6 @@ def result():
     return RunResult(rounds, yardsticks, "msmt17", {"duke": model})
 
 
-def row(number, direction, raw, wire):
-    return Row(
-        round=number, node=1, domain="duke", direction=direction, kind="delta", stream="duke", version=1, base="",
-        digest="", raw_bytes=raw, wire_bytes=wire, encode_s=0.0, decode_s=0.0,
-    )  # fmt: skip
-
-
 def test_what_is_kept_comes_back(tmp_path, result):
     folder = RunFolder(tmp_path)
     folder.begin(CONFIG, "abc")
@@ -36,34 +29,6 @@ def test_what_is_kept_comes_back(tmp_path, result):
     assert (again.rounds, again.yardsticks, again.finetuned) == (result.rounds, result.yardsticks, result.finetuned)
     for name, array in result.models["duke"].items():
         assert np.array_equal(array.numpy(), again.models["duke"][name].numpy())
-
-
-def test_a_new_run_gets_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.setenv("FEDRETINA_HOME", str(tmp_path))
-    assert RunFolder.open("", "").path != RunFolder.open("", "").path
-
-
-def test_a_given_folder_may_hold_other_files_but_no_run(tmp_path):
-    (tmp_path / "mine.txt").write_text("x")
-    folder = RunFolder.open(str(tmp_path), "")
-    folder.begin(CONFIG, "abc")
-    assert (tmp_path / "mine.txt").read_text() == "x"
-    with pytest.raises(BadArgument, match="holds a run already"):
-        RunFolder.open(str(tmp_path), "")
-
-
-@pytest.mark.parametrize(
-    ("out", "resume", "said"),
-    [
-        ("runs/x", "", "out = 'runs/x': give an absolute path"),
-        ("", "runs/x", "resume = 'runs/x': give an absolute path"),
-        ("", "/no/such/run", "resume = '/no/such/run': there is no config.json"),
-        (__file__, "", "that is no folder"),
-    ],
-)
-def test_an_unusable_folder_is_named(out, resume, said):
-    with pytest.raises(BadArgument, match=said):
-        RunFolder.open(out, resume)
 
 
 def test_a_run_that_was_killed_as_it_began_is_none(tmp_path, monkeypatch):

@@ -91,7 +91,7 @@ def test_a_wrong_value_is_named_with_its_key_and_what_is_allowed(key, value, all
 
 
 def test_no_knob_is_forgotten():
-    # Those two are checked by the run's folder: test_run_folder.py.
+    # Those two are checked by the run's folder: tests/test_runs.py.
     assert {key for key, *_ in WRONG} | {"out", "resume"} == set(DEFAULTS)
 
 

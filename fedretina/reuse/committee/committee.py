@@ -36,7 +36,8 @@ class Labelling:
         How many classes were given (they are 0 to known - 1), and how many clusters were added as classes.
     accuracy : float or None
         Part of the labelled samples held out that got the right class, among the trusted share of them; None
-        where too few can be held out.
+        where too few can be held out. They are hidden from the votes, not from the target: once it was trained on
+        these labels, its own features make the accuracy flatter.
     share : float
         Part of the unlabelled samples that has got a label.
     """

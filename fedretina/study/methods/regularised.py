@@ -10,6 +10,7 @@ from fedretina.reuse.form import Form
 from fedretina.strategies.peer_reuse.learner import Reuse, seeded
 from fedretina.study.student import Student
 
+WARM_SAMPLES = 1024
 Start = Literal["scratch", "best-peer"]
 
 
@@ -19,7 +20,7 @@ def begin(student: Student, start: Start) -> nn.Module:
 
 
 def term(student: Student, model: nn.Module, *, alpha: AlphaMode = "learned", form: Form | None = None) -> Reuse:
-    """Make Eq. 1's second term for a model that is to be trained: all sources, the task's layers."""
+    """Make Eq. 1's second term for a model that is to be trained: all sources, the task's layers, V warm."""
     models = student.peers.models
     with seeded(student.plan, "V"):
         objective = ReuseObjective.probe(
@@ -31,7 +32,10 @@ def term(student: Student, model: nn.Module, *, alpha: AlphaMode = "learned", fo
             alpha=alpha,
             form=form,
         )
-    return Reuse(models, objective, student.peers.risks)
+    reuse, everything = Reuse(models, objective, student.peers.risks), student.splits.everything()
+    sample = everything[:: max(1, len(everything) // WARM_SAMPLES)]
+    reuse.warm(model, student.task.prepare(sample).to(student.device))
+    return reuse
 
 
 def regularised(

@@ -1,0 +1,1 @@
+"""What DoM does under Flower's strategies, beside plain Flower: measures, writes docs/any-strategy.md."""

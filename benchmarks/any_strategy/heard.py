@@ -1,0 +1,57 @@
+"""A grid that listens: what every reply decodes to with the node's own models, and what an average over them must be."""
+
+from typing import Any
+
+import numpy as np
+from flwr.app import Message, RecordDict
+
+from fedretina.dom import ReferenceStore, accept
+from fedretina.errors import FedRetinaError
+from fedretina.flower import header, records
+from grids import FaultyGrid
+
+Model = dict[str, np.ndarray[Any, Any]]
+
+
+class Heard(FaultyGrid):
+    """Notes the models of replies that are sound and in time, by round and node, with their weights."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.models: dict[int, dict[int, tuple[Model, int]]] = {}
+
+    def _answer(self, message: Message, number: int) -> Message:
+        reply = super()._answer(message, number)
+        in_time = message.metadata.message_id not in self.late
+        if message.metadata.message_type == "train" and reply.has_content() and in_time:
+            node = message.metadata.dst_node_id
+            round_ = int(message.content.config_records["config"]["server-round"])
+            model = self._decoded(reply.content, node)
+            if model is not None:
+                examples = int(reply.content.metric_records["metrics"]["num-examples"])
+                self.models.setdefault(round_, {})[node] = model, examples
+        return reply
+
+    def _decoded(self, content: RecordDict, node: int) -> Model | None:
+        """Decode as the receiver must, but from the node's store; None for what is no model, or damaged."""
+        up = header.Up.read(content.config_records[header.NAME])
+        if not up.streams:
+            return None
+        ((name, _),) = up.streams.items()
+        base = ReferenceStore(self.stores(node)).get(up.bases[name]) if name in up.bases else None
+        (payload,) = records.unpack(content.array_records[name])
+        try:
+            return dict(accept(payload, base=base).model)
+        except FedRetinaError:
+            return None
+
+    def mean(self, number: int) -> Model:
+        """Give the weighted mean of a round's models, added up as Flower does, in the order of the nodes."""
+        heard = [self.models.get(number, {})[node] for node in sorted(self.models.get(number, {}))]
+        total = sum(examples for _, examples in heard)
+        mean: Model = {}
+        for model, examples in heard:
+            for key, value in model.items():
+                part = value * (examples / total)
+                mean[key] = mean[key] + part if key in mean else part
+        return mean
