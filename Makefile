@@ -1,5 +1,7 @@
 .PHONY: check test flwr bench docs
 
+STUDIES = table2 table3 table4 fig4 fig5 ablation
+
 check: ## lint, format and types, as CI does
 	ruff check .
 	ruff format --check .
@@ -23,3 +25,6 @@ bench: ## the tables of docs/, which take hours; runs of the main job that are i
 
 docs: bench ## what docs/ shows of measurements and of commands
 	python benchmarks/dom_cli.py
+	for name in $(STUDIES); do fedretina study $$name --quick --out build/studies > /dev/null; done
+	mkdir -p docs/studies
+	for name in $(STUDIES); do cp build/studies/$$name.md build/studies/$$name.png docs/studies; done

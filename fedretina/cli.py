@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
 
-from fedretina import __version__, cli_dom, home
+from fedretina import __version__, cli_dom, cli_study, home
 from fedretina.errors import FedRetinaError
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ app = typer.Typer(
 cache = typer.Typer(help="What FedRetina keeps in its folder (FEDRETINA_HOME, else ~/.fedretina).", no_args_is_help=True)
 app.add_typer(cache, name="cache")
 app.add_typer(cli_dom.app, name="dom")
+app.command("study")(cli_study.study)
 data = typer.Typer(help="Data sets on disk.", no_args_is_help=True)
 app.add_typer(data, name="data")
 
@@ -105,11 +106,11 @@ def list_cache() -> None:
 @cache.command("clear")
 def clear_cache(
     what: Annotated[
-        list[str] | None, typer.Argument(help=f"Any of {', '.join(home.FOLDERS)}; all but the runs by default.")
+        list[str] | None, typer.Argument(help=f"Any of {', '.join(home.FOLDERS)}; by default all but runs and studies.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")] = False,
 ) -> None:
-    """Delete what is kept: all caches, or those named. Runs are deleted only when named.
+    """Delete what is kept: all caches, or those named. Runs and studies are deleted only when named.
 
     A run that is under way, or was interrupted, needs its `nodes` to go on.
     """

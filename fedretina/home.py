@@ -1,7 +1,7 @@
 """The user's folder: what FedRetina keeps between runs, where it lies and how much it takes.
 
-`FEDRETINA_HOME` says where (default `~/.fedretina`). Everything but the runs is a cache: made again when needed, except
-that a run which is under way, or was interrupted, cannot go on without what its nodes keep.
+`FEDRETINA_HOME` says where (default `~/.fedretina`). Everything but the runs and the studies is a cache: made again when
+needed, except that a run which is under way, or was interrupted, cannot go on without what its nodes keep.
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 from fedretina.errors import BadArgument
 
 CACHES = ("renderings", "decoded", "references", "nodes")
-FOLDERS = (*CACHES, "runs")
+FOLDERS = (*CACHES, "runs", "studies")
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,11 @@ def nodes() -> Path:
 def runs() -> Path:
     """Return the folder of the runs, made if missing."""
     return folder("runs")
+
+
+def studies() -> Path:
+    """Return the folder of the studies' results, made if missing."""
+    return folder("studies")
 
 
 def folder(name: str) -> Path:

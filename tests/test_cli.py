@@ -95,7 +95,7 @@ def test_cache_ls() -> None:
     result = runner.invoke(app, ["cache", "ls"])
     assert result.exit_code == 0
     assert all(name in result.stdout for name in home.FOLDERS)
-    assert "10.0 MB" in result.stdout
+    assert "12.0 MB" in result.stdout
 
 
 def kept() -> list[str]:
@@ -107,7 +107,7 @@ def test_cache_clear_asks_first() -> None:
     assert runner.invoke(app, ["cache", "clear"], input="n\n").exit_code == 1
     assert kept() == list(home.FOLDERS)
     assert runner.invoke(app, ["cache", "clear"], input="y\n").exit_code == 0
-    assert kept() == ["runs"]
+    assert kept() == ["runs", "studies"]
 
 
 def test_cache_clear_deletes_what_is_named() -> None:
@@ -115,7 +115,7 @@ def test_cache_clear_deletes_what_is_named() -> None:
     result = runner.invoke(app, ["cache", "clear", "runs", "nodes", "runs", "--yes"])
     assert result.exit_code == 0
     assert "freed 4.0 MB" in result.stdout
-    assert kept() == ["renderings", "decoded", "references"]
+    assert kept() == ["renderings", "decoded", "references", "studies"]
 
 
 def test_cache_clear_of_an_unknown_name_deletes_nothing() -> None:

@@ -21,8 +21,10 @@ MAY = {
     "settings": {"dom"},
     "report": {"ledger"},
     "strategies": {"flower", "reuse", "dom", "task", "ledger"},
+    "study": {"report", "strategies", "reuse", "dom", "task"},
     "cli_dom": {"dom"},
-    "cli": {"cli_dom", "report", "ledger", "dom", "reid", "reuse", "flower", "strategies"},
+    "cli_study": {"study", "reid"},
+    "cli": {"cli_dom", "cli_study", "report", "ledger", "dom", "reid", "reuse", "flower", "strategies"},
 }
 NEVER = {
     "dom": {"torch", "flwr"},

@@ -82,6 +82,11 @@ class Protocol:
             return np.empty(0, np.intp)
         # What is farther than the last right photo changes nothing: sorting only the rest is faster.
         stays &= distances <= distances[right].max()
+        ranked, wanted = np.sort(distances[stays]), np.sort(distances[right])
+        first, beyond = (np.searchsorted(ranked, wanted, side) for side in ("left", "right"))
+        if (beyond - first == 1).all():
+            return first + 1
+        # Equal distances keep the gallery's order: a stable sort, five times slower, which real features hardly ever need.
         order = np.argsort(distances[stays], kind="stable")
         return np.flatnonzero(right[stays][order]) + 1
 

@@ -4,18 +4,21 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from fedretina.errors import BadArgument
-from fedretina.reuse import ReuseLoss, ReuseObjective, Taps
+from fedretina.reuse import ReuseLoss, ReuseObjective, Taps, adapt_batchnorm
 from fedretina.reuse.modes import evaluating
 from fedretina.strategies.peer_reuse.plan import Plan
 from fedretina.strategies.peer_reuse.teaching import Numbers, Teaching
+from fedretina.strategies.peer_reuse.term import Step, Term
 from fedretina.task import Splits, Task, shuffled
 
 WEIGHT_DECAY = 5e-4
@@ -75,28 +78,40 @@ class Reuse:
 
     def __init__(self, peers: Mapping[str, nn.Module], objective: ReuseObjective, risks: Mapping[str, float]) -> None:
         self.peers, self.objective, self.risks = peers, objective, risks
+        self.layers = objective.layers
+
+    def groups(self) -> list[dict[str, Any]]:
+        """Give V's parameters and alpha's; V has none where it is set by least squares."""
+        alpha = list(self.objective.alpha.parameters())
+        v = [p for p in self.objective.v.parameters() if p.requires_grad]
+        return [{"params": v, "scale": 1.0}, {"params": alpha, "scale": float(ALPHA_LR)}]
 
     @torch.no_grad()
     def warm(self, model: nn.Module, inputs: Tensor) -> None:
-        """Set V by least squares on clean inputs: else the target would first be pulled to where V happens to be."""
-        with evaluating(model), Taps(model, self.objective.layers) as taps:
-            model(inputs)
+        """Set V by least squares on clean inputs: else the target would first be pulled to where V happens to be.
+
+        A new model's BatchNorm has statistics of nothing: V is fitted to what it will see in training.
+        """
+        shown = deepcopy(model)
+        adapt_batchnorm(shown, [inputs])
+        with evaluating(shown), Taps(shown, self.layers) as taps:
+            shown(inputs)
             z = taps.collect()
         self.objective.fit(z, self._features(inputs))
 
-    def loss(self, target_z: Mapping[str, Tensor], inputs: Tensor, *, done: float) -> Tensor:
-        """Compute the term for a batch, at the part `done` (0 to 1) of the training; the inputs go through every peer."""
-        pull = min(1.0, done / RAMP)
+    def loss(self, step: Step) -> Tensor:
+        """Compute the term for a batch; its inputs go through every peer. The pull on the target grows at first."""
+        pull = min(1.0, step.done / RAMP)
         # V learns all the same while the target feels little.
-        felt = {name: z.detach() + pull * (z - z.detach()) for name, z in target_z.items()} if pull < 1 else target_z
-        term: ReuseLoss = self.objective(felt, self._features(inputs), risks=self.risks)
+        felt = {name: z.detach() + pull * (z - z.detach()) for name, z in step.z.items()} if pull < 1 else step.z
+        term: ReuseLoss = self.objective(felt, self._features(step.inputs), risks=self.risks)
         return term.loss
 
     @torch.no_grad()
     def _features(self, inputs: Tensor) -> dict[str, dict[str, Tensor]]:
         found = {}
         for name, peer in self.peers.items():
-            with Taps(peer, self.objective.layers) as taps:
+            with Taps(peer, self.layers) as taps:
                 peer(inputs)
                 found[name] = taps.collect()
         return found
@@ -117,8 +132,8 @@ class Learner:
         Batch size, learning rate and the like.
     name : str
         Enters the seed, so that no two learners draw the same batches by accident.
-    reuse : Reuse, optional
-        Eq. 1's second term; with it half of every batch is unlabelled.
+    reuse : Term, optional
+        Such as `Reuse`, Eq. 1's second term; with it half of every batch is unlabelled, if the domain has such samples.
     teaching : Teaching, optional
         The committee; with it half of every batch comes from all samples that have a label or got one.
     """
@@ -131,7 +146,7 @@ class Learner:
         plan: Plan,
         *,
         name: str,
-        reuse: Reuse | None = None,
+        reuse: Term | None = None,
         teaching: Teaching | None = None,
     ) -> None:
         self.model, self.task, self.splits, self.plan, self.name = model, task, splits, plan, name
@@ -141,9 +156,7 @@ class Learner:
         groups = [{"params": list(model.parameters()), "scale": 1.0, "weight_decay": WEIGHT_DECAY}]
         if reuse is not None:
             reuse.objective.to(self.device)
-            alpha = list(reuse.objective.alpha.parameters())
-            rest = [p for p in reuse.objective.parameters() if all(p is not a for a in alpha)]
-            groups += [{"params": rest, "scale": 1.0}, {"params": alpha, "scale": float(ALPHA_LR)}]
+            groups += reuse.groups()
         self.optimizer = torch.optim.Adam([group for group in groups if group["params"]], lr=plan.lr)
 
     def train(self, span: Span, samples: int, progress: Progress) -> None:
@@ -206,17 +219,23 @@ class Learner:
 
     def _peers_loss(self, inputs: Tensor, labels: Tensor, done: float) -> Tensor:
         """Sum the supervised loss and what the peers add to it."""
-        layers = self.reuse.objective.layers if self.reuse is not None else ()
-        own = (self.teaching.layer,) if self.teaching is not None else ()
-        with Taps(self.model, tuple(dict.fromkeys((*layers, *own)))) as taps:
-            output = self.model(inputs)
-            z = taps.collect()
+        output, z = self._tapped(inputs)
         loss = self.task.loss(first(output, len(labels)), labels)
         if self.reuse is not None:
-            loss = loss + self.reuse.loss({name: z[name] for name in layers}, inputs, done=done)
+            seen = {name: z[name] for name in self.reuse.layers}
+            loss = loss + self.reuse.loss(Step(inputs, labels, output, seen, done))
         if self.teaching is not None and (contrast := self.teaching.loss(z[self.teaching.layer], labels)) is not None:
             loss = loss + contrast
         return loss
+
+    def _tapped(self, inputs: Tensor) -> tuple[Any, dict[str, Tensor]]:
+        """Run the model, and read the layers that its terms want to see."""
+        layers = [*self.reuse.layers] if self.reuse is not None else []
+        layers += [self.teaching.layer] if self.teaching is not None else []
+        with ExitStack() as stack:
+            taps = stack.enter_context(Taps(self.model, list(dict.fromkeys(layers)))) if layers else None
+            output = self.model(inputs)
+            return output, taps.collect() if taps else {}
 
     def save(self, file: Path) -> None:
         """Keep the learner's state, atomically."""

@@ -6,6 +6,7 @@ from torch import nn
 
 from fedretina.reuse import ReuseObjective, Taps
 from fedretina.strategies.peer_reuse.learner import RAMP, Reuse
+from fedretina.strategies.peer_reuse.term import Step
 
 
 def network(width):
@@ -24,7 +25,7 @@ def pulled(problem, done):
     target, reuse, inputs = problem
     with Taps(target.train(), ["1"]) as taps:
         target(inputs)
-        loss = reuse.loss(taps.collect(), inputs, done=done)
+        loss = reuse.loss(Step(inputs, torch.empty(0), None, taps.collect(), done))
     target.zero_grad()
     reuse.objective.zero_grad()
     loss.backward()
@@ -41,6 +42,16 @@ def test_a_warm_v_reconstructs_better_and_the_target_stays_as_it_was(problem):
     assert target.training
     assert all(torch.equal(value, state[name]) for name, value in target.state_dict().items())
     assert pulled(problem, 1.0)[0] < before - 0.3
+
+
+def test_v_is_fit_for_the_features_of_training_whatever_the_new_models_statistics_are(problem):
+    target, reuse, inputs = problem
+    target[0].weight.data *= 0.01  # what a new BatchNorm, with a variance of 1, would not scale up
+    reuse.warm(target, inputs)
+    with Taps(target.train(), ["1"]) as taps:
+        target(inputs)
+        step = Step(inputs, torch.empty(0), None, taps.collect(), 1.0)
+    assert reuse.loss(step) < 1.2  # gamma 1, residuals below 1, and alpha's bound
 
 
 def test_the_pull_grows_while_v_learns_from_the_start(problem):

@@ -1,0 +1,87 @@
+"""What is kept of a study: finished cells and trained sources, so that an interrupted one goes on."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedretina.errors import BadArgument
+from fedretina.study.setting import Setting
+
+Numbers = dict[str, float]
+Arrays = Mapping[str, NDArray[np.generic]]
+
+
+class Store:
+    """A folder of results by their settings. What is written is whole or not there.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if missing.
+
+    Raises
+    ------
+    BadArgument
+        If it cannot be made.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> store = Store(Path(tempfile.mkdtemp()))
+    >>> setting = Setting(method="alone", target="duke", sources=("cuhk03",))
+    >>> store.numbers(setting) is None
+    True
+    >>> store.keep(setting, {"mAP": 31.5})
+    >>> store.numbers(setting)
+    {'mAP': 31.5}
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.expanduser().absolute()
+        try:
+            for name in ("cells", "models"):
+                (self.folder / name).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadArgument(f"--out {folder}: cannot make that folder ({error.strerror}): give another") from error
+
+    def numbers(self, setting: Setting) -> Numbers | None:
+        """Read what a cell gave; None if it is not finished."""
+        file = self._cell(setting)
+        if not file.exists():
+            return None
+        found: Numbers = json.loads(file.read_text(encoding="utf-8"))["numbers"]
+        return found
+
+    def keep(self, setting: Setting, numbers: Numbers) -> None:
+        """Keep what a cell gave, with its setting, for people who look into the folder."""
+        text = json.dumps({"setting": asdict(setting), "numbers": numbers}, indent=2)
+        part = self._part(self._cell(setting))
+        part.write_text(text + "\n", encoding="utf-8")
+        part.replace(self._cell(setting))
+
+    def arrays(self, key: str) -> Arrays | None:
+        """Read a kept model; None if there is none."""
+        file = self.folder / "models" / f"{key}.npz"
+        if not file.exists():
+            return None
+        with np.load(file, allow_pickle=False) as found:
+            return {name: found[name] for name in found.files}
+
+    def keep_arrays(self, key: str, arrays: Arrays) -> None:
+        """Keep a model's arrays."""
+        file = self.folder / "models" / f"{key}.npz"
+        part = self._part(file)
+        with part.open("wb") as stream:
+            np.savez(stream, **arrays)  # type: ignore[arg-type]  # numpy's stub takes a name for allow_pickle
+        part.replace(file)
+
+    def _cell(self, setting: Setting) -> Path:
+        return self.folder / "cells" / f"{setting.method}-{setting.key}.json"
+
+    def _part(self, file: Path) -> Path:
+        return file.with_name(f".{file.name}.{os.getpid()}.part")

@@ -1,0 +1,53 @@
+import pytest
+import torch
+from torch import nn
+
+from fedretina.strategies.peer_reuse.term import Step
+from fedretina.study.methods.federated import Proximal, averaged, federated, last_layers, norms
+
+
+@pytest.mark.parametrize("name", ["fedavg", "fedavg-tuned", "fedprox", "fedper", "fedbn"])
+def test_every_kind_learns(accuracy, name):
+    assert accuracy(name, epochs=6) > 40
+
+
+def test_averages_count_by_samples_and_counters_are_copied():
+    states = [{"w": torch.tensor([1.0]), "n": torch.tensor(4)}, {"w": torch.tensor([4.0]), "n": torch.tensor(9)}]
+    mean = averaged(states, [2, 1], ["w", "n"])
+    assert (mean["w"].item(), mean["n"].item()) == (2.0, 4)
+
+
+def test_without_sources_it_is_training_alone(student):
+    it = student("alone", epochs=3)
+    alone = it.fit(it.fresh(), splits=it.labelled).state_dict()
+    object.__setattr__(it.setting, "sources", ())
+    together = federated(it).state_dict()
+    assert all(torch.equal(value, together[name]) for name, value in alone.items())
+
+
+def test_what_stays_at_home_is_not_averaged(student):
+    it = student("fedbn", epochs=1)
+    model = it.fresh()
+    assert norms(model) == {"1"}
+    assert last_layers(model) == {"1", "2", "3"}
+    shared, own = federated(it).state_dict(), federated(student("fedbn", epochs=1), at_home=norms).state_dict()
+    assert not torch.equal(shared["1.running_mean"], own["1.running_mean"])
+
+
+def test_the_proximal_term_is_the_squared_distance():
+    model = nn.Linear(2, 1, bias=False)
+    term = Proximal(model, 0.5)
+    term.anchor = {"weight": model.weight.detach() + torch.tensor([[3.0, 4.0]])}
+    loss = term.loss(Step(torch.empty(0), torch.empty(0), None, {}, 0.0))
+    assert loss.item() == pytest.approx(0.25 * 25)
+    loss.backward()
+    assert torch.allclose(model.weight.grad, torch.tensor([[-1.5, -2.0]]))
+
+
+def test_a_larger_mu_stays_nearer(student):
+    def moved(mu):
+        it = student("fedprox", epochs=1)
+        start = it.fresh().state_dict()["0.weight"]
+        return float((federated(it, mu=mu).state_dict()["0.weight"] - start).norm())
+
+    assert moved(100.0) < 0.5 * moved(0.0)

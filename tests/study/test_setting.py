@@ -1,0 +1,36 @@
+from dataclasses import fields, replace
+
+import pytest
+
+from fedretina.errors import BadArgument
+from fedretina.study.setting import Setting, subsets
+
+OTHER = {
+    "method": "finetune", "target": "yard", "sources": ("hall",), "data": "/data", "labelled": 0.1, "loss": "triplet",
+    "head": "parts", "model": "resnet18", "weights": "w.pth", "height": 128, "width": 64, "gamma": 1.0, "epochs": 3,
+    "home_epochs": 4, "epoch_samples": 0, "lr": 0.1, "seed": 9,
+}  # fmt: skip
+
+
+def test_every_field_changes_the_key(base):
+    assert set(OTHER) == {field.name for field in fields(Setting)}
+    keys = {replace(base, **{name: value}).key for name, value in OTHER.items()}
+    assert len(keys | {base.key}) == len(OTHER) + 1
+
+
+def test_a_source_is_trained_anew_only_for_what_changes_its_training(base):
+    same = {"method", "target", "sources", "labelled", "gamma", "epochs"}
+    for name, value in OTHER.items():
+        unchanged = replace(base, **{name: value}).source_key("hall") == base.source_key("hall")
+        assert unchanged == (name in same), name
+    assert base.source_key("hall") != base.source_key("shop")
+
+
+def test_the_plan_is_checked(base):
+    assert base.plan("cpu").local_epochs == base.epochs
+    with pytest.raises(BadArgument, match="device"):
+        base.plan("tpu")
+
+
+def test_subsets_come_small_ones_first_in_the_order_of_the_names():
+    assert subsets("bac") == [("b",), ("a",), ("c",), ("b", "a"), ("b", "c"), ("a", "c"), ("b", "a", "c")]

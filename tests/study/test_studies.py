@@ -1,0 +1,62 @@
+from dataclasses import replace
+
+import pytest
+
+from fedretina.study import METHODS, STUDIES, Setting, paper
+from fedretina.study.measure import VERSIONS
+from fedretina.study.studies import ABLATION
+
+BASE = Setting(method="alone", target="duke", sources=("msmt17", "cuhk03", "market1501"))
+
+
+@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("quick", [False, True])
+def test_every_setting_names_a_method_and_can_be_planned(name, quick):
+    study = STUDIES[name](BASE, quick)
+    assert study.name == name
+    for setting in study.settings([0]):
+        assert setting.method in {*METHODS, VERSIONS}
+        assert setting.plan().target == "duke"
+        assert setting.epochs == BASE.epochs
+
+
+@pytest.mark.parametrize("name", ["table2", "fig4", "ablation"])
+def test_quick_ones_are_part_of_the_whole(name):
+    quick, whole = (set(STUDIES[name](BASE, q).settings([0])) for q in (True, False))
+    assert quick < whole
+
+
+def printed(name):
+    grid = STUDIES[name](BASE, False).grids[0]
+    return {place: point.paper for place, point in grid.points.items() if point.paper}
+
+
+def test_all_of_the_papers_numbers_find_their_cells():
+    assert printed("table2")["msmt17 + cuhk03", "5"] == (39.39,)
+    assert sorted(value for values in printed("table2").values() for value in values) == sorted(
+        value for row in paper.TABLE2.values() for value in row
+    )
+    assert sorted(printed("table3").values()) == sorted([*paper.LOSSES.values(), *paper.TABLE3.values()])
+    assert printed("table3")["+ msmt17 + cuhk03 + market1501", "mAP / Rank-1"] == (41.24, 61.04)
+    assert printed("table4")["V3 with DoM", "3"] == (39.85,)
+    assert printed("table4")["V3 without", "3"] == (0.16,)
+
+
+def test_other_sources_have_no_numbers_of_the_paper():
+    other = replace(BASE, sources=("yard", "hall"))
+    points = STUDIES["table2"](other, False).grids[0].points
+    assert all(point.paper == () for point in points.values())
+
+
+def test_table_4_and_fig_5_are_one_training():
+    assert STUDIES["table4"](BASE, False).settings([0]) == STUDIES["fig5"](BASE, False).settings([0])
+
+
+def test_the_ablation_has_every_method_but_that_of_table_3():
+    assert {name for names in ABLATION.values() for name in names} == set(METHODS) - {"mutual"}
+    assert {s.loss for s in STUDIES["ablation"](BASE, False).settings([0])} == {"softmax+triplet"}
+
+
+def test_one_source_is_enough_for_every_study():
+    for make in STUDIES.values():
+        assert make(replace(BASE, sources=("yard",)), True).settings([0])

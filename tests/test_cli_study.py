@@ -1,0 +1,89 @@
+import shutil
+from importlib import import_module
+
+import pytest
+from typer.testing import CliRunner
+
+from fedretina import cli_study
+from fedretina.cli import app
+from fedretina.reid.published import Counts
+from fedretina.reid.render import Census, render_domain
+from fedretina.study import Setting
+
+runner = CliRunner()
+FEW = Census(train=6, test=5, cameras=(2, 3), images=(2, 3), gallery=(1, 2), distractors=1, junk=1)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    for name in ("duke", "hall", "shop"):
+        render_domain(folder / name, name, census=FEW)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("FEDRETINA_HOME", str(tmp_path / "home"))
+
+
+def study(root, out, *more):
+    arguments = ["study", "fig5", "--quick", "--epochs", "1", "--data-root", str(root), "--sources", "hall,shop"]
+    return runner.invoke(app, [*arguments, "--out", str(out), "--device", "cpu", *more])
+
+
+def test_it_writes_what_it_prints(root, tmp_path):
+    result = study(root, tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    page = tmp_path / "out" / "fig5.md"
+    assert page.read_text() in result.stdout
+    assert result.stdout.splitlines()[-1] == str(page)
+    assert (tmp_path / "out" / "fig5.png").exists()
+
+
+def test_an_interruption_says_how_to_go_on(root, tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fedretina.study.run", interrupted)
+    result = study(root, tmp_path / "out")
+    assert result.exit_code == 130
+    assert "the same command goes on" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        (["--seeds", "one"], "--seeds 'one'"),
+        (["--seeds", "1,1"], "--seeds '1,1'"),
+        (["--size", "64"], "--size '64'"),
+        (["--model", "huge"], "model = 'huge'"),
+        (["--labelled", "0"], "labelled = 0"),
+        (["--target", "nowhere"], "nowhere"),
+        (["--sources", "duke"], "all different"),
+    ],
+)
+def test_wrong_words_are_named(root, tmp_path, more, reason):
+    result = study(root, tmp_path / "out", *more)
+    assert result.exit_code == 1
+    assert reason in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_seeds_by_default():
+    assert cli_study._seeds("", False) == [0, 1, 2]
+    assert cli_study._seeds("", True) == [0]
+    assert cli_study._seeds("3, 5", True) == [3, 5]
+
+
+def test_only_the_papers_own_data_are_published(root, tmp_path, monkeypatch):
+    base = Setting(method="alone", target="duke", sources=("hall",), data=str(root))
+    assert not cli_study._published(base)
+    shutil.copytree(root / "hall", tmp_path / "market1501")
+    shutil.copytree(root / "duke", tmp_path / "duke")
+    real = Setting(method="alone", target="duke", sources=("market1501",), data=str(tmp_path))
+    assert not cli_study._published(real)
+    module = import_module("fedretina.reid.census")
+    found = {name: cli_study._counts(module.census(tmp_path / name)) for name in ("duke", "market1501")}
+    monkeypatch.setattr(module, "published_counts", lambda name: Counts(name, (found[name],)))
+    assert cli_study._published(real)
