@@ -76,7 +76,7 @@ def _traffic(found: Found) -> str:
 
 def _memory(found: list[Found]) -> str:
     memory.plot(found[-1], DOCS / "images" / "memory.png")
-    return f"""## Memory of a round
+    return f"""## Memory of two rounds
 
 Flower's simulation, two actors, FedAvg; memory of all processes (shared pages once), sampled twice a second. A
 run that takes more than the limit is ended. `memory OUT --clients 100 --megabytes 100` measures the last row.
