@@ -178,7 +178,7 @@ def _inner(
 def channels_at(places: Array, shape: Sequence[int]) -> tuple[Array, ...]:
     """Return the output channels, input channels and kernel positions of some places of a tensor."""
     _, inner, kernel = _axes(shape)
-    rest, last = np.divmod(places.astype(np.uint32 if places.size and places.max() < 2**32 else np.uint64), kernel)
+    rest, last = np.divmod(places.astype(np.uint32), kernel)  # no tensor has more than 2**32 floats, see `MAX_RAW_BYTES`
     return (*np.divmod(rest, inner), last)
 
 
