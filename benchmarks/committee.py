@@ -148,7 +148,7 @@ def equation(student: Student, peers: Peers) -> Reuse:
     with seeded(plan, "V"):
         example, layers = task.prepare(splits.inputs[:2]), tuple(task.layers)
         objective = ReuseObjective.probe(student.model, peers.models, layers, example, gamma=plan.gamma)
-    reuse = Reuse(peers.models, objective, peers.risks)
+    reuse = Reuse(peers.models, objective, peers.risks, plan=plan)
     reuse.warm(student.model, task.prepare(splits.everything()))
     return reuse
 

@@ -19,6 +19,7 @@ import torch
 from fedretina.reid import ReIdTask, build, evaluate_features
 from fedretina.reuse import ReuseObjective
 from fedretina.strategies import Plan
+from fedretina.strategies.peer_reuse.compute import runner
 from fedretina.strategies.peer_reuse.learner import Learner, Reuse, Span
 from fedretina.task import Splits
 
@@ -50,7 +51,8 @@ def step_cost() -> None:
     example = task.prepare(images[:2])
     target = build("small", IDS, height=64, width=32)
     objective = ReuseObjective.probe(target, peers, tuple(task.layers), example, gamma=0.3)
-    reuse = Learner(target, task, half, plan, name="reuse", reuse=Reuse(peers, objective, dict.fromkeys(peers, 0.5)))
+    term, run = Reuse(peers, objective, dict.fromkeys(peers, 0.5), plan=plan), runner(plan)
+    reuse = Learner(target, task, half, plan, name="reuse", reuse=term)
     plain = Learner(build("small", IDS, height=64, width=32), task, labelled, plan, name="alone")
     batch = task.prepare(images[: plan.batch_size])
 
@@ -58,7 +60,7 @@ def step_cost() -> None:
     def forward() -> None:
         for _ in range(IMAGES // plan.batch_size):
             for peer in peers.values():
-                peer(batch)
+                run(peer, batch)
 
     works = {"reuse": lambda: epoch(reuse), "alone": lambda: epoch(plain), "forward": forward}
     taken = {name: [] for name in works}

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 import fedretina
 from fedretina.strategies import Plan
 
-VERSION = 1
+VERSION = 2
 """Counts up whenever the same setting gives another result within a release: what was kept is then measured anew."""
 
 

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from fedretina.errors import BadArgument
 from fedretina.reuse.taps import shapes
-from fedretina.strategies.peer_reuse.learner import Learner, Span, device, seeded_model, steps_per_epoch
+from fedretina.strategies.peer_reuse.compute import device
+from fedretina.strategies.peer_reuse.learner import Learner, Span, seeded_model, steps_per_epoch
 from fedretina.strategies.peer_reuse.peers import Peers, arrays_of, meet, start_from
 from fedretina.strategies.peer_reuse.teaching import Teaching
 from fedretina.strategies.peer_reuse.term import Term

@@ -30,6 +30,7 @@ def plan_of(config: Config) -> Plan:
         layers=names(config, "layers"),
         baselines=flag(config, "baselines"),
         device=text(config, "device"),
+        precision=text(config, "precision"),
         seed=whole(config, "seed"),
     )
 

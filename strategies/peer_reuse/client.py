@@ -10,8 +10,9 @@ from torch import nn
 
 from fedretina.errors import BadArgument, FedRetinaError
 from fedretina.reuse import ReuseObjective, Taps, theorem_alpha
+from fedretina.strategies.peer_reuse.compute import device
 from fedretina.strategies.peer_reuse.jobs import Job
-from fedretina.strategies.peer_reuse.learner import Learner, Reuse, Span, device, seeded, seeded_model
+from fedretina.strategies.peer_reuse.learner import Learner, Reuse, Span, seeded, seeded_model
 from fedretina.strategies.peer_reuse.peers import Peers, arrays_of, meet, start_from
 from fedretina.strategies.peer_reuse.teaching import Teaching
 from fedretina.task import Splits, Task
@@ -139,7 +140,7 @@ class Visit:
             objective = ReuseObjective.probe(
                 model, peers.models, self.layers, example, gamma=self.plan.gamma, alpha=self.plan.alpha
             )
-        reuse = Reuse(peers.models, objective, peers.risks)
+        reuse = Reuse(peers.models, objective, peers.risks, plan=self.plan)
         if self.job.round == 1:
             everything = splits.everything()
             reuse.warm(model, self.task.prepare(everything[:: max(1, len(everything) // WARM_SAMPLES)]))

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fedretina.errors import BadArgument
 from fedretina.reuse import ReuseLoss, ReuseObjective, Taps, adapt_batchnorm
 from fedretina.reuse.modes import evaluating
+from fedretina.strategies.peer_reuse.compute import device, runner, widened
 from fedretina.strategies.peer_reuse.plan import Plan
 from fedretina.strategies.peer_reuse.teaching import Numbers, Teaching
 from fedretina.strategies.peer_reuse.term import Step, Term
@@ -35,14 +35,6 @@ class Span:
     first: int
     last: int
     total: int
-
-
-def device(plan: Plan) -> torch.device:
-    """Choose where to compute; `BadArgument` where a GPU is wanted and there is none."""
-    if plan.device == "cuda" and not torch.cuda.is_available():
-        raise BadArgument("device = 'cuda': torch finds no GPU on this node; allowed here are 'auto', 'cpu'")
-    name = ("cuda" if torch.cuda.is_available() else "cpu") if plan.device == "auto" else plan.device
-    return torch.device(name)
 
 
 def steps_per_epoch(samples: int, plan: Plan) -> int:
@@ -74,11 +66,16 @@ class Reuse:
         V and alpha.
     risks : mapping of str to float
         Measured risk of each source in the target domain (Theorem 1).
+    plan : Plan
+        Where peers run, and in which precision.
     """
 
-    def __init__(self, peers: Mapping[str, nn.Module], objective: ReuseObjective, risks: Mapping[str, float]) -> None:
+    def __init__(
+        self, peers: Mapping[str, nn.Module], objective: ReuseObjective, risks: Mapping[str, float], *, plan: Plan
+    ) -> None:
         self.peers, self.objective, self.risks = peers, objective, risks
         self.layers = objective.layers
+        self._run = runner(plan)
 
     def groups(self) -> list[dict[str, Any]]:
         """Give V's parameters and alpha's; V has none where it is set by least squares."""
@@ -112,8 +109,8 @@ class Reuse:
         found = {}
         for name, peer in self.peers.items():
             with Taps(peer, self.layers) as taps:
-                peer(inputs)
-                found[name] = taps.collect()
+                self._run(peer, inputs)
+                found[name] = widened(taps.collect())
         return found
 
 
@@ -151,7 +148,7 @@ class Learner:
     ) -> None:
         self.model, self.task, self.splits, self.plan, self.name = model, task, splits, plan, name
         self.reuse, self.teaching, self.taught = reuse, teaching, Numbers()
-        self.device = device(plan)
+        self.device, self._run = device(plan), runner(plan)
         self.model.to(self.device)
         groups = [{"params": list(model.parameters()), "scale": 1.0, "weight_decay": WEIGHT_DECAY}]
         if reuse is not None:
@@ -209,7 +206,7 @@ class Learner:
     def _step(self, inputs: Tensor, labels: Tensor, done: float) -> float:
         self.model.train()
         if self.reuse is None and self.teaching is None:
-            loss = self.task.loss(self.model(inputs), labels)
+            loss = self.task.loss(self._run(self.model, inputs), labels)
         else:
             loss = self._peers_loss(inputs, labels, done)
         self.optimizer.zero_grad(set_to_none=True)
@@ -234,8 +231,8 @@ class Learner:
         layers += [self.teaching.layer] if self.teaching is not None else []
         with ExitStack() as stack:
             taps = stack.enter_context(Taps(self.model, list(dict.fromkeys(layers)))) if layers else None
-            output = self.model(inputs)
-            return output, taps.collect() if taps else {}
+            output = self._run(self.model, inputs)
+            return output, widened(taps.collect()) if taps else {}
 
     def save(self, file: Path) -> None:
         """Keep the learner's state, atomically."""

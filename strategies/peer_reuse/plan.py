@@ -11,6 +11,7 @@ from fedretina.errors import BadArgument
 INITS = ("best-peer", "scratch")
 ALPHAS = ("learned", "uniform")
 DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,9 @@ class Plan:
         Whether to train the yardsticks too.
     device : {"auto", "cpu", "cuda"}, default "auto"
         Where to compute.
+    precision : {"auto", "float32", "bfloat16"}, default "auto"
+        In which numbers networks run in training (weights and losses are float32); "auto": bfloat16 where the device
+        multiplies it natively.
     seed : int, default 0
         Everything random follows from it.
 
@@ -80,6 +84,7 @@ class Plan:
     layers: tuple[str, ...] = ()
     baselines: bool = True
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -100,7 +105,7 @@ class Plan:
             raise BadArgument(f"lr = {self.lr}: a positive number is allowed")
         if not (math.isfinite(self.gamma) and self.gamma >= 0):
             raise BadArgument(f"gamma = {self.gamma}: a number of 0 or more is allowed")
-        for key, allowed in (("alpha", ALPHAS), ("init", INITS), ("device", DEVICES)):
+        for key, allowed in (("alpha", ALPHAS), ("init", INITS), ("device", DEVICES), ("precision", PRECISIONS)):
             _one_of(key, getattr(self, key), allowed)
 
     @property

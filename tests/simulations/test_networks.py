@@ -37,9 +37,8 @@ def test_a_network_learns_and_goes_on_from_a_kept_state(model, splits, tmp_path)
         student = seeded_model(it, "yard", CLASSES, PLAN, "target")
         peers = {name: seeded_model(it, name, 9, PLAN, "source").eval() for name in PLAN.sources}
         objective = ReuseObjective.probe(student, peers, PLAN.layers, it.prepare(splits.inputs[:2]), gamma=PLAN.gamma)
-        return Learner(
-            student, it, splits, PLAN, name="yard/reuse", reuse=Reuse(peers, objective, {"hall": 0.5, "shop": 0.6})
-        )
+        reuse = Reuse(peers, objective, {"hall": 0.5, "shop": 0.6}, plan=PLAN)
+        return Learner(student, it, splits, PLAN, name="yard/reuse", reuse=reuse)
 
     losses, first, again = [], learner(), learner()
     first.train(Span(0, 4, 5), PHOTOS, lambda epoch, total, loss, speed: losses.append(loss))

@@ -77,6 +77,7 @@ WRONG = [
     ("bits", -3, "0 (off) or an integer from 1 to 15"),
     ("bits", 2.5, "an integer"),
     ("device", "x", "'auto', 'cpu', 'cuda'"),
+    ("precision", "fp8", "'auto', 'float32', 'bfloat16'"),
     ("seed", -1, "0 or more"),
 ]
 

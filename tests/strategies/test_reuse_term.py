@@ -5,8 +5,11 @@ import torch
 from torch import nn
 
 from fedretina.reuse import ReuseObjective, Taps
+from fedretina.strategies import Plan
 from fedretina.strategies.peer_reuse.learner import RAMP, Reuse
 from fedretina.strategies.peer_reuse.term import Step
+
+PLAN = Plan(target="c", sources=("a", "b"), device="cpu", precision="float32")
 
 
 def network(width):
@@ -18,7 +21,7 @@ def problem():
     torch.manual_seed(0)
     target, peers, inputs = network(8), {"a": network(5).eval(), "b": network(9).eval()}, torch.randn(64, 6)
     objective = ReuseObjective.probe(target, peers, ["1"], inputs, gamma=1.0)
-    return target, Reuse(peers, objective, {"a": 0.5, "b": 0.5}), inputs
+    return target, Reuse(peers, objective, {"a": 0.5, "b": 0.5}, plan=PLAN), inputs
 
 
 def pulled(problem, done):

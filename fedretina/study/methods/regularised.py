@@ -32,7 +32,7 @@ def term(student: Student, model: nn.Module, *, alpha: AlphaMode = "learned", fo
             alpha=alpha,
             form=form,
         )
-    reuse, everything = Reuse(models, objective, student.peers.risks), student.splits.everything()
+    reuse, everything = Reuse(models, objective, student.peers.risks, plan=student.plan), student.splits.everything()
     sample = everything[:: max(1, len(everything) // WARM_SAMPLES)]
     reuse.warm(model, student.task.prepare(sample).to(student.device))
     return reuse
