@@ -67,7 +67,7 @@ def study(
         epoch_samples=QUICK_SAMPLES if quick else 4000,
     )  # fmt: skip
     folder = out or home.studies() / (f"{base.target}-quick" if quick else base.target)
-    laboratory = Laboratory(_task, Store(folder), device)
+    laboratory = Laboratory(task_of, Store(folder), device)
     console = Console(stderr=True)
     try:
         page = run(
@@ -81,7 +81,7 @@ def study(
     typer.echo(str(page))
 
 
-def _task(setting: "Setting") -> "ReIdTask":
+def task_of(setting: "Setting") -> "ReIdTask":
     """Make the task of a setting; the embedded pedestrians are rendered when they are first needed."""
     from fedretina.reid import ReIdTask, render
 

@@ -126,11 +126,19 @@ def fig5(base: Setting, quick: bool) -> Study:
 ABLATION = {
     "Yardsticks": ("alone", "direct", "finetune", "oracle"),
     "Eq. 1": ("reuse", "reuse-uniform", "reuse-nonlinear", "reuse-start"),
-    "Committee": ("self", "self-start", "committee-best", "committee", "committee-scratch", "committee-reuse"),
+    "Committee": (
+        "self",
+        "self-start",
+        "committee-best",
+        "committee-two",
+        "committee",
+        "committee-scratch",
+        "committee-reuse",
+    ),
     "Other reuse": ("fmr", "fmr-start", "consistency", "experts", "distillation"),
     "Federated": ("fedavg", "fedavg-tuned", "fedprox", "fedper", "fedbn"),
 }
-LEFT_OUT = {"reuse-uniform", "reuse-nonlinear", "self", "committee-scratch", "fmr-start", "fedper"}
+LEFT_OUT = {"reuse-uniform", "reuse-nonlinear", "self", "committee-two", "committee-scratch", "fmr-start", "fedper"}
 """Of a quick ablation, which must end in ten minutes: variants of what is there."""
 
 

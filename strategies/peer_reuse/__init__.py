@@ -6,9 +6,9 @@ A round: every source trains at home and publishes its version -> the server rel
 the target trains with them -> its own version goes up. Beside it, on request, the target's node trains the yardsticks: the
 target alone, with all labels, and at the end the best source fine-tuned.
 
-What the target has of the sources: it starts from the best of them; its layers reconstruct theirs (Eq. 1); and with
-`Plan(committee=True)` they and the target's own state, as a committee, label its unlabelled samples, anew every few epochs,
-on which it then trains too: that brings most (`fedretina.reuse.Committee`).
+What the target has of the sources: it starts from the best of them; its layers reconstruct theirs (Eq. 1); and they
+and the target's own state, as a committee, label its unlabelled samples, anew every few epochs, on which it then trains
+too: that brings most (`fedretina.reuse.Committee`). `Plan(committee=False)` is the paper's own form, Eq. 1 alone.
 
 The server half is `PeerReuse`, the node half `PeerReuseClient`; what both agree on is a `Plan`. Both see a
 `fedretina.task.Task`, and nothing of pedestrians.

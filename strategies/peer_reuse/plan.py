@@ -28,7 +28,7 @@ class Plan:
         Rounds: in each one the sources publish a version, and the target trains with them.
     local_epochs : int, default 5
         Epochs a domain trains in a round.
-    home_epochs : int, default 10
+    home_epochs : int, default 20
         Epochs a source trains at home before the first round's, so that its first version is worth reusing.
     epoch_samples : int, default 4000
         An epoch of a larger domain takes this many of its samples, others each time; 0 takes all.
@@ -42,7 +42,7 @@ class Plan:
         Weights of the sources in Eq. 2.
     init : {"best-peer", "scratch"}, default "best-peer"
         The target's start: the source that is best on the target's labels after AdaBN, or new weights.
-    committee : bool, default False
+    committee : bool, default True
         Whether the peers and the target's own state label the target's unlabelled samples, which it then trains on; without
         it reuse is Eq. 1 alone.
     layers : tuple of str
@@ -73,14 +73,14 @@ class Plan:
     sources: tuple[str, ...]
     rounds: int = 6
     local_epochs: int = 5
-    home_epochs: int = 10
+    home_epochs: int = 20
     epoch_samples: int = 4000
     batch_size: int = 64
     lr: float = 0.002
     gamma: float = 0.3
     alpha: Literal["learned", "uniform"] = "learned"
     init: Literal["best-peer", "scratch"] = "best-peer"
-    committee: bool = False
+    committee: bool = True
     layers: tuple[str, ...] = ()
     baselines: bool = True
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -1,44 +1,46 @@
-"""The committee's page: what is paired, what is averaged, and what must not stand in one table."""
+"""The committee's page: what is paired, what is averaged, and which cells stand in one table."""
 
-import argparse
-import json
+from dataclasses import asdict
 
 import committee
 import pytest
 
+from fedretina.study import Setting, Store
 
-def row(method, precision, *, target="duke", seed=0, labelled=0.3):
-    kept = {"target": target, "labelled": labelled, "seed": seed, "method": method, "mAP": precision, "rank1": 50.0}
-    return kept | {"minutes": 1.0}
-
-
-def options(folder, **others):
-    return argparse.Namespace(
-        **{"data_root": str(folder), "state": folder / "state", "epochs": 30, "size": "8x8", "model": "small"} | others
-    )
+BASE = Setting(method="alone", target="duke", sources=("cuhk03",), height=8, width=8)
 
 
-def test_gains_are_paired_by_target_and_seed():
-    rows = [row("finetune", 40.0), row("three", 43.0), row("finetune", 10.0, seed=1), row("three", 15.0, seed=1)]
-    rows += [row("three", 99.0, seed=2)]  # without its yardstick
-    assert list(committee.gains(rows)) == ["- 30 % labels, committee: three peers, own: +4.0 ± 1.0 (2 cells)"]
+@pytest.fixture
+def state(tmp_path):
+    """A function that keeps a cell."""
+
+    def keep(method, precision, data="embedded", **differs):
+        numbers = {"mAP": precision, "rank1": 50.0, "minutes": 1.0}
+        Store(tmp_path / data).keep(Setting(**asdict(BASE) | {"method": method} | differs), numbers)
+        return tmp_path
+
+    return keep
 
 
-def test_a_cell_is_the_mean_over_the_seeds_with_their_spread():
-    table = committee.table([row("alone", 20.0), row("alone", 24.0, seed=1), row("alone", 9.0, target="cuhk03")])
+def test_gains_are_paired_by_target_and_seed(state):
+    state("finetune", 40.0), state("committee", 43.0)
+    state("finetune", 10.0, seed=1), state("committee", 15.0, seed=1)
+    rows = committee.rows_of(state("committee", 99.0, seed=2))  # without its yardstick
+    assert committee.gains(rows) == {("committee", 0.3): [3.0, 5.0]}
+    assert "| 30 % | committee: all sources, own | +4.0 ± 1.0 | +3.0 |  | 2 |" in committee.gain_table(rows)
+
+
+def test_a_cell_is_the_mean_over_the_seeds_with_their_spread(state):
+    state("alone", 20.0), state("alone", 24.0, seed=1)
+    table = committee.table(committee.rows_of(state("alone", 9.0, target="msmt17")))
     assert "| target alone | 22.0 ± 2.8 / 50.0 | 9.0 / 50.0 |" in table
 
 
-def test_the_page_shows_every_data_set_that_is_kept(tmp_path):
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-        committee.Bench(options(tmp_path / name, state=tmp_path / "state"))
-        (tmp_path / "state" / name / "a.json").write_text(json.dumps(row("alone", 20.0)))
-    page = committee.page(tmp_path / "state")
-    assert page.index("## one") < page.index("## two")
-
-
-def test_a_state_measured_otherwise_is_refused(tmp_path):
-    committee.Bench(options(tmp_path))
-    with pytest.raises(SystemExit, match="'epochs': 30"):
-        committee.Bench(options(tmp_path, epochs=5))
+def test_every_data_set_has_a_section_and_cells_of_other_epochs_another(state, tmp_path):
+    state("alone", 20.0, "one"), state("finetune", 30.0, "one"), state("alone", 21.0, "two")
+    kept = state("alone", 25.0, "two", epochs=5)
+    committee.write(kept, tmp_path / "page.md")
+    titles = [line for line in (tmp_path / "page.md").read_text().splitlines() if line.startswith("## ")]
+    size = "8 x 8 pixels, network `small`"
+    assert titles == [f"## one: {size}, 30 epochs", f"## two: {size}, 30 epochs", f"## two: {size}, 5 epochs"]
+    assert (tmp_path / "images" / "committee-one.png").stat().st_size > 5000

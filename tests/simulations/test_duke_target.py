@@ -74,13 +74,13 @@ def test_a_whole_run(run):
     summary = run()
     assert summary["status"] == "completed"
     assert len(summary["rounds"]) == 2
-    assert not any("committee" in entry for entry in summary["rounds"])
-
-
-def test_what_a_committee_labels_is_told(run):
-    summary = run(committee=True, loss="softmax+triplet")
-    assert summary["status"] == "completed"
     assert "share" in summary["rounds"][-1]["committee"]
+
+
+def test_without_a_committee_none_is_told_of(run):
+    summary = run(committee=False, loss="softmax")
+    assert summary["status"] == "completed"
+    assert not any("committee" in entry for entry in summary["rounds"])
     assert sum(summary["alpha"].values()) == pytest.approx(1)
 
 

@@ -20,7 +20,6 @@ PLAN = Plan(
     rounds=3,
     local_epochs=4,
     home_epochs=8,
-    committee=True,
     batch_size=32,
     lr=0.01,
     device="cpu",

@@ -44,6 +44,7 @@ METHODS: Mapping[str, Method] = {
     "self": Method("self-training, from scratch", partial(committee, voters="none", start="scratch")),
     "self-start": Method("self-training, from the best source", partial(committee, voters="none")),
     "committee-best": Method("committee: best source, own", partial(committee, voters="best")),
+    "committee-two": Method("committee: two best sources, own", partial(committee, voters="two")),
     "committee": Method("committee: all sources, own", committee),
     "committee-scratch": Method("committee: all sources, own, from scratch", partial(committee, start="scratch")),
     "committee-reuse": Method("committee: all sources, own, and Eq. 1", partial(committee, regularise=True)),

@@ -13,7 +13,7 @@ from fedretina.strategies.peer_reuse.teaching import Teaching
 from fedretina.study.methods.regularised import Start, begin, term
 from fedretina.study.student import Student
 
-Voters = Literal["none", "best", "all"]
+Voters = Literal["none", "best", "two", "all"]
 
 
 def committee(
@@ -26,9 +26,12 @@ def committee(
 
 
 def _names(student: Student, voters: Voters) -> Sequence[str]:
+    """Name the voters; the best are so on the target's labelled samples."""
     if voters == "none":
         return []
-    return [student.best] if voters == "best" else list(student.setting.sources)
+    scores = student.peers.scores
+    ranked = sorted(student.setting.sources, key=lambda name: -scores[name])
+    return {"best": ranked[:1], "two": ranked[:2], "all": ranked}[voters]
 
 
 def _teaching(student: Student, names: Sequence[str]) -> Teaching:
