@@ -26,7 +26,7 @@ from fedretina.reid.person import Person, sample_person
 from fedretina.reid.photo import photograph, sample_passage
 from fedretina.reid.styles import Style, seed_of, style_of
 
-VERSION = 1
+VERSION = 2
 """counts up whenever the same name and seed give other pictures"""
 QUALITY = 90
 """JPEG quality of the images"""
@@ -94,7 +94,7 @@ def render(root: str | Path, domains: Sequence[str], *, seed: int = 0) -> Path:
     Examples
     --------
     >>> render("renderings", [], seed=3).name  # with ["duke"] it would hold the folder "duke"
-    'v1-seed3'
+    'v2-seed3'
     """
     home = Path(root) / f"v{VERSION}-seed{seed}"
     for domain in domains:

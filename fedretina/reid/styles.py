@@ -65,10 +65,10 @@ class Style:
 
 BUILT_IN: dict[str, Style] = {
     "duke": Style(
-        cameras=6, scenes=("plaza", "lawn", "street"), upper=(3, 2.5, 2.5, 2), lower=(3, 3, 0.8, 1), warmth=0.7,
-        patterned=0.4, backpacks=0.5, bags=0.3, tint=(0.96, 1.0, 1.06), cast=0.06, exposure=0.12, contrast=0.95,
-        saturation=0.85, blur=0.55, noise=0.016, quality=75, height=(0.8, 0.92), shift=0.05, pitch=(0.1, 0.4),
-        occlusion=0.18,
+        cameras=6, scenes=("plaza", "lawn", "street"), upper=(3.5, 3, 1.5, 1.5), lower=(3, 3, 0.8, 1), warmth=0.7,
+        patterned=0.4, backpacks=0.5, bags=0.3, tint=(0.96, 1.0, 1.06), cast=0.075, exposure=0.15, contrast=0.95,
+        saturation=0.85, blur=0.6, noise=0.018, quality=75, height=(0.8, 0.92), shift=0.06, pitch=(0.1, 0.4),
+        occlusion=0.23,
     ),
     "msmt17": Style(
         cameras=8, scenes=("corridor", "street", "plaza"), upper=(2.5, 2.5, 3, 2.5), lower=(3, 4, 1, 1), warmth=0.5,

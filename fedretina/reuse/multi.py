@@ -18,6 +18,8 @@ from fedretina.reuse.taps import Taps, shapes
 
 ALPHA_LR = 10.0
 
+Features = Mapping[str, Mapping[str, Tensor]]
+
 
 class Reused(NamedTuple):
     """What a batch gave.
@@ -147,7 +149,9 @@ class MultiModelReuse(nn.Module):
         for source in self.sources.values():
             adapt_batchnorm(source, batches())
 
-    def forward(self, inputs: Tensor, *, risks: Mapping[str, float] | None = None) -> Reused:
+    def forward(
+        self, inputs: Tensor, *, risks: Mapping[str, float] | None = None, features: Features | None = None
+    ) -> Reused:
         """Run the target and the sources on a batch, labelled and unlabelled samples alike.
 
         Parameters
@@ -156,20 +160,24 @@ class MultiModelReuse(nn.Module):
             (N, ...).
         risks : mapping of str to float, optional
             Measured risk of each source in the target domain, see `ReuseObjective.forward`.
+        features : mapping of str to mapping of str to Tensor, optional
+            What the sources say of these inputs, by source and the target's layer, where it is known: from an earlier call
+            of `features`, or of `embed` with BatchNorm statistics per group. Else the sources are run.
         """
         with Taps(self.target, self.layers) as taps:
             output = self.target(inputs)
             z = taps.collect()
         pull = self.schedule.pull(int(self.steps))
         felt = {name: value.detach() + pull * (value - value.detach()) for name, value in z.items()}
-        term = self.objective(felt if pull < 1 else z, self.features(inputs), risks=risks)
+        known = self.features(inputs) if features is None else features
+        term = self.objective(felt if pull < 1 else z, known, risks=risks)
         if self.training:
             self.steps += 1
         return Reused(output, term.loss, term.residuals)
 
     @torch.no_grad()
     def features(self, inputs: Tensor) -> dict[str, dict[str, Tensor]]:
-        """Give the sources' layers for a batch, under the target's names: what may be cached where nothing is augmented."""
+        """Give the sources' layers for a batch, under the target's names: where nothing is augmented, once is enough."""
         found = {}
         for name, source in self.sources.items():
             with Taps(source.eval(), self._names[name]) as taps:

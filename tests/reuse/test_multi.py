@@ -109,6 +109,17 @@ def test_v_by_least_squares_is_refreshed():
     assert reuse.groups(lr=0.01) == []
 
 
+def test_kept_features_take_the_place_of_the_sources():
+    reuse = MultiModelReuse(network(4), {"a": network(6)}, IMAGES[:2], layers=["5"])
+    reuse.eval()
+    kept, ran = reuse.features(IMAGES), []
+    expected = reuse(IMAGES[:16]).loss
+    reuse.sources["a"].register_forward_hook(lambda *_: ran.append(1))
+    again = reuse(IMAGES[:16], features={"a": {"5": kept["a"]["5"][:16]}}).loss
+    torch.testing.assert_close(again, expected)
+    assert not ran
+
+
 def test_sources_take_the_targets_statistics():
     source = network(6)
     reuse = MultiModelReuse(network(8), {"peer": source}, IMAGES[:2])
