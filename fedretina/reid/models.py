@@ -45,17 +45,26 @@ class PartsOutput(NamedTuple):
     """shape (batch, parts, dim), float: the parts before the BatchNorm neck, from top to bottom"""
 
 
-HEADS = ("global", "parts")
+HEADS = ("global", "plain", "parts")
 """What `build` puts on a network."""
 
 
-def build(name: str, classes: int, *, height: int, width: int, weights: str | Path = "", head: str = "global") -> nn.Module:
+def build(
+    name: str,
+    classes: int,
+    *,
+    height: int,
+    width: int,
+    weights: str | Path = "",
+    head: str = "global",
+    last_stride: int = 1,
+) -> nn.Module:
     """Build a re-ID model; nothing is ever downloaded.
 
     Parameters
     ----------
     name : str
-        One of `MODELS`. "small": 0.35 M parameters, for 64 x 32 pixels; the ResNets with a last stride of 1.
+        One of `MODELS`. "small": 0.35 M parameters, for 64 x 32 pixels.
     classes : int
         Number of training identities, at least 1.
     height, width : int
@@ -63,8 +72,11 @@ def build(name: str, classes: int, *, height: int, width: int, weights: str | Pa
     weights : str or Path, default ""
         A weights file of your own (.safetensors, or .pth read without pickle's code); its classifier (`fc.*`, `head.*`)
         is ignored. "": random initialisation from torch's global generator.
-    head : {"global", "parts"}, default "global"
-        One embedding and classifier; or one a horizontal part (PCB, Sun et al., ECCV 2018): 4 parts, small; 6, the ResNets.
+    head : {"global", "plain", "parts"}, default "global"
+        One embedding and classifier; the same without the BatchNorm neck; or one a horizontal part (PCB, Sun et al., ECCV
+        2018): 4 parts, small; 6, the ResNets.
+    last_stride : {1, 2}, default 1
+        Of the ResNets' last stage; 2 is torchvision's, with a quarter of the last map's pixels.
 
     Returns
     -------
@@ -92,10 +104,14 @@ def build(name: str, classes: int, *, height: int, width: int, weights: str | Pa
         raise BadArgument(f"model {name!r} needs images of {_SMALLEST_SIDE} pixels a side or more: {height} x {width}")
     if head not in HEADS:
         raise BadArgument(f"head {head!r} is unknown: use one of {', '.join(HEADS)}")
-    model = SmallReID(classes) if name == "small" else ResNetReID(name, classes)
+    if last_stride not in (1, 2):
+        raise BadArgument(f"last stride {last_stride}: 1 or 2 is allowed")
+    model = SmallReID(classes) if name == "small" else ResNetReID(name, classes, last_stride=last_stride)
+    if head == "plain":
+        model.embedding = nn.Identity()
     if str(weights):
         load_weights(model, Path(weights).expanduser())
-    return model if head == "global" else PartsReID(model, classes)
+    return PartsReID(model, classes) if head == "parts" else model
 
 
 class Residual(nn.Module):
@@ -120,6 +136,8 @@ class Residual(nn.Module):
 
 class SmallReID(nn.Module):
     """A residual CNN of 0.35 M parameters: a strided stem, three blocks, pooling by stripes, a BatchNorm neck."""
+
+    embedding: nn.Module
 
     def __init__(self, classes: int, *, widths: tuple[int, int, int] = (24, 64, 128)) -> None:
         super().__init__()
@@ -148,13 +166,16 @@ class SmallReID(nn.Module):
 
 
 class ResNetReID(nn.Module):
-    """torchvision's ResNet with the last stride removed and a BatchNorm neck in place of `fc`."""
+    """torchvision's ResNet, by default with the last stride removed, and a BatchNorm neck in place of `fc`."""
 
-    def __init__(self, name: str, classes: int) -> None:
+    embedding: nn.Module
+
+    def __init__(self, name: str, classes: int, *, last_stride: int = 1) -> None:
         super().__init__()
         make: Callable[..., resnet.ResNet] = {"resnet18": resnet.resnet18, "resnet50": resnet.resnet50}[name]
         body = make(weights=None)
-        _remove_last_stride(body.layer4)
+        if last_stride == 1:
+            _remove_last_stride(body.layer4)
         self.conv1, self.bn1, self.relu, self.maxpool = body.conv1, body.bn1, body.relu, body.maxpool
         self.layer1, self.layer2, self.layer3, self.layer4 = (
             body.layer1,
@@ -171,7 +192,7 @@ class ResNetReID(nn.Module):
         return Output(embedding, self.head(embedding))
 
     def map(self, images: Tensor) -> Tensor:
-        """Give the last stage's map: (batch, 512 or 2048, height / 16, width / 16)."""
+        """Give the last stage's map: (batch, 512 or 2048, height / 16, width / 16), or / 32 at a last stride of 2."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
         last: Tensor = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return last

@@ -54,8 +54,10 @@ class ReIdTask(Task):
     loss_name : {"softmax", "softmax+triplet", "triplet", "batch-hard", "aligned"}, default "softmax"
         Identity loss with label smoothing; with a batch-hard triplet loss beside it; triplets alone, all or batch-hard;
         or AlignedReID: identity, batch-hard, and triplets of aligned parts. All but the first sample P x K.
-    head_name : {"global", "parts"}, default "global"
-        One embedding, or one a horizontal part (PCB), each with a classifier.
+    head_name : {"global", "plain", "parts"}, default "global"
+        One embedding behind a BatchNorm neck, one without it, or one a horizontal part (PCB), each with a classifier.
+    last_stride : {1, 2}, default 1
+        Of the ResNets' last stage.
     weights : mapping of str to str, optional
         Per domain a file of weights that its model starts from; "" is what all others have. None is downloaded.
     decoded : Path, optional
@@ -85,7 +87,8 @@ class ReIdTask(Task):
     embedded: bool = False
     seed: int = 0
     reranked: bool = False
-    head_name: Literal["global", "parts"] = "global"
+    head_name: Literal["global", "plain", "parts"] = "global"
+    last_stride: Literal[1, 2] = 1
 
     metric = "mAP"
     layers: Sequence[str] = ("embedding",)
@@ -103,6 +106,8 @@ class ReIdTask(Task):
         for key, value, allowed in (("loss", self.loss_name, LOSSES), ("head", self.head_name, HEADS)):
             if value not in allowed:
                 raise BadArgument(f"{key} = {value!r}: allowed are {', '.join(allowed)}")
+        if self.last_stride not in (1, 2):
+            raise BadArgument(f"last-stride = {self.last_stride}: 1 or 2 is allowed")
         if self.loss_name == "aligned" and self.head_name != "parts":
             raise BadArgument("loss = 'aligned' aligns parts: it needs head = 'parts'")
         for domain, name in self.models.items():
@@ -129,8 +134,15 @@ class ReIdTask(Task):
     def model(self, domain: str, classes: int) -> nn.Module:
         """Build the domain's network."""
         name = self.models.get(domain, self.models.get("", MODELS[0]))
-        weights = self.weights.get(domain, self.weights.get("", ""))
-        return build(name, classes, height=self.height, width=self.width, weights=weights, head=self.head_name)
+        return build(
+            name,
+            classes,
+            height=self.height,
+            width=self.width,
+            weights=self.weights.get(domain, self.weights.get("", "")),
+            head=self.head_name,
+            last_stride=self.last_stride,
+        )
 
     def loss(self, output: Output | PartsOutput, labels: Tensor) -> Tensor:
         """Compute the loss that `loss_name` names; an identity without a logit has no identity loss."""

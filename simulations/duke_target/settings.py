@@ -48,6 +48,7 @@ def task_of(config: Config, *, say: Callable[[str], None] = lambda _: None) -> R
         width=whole(config, "image-width"),
         loss_name=text(config, "loss"),
         head_name=text(config, "head"),
+        last_stride=whole(config, "last-stride"),
         weights=_weights(config, plan),
         decoded=home.decoded(),
         embedded=not given,

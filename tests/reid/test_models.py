@@ -135,6 +135,22 @@ def test_a_part_sees_its_own_stripe_most():
     assert moved[3] < 0.3 * moved[0]
 
 
+@pytest.mark.parametrize(("name", "width"), [("small", 128), ("resnet18", 512)])
+def test_without_a_neck_the_embedding_is_what_was_pooled(name, width):
+    model = build(name, 3, height=64, width=32, head="plain").eval()
+    assert not any(key.startswith("embedding") for key in model.state_dict())
+    output = model(torch.randn(2, 3, 64, 32))
+    assert output.embedding.shape == (2, width)
+    assert torch.equal(output.logits, model.head(output.embedding))
+
+
+def test_the_last_stride_halves_the_last_map():
+    shapes = [build("resnet18", 3, height=64, width=32, last_stride=s).map(torch.zeros(1, 3, 64, 32)).shape for s in (1, 2)]
+    assert [tuple(shape) for shape in shapes] == [(1, 512, 4, 2), (1, 512, 2, 1)]
+    with pytest.raises(BadArgument, match="last stride 3"):
+        build("resnet18", 3, height=64, width=32, last_stride=3)
+
+
 def test_an_unknown_head_is_told():
     with pytest.raises(BadArgument, match="head 'x' is unknown"):
         build("small", 7, height=64, width=32, head="x")

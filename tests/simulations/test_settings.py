@@ -55,7 +55,7 @@ WRONG = [
     ("lr", float("inf"), "a positive number"),
     ("loss", "hinge", "softmax, softmax+triplet"),
     ("loss", "aligned", "it needs head"),
-    ("head", "x", "global, parts"),
+    ("head", "x", "global, plain, parts"),
     ("model", "vgg", "small, resnet18, resnet50"),
     ("model", "", "small, resnet18, resnet50"),
     ("model", "small,duke=vgg", "small, resnet18, resnet50"),
@@ -77,6 +77,7 @@ WRONG = [
     ("bits", -3, "0 (off) or an integer from 1 to 15"),
     ("bits", 2.5, "an integer"),
     ("device", "x", "'auto', 'cpu', 'cuda'"),
+    ("last-stride", 3, "1 or 2"),
     ("precision", "fp8", "'auto', 'float32', 'bfloat16'"),
     ("seed", -1, "0 or more"),
 ]
