@@ -58,7 +58,7 @@ def code_tensor(
     pair = Pair(new.reshape(-1), None if base is None else base.reshape(-1))
     if config.lossless or not is_float(new.dtype):
         return _code_exactly(spec, pair, config, keep)
-    trial = Trial.of(pair, new.shape, config)
+    trial = Trial.of(pair, new.shape, config, keep=keep)
     if not trial.scale.difference:
         return _same(spec, pair, keep)
     choose = choice or choice_of(config, has_base=base is not None)
@@ -68,9 +68,11 @@ def code_tensor(
     step, quantised = found
     if not quantised.integers.any():
         return _lost(spec, pair, quantised, keep)
-    fields = _kept(spec, quantised.restored, keep) | {"error": quantised.error, "energy": quantised.energy, "step": step}
+    restored = None if quantised.restored is None else quantised.restored.reshape(spec.shape)
+    fields = {"spec": spec, "digest": quantised.digest, "restored": restored, "step": step}
+    fields |= {"error": quantised.error, "energy": quantised.energy}
     integers, offsets, sorting = narrow(quantised.integers), quantised.offsets, quantised.sorting
-    del found, quantised  # and with them what was restored, if nobody keeps it
+    del found, quantised  # and with them the wider integers
     coded = _packed(integers, offsets, config, fields, sorting)
     return coded if coded.size < max(new.nbytes, 1) else _code_exactly(spec, pair, config, keep)
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
+from blake3 import blake3
 from numpy.typing import NDArray
 
 from fedretina.dom.layout import Sorting
@@ -15,7 +16,7 @@ from fedretina.dom.tensors import Array, is_finite, largest_of
 
 Floats: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 
-_BLOCK = 2**17  # a block and its few temporaries stay in a core's cache
+BLOCK = 2**17  # a block and its few temporaries stay in a core's cache
 _OFFSET_SCALE = 128
 _NARROW = 2**15
 _PAIRS_PAY = 2**19  # look-ups that are worth a table of 2**16 entries
@@ -32,8 +33,8 @@ class Pair:
 
     def blocks(self, work: type[np.floating[Any]] = np.float64) -> Iterator[tuple[slice, Any]]:
         """Yield slices with their difference (Eq. 5) in the working precision."""
-        for start in range(0, self.new.size, _BLOCK):
-            at = slice(start, start + _BLOCK)
+        for start in range(0, self.new.size, BLOCK):
+            at = slice(start, start + BLOCK)
             if self.base is None:
                 yield at, self.new[at].astype(work)
                 continue
@@ -51,13 +52,14 @@ class Pair:
 class Quantised:
     """A quantised tensor: what travels, what the decoder will make of it, and the squares of that.
 
-    `energy` is ``||d||**2``, `lost` ``||d - d^||**2``. `sorting` is the order in which integers follow a trellis, if they
-    do.
+    `restored` is None where nobody wants it; `digest` is its digest all the same. `energy` is ``||d||**2``, `lost`
+    ``||d - d^||**2``. `sorting` is the order in which integers follow a trellis, if they do.
     """
 
     integers: Array
     offsets: bytes
-    restored: Array
+    restored: Array | None
+    digest: bytes
     energy: float
     lost: float
     sorting: Sorting | None = None
@@ -74,7 +76,15 @@ def integer_type(largest: float) -> type[np.signedinteger[Any]]:
 
 
 def quantise(
-    pair: Pair, *, step: float, largest: float, rounder: Rounder, offsets: bytes, work: Any, doubled: int = 0
+    pair: Pair,
+    *,
+    step: float,
+    largest: float,
+    rounder: Rounder,
+    offsets: bytes,
+    work: Any,
+    doubled: int = 0,
+    keep: bool = True,
 ) -> Quantised:
     """Quantise a tensor with the given step, and restore it as the decoder will.
 
@@ -97,10 +107,10 @@ def quantise(
         integers[at] = chosen
 
     if not wide:  # how wide integers are restored depends on all of them
-        return measured(pair, integers, step=step, offsets=offsets, work=work, choose=choose)
+        return measured(pair, integers, step=step, offsets=offsets, work=work, choose=choose, keep=keep)
     for at, difference in pair.blocks(work):
         choose(at, difference)
-    return measured(pair, integers, step=step, offsets=offsets, work=work)
+    return measured(pair, integers, step=step, offsets=offsets, work=work, keep=keep)
 
 
 def measured(
@@ -111,13 +121,15 @@ def measured(
     offsets: bytes,
     work: Any,
     choose: Callable[[slice, Any], None] | None = None,
+    keep: bool = True,
 ) -> Quantised:
     """Restore a quantised tensor as the decoder will, and measure its energy and loss.
 
     `choose` puts the integers of a slice into `integers`, given its differences, just before they are needed; they must
-    be narrow, see `is_narrow`.
+    be narrow, see `is_narrow`. Without `keep`, what is restored is hashed and let go, a slice at a time.
     """
-    restored = np.empty(pair.new.size, pair.new.dtype)
+    restored = np.empty(pair.new.size if keep else min(pair.new.size, BLOCK), pair.new.dtype)
+    hasher = blake3()
     narrow = choose is not None or is_narrow(integers)
     restorer = _Restorer.of(pair.new.dtype, integers, narrow=narrow, step=step, offsets=offsets)
     energy = lost = 0.0
@@ -125,10 +137,12 @@ def measured(
         if choose:
             choose(at, difference)
         energy += float(np.dot(difference, difference))
-        restorer(integers[at], None if pair.base is None else pair.base[at], out=restored[at])
-        np.subtract(pair.new[at], restored[at], out=difference, dtype=work, casting="same_kind")
+        part = restored[at] if keep else restored[: difference.size]
+        restorer(integers[at], None if pair.base is None else pair.base[at], out=part)
+        hasher.update(part.view(np.uint8).data)
+        np.subtract(pair.new[at], part, out=difference, dtype=work, casting="same_kind")
         lost += float(np.dot(difference, difference))
-    return Quantised(integers, offsets, restored, energy, lost)
+    return Quantised(integers, offsets, restored if keep else None, hasher.digest(), energy, lost)
 
 
 def centroids(sizes: Floats, integers: Array) -> bytes:
@@ -143,8 +157,8 @@ def restore(like: Array, base: Array | None, integers: Array, *, step: float, of
     """Return ``base + integers * step`` (Eq. 8), flat, in the dtype of `like`; encoder and decoder do the same."""
     restored = np.empty(integers.size, like.dtype)
     restorer = _Restorer.of(like.dtype, integers, narrow=is_narrow(integers), step=step, offsets=offsets)
-    for start in range(0, integers.size, _BLOCK):
-        at = slice(start, start + _BLOCK)
+    for start in range(0, integers.size, BLOCK):
+        at = slice(start, start + BLOCK)
         restorer(integers[at], None if base is None else base[at], out=restored[at])
     return restored
 

@@ -61,7 +61,8 @@ class Trial:
     """A tensor, and how it is to be quantised apart from the step.
 
     `centre`: whether to send centroid offsets. `rate`: lambda of RDOQ, 0 for none. `doubled`: how many values, from the
-    first on, get steps of twice the size. `trellis`: whether to quantise dependently.
+    first on, get steps of twice the size. `trellis`: whether to quantise dependently. `keep`: whether anybody wants what
+    is restored.
     """
 
     pair: Pair
@@ -73,9 +74,10 @@ class Trial:
     on_lattice: bool
     doubled: int = 0
     trellis: bool = False
+    keep: bool = True
 
     @classmethod
-    def of(cls, pair: Pair, shape: tuple[int, ...], config: DomConfig) -> "Trial":
+    def of(cls, pair: Pair, shape: tuple[int, ...], config: DomConfig, *, keep: bool = True) -> "Trial":
         """Look at a tensor."""
         rdoq = config.quantiser == "rdoq" and pair.new.size >= LARGE
         centre = config.quantiser in ("deadzone", "rdoq") and config.effort != "fast"
@@ -91,6 +93,7 @@ class Trial:
             rate,
             config.lattice,
             trellis=trellis,
+            keep=keep,
         )
 
     @cached_property
@@ -141,6 +144,7 @@ class Trial:
             offsets=offsets,
             work=self.work,
             doubled=self.doubled,
+            keep=self.keep,
         )
 
     def _sampled(self, size: float) -> tuple[Any, bytes]:
@@ -178,7 +182,7 @@ class Trial:
         if order is not None:
             integers = order.unsort(integers)
         integers[: self.doubled] *= 2
-        return measured(self.pair, integers, step=size, offsets=offsets, work=self.work)
+        return measured(self.pair, integers, step=size, offsets=offsets, work=self.work, keep=self.keep)
 
     def _along_trellis(self, size: float) -> Quantised:
         """Quantise dependently, in the order that suits what RDOQ would make of the values."""
@@ -191,7 +195,8 @@ class Trial:
         del fine
         if order is not None:
             integers = order.unsort(integers)
-        return replace(measured(self.pair, integers, step=size, offsets=offsets, work=self.work), sorting=sorting)
+        found = measured(self.pair, integers, step=size, offsets=offsets, work=self.work, keep=self.keep)
+        return replace(found, sorting=sorting)
 
 
 def _offset_values(offsets: bytes) -> Any:
