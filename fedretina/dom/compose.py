@@ -12,7 +12,7 @@ from fedretina.dom.digest import digest_rows
 from fedretina.dom.encoder import Coded, code_tensor
 from fedretina.dom.header import OFFSET_BYTES, Header, bitmap, error_byte, write_header
 from fedretina.dom.integers import PCODEC_HEADER, pack
-from fedretina.dom.parallel import ordered_map
+from fedretina.dom.parallel import map_all
 from fedretina.dom.steps import Choice
 from fedretina.dom.tensors import Array, Model, raw_bytes
 from fedretina.dom.version import Version
@@ -66,7 +66,7 @@ def code_of(job: Job, name: str, *, choice: Choice | None = None, keep: bool) ->
 def compose(job: Job, code: Callable[[str], Coded]) -> Made:
     """Code every tensor, by its name, and return the payload."""
     kept = set(job.kept)
-    coded = list(ordered_map(code, job.order, threads=job.threads, weigh=lambda name: job.new[name].nbytes))
+    coded = map_all(code, job.order, threads=job.threads, weigh=lambda name: job.new[name].nbytes)
     digest = digest_rows([(each.spec.name, each.spec.dtype, each.spec.shape, each.digest) for each in coded])
     header, body = _header_and_body(job, coded, kept)
     envelope = Envelope(

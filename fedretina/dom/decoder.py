@@ -70,7 +70,9 @@ def restore_tensors(
     def restore_group(group: _Group) -> list[tuple[str, Array, bytes]]:
         return [(name, array, digest_bits(array)) for name, array in _restore_group(group, decompressor)]
 
-    for restored in ordered_map(restore_group, [*bodiless, *groups], threads=threads, weigh=lambda group: group.size):
+    # The largest first: threads that begin with it do not wait for it at the end.
+    ranked = sorted([*bodiless, *groups], key=lambda group: group.size, reverse=True)
+    for restored in ordered_map(restore_group, ranked, threads=threads, weigh=lambda group: group.size):
         yield from restored
 
 

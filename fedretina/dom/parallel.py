@@ -1,9 +1,10 @@
-"""Both cores: a map that keeps its order, with few items in flight, so that memory stays bounded."""
+"""Both cores: a map that delivers as it goes, with little in flight, so that memory stays bounded, and one that ends early."""
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
 from typing import TypeVar
 
 from fedretina.errors import BadArgument
@@ -13,6 +14,7 @@ Result = TypeVar("Result")
 
 _MOST = 8
 _WORTH = 2**18  # bytes that are worth a thread's while
+_AHEAD = 2**24  # bytes under work or done that may be ahead of what was delivered; more only if every thread has an item
 
 
 def count_threads(asked: int | None) -> int:
@@ -47,17 +49,35 @@ def ordered_map(
         yield from map(function, items)
         return
     with ThreadPoolExecutor(threads) as pool:
-        flying: deque[Future[list[Result]]] = deque()
+        flying: deque[tuple[int, Future[list[Result]]]] = deque()
         try:
             for batch in _batches(items, weigh):
-                flying.append(pool.submit(lambda batch: [*map(function, batch)], batch))
-                if len(flying) > threads:
-                    yield from flying.popleft().result()
+                flying.append((sum(map(weigh, batch)), pool.submit(_each, function, batch)))
+                while len(flying) > threads and sum(weight for weight, _ in flying) > _AHEAD:
+                    yield from flying.popleft()[1].result()
             while flying:
-                yield from flying.popleft().result()
+                yield from flying.popleft()[1].result()
         finally:
-            for future in flying:
+            for _, future in flying:
                 future.cancel()
+
+
+def map_all(
+    function: Callable[[Item], Result], items: Sequence[Item], *, threads: int, weigh: Callable[[Item], int]
+) -> list[Result]:
+    """Return ``function(item)`` for all items, in order; what weighs most is begun first, so that threads end together."""
+    if threads == 1:
+        return [*map(function, items)]
+    ranked = sorted(range(len(items)), key=lambda place: weigh(items[place]), reverse=True)
+    with ThreadPoolExecutor(threads) as pool:
+        batches = _batches(ranked, lambda place: weigh(items[place]))
+        found = chain.from_iterable(pool.map(lambda batch: [function(items[place]) for place in batch], batches))
+        by_place = dict(zip(ranked, found, strict=True))
+    return [by_place[place] for place in range(len(items))]
+
+
+def _each(function: Callable[[Item], Result], batch: list[Item]) -> list[Result]:
+    return [*map(function, batch)]
 
 
 def _batches(items: Iterable[Item], weigh: Callable[[Item], int]) -> Iterator[list[Item]]:

@@ -9,7 +9,7 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
-from fedretina.dom.parallel import ordered_map
+from fedretina.dom.parallel import map_all
 from fedretina.errors import BadArgument
 
 Array = NDArray[Any]
@@ -103,9 +103,8 @@ def check_each(model: Model, look: Callable[[Array], Looked], *, threads: int = 
         array = _check_tensor(name, model[name])
         return array, look(array)
 
-    checked = dict(
-        zip(names, ordered_map(check, names, threads=threads, weigh=lambda name: _size(model[name])), strict=True)
-    )
+    found = map_all(check, names, threads=threads, weigh=lambda name: _size(model[name]))
+    checked = dict(zip(names, found, strict=True))
     size = sum(array.nbytes for array, _ in checked.values())
     if size > MAX_RAW_BYTES:
         raise BadArgument(f"the model has {size} bytes; allowed: at most {MAX_RAW_BYTES}; split it")
