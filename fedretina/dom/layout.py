@@ -25,7 +25,7 @@ _GROUP = 8192
 _MOST_GROUPS = 32
 _CODES_PER_OCTAVE = 4.0
 MOST_BLOCKS = 1024
-_STRIP = 2**18  # values that are moved at once
+_STRIP = 2**17  # values that are moved at once
 
 
 @dataclass(frozen=True)

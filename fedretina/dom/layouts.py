@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fedretina.dom.config import Effort
-from fedretina.dom.integers import Decompressor, Piece, narrow, pack, piece_sizes, splits, unpack
+from fedretina.dom.integers import Decompressor, Piece, pack, piece_sizes, splits, unpack
 from fedretina.dom.layout import (
     PLAIN,
     Sorting,
@@ -18,6 +18,7 @@ from fedretina.dom.layout import (
     order_of,
     spreads,
 )
+from fedretina.dom.quantise import integer_type
 from fedretina.dom.sampling import places
 from fedretina.dom.tensors import Array
 from fedretina.dom.trellis import pack_paths, unpack_paths
@@ -28,7 +29,7 @@ _FEW = 256
 _GROUP_BYTES = 40  # what a group costs besides its integers
 _CODE_BYTES = 0.4
 _ROUNDED = 0.35  # the dead zone that is nearest to what optimised integers look like
-_CHUNK = 2**16
+_CHUNK = 2**14
 _WORTH = 64  # values a channel has at least, for its code to be cheap beside them
 
 
@@ -61,15 +62,15 @@ def sorting_of(fine: Array, shape: Sequence[int], *, unit: float) -> Sorting:
     layouts = candidates(fine, shape, "small")
     if layouts == (PLAIN,):
         return _sorting([])
-    rounded = narrow(_rounded(fine, unit))
+    rounded = _rounded(fine, unit)
     # Where nearly all integers are 0 they say little of their channels, where few are large the differences do.
     octaves = [spreads(sizes, shape, max(layouts)) for sizes in (fine, rounded)]
     return _likely_best(rounded, shape, [_sorting(each[:layout]) for each in octaves for layout in layouts])
 
 
 def _rounded(fine: Array, unit: float) -> Array:
-    """Return values divided by the unit, with a dead zone, a row of them at a time."""
-    rounded = np.empty(fine.size, np.int16 if fine.itemsize == 2 else np.int64)
+    """Return values divided by the unit, with a dead zone, in the narrowest type that surely holds them."""
+    rounded = np.empty(fine.size, integer_type(max(int(fine.max()), -int(fine.min())) / unit + 1))
     for start in range(0, fine.size, _CHUNK):
         part = fine[start : start + _CHUNK] / np.float64(unit)
         rounded[start : start + _CHUNK] = np.trunc(part + np.copysign(_ROUNDED, part))

@@ -1,4 +1,4 @@
-"""Both cores: a map that delivers as it goes, with little in flight, so that memory stays bounded, and one that ends early."""
+"""Both cores: a map that delivers as it goes and keeps little, so that memory stays bounded, and one that ends early."""
 
 import os
 from collections import deque

@@ -16,7 +16,7 @@ from fedretina.dom.tensors import Array, is_finite, largest_of
 
 Floats: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 
-BLOCK = 2**17  # a block and its few temporaries stay in a core's cache
+BLOCK = 2**16  # a block and its few temporaries stay in a core's cache
 _OFFSET_SCALE = 128
 _NARROW = 2**15
 _PAIRS_PAY = 2**19  # look-ups that are worth a table of 2**16 entries

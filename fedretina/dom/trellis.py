@@ -53,14 +53,9 @@ def pack_paths(values: Array, groups: Sequence[int], effort: Effort) -> list[byt
     past = _Past(count_lanes(values.size))
     counts, pieces = [], []
     for part in _parts(values, groups):
-        second = np.empty(part.size, bool)
-        sent = np.empty_like(part)
-        for at in past.rows(part.size):
-            second[at] = past.second(at)
-            sent[at] = (part[at] >> 1) + (second[at] & (part[at] > 0))
-            past.go_on(sent[at])
-        counts.append(part.size - np.count_nonzero(second))
-        pieces += [*pack(sent[~second], effort), *pack(sent[second], effort)]
+        first, second = _streams(part, past)
+        counts.append(first.size)
+        pieces += [*pack(first, effort), *pack(second, effort)]
     return [*pack(np.array(counts), effort), *pieces]
 
 
@@ -89,6 +84,17 @@ def _parts(values: Array, groups: Sequence[int]) -> Iterator[Array]:
     lanes = count_lanes(values.size)
     for rows in rows_of(groups):
         yield values[rows.start * lanes : rows.stop * lanes]
+
+
+def _streams(part: Array, past: "_Past") -> tuple[Array, Array]:
+    """Walk down the rows of one group; return what each quantiser sends."""
+    second = np.empty(part.size, bool)
+    sent = np.empty_like(part)
+    for at in past.rows(part.size):
+        second[at] = past.second(at)
+        sent[at] = (part[at] >> 1) + (second[at] & (part[at] > 0))
+        past.go_on(sent[at])
+    return sent[~second], sent[second]
 
 
 class _Past:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fedretina.dom.config import DomConfig
+from fedretina.dom.integers import narrow
 from fedretina.dom.layout import codes_of, is_sortable, order_of, spreads
 from fedretina.dom.layouts import sorting_of
 from fedretina.dom.quantise import (
@@ -191,7 +192,8 @@ class Trial:
         order = sorting.order(self.shape)
         fine = fine if order is None else order.sort(fine)
         groups = (fine.size,) if order is None else order.groups
-        integers, offsets = search(fine, groups, rate=TRELLIS_RATE, kind=integer_type(self.scale.difference / size + 8))
+        offsets = search(fine, groups, rate=TRELLIS_RATE)
+        integers = narrow(fine)
         del fine
         if order is not None:
             integers = order.unsort(integers)

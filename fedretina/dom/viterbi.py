@@ -25,7 +25,8 @@ _PERIOD = 4 * _PER_STEP  # k + 2 is restored four steps further
 _LANES = 512  # walked together: their decisions fit into the cache, and all rows of them into memory
 _SAMPLED = 64  # lanes, or an eighth of them, that the first rounds look at
 _ROUNDS = 3
-_FEW_ROWS = 64  # fit into the cache; after so many the costs start from zero again, so that float32 holds them
+_COUNTED = 16  # rows whose integers are counted at once
+_RENEWED = 64  # rows after which costs start from zero again, so that float32 holds them
 _MOST_BITS = 40
 _LOOKED_AT = 2**14  # values of a group that the first round's bits come from
 _SMOOTHING = 0.5
@@ -67,13 +68,13 @@ class _Counts:
         return np.clip(np.rint(means * 128), -127, 127).astype(np.int8).tobytes()
 
 
-def search(fine: Array, groups: Sequence[int], *, rate: float, kind: Any) -> tuple[Array, bytes]:
-    """Return the multiples of the step that values become, of type `kind`, and their centroid offsets.
+def search(fine: Array, groups: Sequence[int], *, rate: float) -> bytes:
+    """Replace values by the multiples of the step that they become, and return the centroid offsets of these.
 
     Parameters
     ----------
     fine : ndarray
-        Values in 128ths of a step, in the order of their layout.
+        Values in 128ths of a step, in the order of their layout; overwritten.
     groups : sequence of int
         The sizes of the layout's groups.
     rate : float
@@ -82,7 +83,6 @@ def search(fine: Array, groups: Sequence[int], *, rate: float, kind: Any) -> tup
     lanes, rows = count_lanes(fine.size), rows_of(groups)
     bits = np.stack([_guess(fine[each.start * lanes : each.stop * lanes]) for each in rows])
     offsets = bytes(LEVELS - 1)
-    found = np.empty(fine.size, kind)
     stride = max(1, min(lanes // _SAMPLED, 8))
     for last in range(1 - _ROUNDS, 1):
         tables = [_tables(each, offsets, rate) for each in bits]
@@ -91,9 +91,9 @@ def search(fine: Array, groups: Sequence[int], *, rate: float, kind: Any) -> tup
             values = _lanes_of(fine, lanes, at)
             paths = _paths(values, rows, tables, counts)
             if not last:
-                _put(found, lanes, at, np.where(values < 0, -paths, paths))
+                _put(fine, lanes, at, np.where(values < 0, -paths, paths))
         bits, offsets = counts.bits(), counts.offsets()
-    return found, offsets
+    return offsets
 
 
 def _blocks(lanes: int, stride: int) -> Iterator[slice]:
@@ -131,7 +131,7 @@ def _with_signs(chances: NDArray[np.float64]) -> NDArray[np.float64]:
     return bits
 
 
-def _tables(bits: NDArray[np.float64], offsets: bytes, rate: float) -> tuple[Any, NDArray[np.int64]]:
+def _tables(bits: NDArray[np.float64], offsets: bytes, rate: float) -> tuple[Any, NDArray[np.int8]]:
     """Return by quantiser and parity (4, by size) the cost of the best k, and that k."""
     x = (np.arange(_LINEAR + _PERIOD) + 0.5) / _PER_STEP
     moved = np.concatenate([[0.0], np.frombuffer(offsets, np.int8) / 128])
@@ -145,7 +145,7 @@ def _tables(bits: NDArray[np.float64], offsets: bytes, rate: float) -> tuple[Any
             cost += rate * bits[quantiser].take(np.minimum(k, _TOP))
             costs.append(cost.min(axis=0))
             best.append(np.where(cost[1] < cost[0], k[1], k[0]))
-    return np.stack(costs).astype(np.float32), np.stack(best)
+    return np.stack(costs).astype(np.float32), np.stack(best).astype(np.int8)  # there is a table for each group
 
 
 def _paths(values: Array, rows: Sequence[slice], tables: Sequence[Any], counts: _Counts) -> Array:
@@ -154,29 +154,29 @@ def _paths(values: Array, rows: Sequence[slice], tables: Sequence[Any], counts: 
     states = _walk(_places(sizes), rows, [costs for costs, _ in tables])
     restored = np.empty_like(sizes)
     for group, (own, (_, best)) in enumerate(zip(rows, tables, strict=True)):
-        for start in range(own.start, own.stop, _FEW_ROWS):
-            at = slice(start, min(start + _FEW_ROWS, own.stop))
+        for start in range(own.start, own.stop, _COUNTED):
+            at = slice(start, min(start + _COUNTED, own.stop))
             before, after = states[at], states[at.start + 1 : at.stop + 1]
             second = before & 1
             column = 2 * second + (_PARITY.take(after) ^ (before >> 2))
             found = _places(sizes[at])
-            k = best.reshape(-1).take(column * best.shape[1] + found)
+            k = best.reshape(-1).take(column * best.shape[1] + found).astype(np.intp)
             k += 2 * (((sizes[at] >> _FINER) - found) // _PERIOD)
             restored[at] = 2 * k - second * (k > 0)
             counts.add(group, k, second, restored[at], sizes[at])
     return restored
 
 
-def _places(sizes: Array) -> NDArray[np.intp]:
+def _places(sizes: Array) -> NDArray[np.int16]:
     """Return where the tables have values of these sizes."""
-    found = (sizes >> _FINER).astype(np.intp)
+    found = sizes >> _FINER
     far = found >= _LINEAR
     if far.any():
         found[far] = _LINEAR + (found[far] - _LINEAR) % _PERIOD
-    return found
+    return found.astype(np.int16, copy=False)
 
 
-def _walk(wanted: NDArray[np.intp], rows: Sequence[slice], costs: Sequence[Any]) -> NDArray[np.uint8]:
+def _walk(wanted: NDArray[np.int16], rows: Sequence[slice], costs: Sequence[Any]) -> NDArray[np.uint8]:
     """Return the best path's states, those before each row and after the last one."""
     height, lanes = wanted.shape
     total = np.full((8, lanes), 1e9, np.float32)
@@ -192,7 +192,7 @@ def _walk(wanted: NDArray[np.intp], rows: Sequence[slice], costs: Sequence[Any])
             right.reshape(4, 2, lanes)[...] += total[4:, None]
             np.less(right, left, out=is_right[row])
             np.minimum(left, right, out=total)
-            if row % _FEW_ROWS == 0:
+            if row % _RENEWED == 0:
                 total -= total.min(axis=0)
     return _back(is_right, total.argmin(axis=0))
 

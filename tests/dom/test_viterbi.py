@@ -11,7 +11,8 @@ def _values(size=40000, scale=4.0):
 
 def _search(x, rate=0.0, groups=None):
     fine = np.rint(x * 128).astype(np.int32)
-    return search(fine, groups or (x.size,), rate=rate, kind=np.int32)
+    offsets = search(fine, groups or (x.size,), rate=rate)
+    return fine, offsets
 
 
 def test_less_error_than_a_quantiser_of_the_same_rate():
