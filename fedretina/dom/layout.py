@@ -3,14 +3,14 @@
 The size of a difference is nearly (output channel's scale) x (input channel's) x (kernel position's). The scales travel
 coarsely (quarters of an octave, one byte each). Both ends derive the same order from them: channels of one scale are
 brought together, which makes blocks of equal class (the sum of the codes), and the blocks are laid out by class. Groups of
-neighbouring classes then have statistics of their own. Moving blocks is several times faster than sorting values.
+neighbouring classes then have statistics of their own. Where a value goes follows from its block and from where it lies in
+there: no values are sorted.
 """
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,61 +25,64 @@ _GROUP = 8192
 _MOST_GROUPS = 32
 _CODES_PER_OCTAVE = 4.0
 MOST_BLOCKS = 1024
-_STRIP = 2**17  # values that are moved at once
+_STRIP = 2**17  # values that are looked at at once
+_MOVED = 2**15  # values that are moved at once: their places take eight bytes each
 
 
 @dataclass(frozen=True)
-class _Rows:
-    """Output channels of one code, and their blocks: where each starts in the order, and what it holds of a channel."""
+class _Columns:
+    """Where the values of one output channel belong: each one's block, its place there, and the block's width."""
 
-    channels: NDArray[np.intp]
-    blocks: tuple[tuple[int, int, int], ...]
+    blocks: NDArray[np.uint16]
+    places: NDArray[np.intp]
+    widths: NDArray[np.intp]
 
 
 @dataclass(frozen=True)
 class Order:
     """The order that codes make.
 
-    A channel's values are brought into the order `inner` (none: they lie right), in which every block is a range of them;
-    `rows` says where the ranges go, `groups` are the sizes of the groups.
+    `rows` are the output channels of each code; in `starts` (one row each) is where their blocks begin. A block holds its
+    `columns` of one channel after the other; without columns there is one, the whole channels.
     """
 
     shape: tuple[int, int]
-    inner: NDArray[np.intp] | None
-    rows: tuple[_Rows, ...]
+    rows: tuple[NDArray[np.intp], ...]
+    starts: NDArray[np.intp]
+    columns: _Columns | None
     groups: tuple[int, ...]
 
     def sort(self, values: Array) -> Array:
         """Return a tensor's values, given flat in their own order, in this one."""
         table, ordered = values.reshape(self.shape), np.empty(values.size, values.dtype)
-        for channels, blocks in self._strips():
-            part = table[channels]
-            if self.inner is not None:
-                part = part[:, self.inner]
-            for start, first, end in blocks:
-                size = (end - first) * channels.size
-                ordered[start : start + size].reshape(channels.size, -1)[...] = part[:, first:end]
+        for channels, places in self._strips():
+            ordered[places] = table[channels].reshape(-1)
         return ordered
 
     def unsort(self, ordered: Array) -> Array:
         """Return the values in their own order, flat: the inverse of `sort`."""
         table = np.empty(self.shape, ordered.dtype)
-        back = None if self.inner is None else np.argsort(self.inner)
-        for channels, blocks in self._strips():
-            part = np.empty((channels.size, self.shape[1]), ordered.dtype)
-            for start, first, end in blocks:
-                size = (end - first) * channels.size
-                part[:, first:end] = ordered[start : start + size].reshape(channels.size, -1)
-            table[channels] = part if back is None else part[:, back]
+        for channels, places in self._strips():
+            table[channels] = ordered[places].reshape(channels.size, -1)
         return table.reshape(-1)
 
-    def _strips(self) -> Iterator[tuple[NDArray[np.intp], list[tuple[int, int, int]]]]:
-        """Yield output channels of one code, few enough for the cache, with the starts of their blocks in the order."""
-        most = max(1, _STRIP // max(self.shape[1], 1))
-        for rows in self.rows:
-            for done in range(0, rows.channels.size, most):
-                channels = rows.channels[done : done + most]
-                yield channels, [(start + done * (end - first), first, end) for start, first, end in rows.blocks]
+    def _strips(self) -> Iterator[tuple[NDArray[np.intp], slice | NDArray[np.intp]]]:
+        """Yield output channels of one code, few enough for the cache, with the places of their values in the order."""
+        most = max(1, _MOVED // max(self.shape[1], 1))
+        for channels, starts in zip(self.rows, self.starts, strict=True):
+            first = starts if self.columns is None else starts.take(self.columns.blocks) + self.columns.places
+            for done in range(0, channels.size, most):
+                strip = channels[done : done + most]
+                yield strip, self._places(first, done, strip.size)
+
+    def _places(self, first: NDArray[np.intp], done: int, count: int) -> slice | NDArray[np.intp]:
+        """Return the places of some channels of one code, given where the first one's values are."""
+        if self.columns is None:
+            start = int(first[0]) + done * self.shape[1]
+            return slice(start, start + count * self.shape[1])
+        places = np.multiply.outer(np.arange(done, done + count), self.columns.widths)
+        places += first
+        return places.reshape(-1)
 
 
 @dataclass(frozen=True)
@@ -140,39 +143,32 @@ def order_of(codes: Array, shape: Sequence[int], layout: int) -> Order:
     parts = _by_axis(codes.astype(np.int16), axes, layout)
     if _count_blocks(parts) > MOST_BLOCKS:
         raise Corrupt(f"a tensor's codes make more than {MOST_BLOCKS} blocks; drop the payload")
-    permutations = [np.argsort(part, kind="stable") for part in parts]
-    runs = [_Runs.of(part[permutation]) for part, permutation in zip(parts, permutations, strict=True)]
+    runs = [_Runs.of(part) for part in parts]
     grid = np.indices([each.codes.size for each in runs]).reshape(layout, -1)
     codes_by_axis = [each.codes[at] for each, at in zip(runs, grid, strict=True)]
     classes = np.sum(codes_by_axis, axis=0)
     laid = np.lexsort((*reversed(codes_by_axis), classes))
-    # The grid runs over the inner axes first: each run of rows has its blocks one after the other, all in the same ranges.
+    # The grid runs over the inner axes first: each run of rows has its blocks one after the other.
     widths = math.prod(axes[layout:]) * np.asarray(math.prod(np.ix_(*(each.sizes for each in runs[1:])))).reshape(-1)
     sizes = np.outer(runs[0].sizes, widths).reshape(-1)
     starts = np.empty_like(sizes)
     starts[laid] = np.cumsum(sizes[laid]) - sizes[laid]
-    ends = np.cumsum(widths)
-    ranges = list(zip((ends - widths).tolist(), ends.tolist(), strict=True))
-    rows = tuple(
-        _Rows(permutations[0][at], tuple((start, *both) for start, both in zip(own, ranges, strict=True)))
-        for at, own in zip(runs[0].slices, starts.reshape(-1, widths.size).tolist(), strict=True)
-    )
-    inner = _inner(permutations[1:], runs[1:], axes)
-    return Order((axes[0], axes[1] * axes[2]), inner, rows, _groups(classes[laid], sizes[laid]))
+    columns = _columns(runs[1:], axes, widths) if layout > 1 else None
+    groups = _groups(classes[laid], sizes[laid])
+    return Order((axes[0], axes[1] * axes[2]), runs[0].members, starts.reshape(-1, widths.size), columns, groups)
 
 
-def _inner(
-    permutations: Sequence[NDArray[np.intp]], runs: Sequence["_Runs"], axes: tuple[int, int, int]
-) -> NDArray[np.intp] | None:
-    """Return the places of a channel's values, block by block, in a block by input channel and kernel position."""
-    if not permutations:
-        return None
-    places = np.arange(axes[1] * axes[2]).reshape(axes[1:])[permutations[0]]
-    if len(permutations) == 1:
-        return places.reshape(-1)
-    places = places[:, permutations[1]]
-    blocks = [places[at].reshape(-1) for at in product(*(each.slices for each in runs))]
-    return np.concatenate(blocks)
+def _columns(runs: Sequence["_Runs"], axes: tuple[int, int, int], widths: NDArray[np.intp]) -> _Columns:
+    """Return the columns of blocks by input channel, and by kernel position if there are runs of these."""
+    blocks, places = runs[0].numbers[:, None], runs[0].places[:, None]
+    if len(runs) == 1:
+        blocks, places = np.repeat(blocks, axes[2], axis=1), axes[2] * places + np.arange(axes[2])
+    else:
+        kernel = runs[1]
+        blocks = kernel.codes.size * blocks + kernel.numbers
+        places = kernel.sizes.take(kernel.numbers) * places + kernel.places
+    blocks = blocks.reshape(-1)
+    return _Columns(blocks.astype(np.uint16), places.reshape(-1), widths.take(blocks))
 
 
 def channels_at(places: Array, shape: Sequence[int]) -> tuple[Array, ...]:
@@ -208,19 +204,26 @@ def _count_blocks(codes: Sequence[Array]) -> int:
 
 @dataclass(frozen=True)
 class _Runs:
-    """The runs of equal codes along an axis whose channels are sorted by code."""
+    """The channels of an axis by code: the codes, how many have each and which; each channel's run, and its place there."""
 
     codes: NDArray[np.int64]
     sizes: NDArray[np.int64]
-    slices: list[slice]
+    members: tuple[NDArray[np.intp], ...]
+    numbers: NDArray[np.intp]
+    places: NDArray[np.intp]
 
     @classmethod
     def of(cls, codes: Array) -> "_Runs":
-        """Find the runs."""
-        starts = np.flatnonzero(np.diff(codes, prepend=codes[:1] - 1))
-        ends = [*starts[1:].tolist(), codes.size]
-        slices = [slice(start, end) for start, end in zip(starts.tolist(), ends, strict=True)]
-        return cls(codes[starts].astype(np.int64), np.diff([*starts, codes.size]), slices)
+        """Sort an axis by code, stably."""
+        order = np.argsort(codes, kind="stable")
+        ordered = codes[order]
+        starts = np.flatnonzero(np.diff(ordered, prepend=ordered[:1] - 1))
+        sizes = np.diff(starts, append=codes.size)
+        numbers, places = np.empty_like(order), np.empty_like(order)
+        numbers[order] = np.repeat(np.arange(starts.size), sizes)
+        places[order] = np.arange(codes.size) - np.repeat(starts, sizes)
+        members = tuple(order[start : start + size] for start, size in zip(starts.tolist(), sizes.tolist(), strict=True))
+        return cls(ordered[starts].astype(np.int64), sizes, members, numbers, places)
 
 
 def _groups(classes: NDArray[np.int64], sizes: NDArray[np.int64]) -> tuple[int, ...]:
