@@ -13,6 +13,7 @@ from fedretina.dom.encoder import Coded, code_tensor
 from fedretina.dom.header import OFFSET_BYTES, Header, bitmap, error_byte, write_header
 from fedretina.dom.integers import PCODEC_HEADER, pack
 from fedretina.dom.parallel import map_all
+from fedretina.dom.pool import without_wide
 from fedretina.dom.steps import Choice
 from fedretina.dom.tensors import Array, Model, raw_bytes
 from fedretina.dom.version import Version
@@ -67,6 +68,8 @@ def compose(job: Job, code: Callable[[str], Coded]) -> Made:
     """Code every tensor, by its name, and return the payload."""
     kept = set(job.kept)
     coded = map_all(code, job.order, threads=job.threads, weigh=lambda name: job.new[name].nbytes)
+    if job.config.effort != "fast":
+        coded = without_wide(coded, job.config.effort)
     digest = digest_rows([(each.spec.name, each.spec.dtype, each.spec.shape, each.digest) for each in coded])
     header, body = _header_and_body(job, coded, kept)
     envelope = Envelope(

@@ -51,9 +51,9 @@ class Scale:
         """Measure a tensor."""
         work = np.float64 if pair.new.dtype.itemsize > 4 else np.float32
         value = max(_largest(part) for part in (pair.new, pair.base)) if lattice else 0.0
-        found = max((float(np.abs(d).max()) for _, d in pair.blocks(work)), default=0.0)
+        found = max((_largest(d) for _, d in pair.blocks(work)), default=0.0)
         if not math.isfinite(found):
-            found = max(float(np.abs(d).max()) for _, d in pair.blocks())
+            found = max(_largest(d) for _, d in pair.blocks())
         return cls(found, value)
 
 
