@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.transforms import Bbox
 
 from codec.measure import Point
 from codec.race import Lap
@@ -33,6 +34,12 @@ _CURVES = {  # family: colour, line
     LITERAL: (_PINK, ":"),
     "blockwise int8": (_PINK, "--"),
 }
+_MARKER, _APART = 6, 2
+# Where a name may be: how it is aligned, and how many points it is off its marker.
+_BESIDE = (
+    *(("left", (8, 0)), ("center", (0, -12)), ("center", (0, 12)), ("right", (-8, 0))),
+    *(("left", (5, -11)), ("left", (5, 11)), ("right", (-5, -11)), ("right", (-5, 11))),
+)
 _ALONE = ("fp16", "int8 min-max", "nf4")
 _CLOSE = ("DoM balanced, one step", ONE_STEP, "NNCodec smallest", "NNCodec default", "rounding + zlib-6")
 
@@ -101,34 +108,53 @@ def _label_ends(axes: Axes) -> None:
 def speed_plot(laps: Mapping[int, Sequence[Lap]], name: str) -> bytes:
     """Draw the race at c = 3: speed of encoding and decoding against bits per weight."""
     figure = new_figure(LIGHT, 13.5, 5.2)
-    for axes, way in zip(figure.subplots(1, 2), ("encode", "decode"), strict=True):
+    shown = [lap for lap in laps[3] if not lap.label.endswith("all cores")]
+    halves = dict(zip(("encode", "decode"), figure.subplots(1, 2), strict=True))
+    for way, axes in halves.items():
         axes.set_xscale("log")
         axes.set_yscale("log")
-        shown = [lap for lap in laps[3] if not lap.label.endswith("all cores")]
         for lap in shown:
-            axes.plot([getattr(lap, way)], [lap.bpw], "o", ms=6, color=_BLUE if lap.label.startswith("DoM") else _GREY)
-        _name(axes, [(getattr(lap, way), lap.bpw, lap.label) for lap in shown])
+            colour = _BLUE if lap.label.startswith("DoM") else _GREY
+            axes.plot([getattr(lap, way)], [lap.bpw], "o", ms=_MARKER, color=colour)
         quiet(axes, LIGHT, title=f"{name}, c = 3: {way}, MB/s of fp32")
         axes.set_ylabel("bits per weight", color=LIGHT.muted, fontsize=9)
         _ticks(axes, "y", (0.1, 0.2, 0.5, 1, 2, 4, 8, 16))
         _ticks(axes, "x", (3, 10, 30, 100, 300, 1000, 3000, 10000))
         low, high = axes.get_xlim()
         axes.set_xlim(low / 1.1, high * 4)
+    figure.draw_without_rendering()  # which settles where everything is
+    for way, axes in halves.items():
+        _name(axes, [(getattr(lap, way), lap.bpw, lap.label) for lap in shown])
     return to_png(figure)
 
 
 def _name(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
-    """Write peers' names to the right of their points; ours, which lie side by side, as stairs below them."""
-    peers = [point for point in points if not point[2].startswith("DoM")]
-    places = [10**place for place in spread([float(np.log10(y)) for _, y, _ in peers], gap=0.075)]
-    named = [(point, (1.22 * point[0], place), LIGHT.muted) for point, place in zip(peers, places, strict=True)]
-    ours_there = sorted((point for point in points if point[2].startswith("DoM")), reverse=True)
-    named += [(point, (point[0], point[1] / 1.25 ** (stair + 1)), LIGHT.ink) for stair, point in enumerate(ours_there)]
-    for (x, y, label), place, colour in named:
-        axes.annotate(
-            label, (x, y), xytext=place, textcoords="data", fontsize=8, va="center", color=colour,
-            path_effects=outlined(LIGHT), arrowprops={"arrowstyle": "-", "color": LIGHT.grid, "lw": 0.7},
-        )  # fmt: skip
+    """Write each name beside its point, ours first: where it lies on no point and on no name that is there already."""
+    taken = [_around(axes, x, y) for x, y, _ in points]
+    for x, y, label in sorted(points, key=lambda point: (not point[2].startswith("DoM"), point[2])):
+        colour = LIGHT.ink if label.startswith("DoM") else LIGHT.muted
+        tried = [
+            axes.annotate(
+                label, (x, y), xytext=offset, textcoords="offset points", fontsize=8, ha=side, va="center", color=colour,
+                path_effects=outlined(LIGHT),
+            )
+            for side, offset in _BESIDE
+        ]  # fmt: skip
+        boxes = [name.get_window_extent().padded(_APART) for name in tried]
+        inside = (place for place, box in enumerate(boxes) if axes.bbox.x0 < box.x0 and box.x1 < axes.bbox.x1)
+        free = (place for place in inside if not any(boxes[place].overlaps(other) for other in taken))
+        chosen = next(free, 0)
+        taken.append(boxes[chosen])
+        for place, name in enumerate(tried):
+            if place != chosen:
+                name.remove()
+
+
+def _around(axes: Axes, x: float, y: float) -> Bbox:
+    """Return what a point's marker covers, in pixels."""
+    left, low = axes.transData.transform((x, y))
+    radius = _MARKER / 2 * axes.get_figure().dpi / 72
+    return Bbox.from_extents(left - radius, low - radius, left + radius, low + radius)
 
 
 def skip_plot(histories: Mapping[str, History]) -> bytes:
