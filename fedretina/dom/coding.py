@@ -75,8 +75,8 @@ class Coding:
 def group(specs: Sequence[Spec], codings: Sequence[Coding]) -> list[list[int]]:
     """Return the tensors (by position) that share the body's groups, in the body's order: pools first, then the others.
 
-    All pooled integers on steps share one pool, whatever their dtype: steps make them alike. Differences of bits share
-    one per dtype.
+    All pooled integers on steps share one pool, whatever their dtype: `fedretina.dom.pool` keeps them alike. Differences of
+    bits share one per dtype.
     """
     pools: dict[tuple[int, str], list[int]] = {}
     own = []
