@@ -94,7 +94,8 @@ def _streams(part: Array, past: "_Past") -> tuple[Array, Array]:
         second[at] = past.second(at)
         sent[at] = (part[at] >> 1) + (second[at] & (part[at] > 0))
         past.go_on(sent[at])
-    return sent[~second], sent[second]
+    seconds = sent[second]
+    return sent[np.logical_not(second, out=second)], seconds
 
 
 class _Past:
