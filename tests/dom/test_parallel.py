@@ -4,7 +4,7 @@ import time
 import pytest
 
 from fedretina.dom import DomConfig, decode, decode_tensors, encode
-from fedretina.dom.parallel import count_threads, ordered_map
+from fedretina.dom.parallel import count_threads, map_all, ordered_map
 from fedretina.errors import BadArgument, Corrupt
 
 
@@ -35,15 +35,29 @@ def test_results_come_in_order_and_few_are_in_flight(threads):
     assert most <= threads
 
 
+def test_the_heaviest_are_begun_first_and_results_come_in_order():
+    begun, both = [], threading.Barrier(2, timeout=60)
+
+    def work(item):
+        begun.append(item)
+        both.wait()
+        return -item
+
+    items = [2**18, 2**21, 2**19, 2**22]
+    assert map_all(work, items, threads=2, weigh=lambda item: item) == [-item for item in items]
+    assert set(begun[:2]) == {2**22, 2**21}
+
+
+@pytest.mark.parametrize("mapped", [ordered_map, map_all])
 @pytest.mark.parametrize("threads", [1, 2])
-def test_an_error_reaches_the_caller(threads):
+def test_an_error_reaches_the_caller(mapped, threads):
     def work(item):
         if item == 3:
             raise Corrupt("item 3")
         return item
 
     with pytest.raises(Corrupt, match="item 3"):
-        list(ordered_map(work, range(9), threads=threads))
+        list(mapped(work, range(9), threads=threads, weigh=lambda item: 2**18))
 
 
 def test_as_many_threads_as_were_asked_for(monkeypatch):
