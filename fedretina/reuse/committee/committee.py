@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from fedretina.errors import BadArgument
@@ -130,34 +129,36 @@ class Committee:
             parts[OWN] = self._part(OWN, own)
         if not parts:
             raise BadArgument("the committee is empty: give sources, or the target's own features")
+        features = reduced(joined(parts, {**self.alpha, OWN: 1.0}), self.options.dimensions)
+        check = self._check(features)
+        return self._labelling(*self._vote(features, self._labels), check)
+
+    def _check(self, features: Floats) -> Check | None:
+        """Vote on labelled samples from the others, in a metric of the others: one that saw their labels would flatter."""
         chosen = hidden(self._labels, self.options.held_out, seed=self.options.seed)
+        if not len(chosen):
+            return None
         visible = self._labels.copy()
         visible[chosen] = -1
-        features = reduced(joined(parts, {**self.alpha, OWN: 1.0}), self.options.dimensions)
-        graph = self._graph(features, visible)
-        check = None
-        if len(chosen):
-            votes, _ = self._vote(graph, visible)
-            # A sample whose label is hidden may rightly fall into a new cluster: no vote for a known class to judge.
-            judged = chosen[votes.labels[chosen] <= self._labels.max()]
-            if len(judged) >= ENOUGH:
-                check = Check(votes.confidence[judged], votes.labels[judged] == self._labels[judged])
-        return self._labelling(*self._vote(graph, self._labels), check)
+        votes, _ = self._vote(features, visible)
+        # A sample whose label is hidden may rightly fall into a new cluster: no vote for a known class to judge.
+        judged = chosen[votes.labels[chosen] <= self._labels.max()]
+        if len(judged) < ENOUGH:
+            return None
+        return Check(votes.confidence[judged], votes.labels[judged] == self._labels[judged])
 
     def _part(self, name: str, features: Features) -> Floats:
         table = centred(checked(name, features, len(self._labels)), self._groups)
         return reduced(table, self.options.dimensions)
 
-    def _graph(self, features: Floats, visible: Whole) -> csr_matrix:
-        """Tie the samples by their neighbourhoods, in a metric that has not seen the labels held out."""
-        o = self.options
-        metric = whitened(features, visible, self._groups, rounds=o.whitening, shrink=o.shrink)
-        return overlap(metric, k1=o.k1, k2=o.k2)
+    def _vote(self, features: Floats, labels: Whole) -> tuple[Votes, Whole]:
+        """Tie the samples by their neighbourhoods, in a metric that knows the labels, and let the labels walk.
 
-    def _vote(self, graph: csr_matrix, labels: Whole) -> tuple[Votes, Whole]:
-        """Let the labels walk; give the seeds too: the labelled samples, and the members of new clusters where wanted."""
+        The second result are the seeds: the labelled samples, and the members of new clusters where these are wanted.
+        """
         o = self.options
-        tied = constrained(graph, labels)
+        metric = whitened(features, labels, self._groups, rounds=o.whitening, shrink=o.shrink)
+        tied = constrained(overlap(metric, k1=o.k1, k2=o.k2), labels)
         seeds = new_classes(tied, labels, nearness=1 - o.eps, least=o.least) if self._wants_new() else labels
         return propagate(tied, seeds, walk=o.walk), seeds
 

@@ -29,8 +29,8 @@ class CommitteeOptions:
     eps, least : float, int, default 0.5, 3
         DBSCAN's, on the Jaccard distance.
     held_out : float, default 0.25
-        Part of the labelled samples on which the accuracy of the votes is measured, in a walk that does not see their
-        labels; whitening never sees them. 0: none.
+        Part of the labelled samples on which the accuracy of the votes is measured, by a vote that does not see their
+        labels; it takes as long as the vote that counts, which sees all labels. 0: none.
     trust : float, default 0.25
         Accuracy on those that the labels must reach. While they don't, the share is halved, and at last
         nothing is labelled.

@@ -61,6 +61,14 @@ def test_the_measured_accuracy_is_about_the_true_one():
         assert labelling.accuracy == pytest.approx(right(labelling, labels), abs=0.15)
 
 
+def test_what_is_held_out_for_the_accuracy_is_not_missing_in_the_votes():
+    checked, unchecked = (
+        Committee(PEERS, few(), groups=CAMERA, options=CommitteeOptions(held_out=part)).label() for part in (0.5, 0)
+    )
+    assert checked.accuracy is not None
+    assert np.array_equal(checked.labels, unchecked.labels)
+
+
 def test_votes_that_are_not_trusted_are_not_used():
     noise = {"bad": np.random.default_rng(0).normal(size=(480, 48))}
     labelling = Committee(noise, few(), groups=CAMERA).label()
