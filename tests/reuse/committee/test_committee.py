@@ -55,9 +55,10 @@ def test_given_labels_stay_and_the_most_confident_votes_are_kept():
 
 
 def test_the_measured_accuracy_is_about_the_true_one():
-    labels = few()
+    labels, options = few(), CommitteeOptions(trust=0)
     for noise in (1.6, 2.6, 3.2):
-        labelling = Committee({"a": model(1, noise), "b": model(2, noise)}, labels, groups=CAMERA).label()
+        peers = {"a": model(1, noise), "b": model(2, noise)}
+        labelling = Committee(peers, labels, groups=CAMERA, options=options).label()
         assert labelling.accuracy == pytest.approx(right(labelling, labels), abs=0.15)
 
 
@@ -67,6 +68,19 @@ def test_what_is_held_out_for_the_accuracy_is_not_missing_in_the_votes():
     )
     assert checked.accuracy is not None
     assert np.array_equal(checked.labels, unchecked.labels)
+
+
+def test_a_short_walk_labels_better_where_identities_look_alike():
+    """Four kinds of people, ten of each: a long walk leaves the nearest seed for the kind."""
+    draw = np.random.default_rng(0)
+    kind = draw.normal(size=(4, 48))[draw.integers(4, size=40)]
+    for seed in range(2):
+        alike, labels = {"a": model(seed, 1.8) + 2 * kind[IDENTITY]}, few(seed=seed)
+        short, long = (
+            right(Committee(alike, labels, groups=CAMERA, options=CommitteeOptions(walk=walk)).label(), labels)
+            for walk in (CommitteeOptions().walk, 0.9)
+        )
+        assert short > long + 0.02
 
 
 def test_votes_that_are_not_trusted_are_not_used():
