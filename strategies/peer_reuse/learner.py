@@ -132,7 +132,7 @@ class Learner:
     reuse : Term, optional
         Such as `Reuse`, Eq. 1's second term; with it half of every batch is unlabelled, if the domain has such samples.
     teaching : Teaching, optional
-        The committee; with it half of every batch comes from all samples that have a label or got one.
+        The committee; with it every batch comes from all samples that have a label or got one.
     """
 
     def __init__(

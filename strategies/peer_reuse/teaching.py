@@ -63,17 +63,15 @@ class Teaching:
         return numbers if told.accuracy is None else {**numbers, "accuracy": 100 * told.accuracy}
 
     def batches(self, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """Draw stored samples and their classes for ever: half of a batch labelled, half labelled or voted."""
-        if self._labelling is None:
-            for index in self.task.batches(self.splits.labels, size, generator):
-                yield self.splits.inputs[index], self.splits.labels[index]
-            return
-        told = torch.from_numpy(self._labelling.indices())
-        labels = torch.from_numpy(self._labelling.labels)
-        given = iter(self.task.batches(self.splits.labels, size // 2, generator))
-        voted = iter(self.task.batches(labels[told], size - size // 2, generator))
-        while True:
-            index = torch.cat([next(given), told[next(voted)]])
+        """Draw stored samples and their classes for ever, of all that have a label or got one.
+
+        Labelled samples have no half of their own: where a class has two or three of them, they would repeat in every batch.
+        """
+        told, labels = torch.arange(len(self.splits.labels)), self.splits.labels
+        if self._labelling is not None:
+            told, labels = torch.from_numpy(self._labelling.indices()), torch.from_numpy(self._labelling.labels)
+        for drawn in self.task.batches(labels[told], size, generator):
+            index = told[drawn]
             yield self._stored[index], labels[index]
 
     def loss(self, embeddings: Tensor, labels: Tensor) -> Tensor | None:
