@@ -33,7 +33,8 @@ class Plan:
     epoch_samples : int, default 4000
         An epoch of a larger domain takes this many of its samples, others each time; 0 takes all.
     batch_size : int, default 64
-        Samples a step. The target fills half of it with labelled samples, half with unlabelled ones.
+        Samples a step. With the committee the target draws them from all that have a label or got one; with Eq. 1 alone half
+        of them are labelled, half not.
     lr : float, default 0.002
         Peak learning rate of Adam.
     gamma : float, default 0.3
