@@ -140,7 +140,7 @@ def _estimate(symbols: Array, channels: Sequence[Array], shape: Sequence[int], s
         groups, sizes = groups_at(channels, sorting.codes, shape, sorting.layout)
     width = int(symbols.max()) + 1
     counts = np.bincount(groups * width + symbols, minlength=len(sizes) * width).reshape(-1, width)
-    return float(_entropies(counts) @ sizes) / 8 + _GROUP_BYTES * len(sizes) + _CODE_BYTES * sorting.codes.size
+    return float((_entropies(counts) * sizes).sum()) / 8 + _GROUP_BYTES * len(sizes) + _CODE_BYTES * sorting.codes.size
 
 
 def _entropies(counts: Array) -> Array:

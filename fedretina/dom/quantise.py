@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fedretina.dom.layout import Sorting
 from fedretina.dom.rounding import LEVELS, Rounder
-from fedretina.dom.tensors import Array, is_finite, largest_of
+from fedretina.dom.tensors import Array, energy, is_finite, largest_of
 
 Floats: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 
@@ -132,17 +132,17 @@ def measured(
     hasher = blake3()
     narrow = choose is not None or is_narrow(integers)
     restorer = _Restorer.of(pair.new.dtype, integers, narrow=narrow, step=step, offsets=offsets)
-    energy = lost = 0.0
+    whole = lost = 0.0
     for at, difference in pair.blocks(work):
         if choose:
             choose(at, difference)
-        energy += float(np.dot(difference, difference))
+        whole += energy(difference)
         part = restored[at] if keep else restored[: difference.size]
         restorer(integers[at], None if pair.base is None else pair.base[at], out=part)
         hasher.update(part.view(np.uint8).data)
         np.subtract(pair.new[at], part, out=difference, dtype=work, casting="same_kind")
-        lost += float(np.dot(difference, difference))
-    return Quantised(integers, offsets, restored if keep else None, hasher.digest(), energy, lost)
+        lost += energy(difference)
+    return Quantised(integers, offsets, restored if keep else None, hasher.digest(), whole, lost)
 
 
 def centroids(sizes: Floats, integers: Array) -> bytes:

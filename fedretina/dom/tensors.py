@@ -111,13 +111,27 @@ def check_each(model: Model, look: Callable[[Array], Looked], *, threads: int = 
     return checked
 
 
+def energy(values: Array) -> float:
+    """Return the sum of squares of a vector, without BLAS.
+
+    Its threads would be threads within ours: the order of its sums follows from their number, and a process whose BLAS has
+    lost its own (as after a fork) waits for them for ever.
+
+    Examples
+    --------
+    >>> energy(np.array([3.0, 4.0]))
+    25.0
+    """
+    return float(np.einsum("i,i->", values, values))
+
+
 def is_finite(array: Array) -> bool:
     """Return whether a tensor holds neither NaN nor infinity."""
     if not is_float(array.dtype):
         return True
-    if array.dtype.kind == "f" and array.itemsize >= 4 and math.isfinite(np.vdot(array, array)):
-        return True  # finite squares have finite roots, and need no array of flags
     with np.errstate(invalid="ignore", over="ignore"):  # bfloat16's signalling NaN would warn
+        if array.dtype.kind == "f" and array.itemsize >= 4 and math.isfinite(energy(array.reshape(-1))):
+            return True  # finite squares have finite roots, and need no array of flags
         # A finite sum has finite terms, and costs no array of flags; an infinite one may come of large terms.
         return bool(np.isfinite(array.sum())) or bool(np.isfinite(array).all())
 

@@ -24,7 +24,7 @@ from fedretina.dom.quantise import (
 from fedretina.dom.rdoq import FINE, fine_integers, quantise_group
 from fedretina.dom.rounding import LEVELS, Rounder
 from fedretina.dom.sampling import places
-from fedretina.dom.tensors import Array
+from fedretina.dom.tensors import Array, energy
 from fedretina.dom.trellis import LEAST
 from fedretina.dom.viterbi import search
 
@@ -121,14 +121,14 @@ class Trial:
 
     @cached_property
     def _norm(self) -> float:
-        return math.sqrt(np.dot(self.part, self.part))
+        return math.sqrt(energy(self.part))
 
     def _error_of_sample(self, size: float) -> float:
         if not self._norm:
             return 0.0
         integers, offsets = self._sampled(size)
         lost = self.part - dequantise(integers, step=size, offsets=offsets)
-        return math.sqrt(np.dot(lost, lost)) / self._norm
+        return math.sqrt(energy(lost)) / self._norm
 
     def quantise(self, size: float) -> Quantised:
         """Quantise the whole tensor."""
