@@ -99,8 +99,10 @@ def gains(rows: Sequence[Row], yardstick: str = YARDSTICK) -> dict[tuple[str, fl
     return found
 
 
-def error(values: Sequence[float]) -> float:
-    return float(np.std(values, ddof=1)) / len(values) ** 0.5 if len(values) > 1 else 0.0
+def gained(values: Sequence[float]) -> str:
+    """Write a mean, and the standard error where there are several."""
+    error = f" ± {np.std(values, ddof=1) / len(values) ** 0.5:.1f}" if len(values) > 1 else ""
+    return f"{np.mean(values):+.1f}{error}"
 
 
 def gain_table(rows: Sequence[Row]) -> str:
@@ -109,10 +111,9 @@ def gain_table(rows: Sequence[Row]) -> str:
     over, alone = gains(rows), gains(rows, LEAST)
     for method, part in sorted(over, key=lambda key: (-key[1], SHOWN.index(key[0]))):
         values, others = over[method, part], alone.get((method, part), [])
-        beside = f"{np.mean(others):+.1f} ± {error(others):.1f}" if others else ""
         lines.append(
-            f"| {100 * part:.0f} % | {METHODS[method].label} | {np.mean(values):+.1f} ± {error(values):.1f} "
-            f"| {min(values):+.1f} | {beside} | {len(values)} |"
+            f"| {100 * part:.0f} % | {METHODS[method].label} | {gained(values)} | {min(values):+.1f} "
+            f"| {gained(others) if others else ''} | {len(values)} |"
         )
     return "\n".join(lines)
 
