@@ -82,7 +82,7 @@ def test_pyproject_lists_every_package():
 
 
 def test_the_codec_calls_no_blas():
-    """The order of BLAS's sums follows from its threads; and within ours, in a process that lost its own, it hung for ever."""
+    """The order of its sums follows from its threads; and in a process that had lost these, it hung for ever."""
     blas = {"dot", "vdot", "inner", "matmul", "tensordot", "linalg"}
     for file in files("dom"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
