@@ -26,6 +26,7 @@ from fedretina.cli_study import EMBEDDED, task_of
 from fedretina.reid import census, render
 from fedretina.report.style import LIGHT, new_figure, quiet, to_png
 from fedretina.study import METHODS, Grid, Laboratory, Point, Setting, Store, Study
+from fedretina.study.grid import mean_and_spread
 
 SHOWN = (
     "alone", "direct", "finetune", "oracle", "reuse", "reuse-start", "self-start", "committee-best", "committee-two",
@@ -68,7 +69,8 @@ def rows_of(state: Path) -> list[Row]:
 
 def spread(values: Sequence[float]) -> str:
     """Write a mean, and the standard deviation where there are several."""
-    return f"{np.mean(values):.1f}" + (f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else "")
+    mean, deviation = mean_and_spread(values)
+    return f"{mean:.1f}" if deviation is None else f"{mean:.1f} ± {deviation:.1f}"
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -101,8 +103,8 @@ def gains(rows: Sequence[Row], yardstick: str = YARDSTICK) -> dict[tuple[str, fl
 
 def gained(values: Sequence[float]) -> str:
     """Write a mean, and the standard error where there are several."""
-    error = f" ± {np.std(values, ddof=1) / len(values) ** 0.5:.1f}" if len(values) > 1 else ""
-    return f"{np.mean(values):+.1f}{error}"
+    mean, deviation = mean_and_spread(values)
+    return f"{mean:+.1f}" if deviation is None else f"{mean:+.1f} ± {deviation / len(values) ** 0.5:.1f}"
 
 
 def gain_table(rows: Sequence[Row]) -> str:
