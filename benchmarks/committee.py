@@ -11,7 +11,7 @@ on where it was, and several processes may share a state. The page shows every d
 import argparse
 import json
 import platform
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -34,6 +34,10 @@ SHOWN = (
     "fedprox", "fedper", "fedbn",
 )  # fmt: skip
 YARDSTICK, LEAST = "finetune", "alone"
+STEPS = (
+    ("committee-best", "self-start"), ("committee-two", "self-start"), ("committee", "self-start"),
+    ("committee-two", "committee-best"), ("committee", "committee-best"), ("committee-reuse", "committee"),
+)  # fmt: skip
 DOMAINS = ("duke", "msmt17", "cuhk03", "market1501")
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -120,6 +124,17 @@ def gain_table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
+def step_table(rows: Sequence[Row]) -> str:
+    """What each part of a committee adds to the one without it: mean and standard error, a column a part of labels."""
+    parts = sorted({row.labelled for row in rows}, reverse=True)
+    lines = ["| | over | " + " | ".join(f"{100 * part:.0f} %" for part in parts) + " |", "|---" * (2 + len(parts)) + "|"]
+    for more, less in STEPS:
+        cells = (gains(rows, less).get((more, part)) for part in parts)
+        texts = (f"{gained(values)} ({len(values)})" if values else "" for values in cells)
+        lines.append(f"| {METHODS[more].label} | {METHODS[less].label} | " + " | ".join(texts) + " |")
+    return "\n".join(lines)
+
+
 def plot(rows: Sequence[Row]) -> bytes:
     """Draw the gains over fine-tuning: a dot a cell, a bar for the mean; a panel a part of labels."""
     over = gains(rows)
@@ -163,22 +178,28 @@ Points of mAP, paired by target and seed, mean ± standard error over all target
 
 {gains}
 
+What a committee's parts add, paired in the same way (number of pairs):
+
+{steps}
+
 ![Gain of each method over the fine-tuned best source](images/committee-{name}.png)
 """
 
 
 def write(state: Path, page: Path) -> None:
     """Write the page, and a plot a data set beside it."""
-    sections = []
+    sections, drawn = [], Counter[str]()
     rows = rows_of(state)
+    (page.parent / "images").mkdir(exist_ok=True)
     for title in dict.fromkeys(row.section for row in rows):
-        mine, name = [row for row in rows if row.section == title], title.split(":")[0]
-        (page.parent / "images").mkdir(exist_ok=True)
+        mine, data = [row for row in rows if row.section == title], title.split(":")[0]
+        drawn[data] += 1
+        name = data if drawn[data] == 1 else f"{data}-{drawn[data]}"
         (page.parent / "images" / f"committee-{name}.png").write_bytes(plot(mine))
         seeds = ", ".join(map(str, sorted({row.seed for row in mine})))
-        minutes = sum(row.minutes for row in mine)
-        told = {"seeds": seeds, "minutes": minutes, "table": table(mine), "gains": gain_table(mine)}
-        sections.append(SECTION.format(title=title, name=name, **told))
+        told = {"seeds": seeds, "minutes": sum(row.minutes for row in mine)}
+        tables = {"table": table(mine), "gains": gain_table(mine), "steps": step_table(mine)}
+        sections.append(SECTION.format(title=title, name=name, **told, **tables))
     page.write_text(PAGE.format(torch=torch.__version__, machine=platform.machine(), sections="\n".join(sections)), "utf-8")
 
 

@@ -30,6 +30,12 @@ def test_gains_are_paired_by_target_and_seed(state):
     assert "| 30 % | committee: all sources, own | +4.0 ± 1.0 | +3.0 |  | 2 |" in committee.gain_table(rows)
 
 
+def test_what_more_sources_add_is_paired_with_the_committee_of_fewer(state):
+    state("self-start", 40.0), state("committee-best", 41.0), state("self-start", 50.0, seed=1)
+    table = committee.step_table(committee.rows_of(state("committee-best", 54.0, seed=1)))
+    assert "| committee: best source, own | self-training, from the best source | +2.5 ± 1.5 (2) |" in table
+
+
 def test_a_cell_is_the_mean_over_the_seeds_with_their_spread(state):
     state("alone", 20.0), state("alone", 24.0, seed=1)
     table = committee.table(committee.rows_of(state("alone", 9.0, target="msmt17")))
@@ -43,4 +49,6 @@ def test_every_data_set_has_a_section_and_cells_of_other_epochs_another(state, t
     titles = [line for line in (tmp_path / "page.md").read_text().splitlines() if line.startswith("## ")]
     size = "8 x 8 pixels, network `small`"
     assert titles == [f"## one: {size}, 30 epochs", f"## two: {size}, 30 epochs", f"## two: {size}, 5 epochs"]
-    assert (tmp_path / "images" / "committee-one.png").stat().st_size > 5000
+    images = {path.name: path.stat().st_size for path in (tmp_path / "images").iterdir()}
+    assert sorted(images) == ["committee-one.png", "committee-two-2.png", "committee-two.png"]
+    assert images["committee-one.png"] > 5000
