@@ -1,5 +1,6 @@
 """Person re-identification as a `Task`: folders of photos in, embeddings and mAP out."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -17,7 +18,7 @@ from fedretina.reid.dataset import read_dataset
 from fedretina.reid.folder import Domain, Photo
 from fedretina.reid.images import load_images
 from fedretina.reid.losses import all_triplets_loss, identity_loss, triplet_loss
-from fedretina.reid.metrics import evaluate, evaluate_features, top
+from fedretina.reid.metrics import Scores, evaluate, evaluate_features, top
 from fedretina.reid.models import HEADS, MODELS, Output, PartsOutput, build
 from fedretina.reid.published import published_counts
 from fedretina.reid.rerank import rerank
@@ -172,12 +173,13 @@ class ReIdTask(Task):
 
     def evaluate(self, model: nn.Module, domain: str, *, split: Split = "test") -> dict[str, float]:
         """Measure mAP and Rank-1 in percent: queries against the gallery, or the labelled photos against each other."""
-        query, gallery = self._labelled(domain) if split == "labelled" else self._test(domain)
-        features = (self._embed(model, query[0]), self._embed(model, gallery[0]))
-        who = _who(query[1], gallery[1])
-        again = self.reranked and split == "test"
-        scores = evaluate(rerank(*features), **who) if again else evaluate_features(*features, **who)
-        return {"mAP": scores.mAP, "rank1": scores.rank1} if scores.queries else {"mAP": 0.0, "rank1": 0.0}
+        if split == "labelled":
+            images, photos = self._labelled(domain)
+            features, who = self._embed(model, images), _among(photos)
+            return _percent(evaluate_features(features, features, **who)) if who else {"mAP": 0.0, "rank1": 0.0}
+        query, gallery = self._test(domain)
+        both, who = (self._embed(model, query[0]), self._embed(model, gallery[0])), _who(query[1], gallery[1])
+        return _percent(evaluate(rerank(*both), **who) if self.reranked else evaluate_features(*both, **who))
 
     def showcase(self, model: nn.Module, domain: str) -> list[dict[str, Any]]:
         """Rank the gallery for a few queries, evenly picked: file names, identities, cameras, right or wrong."""
@@ -211,11 +213,10 @@ class ReIdTask(Task):
         found = self._domain(domain)
         return (self._images(found.query), found.query), (self._images(found.gallery), found.gallery)
 
-    def _labelled(self, domain: str) -> "tuple[_Set, _Set]":
+    def _labelled(self, domain: str) -> "_Set":
         photos = self._domain(domain).train
         chosen = self._chosen(len(photos)) if domain == self.target else np.arange(len(photos))
-        kept = (self._images(photos)[chosen], tuple(photos[i] for i in chosen))
-        return kept, kept
+        return self._images(photos)[chosen], tuple(photos[i] for i in chosen)
 
     @torch.no_grad()
     def _embed(self, model: nn.Module, images: Tensor) -> Tensor:
@@ -270,6 +271,25 @@ def _who(query: Sequence[Photo], gallery: Sequence[Photo]) -> _Who:
         "gallery_ids": [photo.identity for photo in gallery],
         "gallery_cameras": [photo.camera for photo in gallery],
     }
+
+
+def _among(photos: Sequence[Photo]) -> _Who | None:
+    """Say who is sought among all the others: by other cameras where some identity has two, else in all other photos.
+
+    None if no identity has a second photo: then nothing can be found.
+    """
+    who = _who(photos, photos)
+    pairs = Counter(set(zip(who["query_ids"], who["query_cameras"], strict=True)))
+    if max(Counter(identity for identity, _ in pairs).values()) > 1:
+        return who
+    if max(Counter(who["query_ids"]).values()) == 1:
+        return None
+    each = list(range(len(photos)))
+    return {**who, "query_cameras": each, "gallery_cameras": each}
+
+
+def _percent(scores: Scores) -> dict[str, float]:
+    return {"mAP": scores.mAP, "rank1": scores.rank1}
 
 
 def _told(photo: Photo) -> dict[str, Any]:

@@ -47,6 +47,16 @@ def test_the_seed_chooses_who_is_labelled(root):
     assert not torch.equal(first, other)
 
 
+def test_labelled_photos_of_one_camera_are_compared_with_all_others(root):
+    train = root / "yard" / "bounding_box_train"
+    for number, photo in enumerate(sorted(train.iterdir())):
+        photo.rename(train / f"{photo.name[:4]}_c1s1_{number:06d}_00.jpg")
+    it = task(root, labelled=1.0)
+    exact = it.model("yard", 6).eval()
+    assert it.evaluate(exact, "yard", split="labelled")["mAP"] > 0
+    assert task(root, labelled=0.01).evaluate(exact, "yard", split="labelled") == {"mAP": 0.0, "rank1": 0.0}
+
+
 def test_evaluation_and_showcase(root):
     it = task(root, labelled=1.0)
     torch.manual_seed(0)

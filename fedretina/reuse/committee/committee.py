@@ -14,7 +14,7 @@ from fedretina.reuse.committee.features import Floats, Whole, centred, checked, 
 from fedretina.reuse.committee.jaccard import overlap
 from fedretina.reuse.committee.options import CommitteeOptions
 from fedretina.reuse.committee.propagation import Votes, constrained, propagate
-from fedretina.reuse.committee.trust import ENOUGH, Check, hidden, trusted_share
+from fedretina.reuse.committee.trust import Check, hidden, trusted_share
 from fedretina.reuse.committee.whitening import whitened
 
 OWN = "own"
@@ -108,7 +108,9 @@ class Committee:
     ) -> None:
         self.options = options or CommitteeOptions()
         self._labels = _column("labels", labels)
-        self._groups = None if groups is None else _column("groups", groups, len(self._labels))
+        places = None if groups is None else _column("groups", groups, len(self._labels))
+        # Where all samples are of one group there are no pairs across groups to learn a metric from.
+        self._groups = None if places is None or (places == places[:1]).all() else places
         if len(self._labels) < 2 or self._labels.min() < -1:
             raise BadArgument("labels must be for 2 samples or more, each a class from 0, or -1 where it is unknown")
         if OWN in sources:
@@ -141,11 +143,8 @@ class Committee:
         visible = self._labels.copy()
         visible[chosen] = -1
         votes, _ = self._vote(features, visible)
-        # A sample whose label is hidden may rightly fall into a new cluster: no vote for a known class to judge.
-        judged = chosen[votes.labels[chosen] <= self._labels.max()]
-        if len(judged) < ENOUGH:
-            return None
-        return Check(votes.confidence[judged], votes.labels[judged] == self._labels[judged])
+        # Each class keeps a label that is seen: a vote for a new class is wrong.
+        return Check(votes.confidence[chosen], votes.labels[chosen] == self._labels[chosen])
 
     def _part(self, name: str, features: Features) -> Floats:
         table = centred(checked(name, features, len(self._labels)), self._groups)

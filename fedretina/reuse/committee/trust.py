@@ -52,6 +52,7 @@ def trusted_share(check: Check | None, share: float, trust: float) -> tuple[floa
     """Give the share of the votes to believe, at most `share`, and the accuracy of such a share where it was checked.
 
     While the most confident share is right less often than `trust`, the share is halved; after three times it is 0.
+    A share of fewer than ten votes is judged by the ten most confident: one that happens to be right is no evidence.
 
     Examples
     --------
@@ -65,7 +66,7 @@ def trusted_share(check: Check | None, share: float, trust: float) -> tuple[floa
         return share, None
     order = np.argsort(-check.confidence, kind="stable")
     for _ in range(HALVINGS + 1):
-        accuracy = float(check.right[order[: max(1, round(share * len(order)))]].mean())
+        accuracy = float(check.right[order[: max(ENOUGH, round(share * len(order)))]].mean())
         if accuracy >= trust:
             return share, accuracy
         share /= 2

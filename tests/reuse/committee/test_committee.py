@@ -92,6 +92,21 @@ def test_votes_that_are_not_trusted_are_not_used():
     assert believing.share == pytest.approx(0.8, abs=0.01)
 
 
+def test_a_single_group_is_none():
+    labels = np.full(480, -1)
+    one, none = (Committee(PEERS, labels, groups=groups).label() for groups in (np.full(480, 7), None))
+    assert np.array_equal(one.labels, none.labels)
+    assert one.new > 20
+
+
+def test_a_held_out_vote_for_a_new_class_counts_as_wrong():
+    peer, labels = {"a": model(1, 2.2)}, few(0.12, seed=1)
+    ways = (CommitteeOptions(new_below=below, share=0.5, trust=0) for below in (1, 0))
+    opened, closed = (Committee(peer, labels, groups=CAMERA, options=options).label() for options in ways)
+    assert opened.new > 0
+    assert opened.accuracy < closed.accuracy
+
+
 def test_the_target_alone_is_a_committee_too():
     labels = few()
     labelling = Committee({}, labels, groups=CAMERA).label(PEERS["a"])

@@ -21,7 +21,12 @@ def test_the_part_is_that_of_the_labelled():
     assert len(hidden(np.full(50, -1), 0.25)) == 0
 
 
-@pytest.mark.parametrize(("right", "trust", "share"), [(0, 0.9, 0.8), (12, 0.9, 0.4), (19, 0.9, 0.0), (10, 0.3, 0.8)])
+@pytest.mark.parametrize(("right", "trust", "share"), [(0, 0.9, 0.8), (24, 0.9, 0.4), (38, 0.9, 0.0), (20, 0.3, 0.8)])
 def test_what_is_right_too_seldom_is_not_believed(right, trust, share):
-    check = Check(np.linspace(0, 1, 20, dtype=np.float32), np.arange(20) >= right)
+    check = Check(np.linspace(0, 1, 40, dtype=np.float32), np.arange(40) >= right)
     assert trusted_share(check, 0.8, trust)[0] == pytest.approx(share)
+
+
+def test_one_vote_that_happens_to_be_right_is_no_evidence():
+    check = Check(np.linspace(0, 1, 10, dtype=np.float32), np.arange(10) == 9)
+    assert trusted_share(check, 0.8, 0.25) == (0.0, 0.1)
