@@ -108,10 +108,11 @@ def _described(base: "Setting") -> str:
 
 
 def _published(base: "Setting") -> bool:
-    """Say whether the data are the paper's: the images of every domain are as many as were published."""
+    """Say whether the data are the paper's: as many labels, and the images of every domain as many as were published."""
     from fedretina.reid import census
+    from fedretina.study import Setting
 
-    if base.data == EMBEDDED or base.target != "duke":
+    if base.data == EMBEDDED or base.target != "duke" or base.labelled != Setting.labelled:
         return False
     found = [census(Path(base.data) / name) for name in (base.target, *base.sources)]
     return all(one.published and _counts(one) in one.published.distributed for one in found)

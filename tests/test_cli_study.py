@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 from importlib import import_module
 
 import pytest
@@ -87,3 +88,4 @@ def test_only_the_papers_own_data_are_published(root, tmp_path, monkeypatch):
     found = {name: cli_study._counts(module.census(tmp_path / name)) for name in ("duke", "market1501")}
     monkeypatch.setattr(module, "published_counts", lambda name: Counts(name, (found[name],)))
     assert cli_study._published(real)
+    assert not cli_study._published(replace(real, labelled=0.1))

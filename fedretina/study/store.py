@@ -1,6 +1,7 @@
 """What is kept of a study: finished cells and trained sources, so that an interrupted one goes on."""
 
 import json
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 from fedretina.errors import BadArgument
 from fedretina.study.setting import Setting
+
+_log = logging.getLogger("fedretina")
 
 Numbers = dict[str, float]
 Arrays = Mapping[str, NDArray[np.generic]]
@@ -50,11 +53,14 @@ class Store:
             raise BadArgument(f"--out {folder}: cannot make that folder ({error.strerror}): give another") from error
 
     def numbers(self, setting: Setting) -> Numbers | None:
-        """Read what a cell gave; None if it is not finished."""
-        file = self._cell(setting)
-        if not file.exists():
+        """Read what a cell gave; None if it is not finished, or its file is damaged."""
+        try:
+            found: Numbers = json.loads(self._cell(setting).read_text(encoding="utf-8"))["numbers"]
+        except FileNotFoundError:
             return None
-        found: Numbers = json.loads(file.read_text(encoding="utf-8"))["numbers"]
+        except (ValueError, KeyError, TypeError):
+            _log.warning("%s is damaged: that cell is measured anew", self._cell(setting))
+            return None
         return found
 
     def keep(self, setting: Setting, numbers: Numbers) -> None:

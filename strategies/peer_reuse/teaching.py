@@ -32,10 +32,19 @@ class Teaching:
         Weights of the sources.
     plan : Plan
         The seed.
+    options : CommitteeOptions, optional
+        Other than the committee's own; the seed is the plan's.
     """
 
     def __init__(
-        self, task: Task, splits: Splits, peers: Mapping[str, nn.Module], *, alpha: Mapping[str, float], plan: Plan
+        self,
+        task: Task,
+        splits: Splits,
+        peers: Mapping[str, nn.Module],
+        *,
+        alpha: Mapping[str, float],
+        plan: Plan,
+        options: CommitteeOptions | None = None,
     ) -> None:
         self.task, self.splits = task, splits
         self._stored = splits.everything()
@@ -43,7 +52,7 @@ class Teaching:
         self._groups = None if splits.groups is None else splits.groups.numpy()
         labels = torch.cat([splits.labels, torch.full((len(self._stored) - len(splits.labels),), -1)])
         features = {name: self._embed(peer) for name, peer in peers.items()}
-        options = CommitteeOptions(seed=plan.seed)
+        options = replace(options or CommitteeOptions(), seed=plan.seed)
         if task.kind == "classification":
             options = replace(options, new_below=0.0)
         self._committee = Committee(features, labels.numpy(), groups=self._groups, alpha=alpha, options=options)

@@ -36,6 +36,13 @@ def test_what_more_sources_add_is_paired_with_the_committee_of_fewer(state):
     assert "| committee: best source, own | self-training, from the best source | +2.5 ± 1.5 (2) |" in table
 
 
+def test_what_another_release_measured_is_left_out(state, monkeypatch):
+    with monkeypatch.context() as other:
+        other.setattr("fedretina.__version__", "0.0.1")
+        state("alone", 20.0)
+    assert [row.precision for row in committee.rows_of(state("alone", 24.0))] == [24.0]
+
+
 def test_a_cell_is_the_mean_over_the_seeds_with_their_spread(state):
     state("alone", 20.0), state("alone", 24.0, seed=1)
     table = committee.table(committee.rows_of(state("alone", 9.0, target="msmt17")))

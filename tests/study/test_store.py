@@ -32,6 +32,16 @@ def test_what_was_interrupted_while_it_was_written_is_not_there(tmp_path, base, 
     assert store.arrays("hall") is None
 
 
+@pytest.mark.parametrize("text", ["{", "[1]", "{}", "3"])
+def test_a_damaged_cell_is_measured_anew_and_named(tmp_path, base, caplog, text):
+    store = Store(tmp_path)
+    store.keep(base, {"mAP": 30.0})
+    (file,) = (tmp_path / "cells").iterdir()
+    file.write_text(text)
+    assert store.numbers(base) is None
+    assert file.name in caplog.text
+
+
 def test_models_come_back_bit_by_bit(tmp_path):
     store, arrays = Store(tmp_path), {"a.weight": np.float32([1.5, -2]), "n": np.int64(3)}
     store.keep_arrays("hall", arrays)

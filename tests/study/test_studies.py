@@ -57,6 +57,13 @@ def test_the_ablation_has_every_method_but_that_of_table_3():
     assert {s.loss for s in STUDIES["ablation"](BASE, False).settings([0])} == {"softmax+triplet"}
 
 
+def test_an_ablation_of_another_part_of_labels_is_of_that_part():
+    shares = [
+        {s.labelled for s in STUDIES["ablation"](it, False).settings([0])} for it in (BASE, replace(BASE, labelled=0.5))
+    ]
+    assert shares == [{0.3, 0.1}, {0.5}]
+
+
 def test_one_source_is_enough_for_every_study():
     for make in STUDIES.values():
         assert make(replace(BASE, sources=("yard",)), True).settings([0])
