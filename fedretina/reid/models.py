@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from torchvision.models import resnet
 
 from fedretina.errors import BadArgument
-from fedretina.reid.weights import load_weights
+from fedretina.reid.weights import load_weights, read_weights
 
 MODELS = ("small", "resnet18", "resnet50")
 """The names that `build` knows."""
@@ -70,8 +70,9 @@ def build(
     height, width : int
         Size of the input in pixels, at least 16 each. Weights do not depend on it.
     weights : str or Path, default ""
-        A weights file of your own (.safetensors, or .pth read without pickle's code); its classifier (`fc.*`, `head.*`)
-        is ignored. "": random initialisation from torch's global generator.
+        A weights file of your own (.safetensors, or .pth read without pickle's code): torchvision's, or one of these
+        models', with or without parts, saved from `DataParallel` or not; its classifier (`fc.*`, `head.*`) is ignored.
+        "": random initialisation from torch's global generator.
     head : {"global", "plain", "parts"}, default "global"
         One embedding and classifier; the same without the BatchNorm neck; or one a horizontal part (PCB, Sun et al., ECCV
         2018): 4 parts, small; 6, the ResNets.
@@ -109,9 +110,19 @@ def build(
     model = SmallReID(classes) if name == "small" else ResNetReID(name, classes, last_stride=last_stride)
     if head == "plain":
         model.embedding = nn.Identity()
-    if str(weights):
-        load_weights(model, Path(weights).expanduser())
-    return PartsReID(model, classes) if head == "parts" else model
+    return _started(model, classes, parts=head == "parts", weights=Path(weights).expanduser() if str(weights) else None)
+
+
+def _started(model: "SmallReID | ResNetReID", classes: int, *, parts: bool, weights: Path | None) -> nn.Module:
+    """Load the file, if any, and cut the last map into parts, if wanted."""
+    given = {} if weights is None else read_weights(weights)
+    saved_with_parts = any(name.startswith("body.") for name in given)
+    if weights and not (parts and saved_with_parts):
+        load_weights(model, given, weights)  # before the parts take the place of what the file has too
+    whole = PartsReID(model, classes) if parts else model
+    if weights and parts and saved_with_parts:
+        load_weights(whole, given, weights)
+    return whole
 
 
 class Residual(nn.Module):

@@ -1,6 +1,7 @@
 """Reads a weights file of the user's own into a model; never fetches one."""
 
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -11,29 +12,52 @@ from torch import Tensor, nn
 from fedretina.errors import BadArgument
 
 _CLASSIFIERS = ("fc.", "head.")
+_PARALLEL = "module."  # what DataParallel and DistributedDataParallel put before every name
+_COUNT = ".num_batches_tracked"
 _SHOWN = 5  # keys named in an error
 
 
-def load_weights(model: nn.Module, path: Path) -> None:
-    """Copy the tensors of a file into a model, the classifier excepted.
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read a file's state dictionary, under the names that the model has without `DataParallel` around it.
 
     Parameters
     ----------
-    model : nn.Module
-        Changed in place. Its `head` keeps its values, and so does `embedding` (the BatchNorm neck) if the file, like
-        torchvision's, has none.
     path : Path
         .safetensors, or .pth / .pt with a state dictionary (loaded with `weights_only=True`).
 
     Raises
     ------
     BadArgument
-        No such file, unreadable, or keys or shapes that are not the model's.
+        No such file, or it is unreadable.
     """
-    given = {k: v for k, v in _read(path).items() if not k.startswith(_CLASSIFIERS)}
+    state = _read(path)
+    if not all(name.startswith(_PARALLEL) for name in state):
+        return state
+    return {name.removeprefix(_PARALLEL): value for name, value in state.items()}
+
+
+def load_weights(model: nn.Module, given: Mapping[str, Tensor], path: Path) -> None:
+    """Copy a file's tensors into a model, the classifier excepted.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Changed in place. Its `head` keeps its values, and so does `embedding` (the BatchNorm neck) if the file, like
+        torchvision's, has none; and BatchNorm's counts of batches, which older files lack and nothing here reads.
+    given : mapping of str to Tensor
+        What `read_weights` gave.
+    path : Path
+        The file, for errors.
+
+    Raises
+    ------
+    BadArgument
+        Keys or shapes that are not the model's.
+    """
+    given = {k: v for k, v in given.items() if not k.startswith(_CLASSIFIERS)}
     wanted = {k: v for k, v in model.state_dict().items() if not k.startswith(_CLASSIFIERS)}
     neck = {k for k in wanted if k.startswith("embedding.")}
-    optional = set() if neck & set(given) else neck
+    optional = {k for k in wanted if k.endswith(_COUNT)} | (set() if neck & set(given) else neck)
     missing = [k for k in wanted if k not in given and k not in optional]
     unexpected = [k for k in given if k not in wanted]
     unfit = [

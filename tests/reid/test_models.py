@@ -89,6 +89,48 @@ def test_weights_of_ones_own(tmp_path):
     assert all(torch.equal(mine[key], theirs[key]) for key in mine if not key.startswith("head."))
 
 
+def test_weights_of_an_older_torch_have_no_counts_of_batches(tmp_path):
+    donor = resnet18(weights=None)
+    state = {k: v for k, v in donor.state_dict().items() if not k.endswith("num_batches_tracked")}
+    torch.save(state, tmp_path / "old.pth")
+    model = make("resnet18", weights=tmp_path / "old.pth")
+    assert torch.equal(model.get_parameter("layer1.0.conv1.weight"), donor.layer1[0].conv1.weight)
+    assert model.get_buffer("bn1.num_batches_tracked") == 0
+    del state["layer1.0.bn1.running_mean"]
+    torch.save(state, tmp_path / "old.pth")
+    with pytest.raises(BadArgument, match=r"lacks layer1\.0\.bn1\.running_mean\. Give"):
+        make("resnet18", weights=tmp_path / "old.pth")
+
+
+def test_weights_saved_from_data_parallel(tmp_path):
+    donor = make(classes=9)
+    save_file(torch.nn.DataParallel(donor).state_dict(), tmp_path / "parallel.safetensors")
+    model = make(weights=tmp_path / "parallel.safetensors")
+    assert torch.equal(model.get_parameter("reduce.weight"), donor.reduce.weight)
+    one_odd = {**{f"module.{k}": v for k, v in donor.state_dict().items()}, "stray": torch.zeros(1)}
+    save_file(one_odd, tmp_path / "odd.safetensors")
+    with pytest.raises(BadArgument, match=r"has unknown module\."):
+        make(weights=tmp_path / "odd.safetensors")
+
+
+@pytest.mark.parametrize("name", ["small", "resnet18"])
+def test_a_model_with_parts_starts_from_its_own_file(tmp_path, name):
+    donor = build(name, 9, height=64, width=32, head="parts")
+    torch.save(donor.state_dict(), tmp_path / "parts.pth")
+    model = build(name, 4, height=64, width=32, head="parts", weights=tmp_path / "parts.pth")
+    mine, theirs = model.state_dict(), donor.state_dict()
+    assert all(torch.equal(mine[key], theirs[key]) for key in mine if not key.startswith("head."))
+    with pytest.raises(BadArgument, match=r"has unknown body\."):
+        make(name, weights=tmp_path / "parts.pth")
+
+
+def test_a_model_with_parts_starts_from_one_without(tmp_path):
+    donor = make()
+    torch.save(donor.state_dict(), tmp_path / "whole.pth")
+    model = build("small", 4, height=64, width=32, head="parts", weights=tmp_path / "whole.pth")
+    assert torch.equal(model.get_parameter("body.layer3.conv2.weight"), donor.layer3.conv2.weight)
+
+
 def test_weights_that_do_not_fit_are_named(tmp_path):
     state = make("resnet18").state_dict()
     state["conv1.weight"] = torch.zeros(64, 1, 7, 7)
