@@ -10,11 +10,12 @@ from fedretina.errors import BadArgument
 from fedretina.reuse.adabn import adapt_batchnorm
 from fedretina.reuse.alpha import AlphaMode
 from fedretina.reuse.form import Form
-from fedretina.reuse.layers import Layers, choose_layers
+from fedretina.reuse.layers import Layers
 from fedretina.reuse.modes import evaluating
 from fedretina.reuse.objective import ReuseObjective
+from fedretina.reuse.pairing import pair
 from fedretina.reuse.schedule import Schedule
-from fedretina.reuse.taps import Taps, shapes
+from fedretina.reuse.taps import Taps
 
 ALPHA_LR = 10.0
 
@@ -55,10 +56,12 @@ class MultiModelReuse(nn.Module):
     inputs : Tensor
         A batch for every model, on their device, to see shapes by.
     layers : "auto" or sequence of str, default "auto"
-        The target's layers, see `choose_layers`.
+        The target's layers, see `choose_layers`. Of those that "auto" chose, one without a partner in every source is
+        left out, with a warning.
     source_layers : mapping of str to ("auto" or sequence of str), optional
-        Where a source's layers have other names: as many as the target's, in its order. A source that is not named has the
-        target's names, if it has such layers; else "auto" is tried.
+        Where a source's layers have other names: as many names or patterns as choose one for each of the target's layers,
+        in the order of `layers`. A source that is not named has the target's names, if it has such layers; else, and by
+        "auto", vectors are paired with its vectors, maps with its maps; (N, C, 1, 1) is a vector.
     gamma : float, default 0.3
         Weight of reuse.
     alpha : {"bound", "learned", "uniform"}, default "bound"
@@ -71,7 +74,8 @@ class MultiModelReuse(nn.Module):
     Raises
     ------
     BadArgument
-        Layers that are not there, or that do not pair: another number of them, or another number of dimensions.
+        Layers that are not there, or that do not pair: another number of them, or another number of dimensions; or a source
+        that shares parameters with the target.
 
     Examples
     --------
@@ -108,14 +112,11 @@ class MultiModelReuse(nn.Module):
     ) -> None:
         super().__init__()
         self._held = (target, dict(sources))  # a tuple: torch must not take them for submodules
-        self.layers = choose_layers(target, layers, inputs)
-        given = dict(source_layers or {})
-        if unknown := set(given) - set(sources):
-            raise BadArgument(f"source_layers names {sorted(unknown)}, the sources are {sorted(sources)}")
-        self._names = {n: _paired(n, m, self.layers, given.get(n), inputs) for n, m in sources.items()}
+        _check_apart(target, sources)
+        self.pairing = pair(target, sources, inputs, layers=layers, source_layers=source_layers)
+        self.layers = list(self.pairing.layers)
         self.schedule = schedule or Schedule()
-        found = {name: self._renamed(name, shapes(m, self._names[name], inputs)) for name, m in sources.items()}
-        self.objective = ReuseObjective(shapes(target, self.layers, inputs), found, gamma=gamma, alpha=alpha, form=form)
+        self.objective = ReuseObjective(self.pairing.target, self.pairing.sources, gamma=gamma, alpha=alpha, form=form)
         self.objective.to(inputs.device)
         self.register_buffer("steps", torch.tensor(0))
         for source in sources.values():
@@ -166,10 +167,10 @@ class MultiModelReuse(nn.Module):
         """
         with Taps(self.target, self.layers) as taps:
             output = self.target(inputs)
-            z = taps.collect()
+            z = self.pairing.flat(taps.collect())
         pull = self.schedule.pull(int(self.steps))
         felt = {name: value.detach() + pull * (value - value.detach()) for name, value in z.items()}
-        known = self.features(inputs) if features is None else features
+        known = self.features(inputs) if features is None else {n: self.pairing.flat(z) for n, z in features.items()}
         term = self.objective(felt if pull < 1 else z, known, risks=risks)
         if self.training:
             self.steps += 1
@@ -180,9 +181,9 @@ class MultiModelReuse(nn.Module):
         """Give the sources' layers for a batch, under the target's names: where nothing is augmented, once is enough."""
         found = {}
         for name, source in self.sources.items():
-            with Taps(source.eval(), self._names[name]) as taps:
+            with Taps(source.eval(), list(self.pairing.names[name].values())) as taps:
                 source(inputs)
-                found[name] = self._renamed(name, taps.collect())
+                found[name] = self.pairing.renamed(name, taps.collect())
         return found
 
     @torch.no_grad()
@@ -190,11 +191,8 @@ class MultiModelReuse(nn.Module):
         """Set every V by least squares on one large batch: a warm start, or the refresh of `Form(closed=True)`."""
         with evaluating(self.target), Taps(self.target, self.layers) as taps:
             self.target(inputs)
-            z = taps.collect()
+            z = self.pairing.flat(taps.collect())
         self.objective.fit(z, self.features(inputs), strength=strength)
-
-    def _renamed(self, source: str, values: Mapping[str, Any]) -> dict[str, Any]:
-        return {own: values[theirs] for own, theirs in zip(self.layers, self._names[source], strict=True)}
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "MultiModelReuse":
         # torch's hook behind .to() and .cuda(): the sources are no submodules, and go along all the same.
@@ -206,17 +204,9 @@ class MultiModelReuse(nn.Module):
         return self
 
 
-def _paired(name: str, model: nn.Module, own: list[str], given: Layers | None, inputs: Tensor) -> list[str]:
-    """Name a source's layers, one for each of the target's."""
-    if given is None:
-        held = {module for module, _ in model.named_modules()}
-        if held.issuperset(own):
-            return list(own)
-        given = "auto"
-    chosen = choose_layers(model, given, inputs) if given == "auto" else list(given)
-    if len(chosen) != len(own):
-        raise BadArgument(
-            f"source {name!r}: {len(chosen)} layers {chosen} for the target's {len(own)} {own}: "
-            f"name as many in source_layers={{{name!r}: [...]}}, in the same order"
-        )
-    return chosen
+def _check_apart(target: nn.Module, sources: Mapping[str, nn.Module]) -> None:
+    """Refuse a source that holds a tensor of the target's: frozen with the source, it would not train."""
+    own = {id(tensor) for tensor in (*target.parameters(), *target.buffers())}
+    for name, source in sources.items():
+        if any(id(tensor) in own for tensor in (*source.parameters(), *source.buffers())):
+            raise BadArgument(f"source {name!r} shares parameters with the target, and is frozen: give copy.deepcopy of it")

@@ -51,7 +51,7 @@ class Taps:
 
     def _tap(self, module: nn.Module, name: str) -> RemovableHandle:
         def record(_module: nn.Module, _inputs: object, output: object) -> None:
-            self._outputs[name].append((output, _version(output)))
+            self._outputs[name].append((output, version_of(output)))
 
         return module.register_forward_hook(record)
 
@@ -116,7 +116,8 @@ def _unknown(name: str, model: str, available: list[str]) -> str:
     return f"{model} has no layer {name!r}: {guess}It has {', '.join(available[:SHOWN])}{rest}"
 
 
-def _version(output: object) -> int:
+def version_of(output: object) -> int:
+    """Count what was changed in place in an output so far."""
     # torch counts a tensor's in-place changes, except for those made in inference mode.
     return output._version if isinstance(output, Tensor) and not output.is_inference() else 0
 
@@ -132,7 +133,7 @@ def _only_output(name: str, runs: list[tuple[object, int]]) -> Tensor:
     output, version = runs[0]
     if not isinstance(output, Tensor):
         raise BadArgument(f"layer {name!r} returned a {type(output).__name__}, not a tensor: tap another")
-    if _version(output) != version:
+    if version_of(output) != version:
         raise BadArgument(
             f"a later module changed the output of layer {name!r} in place: tap that module, or make it inplace=False"
         )

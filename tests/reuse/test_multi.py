@@ -5,6 +5,7 @@ from copy import deepcopy
 import pytest
 import torch
 from torch import nn
+from torchvision.models import resnet18
 
 from fedretina.errors import BadArgument
 from fedretina.reuse import Form, MultiModelReuse, Schedule
@@ -58,6 +59,28 @@ def test_sources_of_other_names_are_paired_by_what_they_put_out():
     reuse = MultiModelReuse(network(8), {"other": Other()}, IMAGES[:2])
     assert set(reuse.features(IMAGES)["other"]) == set(reuse.layers)
     assert reuse.features(IMAGES)["other"]["5"].shape == (48, 20)
+
+
+def test_a_target_learns_from_torchvisions_resnet_with_no_layer_named():
+    reuse = MultiModelReuse(network(8), {"resnet": resnet18(weights=None)}, IMAGES[:2])
+    assert reuse.layers == ["3", "5"]
+    assert reuse.features(IMAGES)["resnet"]["5"].shape == (48, 512)
+    reuse.fit(IMAGES)
+    first = reuse(IMAGES).residuals["resnet"]
+    assert trained(reuse).residuals["resnet"] < first
+    unpooled = {
+        "resnet": {"3": reuse.features(IMAGES)["resnet"]["3"], "5": reuse.features(IMAGES)["resnet"]["5"][..., None, None]}
+    }
+    torch.testing.assert_close(reuse.eval()(IMAGES, features=unpooled).loss, reuse(IMAGES).loss)
+
+
+def test_the_target_is_no_source_of_its_own():
+    target = network(8)
+    for source in (target, nn.Sequential(network(6)[:5], target[5])):
+        with pytest.raises(BadArgument, match="source 'p' shares parameters with the target"):
+            MultiModelReuse(target, {"p": source}, IMAGES[:2])
+    assert all(parameter.requires_grad for parameter in target.parameters())
+    assert MultiModelReuse(target, {"p": deepcopy(target)}, IMAGES[:2]).layers == ["3", "5"]
 
 
 def test_sources_stay_frozen_and_are_no_part_of_the_state():
