@@ -1,6 +1,7 @@
 """Which of Eq. 1's forms is meant: what stands beside alpha, what V is, what is summed."""
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Literal, get_args
 
 from fedretina.errors import BadArgument
@@ -21,7 +22,8 @@ class Form:
     temperature : float, default 0.5
         Of the entropy; positive.
     per_layer : bool, default False
-        Whether each layer has weights of its own, by what of a source's layer is left to reconstruct there.
+        Whether each layer has weights of its own, by what of a source's layer is left to reconstruct there. Risks that you
+        measure (`risks=`) are those of whole sources: every layer then has the same weights.
     hidden : int, default 0
         Units of a small network after each V (Nonlinear Multi-Model Reuse, MMSP 2022), along the first mode; 0: none.
     literal : bool, default False
@@ -52,7 +54,7 @@ class Form:
             raise BadArgument(f"term = {self.term!r}: allowed are {', '.join(get_args(Term))}")
         if not 0 < self.temperature < float("inf"):
             raise BadArgument(f"temperature = {self.temperature}: a positive number is allowed")
-        if self.hidden < 0:
+        if not isinstance(self.hidden, Integral) or isinstance(self.hidden, bool) or self.hidden < 0:
             raise BadArgument(f"hidden = {self.hidden}: an integer of 0 or more is allowed")
         if self.closed and self.hidden:
             raise BadArgument("closed = True, hidden > 0: least squares finds linear maps only; choose one of the two")

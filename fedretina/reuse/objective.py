@@ -55,7 +55,8 @@ class ReuseObjective(nn.Module):
     - Here samples are averaged, not summed, and each source and layer is divided by the number of its
       features and by their variance (mean over features, running over batches). So gamma means the same for
       every model and batch size. Eq. 1's inner sum for one source and layer is N * entries * variance times
-      ours.
+      ours. V has no bias, as Eq. 2 has none: features whose mean is large beside their deviation have a
+      residual far above 1. Tap such a source behind a normalisation.
     - Here alpha is held constant in the first sum, which teaches the target and V; the second is Theorem 1's
       bound and teaches alpha alone. Eq. 2 is linear in alpha: descending it would end on the easiest source.
 

@@ -80,6 +80,25 @@ def test_each_layer_may_have_weights_of_its_own() -> None:
         objective.alpha.values("head")
 
 
+def test_measured_risks_weigh_every_layer_alike() -> None:
+    objective, z, peers = case(alpha="bound", form=Form(per_layer=True))
+    objective(z, peers, risks={"a": 1.0, "b": 3.0})
+    assert [objective.alpha.values(layer)["a"] for layer in ("map", "vector")] == pytest.approx([0.75, 0.75])
+
+
+def test_the_residual_feels_no_scale_but_an_offset() -> None:
+    torch.manual_seed(0)
+    z, features = torch.randn(64, 5), torch.randn(64, 7)
+
+    def left(given: Tensor) -> float:
+        objective = ReuseObjective({"z": (5,)}, {"a": {"z": (7,)}}, alpha="uniform", form=Form(closed=True))
+        objective.fit({"z": z}, {"a": {"z": given}})
+        return float(objective({"z": z}, {"a": {"z": given}}).residuals["a"])
+
+    assert left(50 * features) == pytest.approx(left(features), rel=1e-3)
+    assert left(features + 30) > 100 * left(features)
+
+
 def test_learned_weights_of_each_layer_get_gradients_of_their_own() -> None:
     objective, z, peers = case(form=Form(per_layer=True))
     objective(z, peers).loss.backward()
@@ -115,7 +134,10 @@ def test_a_nonlinear_v_learns_what_a_linear_one_cannot() -> None:
     assert left(0) > 0.8
 
 
-@pytest.mark.parametrize("wrong", [{"term": "x"}, {"temperature": 0.0}, {"hidden": -1}, {"hidden": 8, "closed": True}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"term": "x"}, {"temperature": 0.0}, {"hidden": -1}, {"hidden": 1.5}, {"hidden": True}, {"hidden": 8, "closed": True}],
+)
 def test_what_is_impossible_is_told(wrong: dict[str, object]) -> None:
     with pytest.raises(BadArgument, match=next(iter(wrong))):
         Form(**wrong)

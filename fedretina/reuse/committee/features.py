@@ -15,7 +15,10 @@ SMALLEST = np.float32(1e-12)
 
 def unit(features: Floats) -> Floats:
     """Scale every row, (N, d), to length 1; a row of zeros stays."""
-    length = np.linalg.norm(features, axis=1, keepdims=True)
+    with np.errstate(over="ignore"):
+        length = np.linalg.norm(features, axis=1, keepdims=True)
+    if np.isinf(length).any():  # squares that overflow; other tables keep their last bits
+        return unit(features / np.maximum(np.abs(features).max(axis=1, keepdims=True), SMALLEST))
     scaled: Floats = np.asarray(features / np.maximum(length, SMALLEST), np.float32)
     return scaled
 

@@ -30,7 +30,7 @@ def overlap(features: Floats, *, k1: int = 12, k2: int = 6) -> csr_matrix:
     Returns
     -------
     csr_matrix of float32, shape (N, N)
-        Symmetric, between 0 and 1; the diagonal is empty, and so is what is below a fiftieth.
+        Symmetric, between 0 and 1; the diagonal is empty, and so is where less than 0.04 is shared.
 
     Examples
     --------

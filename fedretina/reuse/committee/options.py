@@ -1,6 +1,7 @@
 """What a committee may be told, checked once."""
 
 from dataclasses import dataclass
+from numbers import Integral
 
 from fedretina.errors import BadArgument
 
@@ -68,7 +69,8 @@ class CommitteeOptions:
 
     def __post_init__(self) -> None:
         for name, smallest in (("k1", 1), ("k2", 1), ("whitening", 0), ("least", 1), ("dimensions", 1), ("seed", 0)):
-            if getattr(self, name) < smallest:
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or isinstance(value, bool) or value < smallest:
                 raise BadArgument(f"{name} = {getattr(self, name)}: an integer of {smallest} or more is allowed")
         for name in ("shrink", "share", "share_new"):
             if not 0 < getattr(self, name) <= 1:

@@ -19,6 +19,11 @@ def test_rows_have_length_one_or_stay_zero(table):
     assert not lengths[np.abs(table).max(1) == 0].any()
 
 
+def test_features_whose_squares_overflow_keep_their_directions():
+    table = np.array([[3e25, -4e25], [3, -4], [0, 0], [-3e38, 0]], np.float32)
+    assert np.allclose(unit(table), [[0.6, -0.8], [0.6, -0.8], [0, 0], [-1, 0]])
+
+
 def test_what_a_camera_adds_to_its_images_is_gone():
     draw = np.random.default_rng(0)
     looks, light = draw.normal(size=(20, 16)), 2 * draw.normal(size=(2, 16))

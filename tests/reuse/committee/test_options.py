@@ -7,7 +7,9 @@ from fedretina.reuse import CommitteeOptions
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"k1": 0}, {"k2": 0}, {"whitening": -1}, {"least": 0}, {"dimensions": 0}, {"seed": -1}, {"shrink": 0},
+        {"k1": 0}, {"k2": 0}, {"whitening": -1}, {"least": 0}, {"dimensions": 0}, {"seed": -1},
+        {"k1": 1.5}, {"least": True}, {"seed": "0"},
+        {"shrink": 0},
         {"share": 1.1}, {"share_new": 0}, {"new_below": -0.1}, {"eps": 2}, {"trust": 1.1},
         {"walk": 1.0}, {"walk": 0}, {"held_out": 1.0},
     ],
