@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
 
-from fedretina import __version__, cli_dom, cli_study, home
+from fedretina import __version__, cli_data, cli_dom, cli_study, home
 from fedretina.errors import FedRetinaError
 
 if TYPE_CHECKING:
@@ -38,9 +38,7 @@ cache = typer.Typer(help="What FedRetina keeps in its folder (FEDRETINA_HOME, el
 app.add_typer(cache, name="cache")
 app.add_typer(cli_dom.app, name="dom")
 app.command("study")(cli_study.study)
-data = typer.Typer(help="Data sets on disk.", no_args_is_help=True)
-app.add_typer(data, name="data")
-
+app.add_typer(cli_data.app, name="data")
 
 _WORDS = {"failed": "failed", "unfinished": "did not complete"}
 
@@ -122,41 +120,3 @@ def clear_cache(
         typer.confirm("Delete them?", abort=True)
     freed = sum(home.clear(name).size for name in names)
     typer.echo(f"freed {decimal(freed)}")
-
-
-@data.command("check")
-def check_data(
-    folder: Annotated[Path, typer.Argument(help="A data set, or a folder of data sets.")],
-) -> None:
-    """Count images and identities, beside those of the paper's Table 1, and name what is off.
-
-    Exits 1 if anything is.
-    """
-    from fedretina.reid import census, find_datasets
-
-    found = [census(path) for path in find_datasets(folder)]
-    grid = Table(title=Text(str(folder)), title_justify="left")
-    for name in (
-        "data set",
-        "layout",
-        "images / ids",
-        "train",
-        "query",
-        "gallery",
-        "cameras",
-        "paper: train",
-        "paper: test",
-    ):
-        grid.add_column(name, justify="left" if name in {"data set", "layout"} else "right")
-    for one in found:
-        mine = [f"{images:,} / {ids:,}" for images, ids in (one.all, one.train, one.query, one.gallery)]
-        known = one.published
-        paper = [("", "")] if known is None else zip(known.paper or (), known.paper_identities or (), strict=True)
-        theirs = [f"{images:,} / {ids:,}" if known else "" for images, ids in paper]
-        grid.add_row(one.name, one.layout, *mine, str(one.cameras), *theirs)
-    Console().print(grid)
-    problems = [f"{one.name}: {problem}" for one in found for problem in one.problems]
-    for problem in problems:
-        typer.echo(problem)
-    if problems:
-        raise typer.Exit(1)

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from fedretina.cli import app
@@ -14,12 +15,20 @@ def write(root: Path, *, empty: str = "") -> None:
             (root / split / f"000{identity}_c{camera}_1.jpg").write_bytes(b"" if split == empty else b"x")
 
 
+def words(output: str, split: str) -> list[list[str]]:
+    """Give the cells of a split's rows, but for the first column."""
+    rows = [[cell.strip() for cell in line.split("│")[2:]] for line in output.splitlines()]
+    return [[cell for cell in row if cell] for row in rows if split in row]
+
+
 def test_the_table_shows_every_data_set(tmp_path):
     write(tmp_path / "yard")
     write(tmp_path / "lane")
     result = runner.invoke(app, ["data", "check", str(tmp_path)])
     assert result.exit_code == 0, result.output
-    assert "6 / 2" in result.output
+    assert words(result.output, "all") == [["all", "6", "2"]] * 2
+    assert words(result.output, "test") == [["test", "4", "1"]] * 2
+    assert words(result.output, "query") == [["query", "2", "1"]] * 2
     assert result.output.index("lane") < result.output.index("yard")
 
 
@@ -27,9 +36,30 @@ def test_table_1_stands_beside_a_data_set_of_the_paper_and_what_is_off_is_told(t
     write(tmp_path / "DukeMTMC-reID", empty="query")
     result = runner.invoke(app, ["data", "check", str(tmp_path / "DukeMTMC-reID")])
     assert result.exit_code == 1
-    assert "16,522 / 702" in result.output
-    assert "19,919 / 1,110" in result.output
+    assert words(result.output, "train") == [["train", "2", "1", "16,522", "702"]]
+    assert words(result.output, "test") == [["test", "4", "1", "19,919", "1,110"]]
     assert "2 of 6 images are empty" in result.output
+
+
+@pytest.mark.parametrize("columns", ["20", "80"])
+def test_no_number_is_cut(tmp_path, columns):
+    write(tmp_path / "DukeMTMC-reID-and-a-name-that-is-longer-than-any-column-of-a-terminal-of-eighty-columns-has")
+    result = runner.invoke(app, ["data", "check", str(tmp_path)], env={"COLUMNS": columns})
+    assert words(result.output, "test") == [["test", "4", "1", "19,919", "1,110"]]
+    assert "…" not in result.output
+
+
+def test_a_broken_data_set_is_told_and_hides_no_other(tmp_path):
+    write(tmp_path / "yard")
+    (tmp_path / "lane" / "bounding_box_train").mkdir(parents=True)
+    result = runner.invoke(app, ["data", "check", str(tmp_path)])
+    assert result.exit_code == 1
+    assert words(result.output, "train") == [["train", "2", "1"]]
+    assert "lane: cannot be read: " in result.output
+    assert "lacks query and bounding_box_test" in result.output
+    alone = runner.invoke(app, ["data", "check", str(tmp_path / "lane")])
+    assert alone.exit_code == 1
+    assert "data set " not in alone.output
 
 
 def test_a_folder_without_data_is_an_error_with_a_reason(tmp_path):

@@ -22,9 +22,10 @@ MAY = {
     "report": {"ledger"},
     "strategies": {"flower", "reuse", "dom", "task", "ledger"},
     "study": {"report", "strategies", "reuse", "dom", "task"},
+    "cli_data": {"reid"},
     "cli_dom": {"dom"},
     "cli_study": {"study", "reid"},
-    "cli": {"cli_dom", "cli_study", "report", "ledger", "dom", "reid", "reuse", "flower", "strategies"},
+    "cli": {"cli_data", "cli_dom", "cli_study", "report", "ledger", "dom", "reid", "reuse", "flower", "strategies"},
 }
 NEVER = {
     "dom": {"torch", "flwr"},

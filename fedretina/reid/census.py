@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedretina.errors import BadArgument
-from fedretina.reid.dataset import layout
+from fedretina.reid.cuhk03 import KINDS
+from fedretina.reid.dataset import layout, located
 from fedretina.reid.folder import DISTRACTOR, GALLERY, JUNK, QUERY, TRAIN, Photo, assemble, oddities
 from fedretina.reid.published import Counts, published_counts
 
@@ -20,7 +21,7 @@ class Census:
     Parameters
     ----------
     name, layout : str
-        What it is called, and how it is laid out.
+        What it is called, and how it is laid out, and in which of the folder's own.
     train, query, gallery : (int, int)
         Images, junk and distractors included; identities, without them.
     junk, distractors, cameras : int
@@ -54,7 +55,7 @@ class Census:
 
 
 def find_datasets(folder: Path) -> list[Path]:
-    """List the data sets at a folder: itself, or those in it.
+    """List the data sets at a folder: itself, or those in it, each there or one level below (see `located`).
 
     Raises
     ------
@@ -64,12 +65,13 @@ def find_datasets(folder: Path) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise BadArgument(f"there is no folder {folder}")
-    if layout(folder):
+    inside = sorted(path for path in folder.iterdir() if path.is_dir())
+    if layout(folder) or (located(folder) and {path.name for path in inside} >= set(KINDS)):
         return [folder]
-    found = sorted(path for path in folder.iterdir() if path.is_dir() and layout(path))
+    found = [path for path in inside if located(path)]
     if not found:
         raise BadArgument(
-            f"{folder} holds no data set: looked there and one level below for {TRAIN} (Market-1501's layout), "
+            f"{folder} holds no data set: looked there and up to two levels below for {TRAIN} (Market-1501's layout), "
             f"list_train.txt (MSMT17), images_detected (CUHK03)"
         )
     return found
@@ -81,7 +83,7 @@ def census(folder: Path, *, name: str | None = None) -> Census:
     Parameters
     ----------
     folder : Path
-        The data set.
+        The data set, or the folder around it (see `located`).
     name : str, optional
         By which published counts are found; default: the folder's.
 
@@ -91,18 +93,19 @@ def census(folder: Path, *, name: str | None = None) -> Census:
         It is no data set, or cannot be used at all.
     """
     folder, name = Path(folder), name or Path(folder).name
-    found = layout(folder)
-    if found is None:
+    place = located(folder)
+    found = layout(place) if place else None
+    if place is None or found is None:
         raise BadArgument(f"{folder} is no data set in a layout that is known here")
-    splits = found[1](folder)
+    splits = found[1](place)
     published = published_counts(name)
     photos = [photo for split in splits.values() for photo in split]
     gallery = [photo.identity for photo in splits[GALLERY]]
     from_zero = any(photo.identity == DISTRACTOR for photo in splits[QUERY])
-    problems = [*_missing(photos), *_differing(splits, published), *oddities(assemble(folder, splits, name=name))]
+    problems = [*_missing(photos), *_differing(splits, published), *oddities(assemble(place, splits, name=name))]
     return Census(
         name,
-        found[0],
+        found[0] if place == folder else f"{found[0]} in {place.name}",
         train=_tally(splits[TRAIN], from_zero),
         query=_tally(splits[QUERY], from_zero),
         gallery=_tally(splits[GALLERY], from_zero),

@@ -1,7 +1,7 @@
 import pytest
 
 from fedretina.errors import BadArgument
-from fedretina.reid import census, find_datasets
+from fedretina.reid import census, find_datasets, published_counts
 
 
 def market(root, train=(), query=(), gallery=()):
@@ -52,13 +52,31 @@ def test_listed_images_that_are_not_there(tmp_path):
     assert found.query == (1, 1)
 
 
-def test_data_sets_are_found_at_a_folder_and_one_level_below(tmp_path):
+def test_data_sets_are_found_at_a_folder_and_below(tmp_path):
     here = market(tmp_path / "a" / "one", TRAIN, QUERY, GALLERY)
     (tmp_path / "a" / "notes").mkdir()
     assert find_datasets(here) == [here]
     assert find_datasets(tmp_path / "a") == [here]
-    for nothing in (tmp_path, tmp_path / "gone"):
+    (tmp_path / "empty" / "deep").mkdir(parents=True)
+    for nothing in (tmp_path / "empty", tmp_path / "gone"):
         with pytest.raises(BadArgument, match=r"no data set|no folder"):
             find_datasets(nothing)
     with pytest.raises(BadArgument, match="no data set in a layout"):
         census(tmp_path)
+
+
+def test_a_domain_may_lie_one_level_below_its_name(tmp_path):
+    market(tmp_path / "market1501" / "Market-1501-v15.09.15", TRAIN, QUERY, GALLERY)
+    for kind, train in (("labeled", TRAIN), ("detected", TRAIN[:2])):
+        market(tmp_path / "cuhk03-np" / kind, train, QUERY, GALLERY)
+    for several in ("a", "b"):
+        market(tmp_path / "mixed" / several, TRAIN, QUERY, GALLERY)
+    cuhk03, market1501 = find_datasets(tmp_path)
+    assert (cuhk03.name, market1501.name) == ("cuhk03-np", "market1501")
+    assert find_datasets(cuhk03) == [cuhk03]
+    found = census(cuhk03)
+    assert (found.name, found.layout, found.train[0]) == ("cuhk03-np", "Market-1501 in detected", 2)
+    assert found.published is published_counts("cuhk03")
+    assert census(market1501).layout == "Market-1501 in Market-1501-v15.09.15"
+    with pytest.raises(BadArgument, match="no data set in a layout"):
+        census(tmp_path / "mixed")

@@ -117,3 +117,21 @@ def test_what_is_broken_in_cuhk03_is_named(tmp_path):
     (root / "splits_new_detected.json").write_text(json.dumps([{"train": [["a.png"]], "query": [], "gallery": []}]))
     with pytest.raises(BadArgument, match=r"a\.png is not named"):
         read_dataset(root)
+
+
+def test_a_data_set_is_read_where_its_archive_put_it(tmp_path):
+    for kind, number in (("labeled", 7), ("detected", 3)):
+        for split in ("bounding_box_train", "query", "bounding_box_test"):
+            touch(*(tmp_path / "cuhk03" / kind / split / f"000{number}_c{camera}_1.png" for camera in (1, 2)))
+    found = read_dataset(tmp_path / "cuhk03")
+    assert (found.name, found.folder) == ("cuhk03", tmp_path / "cuhk03" / "detected")
+    assert {photo.identity for photo in found.train} == {3}
+    msmt17(tmp_path / "msmt17" / "MSMT17_V1")
+    assert len(read_dataset(tmp_path / "msmt17", name="msmt17").train) == 3
+
+
+def test_which_of_several_is_meant_is_not_guessed(tmp_path):
+    for place in ("one", "two"):
+        msmt17(tmp_path / place)
+    with pytest.raises(BadArgument, match="it holds: one, two"):
+        read_dataset(tmp_path)
