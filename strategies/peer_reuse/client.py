@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
-from torch import nn
+from torch import Tensor, nn
 
 from fedretina.errors import BadArgument, FedRetinaError
 from fedretina.reuse import ReuseObjective, Taps, theorem_alpha
 from fedretina.strategies.peer_reuse.compute import device
 from fedretina.strategies.peer_reuse.jobs import Job
+from fedretina.strategies.peer_reuse.kept import Kept
 from fedretina.strategies.peer_reuse.learner import Learner, Reuse, Span, seeded, seeded_model
 from fedretina.strategies.peer_reuse.peers import Peers, arrays_of, meet, start_from
 from fedretina.strategies.peer_reuse.teaching import Teaching
@@ -88,13 +89,11 @@ class Visit:
         self.reply[self.domain] = counts
 
     def _source(self) -> None:
-        splits, extra = self.task.splits(self.domain), self.plan.home_epochs
+        splits = self.task.splits(self.domain)
         model = seeded_model(self.task, self.domain, splits.classes, self.plan, "source")
         learner = Learner(model, self.task, splits, self.plan, name=f"{self.domain}/source")
-        first = extra + (self.job.round - 1) * self.plan.local_epochs if self.job.round > 1 else 0
-        last = extra + self.job.round * self.plan.local_epochs
-        # A version must be good when it is published: each round's training is a cycle of its own.
-        self._advance(learner, Span(first, last, last), samples=len(splits.labels))
+        self._load(learner)
+        self._train(learner, self._span_at_home(learner), samples=len(splits.labels))
         self.reply[self.domain] = record_of(model)
 
     def _yardsticks(self) -> None:
@@ -103,7 +102,8 @@ class Visit:
             data = splits.oracle() if name == "full" else splits
             model = seeded_model(self.task, self.domain, data.classes, self.plan, "target")
             learner = Learner(model, self.task, data, self.plan, name=f"{self.domain}/{name}")
-            self._advance(learner, self._span(), samples=len(splits.everything()))
+            self._load(learner)
+            self._train(learner, self._span(learner), samples=len(splits.everything()))
             if self.job.round == self.plan.rounds:
                 self._report(name, self._measure(learner))
 
@@ -111,15 +111,20 @@ class Visit:
         splits = self.task.splits(self.domain)
         peers = meet(weights, self.task, splits, self.plan)
         model = seeded_model(self.task, self.domain, splits.classes, self.plan, "target")
-        if self.job.round == 1:
+        name = f"{self.domain}/reuse"
+        begins = not self._kept(name).last
+        if begins:
             self._start(model, peers)
-        reuse = self._equation(model, splits, peers) if self.plan.gamma else None
+        reuse = self._equation(model, splits, peers, warm=begins) if self.plan.gamma else None
         for peer in peers.models.values():
             peer.to(device(self.plan))
         teaching = self._teaching(splits, peers) if self.plan.committee else None
-        name = f"{self.domain}/reuse"
         learner = Learner(model, self.task, splits, self.plan, name=name, reuse=reuse, teaching=teaching)
-        self._advance(learner, self._span(), samples=len(splits.everything()))
+        new = self._load(learner)
+        if reuse is not None and new:
+            self._say(f"from now on reuses {', '.join(new)} too")
+            reuse.warm(model, self._sample(splits).to(device(self.plan)), sources=new)
+        self._train(learner, self._span(learner), samples=len(splits.everything()))
         metrics = self._measure(learner)
         alpha = reuse.objective.alpha.values() if reuse is not None else self._alpha(peers)
         alphas = {f"alpha.{source}": value for source, value in alpha.items()}
@@ -133,18 +138,22 @@ class Visit:
             if self.plan.baselines:
                 self._finetune(splits, meet(weights, self.task, splits, self.plan))
 
-    def _equation(self, model: nn.Module, splits: Splits, peers: Peers) -> Reuse:
-        """Make Eq. 1's second term, V warm; a later round's V is what the round before left."""
+    def _equation(self, model: nn.Module, splits: Splits, peers: Peers, *, warm: bool) -> Reuse:
+        """Make Eq. 1's second term, V warm where the training begins; later V is what the round before left."""
         example = self.task.prepare(splits.inputs[:2])
         with seeded(self.plan, f"{self.domain}/V"):
             objective = ReuseObjective.probe(
                 model, peers.models, self.layers, example, gamma=self.plan.gamma, alpha=self.plan.alpha
             )
         reuse = Reuse(peers.models, objective, peers.risks, plan=self.plan)
-        if self.job.round == 1:
-            everything = splits.everything()
-            reuse.warm(model, self.task.prepare(everything[:: max(1, len(everything) // WARM_SAMPLES)]))
+        if warm:
+            reuse.warm(model, self._sample(splits))
         return reuse
+
+    def _sample(self, splits: Splits) -> Tensor:
+        """Give clean inputs to set V on."""
+        everything = splits.everything()
+        return self.task.prepare(everything[:: max(1, len(everything) // WARM_SAMPLES)])
 
     def _alpha(self, peers: Peers) -> dict[str, float]:
         if self.plan.alpha == "learned":
@@ -179,27 +188,41 @@ class Visit:
         """The layers that are reconstructed."""
         return self.plan.layers or tuple(self.task.layers)
 
-    def _span(self) -> Span:
+    def _span(self, learner: Learner) -> Span:
+        """Say which epochs the target does: one cycle over all rounds, so that what it missed it makes up for."""
         epochs = self.plan.local_epochs
-        return Span((self.job.round - 1) * epochs, self.job.round * epochs, self.plan.rounds * epochs)
+        return Span(self._kept(learner.name).last * epochs, self.job.round * epochs, self.plan.rounds * epochs)
 
-    def _advance(self, learner: Learner, span: Span, *, samples: int) -> None:
-        """Train one round, from the state that the round before left; kept so that a round can be done again."""
-        before, after = (
-            self._checkpoint(learner.name, self.job.round - 1),
-            self._checkpoint(learner.name, self.job.round),
-        )
-        if self.job.round > 1:
-            if not before.exists():
-                raise BadArgument(f"nothing is kept of round {self.job.round - 1} in {before}: start a new run")
-            learner.load(before)
+    def _span_at_home(self, learner: Learner) -> Span:
+        """Say which epochs a source does. A version must be good when it is published: each round is a cycle of its own.
+
+        Nobody waits for what a source has missed: when it is back it does this round's epochs, and before its first
+        version those at home.
+        """
+        home, epochs = self.plan.home_epochs, self.plan.local_epochs
+        if not self._kept(learner.name).last:
+            return Span(0, home + epochs, home + epochs)
+        last = home + self.job.round * epochs
+        return Span(last - epochs, last, last)
+
+    def _load(self, learner: Learner) -> tuple[str, ...]:
+        """Go on from the newest state of a round before, if there is one; name the sources that are new since."""
+        kept = self._kept(learner.name)
+        if self.job.round > 1 and kept.last < self.job.round - 1:
+            where = f"goes on from round {kept.last}" if kept.last else "begins now"
+            self._say(f"{learner.name.rpartition('/')[2]}: missed round {self.job.round - 1}, {where}")
+        return learner.load(kept.file(kept.last)) if kept.last else ()
+
+    def _train(self, learner: Learner, span: Span, *, samples: int) -> None:
+        """Train one round, and keep what a next one goes on from."""
+        kept = self._kept(learner.name)
         learner.train(span, samples, self._progress(learner.name))
         if self.job.round < self.plan.rounds:  # nothing goes on from the last one
-            learner.save(after)
-        self._checkpoint(learner.name, self.job.round - 2).unlink(missing_ok=True)
+            learner.save(kept.file(self.job.round))
+        kept.forget()
 
-    def _checkpoint(self, name: str, number: int) -> Path:
-        return self.folder / name / f"round-{number}.pt"
+    def _kept(self, name: str) -> Kept:
+        return Kept(self.folder / name, self.job.round)
 
     def _measure(self, learner: Learner) -> dict[str, float]:
         learner.model.cpu().eval()

@@ -3,10 +3,11 @@
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from fedretina.reuse import ReuseLoss, ReuseObjective, Taps, adapt_batchnorm
 from fedretina.reuse.modes import evaluating
 from fedretina.strategies.peer_reuse.compute import device, runner, widened
+from fedretina.strategies.peer_reuse.newcomers import grown, newcomers, rearranged
 from fedretina.strategies.peer_reuse.plan import Plan
 from fedretina.strategies.peer_reuse.teaching import Numbers, Teaching
 from fedretina.strategies.peer_reuse.term import Step, Term
@@ -84,17 +86,23 @@ class Reuse:
         return [{"params": v, "scale": 1.0}, {"params": alpha, "scale": float(ALPHA_LR)}]
 
     @torch.no_grad()
-    def warm(self, model: nn.Module, inputs: Tensor) -> None:
+    def warm(self, model: nn.Module, inputs: Tensor, *, sources: Collection[str] | None = None) -> None:
         """Set V by least squares on clean inputs: else the target would first be pulled to where V happens to be.
 
-        A new model's BatchNorm has statistics of nothing: V is fitted to what it will see in training.
+        A new model's BatchNorm has statistics of nothing: V is fitted to what it will see in training. With `sources` only
+        their V is set.
         """
         shown = deepcopy(model)
         adapt_batchnorm(shown, [inputs])
         with evaluating(shown), Taps(shown, self.layers) as taps:
             shown(inputs)
             z = taps.collect()
-        self.objective.fit(z, self._features(inputs))
+        features = self._features(inputs)
+        if sources is None:
+            self.objective.fit(z, features)
+            return
+        for source, layer in product(sources, self.layers):
+            self.objective.reconstruction(source, layer).fit(z[layer], features[source][layer])
 
     def loss(self, step: Step) -> Tensor:
         """Compute the term for a batch; its inputs go through every peer. The pull on the target grows at first."""
@@ -240,16 +248,33 @@ class Learner:
         state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "objective": objective}
         file.parent.mkdir(parents=True, exist_ok=True)
         part = file.with_suffix(".part")
-        torch.save(state, part)
+        torch.save({**state, "parameters": self._parameters()}, part)
         part.replace(file)
 
-    def load(self, file: Path) -> None:
-        """Go on from a kept state. No pickle: tensors and numbers only."""
+    def load(self, file: Path) -> tuple[str, ...]:
+        """Go on from a kept state. No pickle: tensors and numbers only.
+
+        Returns
+        -------
+        tuple of str
+            The sources that are new since: what belongs to them is as it was made, and V wants to be warmed.
+        """
         state = torch.load(file, map_location=self.device, weights_only=True)
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        new = newcomers(self.reuse.objective, state["objective"]) if self.reuse is not None else ()
+        optimizer = state["optimizer"]
+        if new:
+            optimizer = rearranged(self.optimizer, self._parameters(), optimizer, state["parameters"])
+        self.optimizer.load_state_dict(optimizer)
         if self.reuse is not None:
-            self.reuse.objective.load_state_dict(state["objective"])
+            self.reuse.objective.load_state_dict(grown(self.reuse.objective, state["objective"]))
+        return new
+
+    def _parameters(self) -> list[str]:
+        """Name what is trained, in the optimizer's order."""
+        modules = {"model": self.model} | ({"objective": self.reuse.objective} if self.reuse is not None else {})
+        names = {p: f"{key}.{name}" for key, module in modules.items() for name, p in module.named_parameters()}
+        return [names[p] for group in self.optimizer.param_groups for p in group["params"]]
 
 
 def first(output: object, count: int) -> object:

@@ -1,6 +1,7 @@
 """PeerReuse end to end on digits, in one process: what it learns, what it sends, how it fails and goes on."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from fedretina.errors import BadArgument, FedRetinaError
 from fedretina.flower import DomGrid, DomMod
 from fedretina.ledger import totals
 from fedretina.strategies import PeerReuse, PeerReuseClient, Plan, homes
+from fedretina.strategies.peer_reuse import RunResult
 from grids import LocalGrid
 
 PLAN = Plan(
@@ -141,6 +143,97 @@ def test_a_source_that_fails_is_reused_in_its_last_version(tmp_path):
     result, wire = run(tmp_path, plan=replace(PLAN, rounds=2, baselines=True), grid=grid)
     assert len(result.rounds) == 2
     assert [row for row in wire.ledger.rows if row.error]
+
+
+SHORT = replace(PLAN, rounds=4, local_epochs=2, baselines=False)
+# Calls of a short run on three nodes: six before round 1; then a round has upright's, left's and the target's.
+LEFT_IN_ROUND = {1: 7, 2: 10, 3: 13}
+
+
+def flaky(folder, *rounds):
+    return LocalGrid(client_app(folder), 3, failing={LEFT_IN_ROUND[number] for number in rounds})
+
+
+def published(wire, stream):
+    return [row.round for row in wire.ledger.rows if row.direction == "up" and row.stream == stream and not row.error]
+
+
+@pytest.mark.parametrize("missed", [(2,), (2, 3)])
+def test_a_source_that_was_gone_goes_on_when_it_is_back(tmp_path, missed, capsys):
+    result, wire = run(tmp_path, plan=SHORT, grid=flaky(tmp_path, *missed))
+    assert published(wire, "upright") == [1, 2, 3, 4]
+    assert published(wire, "left") == [number for number in (1, 2, 3, 4) if number not in missed]
+    assert len(result.rounds) == 4
+    assert f"missed round {missed[-1]}, goes on from round 1" in capsys.readouterr().out
+
+
+def test_a_source_may_join_later(tmp_path, capsys):
+    result, wire = run(tmp_path, plan=SHORT, grid=flaky(tmp_path, 1))
+    assert published(wire, "left") == [2, 3, 4]
+    assert [set(entry.alpha) for entry in result.rounds] == [{"upright"}, *3 * [{"upright", "left"}]]
+    assert [sum(entry.alpha.values()) for entry in result.rounds] == pytest.approx([1.0] * 4, abs=1e-5)
+    assert result.rounds[-1].alpha["upright"] > result.rounds[-1].alpha["left"] > 0
+    said = capsys.readouterr().out
+    assert "source: missed round 1, begins now" in said
+    assert said.count("from now on reuses left too") == 1
+    # Its first version had the epochs at home.
+    assert said.count("left/source              epoch   1/10") == 1
+
+
+def assert_same(one, other):
+    assert one.rounds == other.rounds
+    for domain, record in one.models.items():
+        assert all(array.data == other.models[domain][name].data for name, array in record.items())
+
+
+@pytest.mark.parametrize("missed", [1, 2])
+@pytest.mark.parametrize("killed", ["after", "in the next round"])
+def test_a_run_with_a_gap_that_was_killed_goes_on_as_if_it_had_not_been(tmp_path, missed, killed):
+    """Without a codec: a version that is published twice is the second time a difference to the first."""
+    kept = {}
+
+    def stop(entry, so_far):
+        if entry.round == 2:
+            kept["result"] = RunResult(list(so_far.rounds), models=dict(so_far.models))
+        if entry.round == (2 if killed == "after" else 3):
+            raise KeyboardInterrupt
+
+    whole, _ = run(tmp_path / "whole", plan=SHORT, grid=flaky(tmp_path / "whole", missed), config=None)
+    torn = tmp_path / "torn"
+    with pytest.raises(KeyboardInterrupt):
+        run(torn, plan=SHORT, grid=flaky(torn, missed), on_round=stop, config=None)
+    again, _ = run(torn, plan=SHORT, nodes=3, result=kept["result"], config=None)
+    assert_same(again, whole)
+
+
+@pytest.mark.parametrize("missed", [1, 2])
+def test_a_run_with_a_gap_goes_on_over_the_codec(tmp_path, missed):
+    kept = {}
+
+    def stop(entry, so_far):
+        kept["result"] = so_far
+        if entry.round == 2:
+            raise KeyboardInterrupt
+
+    whole, _ = run(tmp_path / "whole", plan=SHORT, grid=flaky(tmp_path / "whole", missed))
+    torn = tmp_path / "torn"
+    with pytest.raises(KeyboardInterrupt):
+        run(torn, plan=SHORT, grid=flaky(torn, missed), on_round=stop)
+    again, after = run(torn, plan=SHORT, nodes=3, result=kept["result"])
+    assert_same(again, whole)
+    assert published(after, "left") == [3, 4]
+
+
+def test_a_target_without_its_states_makes_up_for_what_it_lost(tmp_path, capsys):
+    def lose(entry, so_far):
+        if entry.round == 2:
+            shutil.rmtree(tmp_path / "nodes" / "run" / "faint")
+
+    result, _ = run(tmp_path, plan=replace(SHORT, baselines=True, rounds=3), on_round=lose)
+    said = capsys.readouterr().out
+    assert "reuse: missed round 2, begins now" in said
+    assert said.count("faint/reuse              epoch   1/6") == said.count("faint/alone              epoch   1/6") == 2
+    assert result.rounds[-1].metrics["accuracy"] > result.yardsticks["alone"]["accuracy"]
 
 
 def test_a_target_that_fails_ends_the_run_with_the_reason(tmp_path):
