@@ -65,6 +65,7 @@ def check(config: Config) -> None:
     """Check everything that can be checked before the data are opened."""
     plan = plan_of(config)
     codec(config)
+    _check_start(config, plan)
     if root := text(config, "data-root"):
         _require_absolute("data-root", root)
         if not Path(root).expanduser().is_dir():
@@ -73,6 +74,20 @@ def check(config: Config) -> None:
         _require_absolute("weights", file)
         if not Path(file).expanduser().is_file():
             raise BadArgument(f"weights = {file!r}: there is no such file; a .safetensors, .pth or .pt file is allowed")
+
+
+def _check_start(config: Config, plan: Plan) -> None:
+    """Refuse a start that is not there, and weights that the target would not start from. A file for all is fine."""
+    weights, target = _weights(config, plan), plan.target
+    if plan.init == "given" and not weights.get(target, weights.get("")):
+        raise BadArgument(f"init = 'given': no weights are given for {target!r}; say weights = '{target}=/path/of/a/file'")
+    models = _by_domain(config, "model", plan.domains)
+    alike = [name for name in plan.sources if models.get(name, models.get("")) == models.get(target, models.get(""))]
+    if plan.init in ("best-peer", "average") and weights.get(target) and alike:
+        raise BadArgument(
+            f"weights = {config['weights']!r}: {target!r} has a file of its own, but with init = {plan.init!r} it starts "
+            f"from a source of its kind of model ({', '.join(alike)}); say init = 'given' to start from the file, or give none"
+        )
 
 
 def _require_absolute(key: str, path: str) -> None:

@@ -14,7 +14,7 @@ from fedretina.strategies.peer_reuse.compute import device
 from fedretina.strategies.peer_reuse.jobs import Job
 from fedretina.strategies.peer_reuse.kept import Kept
 from fedretina.strategies.peer_reuse.learner import Learner, Reuse, Span, seeded, seeded_model
-from fedretina.strategies.peer_reuse.peers import Peers, arrays_of, meet, start_from
+from fedretina.strategies.peer_reuse.peers import Peers, arrays_of, meet, start_from, start_from_average
 from fedretina.strategies.peer_reuse.teaching import Teaching
 from fedretina.task import Splits, Task
 
@@ -114,7 +114,7 @@ class Visit:
         name = f"{self.domain}/reuse"
         begins = not self._kept(name).last
         if begins:
-            self._start(model, peers)
+            self._start(model, splits, peers)
         reuse = self._equation(model, splits, peers, warm=begins) if self.plan.gamma else None
         for peer in peers.models.values():
             peer.to(device(self.plan))
@@ -163,11 +163,19 @@ class Visit:
     def _teaching(self, splits: Splits, peers: Peers) -> Teaching:
         return Teaching(self.task, splits, peers.models, alpha=self._alpha(peers), plan=self.plan)
 
-    def _start(self, model: nn.Module, peers: Peers) -> None:
-        best = peers.best(model, self.task.head) if self.plan.init == "best-peer" else None
-        if best is not None:
-            start_from(model, peers.models[best], self.task.head)
-        self._say(f"starts from {best or 'new weights'}")
+    def _start(self, model: nn.Module, splits: Splits, peers: Peers) -> None:
+        """Give the target the start that was asked for; it is as the task made it until here."""
+        init, head = self.plan.init, self.task.head
+        fitting = peers.fitting(model, head) if init in ("best-peer", "average") else []
+        if init == "best-peer" and (best := peers.best(model, head)):
+            start_from(model, peers.models[best], head)
+            self._say(f"starts from {best}")
+        elif fitting:
+            start_from_average(model, [peers.models[name] for name in fitting], self.task, splits)
+            self._say(f"starts from the average of {', '.join(fitting)}")
+        else:
+            why = "" if init in ("given", "scratch") else ": no source has its kind of model"
+            self._say(f"starts from {'the weights given' if init == 'given' else 'new weights, or those of its file'}{why}")
 
     def _finetune(self, splits: Splits, peers: Peers) -> None:
         """Train the yardstick of transfer: the best source's last version, on the labels, all epochs at once."""

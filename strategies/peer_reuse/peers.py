@@ -1,6 +1,6 @@
 """Peers at the target: received weights as models, adapted to the target's statistics, and which of them is best."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,10 +37,14 @@ class Peers:
         """R_m of Theorem 1: one minus the metric, per source."""
         return {name: max(SMALLEST_RISK, 1 - score / 100) for name, score in self.scores.items()}
 
+    def fitting(self, like: nn.Module, head: str) -> list[str]:
+        """Name the sources whose bodies have the same tensors as a model."""
+        wanted = _shapes(like, head)
+        return [name for name, model in self.models.items() if _shapes(model, head) == wanted]
+
     def best(self, like: nn.Module, head: str) -> str | None:
         """Name the best source whose body has the same tensors as a model; None if no source has."""
-        wanted = _shapes(like, head)
-        fitting = [name for name, model in self.models.items() if _shapes(model, head) == wanted]
+        fitting = self.fitting(like, head)
         return max(fitting, key=lambda name: self.scores[name]) if fitting else None
 
 
@@ -87,6 +91,20 @@ def start_from(model: nn.Module, peer: nn.Module, head: str) -> None:
     """Copy a peer's weights into a model of the same kind, all but the head, which means something else there."""
     body = {name: value for name, value in peer.state_dict().items() if not _in(name, head)}
     model.load_state_dict(body, strict=False)
+
+
+def start_from_average(model: nn.Module, peers: Sequence[nn.Module], task: Task, splits: Splits) -> None:
+    """Give a model the mean of its peers' bodies, of the same kind all, and the target's own BatchNorm statistics.
+
+    What is no floating-point number (a counter) is the first peer's.
+    """
+    bodies = [{name: value for name, value in peer.state_dict().items() if not _in(name, task.head)} for peer in peers]
+    mean = {
+        name: torch.stack([body[name] for body in bodies]).mean(0) if value.is_floating_point() else value
+        for name, value in bodies[0].items()
+    }
+    model.load_state_dict(mean, strict=False)
+    adapt_batchnorm(model, _clean(task, splits))
 
 
 def _clean(task: Task, splits: Splits) -> list[Tensor]:

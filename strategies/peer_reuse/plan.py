@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 from fedretina.errors import BadArgument
 
-INITS = ("best-peer", "scratch")
+INITS = ("best-peer", "average", "given", "scratch")
 ALPHAS = ("learned", "uniform")
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -41,8 +41,10 @@ class Plan:
         Weight of reuse in Eq. 1; 0 turns it off.
     alpha : {"learned", "uniform"}, default "learned"
         Weights of the sources in Eq. 2.
-    init : {"best-peer", "scratch"}, default "best-peer"
-        The target's start: the source that is best on the target's labels after AdaBN, or new weights.
+    init : {"best-peer", "average", "given", "scratch"}, default "best-peer"
+        The target's start: the source that is best on the target's labels after AdaBN; or the average of all sources of its
+        kind of model, AdaBN done anew; or what `Task.model` makes for it: "given" where that reads weights of the user's,
+        which the app insists on, "scratch" where it does not matter. Without a source of its kind of model it is that too.
     committee : bool, default True
         Whether the peers and the target's own state label the target's unlabelled samples, which it then trains on; without
         it reuse is Eq. 1 alone.
@@ -80,7 +82,7 @@ class Plan:
     lr: float = 0.002
     gamma: float = 0.3
     alpha: Literal["learned", "uniform"] = "learned"
-    init: Literal["best-peer", "scratch"] = "best-peer"
+    init: Literal["best-peer", "average", "given", "scratch"] = "best-peer"
     committee: bool = True
     layers: tuple[str, ...] = ()
     baselines: bool = True

@@ -66,7 +66,7 @@ def test_a_wrong_value_ends_the_run_with_key_value_and_remedy(flower, wrong, sai
 def test_a_target_reuses_sources_of_another_architecture(flower, omniglot, tmp_path):
     torch.manual_seed(0)
     torch.save(resnet18(weights=None).state_dict(), tmp_path / "resnet18.pth")
-    knobs = ("model='small,greek=resnet18,korean=resnet18'", f"weights='greek={tmp_path}/resnet18.pth'")
+    knobs = ("model='small,greek=resnet18,korean=resnet18'", f"weights='korean={tmp_path}/resnet18.pth'")
     knobs += ("layers='layer3,embedding'", "epoch-images=128", "target='greek'", "sources='latin,korean'")
     told = flower.run(*knobs, *QUICK, f"data-root='{omniglot}'", f"out='{tmp_path / 'run'}'")
     summary = summary_of(tmp_path / "run")

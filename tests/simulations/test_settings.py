@@ -66,7 +66,7 @@ WRONG = [
     ("weights", "nowhere=/w/resnet18.pth", "duke, msmt17, cuhk03, market1501"),
     ("gamma", -1.0, "0 or more"),
     ("alpha", "x", "'learned', 'uniform'"),
-    ("init", "x", "'best-peer', 'scratch'"),
+    ("init", "x", "'best-peer', 'average', 'given', 'scratch'"),
     ("committee", "yes", "true or false"),
     ("layers", 3, "a text in quotes"),
     ("baselines", "yes", "true or false"),
@@ -106,5 +106,40 @@ def test_weights_by_domain(tmp_path):
     for name in ("a.pth", "lr=0.1"):
         (tmp_path / name).touch()
     config = DEFAULTS | {"data-root": str(tmp_path), "weights": f"{tmp_path}/lr=0.1, duke={tmp_path}/a.pth, cuhk03="}
-    check(config)
+    check(config | {"init": "given"})
     assert task_of(config).weights == {"": f"{tmp_path}/lr=0.1", "duke": f"{tmp_path}/a.pth", "cuhk03": ""}
+
+
+@pytest.fixture
+def with_files(tmp_path):
+    for name in ("a.pth", "b.pth"):
+        (tmp_path / name).touch()
+
+    def configure(weights, **knobs):
+        return DEFAULTS | {"weights": weights.replace("@", f"{tmp_path}/")} | knobs
+
+    return configure
+
+
+@pytest.mark.parametrize("weights", ["", "msmt17=@a.pth", "@a.pth, duke="])
+def test_given_weights_must_be_given(with_files, weights):
+    with pytest.raises(BadArgument, match=r"init = 'given': no weights are given for 'duke'; say weights = 'duke="):
+        check(with_files(weights, init="given"))
+
+
+@pytest.mark.parametrize("weights", ["@a.pth", "duke=@a.pth", "@a.pth,duke=@b.pth"])
+def test_given_weights_are_taken(with_files, weights):
+    check(with_files(weights, init="given"))
+    check(with_files(weights, init="scratch"))
+
+
+@pytest.mark.parametrize("init", ["best-peer", "average"])
+def test_a_file_that_the_target_would_not_start_from_is_refused(with_files, init):
+    said = (
+        rf"weights = .*'duke' has a file of its own, but with init = '{init}' .*\(msmt17, market1501\); say init = 'given'"
+    )
+    with pytest.raises(BadArgument, match=said):
+        check(with_files("@a.pth,duke=@b.pth", init=init, model="small,cuhk03=resnet18"))
+    # One for all is what the sources start from; and where no source is of its kind, the target does start from its own.
+    check(with_files("@a.pth", init=init))
+    check(with_files("duke=@b.pth", init=init, model="small,duke=resnet18"))

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from flwr.clientapp import ClientApp
+from torch import nn
 
 from digits import Digits
 from fedretina.dom import DomConfig
@@ -143,6 +144,33 @@ def test_a_source_that_fails_is_reused_in_its_last_version(tmp_path):
     result, wire = run(tmp_path, plan=replace(PLAN, rounds=2, baselines=True), grid=grid)
     assert len(result.rounds) == 2
     assert [row for row in wire.ledger.rows if row.error]
+
+
+def starts(folder, capsys, task=None, **options):
+    """Run one round; give what the target says of its start."""
+    grid = LocalGrid(client_app(folder, task), 2)
+    run(folder, plan=replace(PLAN, rounds=1, baselines=False, **options), grid=grid)
+    return next(line.split("starts from ")[1] for line in capsys.readouterr().out.splitlines() if "starts from" in line)
+
+
+class Wide(Digits):
+    """No source has the target's kind of model."""
+
+    def model(self, domain, classes):
+        width = 64 if domain == self.target else 48
+        return nn.Sequential(nn.Linear(64, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Linear(width, classes))
+
+
+def test_the_target_starts_as_it_was_asked_to(tmp_path, capsys):
+    assert starts(tmp_path / "a", capsys) == "upright"
+    assert starts(tmp_path / "b", capsys, init="average") == "the average of upright, left"
+    assert starts(tmp_path / "c", capsys, init="given") == "the weights given"
+    assert starts(tmp_path / "d", capsys, init="scratch") == "new weights, or those of its file"
+
+
+@pytest.mark.parametrize("init", ["best-peer", "average"])
+def test_where_no_source_is_of_the_targets_kind_it_says_so(tmp_path, capsys, init):
+    assert starts(tmp_path, capsys, Wide(), init=init).endswith("no source has its kind of model")
 
 
 SHORT = replace(PLAN, rounds=4, local_epochs=2, baselines=False)
