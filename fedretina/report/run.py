@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +33,27 @@ class Result:
 
 
 @dataclass(frozen=True)
+class Peer:
+    """A source in a round: its score in percent and its risk R_m at the target, and the bytes that it was sent down in."""
+
+    score: float
+    risk: float
+    sent: int
+
+
+@dataclass(frozen=True)
 class Round:
-    """One round of reuse: the target's metrics after it, alpha of each source, bytes of its messages."""
+    """One round of reuse: the target's metrics after it, alpha of each source, bytes of its messages.
+
+    `peers` and `bound`, Theorem 1's without its constants, are those of runs that noted them.
+    """
 
     number: int
     metrics: Mapping[str, float]
     alpha: Mapping[str, float]
     totals: Totals
+    peers: Mapping[str, Peer] = field(default_factory=dict)
+    bound: float | None = None
 
 
 @dataclass(frozen=True)
@@ -159,7 +173,7 @@ def load(folder: Path) -> Run:
 
 
 def read_round(entry: object, *, where: str = "round") -> Round:
-    """Read one entry of the summary's `rounds`: each number that is neither round nor byte count is a metric.
+    """Read one entry of the summary's `rounds`: each number that is no round, bound or byte count is a metric.
 
     Raises
     ------
@@ -169,9 +183,11 @@ def read_round(entry: object, *, where: str = "round") -> Round:
     fields = Fields(entry, where=where)
     return Round(
         number=fields.need("round", 0),
-        metrics=fields.numbers(but=("round", *_BYTES)),
+        metrics=fields.numbers(but=("round", "bound", *_BYTES)),
         alpha=_weights(fields),
         totals=_totals(fields),
+        peers={source: _peer(fields.below("peers").below(source)) for source in fields.below("peers").values},
+        bound=fields.numbers().get("bound"),
     )
 
 
@@ -203,6 +219,11 @@ def _results(summary: Fields) -> dict[str, Result]:
 def _weights(fields: Fields) -> dict[str, float]:
     """Return alpha, without what is not finite."""
     return {source: weight for source, weight in fields.below("alpha").numbers().items() if math.isfinite(weight)}
+
+
+def _peer(fields: Fields) -> Peer:
+    numbers = fields.numbers()
+    return Peer(numbers.get("score", math.nan), numbers.get("risk", math.nan), fields.get("wire_bytes_down", 0))
 
 
 def _totals(fields: Fields) -> Totals:

@@ -7,12 +7,13 @@ from rich.table import Table
 from rich.text import Text
 
 from fedretina.ledger import Totals
+from fedretina.report.peers import COLUMNS, worths
 from fedretina.report.run import Run, load
 from fedretina.report.text import by_weight, headline, label, size, times, value
 
 
 def table(folder: Path) -> Group:
-    """Return what `fedretina report` prints of a run: results, rounds, and the headline below.
+    """Return what `fedretina report` prints of a run: results, rounds, peers, and the headline below.
 
     Parameters
     ----------
@@ -35,6 +36,8 @@ def table(folder: Path) -> Group:
         parts.append(_results(run))
     if run.rounds:
         parts.append(_rounds(run))
+    if worths(run):
+        parts.append(_peers(run))
     return Group(*parts, Text(headline(run)))
 
 
@@ -56,6 +59,14 @@ def _rounds(run: Run) -> Table:
         grid.add_row(str(entry.number), *metrics, *_traffic(entry.totals), Text(alpha))
     grid.add_section()
     grid.add_row("all", *["" for _ in run.metrics], *_traffic(run.totals), "")
+    return grid
+
+
+def _peers(run: Run) -> Table:
+    grid = _table("Peers", *COLUMNS)
+    for worth in worths(run):
+        name, *cells = worth.cells
+        grid.add_row(Text(name), *cells)
     return grid
 
 

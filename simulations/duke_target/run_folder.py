@@ -80,9 +80,17 @@ def summarise(
 
 def round_entry(entry: RoundResult, rows: Iterable[Row]) -> dict[str, Any]:
     """Make a round's entry of the summary; the first round's bytes include what was said before it."""
-    committee = {"committee": entry.committee} if entry.committee else {}
-    sums = bytes_of_round(list(rows), entry.round)
-    return {"round": entry.round, **entry.metrics, "alpha": entry.alpha, **committee, **sums}
+    rows = list(rows)
+    more: dict[str, Any] = {"committee": entry.committee} if entry.committee else {}
+    if entry.peers:
+        more |= {"bound": entry.bound, "peers": {name: _peer(entry, name, rows) for name in entry.peers}}
+    return {"round": entry.round, **entry.metrics, "alpha": entry.alpha, **more, **bytes_of_round(rows, entry.round)}
+
+
+def _peer(entry: RoundResult, name: str, rows: Iterable[Row]) -> dict[str, float]:
+    """Say what a peer was worth in a round, and what sending its version down to the target cost."""
+    sent = (row for row in rows if (row.round, row.stream, row.direction) == (entry.round, name, "down"))
+    return {**entry.peers[name], "wire_bytes_down": sum(row.wire_bytes for row in sent)}
 
 
 def _copied(photo: Mapping[str, Any], folder: Path, name: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import fedretina
 from fedretina.errors import FedRetinaError
 from fedretina.flower import DomGrid
 from fedretina.ledger import Ledger
-from fedretina.report import build, format_round, headline, load
+from fedretina.report import build, format_bound, format_peers, format_round, headline, load, read_round
 from fedretina.settings import codec
 from fedretina.strategies import PeerReuse
 from fedretina.strategies.peer_reuse import RoundResult, RunResult
@@ -58,7 +58,8 @@ def _run(grid: Grid, config: dict, folder: RunFolder, *, run: str, result: RunRe
 
     def on_round(entry: RoundResult, so_far: RunResult) -> None:
         folder.keep(run, so_far)
-        for line in format_round(round_entry(entry, ledger.rows), header=True).splitlines():
+        told = round_entry(entry, ledger.rows)
+        for line in [*format_round(told, header=True).splitlines(), format_bound(read_round(told))]:
             log(line)
 
     knobs = config if config["resume"] else {}
@@ -66,8 +67,9 @@ def _run(grid: Grid, config: dict, folder: RunFolder, *, run: str, result: RunRe
     folder.show(result.showcase)
     folder.write("summary.json", summarise(config, result, ledger.rows, status="completed"))
     page = build(folder.path)
-    log("")
-    log(headline(load(folder.path)))
+    ended = load(folder.path)
+    for line in ("", *format_peers(ended), headline(ended)):
+        log(line)
     log("the run's folder: %s", folder.path)
     log("the page: %s", page)
 

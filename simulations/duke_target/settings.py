@@ -86,7 +86,7 @@ def _check_start(config: Config, plan: Plan) -> None:
     if plan.init in ("best-peer", "average") and weights.get(target) and alike:
         raise BadArgument(
             f"weights = {config['weights']!r}: {target!r} has a file of its own, but with init = {plan.init!r} it starts "
-            f"from a source of its kind of model ({', '.join(alike)}); say init = 'given' to start from the file, or give none"
+            f"from a source of its kind of model ({', '.join(alike)}); say init = 'given' to start from it, or give none"
         )
 
 

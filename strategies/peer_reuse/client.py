@@ -14,7 +14,7 @@ from fedretina.strategies.peer_reuse.compute import device
 from fedretina.strategies.peer_reuse.jobs import Job
 from fedretina.strategies.peer_reuse.kept import Kept
 from fedretina.strategies.peer_reuse.learner import Learner, Reuse, Span, seeded, seeded_model
-from fedretina.strategies.peer_reuse.peers import Peers, arrays_of, meet, start_from, start_from_average
+from fedretina.strategies.peer_reuse.peers import Peers, arrays_of, meet, risks_over, start_from, start_from_average
 from fedretina.strategies.peer_reuse.teaching import Teaching
 from fedretina.task import Splits, Task
 
@@ -145,7 +145,7 @@ class Visit:
             objective = ReuseObjective.probe(
                 model, peers.models, self.layers, example, gamma=self.plan.gamma, alpha=self.plan.alpha
             )
-        reuse = Reuse(peers.models, objective, peers.risks, plan=self.plan)
+        reuse = Reuse(peers.models, objective, self._risks(peers), plan=self.plan)
         if warm:
             reuse.warm(model, self._sample(splits))
         return reuse
@@ -156,9 +156,13 @@ class Visit:
         return self.task.prepare(everything[:: max(1, len(everything) // WARM_SAMPLES)])
 
     def _alpha(self, peers: Peers) -> dict[str, float]:
-        if self.plan.alpha == "learned":
-            return theorem_alpha(peers.risks)
-        return dict.fromkeys(peers.models, 1 / len(peers.models))
+        if self.plan.alpha == "uniform":
+            return dict.fromkeys(peers.models, 1 / len(peers.models))
+        return theorem_alpha(self._risks(peers))
+
+    def _risks(self, peers: Peers) -> dict[str, float]:
+        scores = {name: [*self.job.scores.get(name, ()), score] for name, score in peers.scores.items()}
+        return risks_over(scores, self.plan)
 
     def _teaching(self, splits: Splits, peers: Peers) -> Teaching:
         return Teaching(self.task, splits, peers.models, alpha=self._alpha(peers), plan=self.plan)

@@ -19,7 +19,8 @@ class Job:
     """One message's work: what is to be done for which domains of the node, in which round (1 is the first).
 
     `run` names the run's checkpoints on the node, so that a resumed run finds them. `knobs` are the app's: values of its
-    configuration that hold instead of those that the node was started with.
+    configuration that hold instead of those that the node was started with. `scores` are, by source, those of the rounds
+    before at the target, for an alpha that remembers them.
     """
 
     run: str
@@ -27,6 +28,7 @@ class Job:
     plan: Plan
     work: Mapping[str, Work]
     knobs: Mapping[str, Knob] = field(default_factory=dict)
+    scores: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def record(self) -> ConfigRecord:
         """Give the job as a record of a message."""
@@ -34,6 +36,8 @@ class Job:
         record["plan"], record["work"] = self.plan.to_json(), json.dumps(dict(self.work))
         if self.knobs:
             record["knobs"] = json.dumps(dict(self.knobs))
+        if self.scores:
+            record["scores"] = json.dumps({name: list(scores) for name, scores in self.scores.items()})
         return record
 
     @classmethod
@@ -42,8 +46,8 @@ class Job:
         number = record["round"]
         assert isinstance(number, int)
         plan = Plan.from_json(str(record["plan"]))
-        work, knobs = (json.loads(str(record.get(name, "{}"))) for name in ("work", "knobs"))
-        return cls(str(record["run"]), number, plan, work, knobs)
+        rest = {name: json.loads(str(record.get(name, "{}"))) for name in ("work", "knobs", "scores")}
+        return cls(str(record["run"]), number, plan, **rest)
 
     @classmethod
     def of(cls, message: Message) -> Self:

@@ -9,12 +9,48 @@ from torch import Tensor, nn
 
 from fedretina.errors import BadArgument
 from fedretina.reuse import adapt_batchnorm
+from fedretina.reuse.statistics import RunningStatistics
 from fedretina.strategies.peer_reuse.plan import Plan
 from fedretina.task import Splits, Task
 
 ADAPT_BATCH = 256
 ADAPT_SAMPLES = 4096
 SMALLEST_RISK = 0.01
+
+
+def risk_of(score: float) -> float:
+    """Give R_m of Theorem 1 for a score in percent: one minus it, but never 0, so that 1 / R_m exists.
+
+    Examples
+    --------
+    >>> risk_of(75.0), risk_of(100.0)
+    (0.25, 0.01)
+    """
+    return max(SMALLEST_RISK, 1 - score / 100)
+
+
+def risks_over(scores: Mapping[str, Sequence[float]], plan: Plan) -> dict[str, float]:
+    """Give R_m of each source from its scores, one a round that it was reused in, the last one that of this round.
+
+    With ``alpha="bound"`` it is a running estimate over the rounds: few labels make one measurement uncertain. Else it
+    is this round's.
+
+    Examples
+    --------
+    >>> plan = Plan(target="duke", sources=("cuhk03",), alpha="bound")
+    >>> risks_over({"cuhk03": [50.0, 75.0]}, plan)
+    {'cuhk03': 0.375}
+    """
+    if plan.alpha == "bound":
+        return {source: _running([risk_of(score) for score in series]) for source, series in scores.items()}
+    return {source: risk_of(series[-1]) for source, series in scores.items()}
+
+
+def _running(risks: Sequence[float]) -> float:
+    statistics = RunningStatistics(1, 1)
+    for risk in risks:
+        statistics.remember(statistics.variance, torch.tensor([[risk]]))
+    return statistics.residual.item()
 
 
 @dataclass(frozen=True)
@@ -35,7 +71,7 @@ class Peers:
     @property
     def risks(self) -> dict[str, float]:
         """R_m of Theorem 1: one minus the metric, per source."""
-        return {name: max(SMALLEST_RISK, 1 - score / 100) for name, score in self.scores.items()}
+        return {name: risk_of(score) for name, score in self.scores.items()}
 
     def fitting(self, like: nn.Module, head: str) -> list[str]:
         """Name the sources whose bodies have the same tensors as a model."""

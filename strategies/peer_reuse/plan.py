@@ -9,7 +9,7 @@ from typing import Literal, Self
 from fedretina.errors import BadArgument
 
 INITS = ("best-peer", "average", "given", "scratch")
-ALPHAS = ("learned", "uniform")
+ALPHAS = ("learned", "bound", "uniform")
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -39,8 +39,10 @@ class Plan:
         Peak learning rate of Adam.
     gamma : float, default 0.3
         Weight of reuse in Eq. 1; 0 turns it off.
-    alpha : {"learned", "uniform"}, default "learned"
-        Weights of the sources in Eq. 2.
+    alpha : {"learned", "bound", "uniform"}, default "learned"
+        Weights of the sources in Eq. 2: they descend Theorem 1's bound in R_m, the risk on the target's labels in this
+        round; or are set to its optimum, R_m averaged over the rounds; or are all equal. In the committee both of the
+        first are the optimum.
     init : {"best-peer", "average", "given", "scratch"}, default "best-peer"
         The target's start: the source that is best on the target's labels after AdaBN; or the average of all sources of its
         kind of model, AdaBN done anew; or what `Task.model` makes for it: "given" where that reads weights of the user's,
@@ -81,7 +83,7 @@ class Plan:
     batch_size: int = 64
     lr: float = 0.002
     gamma: float = 0.3
-    alpha: Literal["learned", "uniform"] = "learned"
+    alpha: Literal["learned", "bound", "uniform"] = "learned"
     init: Literal["best-peer", "average", "given", "scratch"] = "best-peer"
     committee: bool = True
     layers: tuple[str, ...] = ()

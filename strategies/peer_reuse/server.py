@@ -2,8 +2,9 @@
 
 import json
 import logging
+import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ from flwr.serverapp import Grid
 from fedretina.errors import BadArgument, FedRetinaError
 from fedretina.flower import DomGrid
 from fedretina.strategies.peer_reuse.jobs import Job, Knob, Work, deal
+from fedretina.strategies.peer_reuse.peers import risks_over
 from fedretina.strategies.peer_reuse.plan import Plan
 
 _log = logging.getLogger("flwr")
@@ -21,12 +23,40 @@ NODES_S = 120.0
 
 @dataclass(frozen=True)
 class RoundResult:
-    """What one round brought: the target's metrics by name, alpha by source, what the committee labelled (in percent)."""
+    """What one round brought.
+
+    Attributes
+    ----------
+    round : int
+        Its number, from 1.
+    metrics : dict of str to float
+        The target's, by name.
+    alpha : dict of str to float
+        By source.
+    committee : dict of str to float
+        What the committee labelled, in percent.
+    peers : dict of str to dict
+        By source: "score", the task's metric in percent on the target's labelled samples, and "risk", its R_m.
+    """
 
     round: int
     metrics: dict[str, float]
     alpha: dict[str, float]
     committee: dict[str, float] = field(default_factory=dict)
+    peers: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    @property
+    def bound(self) -> float | None:
+        """Theorem 1's bound without its constants, sum_m alpha_m^2 R_m; None in an older run, which did not note R_m.
+
+        Examples
+        --------
+        >>> RoundResult(1, {}, {"duke": 0.5, "cuhk03": 0.5}, peers={"duke": {"risk": 0.4}, "cuhk03": {"risk": 0.8}}).bound
+        0.3
+        """
+        if not self.peers:
+            return None
+        return math.fsum(weight**2 * self.peers[source]["risk"] for source, weight in self.alpha.items())
 
 
 @dataclass
@@ -136,13 +166,16 @@ class PeerReuse:
         number: int,
         work: Mapping[str, Work],
         models: Mapping[str, ArrayRecord] | None = None,
+        *,
         timeout: float | None = None,
+        scores: Mapping[str, Sequence[float]] | None = None,
     ) -> list[Message]:
         """Send one message to each node that has work, and wait: never are two on the way to one node."""
         messages = []
         for node in dict.fromkeys(self._homes[domain] for domain in work):
             mine = {domain: work[domain] for domain in work if self._homes[domain] == node}
-            content = RecordDict({"job": Job(self.run, number, self.plan, mine, self.knobs).record(), **(models or {})})
+            job = Job(self.run, number, self.plan, mine, self.knobs, scores or {})
+            content = RecordDict({"job": job.record(), **(models or {})})
             kind = "query.describe" if "describe" in mine.values() else "train"
             messages.append(Message(content, dst_node_id=node, message_type=kind, group_id=str(number)))
         return list(grid.send_and_receive(messages, timeout=timeout))
@@ -157,6 +190,11 @@ class PeerReuse:
                 "%-6s %-12s %6d labelled, %6d unlabelled samples, %4d classes",
                 role, domain, c["labelled"], c["unlabelled"], c["classes"],
             )  # fmt: skip
+        if self.plan.committee and self.plan.rounds * self.plan.local_epochs == 1:
+            _log.warning(
+                "rounds = 1, local-epochs = 1: the committee labels from the second epoch on, so in this run it labels "
+                "nothing; give more epochs or rounds, or say committee = false"
+            )
 
     def _round(self, grid: Grid, number: int, result: RunResult, timeout: float | None) -> None:
         work: dict[str, Work] = dict.fromkeys(self.plan.sources, "source")
@@ -166,18 +204,24 @@ class PeerReuse:
         sources = {name: result.models[name] for name in self.plan.sources if name in result.models}
         if not sources:
             raise BadArgument(f"round {number}: no source has published a model; see the errors above")
-        replies = self._ask(grid, number, {self.plan.target: "reuse"}, sources, timeout)
+        before = {name: [entry.peers[name]["score"] for entry in result.rounds if name in entry.peers] for name in sources}
+        told = before if self.plan.alpha == "bound" else None
+        replies = self._ask(grid, number, {self.plan.target: "reuse"}, sources, timeout=timeout, scores=told)
         self._take(replies, result, must=True)
-        metrics = dict(_metrics(replies, f"{self.plan.target}/reuse"))
-        alpha = {name: metrics.pop(f"alpha.{name}") for name in sources}
-        for name in sources:
-            metrics.pop(f"peer.{name}")
-        taught = [name for name in metrics if name.startswith("committee.")]
-        committee = {name.removeprefix("committee."): metrics.pop(name) for name in taught}
-        entry = RoundResult(number, metrics, alpha, committee)
+        entry = self._entry(number, dict(_metrics(replies, f"{self.plan.target}/reuse")), before)
         result.rounds.append(entry)
         if self._on_round is not None:
             self._on_round(entry, result)
+
+    def _entry(self, number: int, metrics: dict[str, float], before: Mapping[str, Sequence[float]]) -> RoundResult:
+        """Sort what the target told of a round; `before` has each source's scores of the rounds before."""
+        alpha = {name: metrics.pop(f"alpha.{name}") for name in before}
+        scores = {name: metrics.pop(f"peer.{name}") for name in before}
+        risks = risks_over({name: [*before[name], score] for name, score in scores.items()}, self.plan)
+        peers = {name: {"score": scores[name], "risk": risks[name]} for name in before}
+        taught = [name for name in metrics if name.startswith("committee.")]
+        committee = {name.removeprefix("committee."): metrics.pop(name) for name in taught}
+        return RoundResult(number, metrics, alpha, committee, peers)
 
     def _take(self, replies: Iterable[Message], result: RunResult, *, must: bool) -> None:
         """Keep what the replies bring. A source that fails is reused in its last version; the target must not fail."""

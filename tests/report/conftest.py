@@ -14,6 +14,7 @@ from fedretina.ledger import Ledger, Row, totals
 SOURCES = ("msmt17", "cuhk03", "market1501")
 MODEL = 1_240_000
 ALPHA = ((0.33, 0.33, 0.34), (0.4, 0.31, 0.29), (0.46, 0.3, 0.24), (0.5, 0.29, 0.21), (0.53, 0.28, 0.19))
+RISKS = (0.41, 0.58, 0.63)
 SCORES = ((51.8, 68.2), (56.7, 73.0), (59.3, 75.6), (60.6, 77.1), (61.2, 77.4))
 
 
@@ -54,6 +55,11 @@ def entry(number: int, rows: list[Row]) -> dict[str, object]:
         "mAP": SCORES[number - 1][0],
         "rank1": SCORES[number - 1][1],
         "alpha": dict(zip(SOURCES, ALPHA[number - 1], strict=True)),
+        "bound": sum(a**2 * r for a, r in zip(ALPHA[number - 1], RISKS, strict=True)),
+        "peers": {
+            source: {"score": 100 - 100 * risk, "risk": risk, "wire_bytes_down": 1000 * number}
+            for source, risk in zip(SOURCES, RISKS, strict=True)
+        },
         "raw_bytes_down": sums.raw_down,
         "raw_bytes_up": sums.raw_up,
         "wire_bytes_down": sums.wire_down,

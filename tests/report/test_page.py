@@ -78,7 +78,10 @@ def test_the_same_run_gives_the_same_page(run: Path) -> None:
     assert report.build(run).read_bytes() == first
 
 
-@pytest.mark.parametrize(("alpha", "said"), [("learned", "It is learned."), ("uniform", "Here it is the same for all.")])
+@pytest.mark.parametrize(
+    ("alpha", "said"),
+    [("learned", "It is learned."), ("bound", "what Theorem 1 says of R_m"), ("uniform", "Here it is the same for all.")],
+)
 def test_it_says_where_alpha_comes_from(run: Path, alpha: str, said: str) -> None:
     (run / "config.json").write_text(json.dumps({"alpha": alpha}))
     text, _ = check(report.build(run))

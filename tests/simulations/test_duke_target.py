@@ -13,6 +13,7 @@ from PIL import Image
 import client_app
 import server_app
 from fedretina.errors import FedRetinaError
+from fedretina.reuse import theorem_alpha
 from grids import LocalGrid
 
 APP = Path(__file__).parent.parent.parent / "simulations" / "duke_target" / "pyproject.toml"
@@ -70,11 +71,29 @@ def nothing_trained(tmp_path):
     assert not list((tmp_path / "home" / "nodes").rglob("*.pt"))
 
 
-def test_a_whole_run(run):
+def test_a_whole_run(run, caplog):
+    caplog.set_level("INFO", logger="flwr")
     summary = run()
     assert summary["status"] == "completed"
     assert len(summary["rounds"]) == 2
-    assert "share" in summary["rounds"][-1]["committee"]
+    last = summary["rounds"][-1]
+    assert "share" in last["committee"]
+    assert set(last["peers"]) == {"hall", "duke"}
+    assert all(peer["wire_bytes_down"] > 0 for peer in last["peers"].values())
+    said = [record.getMessage() for record in caplog.records]
+    assert f"bound {last['bound']:.3f}, R_m: " in "\n".join(said)
+    assert [line.split()[:4] for line in said if line.startswith("peer ")] == [["peer", "R_m", "score", "alpha"]]
+
+
+def test_alpha_may_be_the_bounds_and_the_start_an_average(run):
+    summary = run(init="average", alpha="bound", baselines=False)
+    peers = summary["rounds"][-1]["peers"]
+    assert summary["alpha"] == pytest.approx(theorem_alpha({name: peer["risk"] for name, peer in peers.items()}), rel=1e-4)
+
+
+@pytest.mark.usefixtures("nothing_trained")
+def test_a_start_from_weights_that_are_not_given_ends_the_run(run):
+    fails(run, "init = 'given': no weights are given for 'yard'", init="given")
 
 
 def test_without_a_committee_none_is_told_of(run):

@@ -15,7 +15,8 @@ CONFIG = {"target": "duke", "sources": "msmt17, cuhk03", "seed": 3, "data-root":
 @pytest.fixture
 def result():
     model = ArrayRecord({"w": Array(np.arange(6, dtype=np.float32).reshape(2, 3)), "n": Array(np.array(4))})
-    rounds = [RoundResult(1, {"mAP": 40.0, "rank1": 50.0}, {"msmt17": 0.6, "cuhk03": 0.4})]
+    peers = {"msmt17": {"score": 50.0, "risk": 0.5}, "cuhk03": {"score": 25.0, "risk": 0.75}}
+    rounds = [RoundResult(1, {"mAP": 40.0, "rank1": 50.0}, {"msmt17": 0.6, "cuhk03": 0.4}, peers=peers)]
     yardsticks = {"alone": {"mAP": 30.0, "rank1": 35.0}, "finetune": {"mAP": 41.0, "rank1": 52.0}}
     return RunResult(rounds, yardsticks, "msmt17", {"duke": model})
 
@@ -54,6 +55,34 @@ def test_the_summary_adds_up(result):
     assert summary["rounds"][0]["raw_bytes_down"] == 105
     assert summary["sources"] == ["msmt17", "cuhk03"]
     assert summary["data"] == "embedded"
+
+
+def test_the_summary_says_what_each_peer_was_worth(result):
+    rows = [
+        row(1, "up", 90, 9, stream="msmt17"),
+        row(1, "down", 90, 8, stream="msmt17"),
+        row(1, "down", 90, 7, stream="cuhk03"),
+        row(2, "down", 90, 6, stream="msmt17"),
+    ]
+    entry = summarise(CONFIG, result, rows, status="completed")["rounds"][0]
+    assert entry["peers"] == {
+        "msmt17": {"score": 50.0, "risk": 0.5, "wire_bytes_down": 8},
+        "cuhk03": {"score": 25.0, "risk": 0.75, "wire_bytes_down": 7},
+    }
+    assert entry["bound"] == pytest.approx(0.36 * 0.5 + 0.16 * 0.75)
+
+
+def test_a_run_that_noted_no_risks_goes_on(tmp_path, result):
+    folder = RunFolder(tmp_path)
+    folder.begin(CONFIG, "abc")
+    folder.keep("abc", result)
+    state = folder.read("state.json")
+    for entry in state["rounds"]:
+        del entry["peers"]
+    folder.write("state.json", state)
+    again = folder.kept()[1]
+    assert again.rounds[0].bound is None
+    assert not {"bound", "peers"} & set(summarise(CONFIG, again, [], status="completed")["rounds"][0])
 
 
 def test_a_failed_run_says_why():

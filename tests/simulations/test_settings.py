@@ -65,7 +65,7 @@ WRONG = [
     ("weights", "/no/such/resnet18.pth", "a .safetensors, .pth or .pt file"),
     ("weights", "nowhere=/w/resnet18.pth", "duke, msmt17, cuhk03, market1501"),
     ("gamma", -1.0, "0 or more"),
-    ("alpha", "x", "'learned', 'uniform'"),
+    ("alpha", "x", "'learned', 'bound', 'uniform'"),
     ("init", "x", "'best-peer', 'average', 'given', 'scratch'"),
     ("committee", "yes", "true or false"),
     ("layers", 3, "a text in quotes"),

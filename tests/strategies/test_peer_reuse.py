@@ -13,6 +13,7 @@ from fedretina.dom import DomConfig
 from fedretina.errors import BadArgument, FedRetinaError
 from fedretina.flower import DomGrid, DomMod
 from fedretina.ledger import totals
+from fedretina.reuse import theorem_alpha
 from fedretina.strategies import PeerReuse, PeerReuseClient, Plan, homes
 from fedretina.strategies.peer_reuse import RunResult
 from grids import LocalGrid
@@ -86,6 +87,50 @@ def test_alpha_lies_on_the_simplex_and_prefers_the_source_that_fits(done):
         assert sum(entry.alpha.values()) == pytest.approx(1, abs=1e-5)
         assert min(entry.alpha.values()) >= 0
     assert done[0].rounds[-1].alpha["upright"] > done[0].rounds[-1].alpha["left"]
+
+
+def test_each_round_tells_what_its_peers_are_worth(done):
+    for entry in done[0].rounds:
+        for peer in entry.peers.values():
+            assert peer["risk"] == pytest.approx(1 - peer["score"] / 100)
+        assert entry.peers["upright"]["risk"] < entry.peers["left"]["risk"]
+        assert entry.bound == pytest.approx(sum(entry.alpha[name] ** 2 * p["risk"] for name, p in entry.peers.items()))
+    assert done[0].rounds[-1].bound < done[0].rounds[0].bound  # alpha descends it
+
+
+@pytest.mark.parametrize("gamma", [0.3, 0.0])
+def test_alpha_by_the_bound_is_theorem_1s_of_the_risks_so_far(tmp_path, gamma):
+    result, _ = run(tmp_path, plan=replace(SHORT, rounds=3, gamma=gamma, alpha="bound"))
+    seen = {name: [1 - entry.peers[name]["score"] / 100 for entry in result.rounds] for name in PLAN.sources}
+    assert len(set(seen["upright"])) > 1  # else the rounds before would not show
+    for entry in result.rounds:
+        mean = {name: sum(risks[: entry.round]) / entry.round for name, risks in seen.items()}
+        assert {name: peer["risk"] for name, peer in entry.peers.items()} == pytest.approx(mean, rel=1e-5)
+        assert entry.alpha == pytest.approx(theorem_alpha(mean), rel=1e-4)
+
+
+def test_a_resumed_run_remembers_the_risks(tmp_path):
+    kept = {}
+
+    def stop(entry, so_far):
+        kept["result"] = so_far
+        if entry.round == 2:
+            raise KeyboardInterrupt
+
+    plan = replace(SHORT, rounds=3, alpha="bound")
+    whole, _ = run(tmp_path / "whole", plan=plan)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "torn", plan=plan, on_round=stop)
+    again, _ = run(tmp_path / "torn", plan=plan, result=kept["result"])
+    assert_same(again, whole)
+
+
+@pytest.mark.parametrize(("epochs", "committee", "said"), [(1, True, True), (2, True, False), (1, False, False)])
+def test_a_committee_that_could_not_label_is_told_of(tmp_path, caplog, epochs, committee, said):
+    plan = replace(PLAN, rounds=1, local_epochs=epochs, home_epochs=1, baselines=False, committee=committee)
+    result, _ = run(tmp_path, plan=plan)
+    assert ("the committee labels from the second epoch on" in caplog.text) == said
+    assert bool(result.rounds[0].committee) == (committee and not said)
 
 
 def test_weights_travel_as_differences_both_ways(done):

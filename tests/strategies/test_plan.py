@@ -12,7 +12,7 @@ from fedretina.strategies import Plan
         ("batch_size", 1, "batch-size = 1"),
         ("lr", float("nan"), "lr = nan"),
         ("gamma", -1.0, "gamma = -1.0"),
-        ("alpha", "guess", "alpha = 'guess': allowed are 'learned', 'uniform'"),
+        ("alpha", "guess", "alpha = 'guess': allowed are 'learned', 'bound', 'uniform'"),
         ("init", "x", "init = 'x'"),
         ("device", "tpu", "device = 'tpu'"),
         ("sources", (), "at least one source"),

@@ -1,0 +1,62 @@
+"""What each peer was worth: its risk at the target, its weight, and the bytes that it cost."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from fedretina.report.run import Round, Run
+from fedretina.report.text import by_weight, size
+
+
+@dataclass(frozen=True)
+class Worth:
+    """A peer after the last round: R_m and score (percent) on the target's labels, alpha, bytes sent down in all rounds."""
+
+    source: str
+    risk: float
+    score: float
+    alpha: float
+    sent: int
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The values as people read them, in the order of `COLUMNS`."""
+        return self.source, f"{self.risk:.2f}", f"{self.score:.1f}", f"{self.alpha:.2f}", size(self.sent)
+
+
+COLUMNS = ("peer", "R_m", "score", "alpha", "down")
+
+
+def worths(run: Run) -> list[Worth]:
+    """List what the peers of a run were worth, that of the largest alpha first; none if the run did not note it."""
+    last = next((entry for entry in reversed(run.rounds) if entry.peers), None)
+    if last is None:
+        return []
+    sent = {source: sum(e.peers[source].sent for e in run.rounds if source in e.peers) for source in last.peers}
+    weights = by_weight({source: last.alpha.get(source, 0.0) for source in last.peers})
+    return [
+        Worth(source, last.peers[source].risk, last.peers[source].score, weight, sent[source]) for source, weight in weights
+    ]
+
+
+def format_peers(run: Run) -> Iterator[str]:
+    """Write the table of the peers as plain lines, to be printed at the end of a run; none where there is nothing to say."""
+    rows: Sequence[tuple[str, ...]] = [COLUMNS, *(worth.cells for worth in worths(run))]
+    if len(rows) > 1:
+        width = max(len(row[0]) for row in rows)
+        for name, *cells in rows:
+            yield f"{name:<{width}}" + "".join(cell.rjust(9) for cell in cells)
+
+
+def format_bound(entry: Round) -> str:
+    """Write the bound of a round and what it is made of as one line; empty where it was not noted.
+
+    Examples
+    --------
+    >>> from fedretina.report.run import read_round
+    >>> format_bound(read_round({"round": 1, "bound": 0.25, "peers": {"duke": {"risk": 0.5}, "cuhk03": {"risk": 0.25}}}))
+    'bound 0.250, R_m: cuhk03 0.25, duke 0.50'
+    """
+    if entry.bound is None:
+        return ""
+    risks = sorted(entry.peers.items(), key=lambda item: item[1].risk)
+    return f"bound {entry.bound:.3f}, R_m: " + ", ".join(f"{source} {peer.risk:.2f}" for source, peer in risks)

@@ -1,0 +1,64 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from fedretina.errors import Corrupt
+from fedretina.report import build, format_peers, load, read_round, table
+from fedretina.report.peers import format_bound, worths
+
+
+@pytest.fixture
+def old(run: Path, edit: Callable[..., None]) -> Path:
+    """A run of a release that did not note what peers are worth."""
+    rounds = json.loads((run / "summary.json").read_text())["rounds"]
+    edit(rounds=[{name: item for name, item in entry.items() if name not in ("peers", "bound")} for entry in rounds])
+    return run
+
+
+def printed(run: Path) -> str:
+    console = Console(width=120, no_color=True)
+    with console.capture() as capture:
+        console.print(table(run))
+    return capture.get()
+
+
+def test_what_peers_were_worth_is_the_last_rounds_and_the_bytes_of_all(run: Path) -> None:
+    found = worths(load(run))
+    assert [worth.source for worth in found] == ["msmt17", "cuhk03", "market1501"]
+    assert found[1].cells == ("cuhk03", "0.58", "42.0", "0.28", "15.0 kB")
+
+
+def test_terminal_log_and_page_show_them(run: Path) -> None:
+    lines = list(format_peers(load(run)))
+    assert lines[0].split() == ["peer", "R_m", "score", "alpha", "down"]
+    assert lines[1].split() == ["msmt17", "0.41", "59.0", "0.53", "15.0", "kB"]
+    assert len({len(line) for line in lines}) == 1
+    assert "Peers" in printed(run)
+    text = build(run).read_text()
+    assert "<tr><td>cuhk03</td><td>0.58</td><td>42.0</td><td>0.28</td><td>15.0 kB</td></tr>" in text
+    assert "R_m = 0.183" in text
+
+
+def test_the_bound_is_no_metric(run: Path) -> None:
+    assert load(run).metrics == ["mAP", "rank1"]
+    assert load(run).rounds[-1].bound == pytest.approx(0.53**2 * 0.41 + 0.28**2 * 0.58 + 0.19**2 * 0.63)
+    assert format_bound(load(run).rounds[-1]) == "bound 0.183, R_m: msmt17 0.41, cuhk03 0.58, market1501 0.63"
+
+
+def test_an_older_run_is_shown_without(old: Path) -> None:
+    assert worths(load(old)) == []
+    assert list(format_peers(load(old))) == []
+    assert format_bound(load(old).rounds[-1]) == ""
+    assert "Peers" not in printed(old)
+    assert "R_m" not in build(old).read_text()
+
+
+def test_a_source_that_joined_later_has_its_own_bytes() -> None:
+    peers = {"a": {"score": 50.0, "risk": 0.5, "wire_bytes_down": 7}}
+    entry = read_round({"round": 2, "peers": peers, "bound": 0.5})
+    assert (entry.peers["a"].sent, entry.bound) == (7, 0.5)
+    with pytest.raises(Corrupt, match="peers, a"):
+        read_round({"round": 2, "peers": {"a": [1]}})
