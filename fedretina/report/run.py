@@ -45,7 +45,8 @@ class Peer:
 class Round:
     """One round of reuse: the target's metrics after it, alpha of each source, bytes of its messages.
 
-    `peers` and `bound`, Theorem 1's without its constants, are those of runs that noted them.
+    `peers` and `bound`, Theorem 1's without its constants, and `committee`, what it labelled last, are those of runs that
+    noted them.
     """
 
     number: int
@@ -54,6 +55,7 @@ class Round:
     totals: Totals
     peers: Mapping[str, Peer] = field(default_factory=dict)
     bound: float | None = None
+    committee: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -188,6 +190,7 @@ def read_round(entry: object, *, where: str = "round") -> Round:
         totals=_totals(fields),
         peers={source: _peer(fields.below("peers").below(source)) for source in fields.below("peers").values},
         bound=fields.numbers().get("bound"),
+        committee=fields.below("committee").numbers(),
     )
 
 

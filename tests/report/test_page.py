@@ -186,3 +186,12 @@ def test_a_page_that_cannot_be_written(bare: Path) -> None:
     (bare / "report.html").mkdir()
     with pytest.raises(BadArgument, match="cannot write"):
         report.build(bare)
+
+
+def test_what_the_committee_labelled_stands_beside_each_round(run: Path, edit: Callable[..., None]) -> None:
+    text = report.build(run).read_text()
+    assert "<th>labelled, %</th><th>checked, %</th>" in text
+    assert "<td>80.1</td><td>92.0</td>" in text
+    rounds = json.loads((run / "summary.json").read_text())["rounds"]
+    edit(rounds=[{name: item for name, item in entry.items() if name != "committee"} for entry in rounds])
+    assert "checked" not in report.build(run).read_text()
