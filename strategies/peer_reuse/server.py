@@ -51,8 +51,8 @@ class RoundResult:
 
         Examples
         --------
-        >>> RoundResult(1, {}, {"duke": 0.5, "cuhk03": 0.5}, peers={"duke": {"risk": 0.4}, "cuhk03": {"risk": 0.8}}).bound
-        0.3
+        >>> RoundResult(1, {}, {"duke": 0.5, "cuhk03": 0.5}, peers={"duke": {"risk": 0.25}, "cuhk03": {"risk": 0.75}}).bound
+        0.25
         """
         if not self.peers:
             return None
