@@ -4,6 +4,7 @@ from apps.app import App
 from apps.examples import (
     analytics,
     batchnorm,
+    distillation,
     fedsgd,
     growing,
     legacy,
@@ -26,6 +27,7 @@ APPS: dict[str, App] = {
         several_records.APP,
         analytics.APP,
         vertical.APP,
+        distillation.APP,
         fedsgd.APP,
         optimiser_state.APP,
         personal.APP,
