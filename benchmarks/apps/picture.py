@@ -34,6 +34,7 @@ def picture(measured: Measured) -> bytes:
         axes.set_axisbelow(True)
         if not np.abs(apart).max() > 1e-9:
             axes.set_ylim(-1, 1)
+            axes.annotate("equal in all rounds", (0.5, 0.62), xycoords="axes fraction", ha="center", fontsize=8, color=_SEED)
     for axes in places[len(shown) :]:
         axes.set_visible(False)
     for axes in places[max(0, len(shown) - COLUMNS) : len(shown)]:

@@ -71,7 +71,7 @@ def server(grid: Grid, setting: Setting) -> Result:
 
 APP = App(
     name="fedsgd",
-    title="FedSGD: gradients under the model's names",
+    title="FedSGD: gradients in replies",
     metric="accuracy, %",
     client=client,
     server=server,

@@ -92,7 +92,7 @@ def _gradients(node: int, part: Tensor, number: int) -> Message:
 
 APP = App(
     name="vertical",
-    title="Vertical split: activations and gradients",
+    title="Vertical split: activations, gradients",
     metric="accuracy, %",
     client=client,
     server=server,
