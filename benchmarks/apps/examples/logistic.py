@@ -77,4 +77,5 @@ APP = App(
     server=server,
     nodes=4,
     rounds=10,
+    seeds=10,
 )
