@@ -68,6 +68,7 @@ def run(app: App, setting: Setting, arm: Arm) -> Found:
         "result": digest(result.arrays),
         "seconds": seconds,
         "bytes": {"down": sums.wire_down, "up": sums.wire_up},
+        "wire": {way: sum(sum(some) for some in sizes.values()) for way, sizes in inner.sizes.items()},
         "bytes_by_round": _by_round(carrier.ledger.rows),
         "errors": grid.notes.errors,
         "checks": Comparison(app.is_exact).compare(grid.notes, tap.notes).found(),

@@ -113,6 +113,17 @@ def _verdict(cells: Cells) -> str:
     return f"**no**, {broken:,} of {checked:,}" if broken else "**no**, the result"
 
 
+def _ledger_errors(cells: Cells) -> list[str]:
+    """Tell where the ledger's bytes are not those that went through the grid."""
+    found = []
+    for arm, name in (("plain", "`DomGrid(config=None)`"), ("dom", "DoM")):
+        for way in ("down", "up"):
+            ledger, wire = (sum(cell[arm][key][way] for cell in cells) for key in ("bytes", "wire"))
+            if ledger != wire:
+                found.append(f"bytes {way} in the ledger of {name}: {ledger:,} instead of {wire:,}")
+    return found
+
+
 def _differing(cells: Cells) -> str:
     done, told = finished(cells), [cell["error"] for cell in cells if cell["error"]][:1]
     if any(cell["plain"]["checks"]["differing"] or cell["plain"]["checks"]["error"] for cell in cells):
@@ -121,6 +132,7 @@ def _differing(cells: Cells) -> str:
     for cell in done:
         counts.update(cell["dom"]["checks"]["differing"])
     told += [f"`{place}` {count:,}" for place, count in sorted(counts.items())]
+    told += _ledger_errors(done)
     if errors := [reason for cell in done for reason in cell["dom"]["errors"]]:
         told.append(f"{len(errors)} error replies: {errors[0][:80]}")
     if (other := sum(not cell["same_result"] for cell in done)) and APPS[cells[0]["app"]].same_result:

@@ -147,6 +147,13 @@ def test_a_message_that_is_larger_is_found():
     assert excess(plain, other) == {"down": 30, "up": 70}
 
 
+def test_a_ledger_that_counts_wrong_is_found():
+    cell = tiny("analytics", PLAIN)
+    assert cell["dom"]["bytes"] == cell["dom"]["wire"]
+    cell["dom"]["bytes"] = cell["dom"]["bytes"] | {"down": 7}
+    assert "bytes down in the ledger of DoM: 7 instead of" in tables.details_table({"analytics": [cell]})
+
+
 def test_relative_errors():
     zeros = np.zeros(2)
     assert (relative_error(zeros, zeros), relative_error(zeros, zeros + 1)) == (0, 1)
