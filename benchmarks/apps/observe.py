@@ -26,7 +26,8 @@ class Notes:
 
     gave: dict[Key, list[Records]] = field(default_factory=lambda: defaultdict(list))
     got: dict[Key, list[Records]] = field(default_factory=lambda: defaultdict(list))
-    first: Records = field(default_factory=dict)  # records handed over before anything was received
+    first: Records = field(default_factory=dict)  # records handed over before any arrays were received
+    has_arrays: bool = False  # whether any were
     errors: list[str] = field(default_factory=list)
     seconds: float = 0.0  # spent on notes, which no app would spend
 
@@ -41,7 +42,9 @@ class Notes:
         start = time.perf_counter()
         records = records_of(message.content)
         where[node, message.metadata.message_type].append(records)
-        if where is self.gave and not self.got:  # what comes later may be a version under another name
+        if where is self.got:
+            self.has_arrays = self.has_arrays or len(message.content.array_records) > 0
+        elif not self.has_arrays:  # what is sent later may be a version under another name
             self.first = records | self.first
         self.seconds += time.perf_counter() - start
 

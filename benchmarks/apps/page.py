@@ -47,7 +47,7 @@ For each app and round: DoM minus plain Flower. Grey: seeds. Blue: their mean, a
 {details_table(measured)}
 Places are named "direction type/record"; `*` stands for any. *Dtypes*: arrays of models that came in another dtype than
 they were sent in, with the same values. *Largest error*: of an array in a model, the norm of what changed over the norm of
-what was sent. *First model*: a run sends it first under its name. No node holds a version of it, so nothing allows a loss.
+what was sent. *First model*: what the server sends before any arrays have come. Nothing holds a version of it.
 *Bytes in the ledger*: where they are not what went through the grid. Replies that the server never pulls are in no ledger.
 
 ## How it was measured
