@@ -25,6 +25,7 @@ bench: ## the tables of docs/, which take hours; runs of the main job that are i
 	python benchmarks/committee.py --targets duke --seeds 0,1,2
 	python benchmarks/codec
 	python benchmarks/any_strategy all build/any-strategy
+	python benchmarks/apps run build/apps && python benchmarks/apps page build/apps
 
 docs: bench ## what docs/ shows of measurements and of commands
 	python benchmarks/dom_cli.py
