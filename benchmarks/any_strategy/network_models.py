@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from any_strategy import network_data as data
 from any_strategy.network_data import Data, Loader
 
+torch.set_num_threads(1)  # on layers this small, threads only wait for each other
 Maker = Callable[[int, Data], nn.Module]
 
 
@@ -194,13 +195,13 @@ NETWORKS: dict[str, Network] = {
     "frozen-embedding": Network(
         title="frozen embedding, documents", load=data.documents, make=_frozen_text, lr=0.01, adam=True
     ),
-    "chaotic-mlp": Network(title="MLP, learning rate 0.1", load=data.digits, make=_mlp, lr=0.1, repeats=4),
+    "chaotic-mlp": Network(title="MLP, learning rate 0.1", load=data.digits, make=_mlp, lr=0.1, repeats=2),
     "chaotic-batchnorm": Network(
         title="Linear-BatchNorm-ReLU, learning rate 0.1",
         load=data.digits,
         make=_linear_norm(nn.BatchNorm1d),
         lr=0.1,
-        repeats=4,
+        repeats=2,
     ),
 }
 
