@@ -34,11 +34,13 @@ class Heard(FaultyGrid):
 
     def _decoded(self, content: RecordDict, node: int) -> Model | None:
         """Decode as the receiver must, but from the node's store; None for what is no model, or damaged."""
-        up = header.Up.read(content.config_records[header.NAME])
-        if not up.streams:
+        if header.NAME not in content.config_records:
             return None
-        ((name, _),) = up.streams.items()
-        base = ReferenceStore(self.stores(node)).get(up.bases[name]) if name in up.bases else None
+        up = header.Up.read(content.config_records[header.NAME])
+        if not up.models:
+            return None
+        ((name, model),) = up.models.items()
+        base = ReferenceStore(self.stores(node)).get(model.base) if model.base else None
         (payload,) = records.unpack(content.array_records[name])
         try:
             return dict(accept(payload, base=base).model)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from fedretina.dom.compose import Job, Made, code_of, compose
-from fedretina.dom.encoder import Coded
+from fedretina.dom.encoder import Coded, is_fine
 from fedretina.dom.quantise import Pair
 from fedretina.dom.steps import Found, Step, given_step, lattice_floor
 from fedretina.dom.tensors import is_float
@@ -72,6 +72,8 @@ def compose_within(job: Job, sensitivities: Mapping[str, float] | None, *, keep:
     assert budget is not None
     search = _Search(job, _units(job, sensitivities))
     least = len(search.made(_COARSEST).payload)
+    if least > budget and job.config.vector_error is not None:  # fine vectors alone would take more
+        return compose_within(replace(job, config=replace(job.config, vector_error=None)), sensitivities, keep=keep)
     if least > budget:
         raise BadArgument(f"budget_bytes is {budget}; the least that this model can take is {least}; allow that much")
     scale, finer = _bracket(lambda scale: len(search.made(scale).payload), budget)
@@ -95,7 +97,7 @@ def _units(job: Job, sensitivities: Mapping[str, float] | None) -> dict[str, flo
     """Return each tensor's step at scale 1; a tensor that nobody names counts by its difference's size."""
     units, kept = {}, set(job.kept)
     for name, array in job.new.items():
-        if is_float(array.dtype) and array.size:
+        if is_float(array.dtype) and array.size and job.may_lose(name) and not is_fine(job.config, array.shape):
             base = job.old[name].reshape(-1) if name in kept else None
             part = Trial.of(Pair(array.reshape(-1), base), array.shape, job.config).part
             units[name] = float(np.sqrt(np.mean(np.square(part))))

@@ -1,6 +1,6 @@
 """Models to payloads and back: `encode` and `decode`, and `publish` and `accept`, which hash nothing twice."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from fedretina.dom.budget import compose_within
@@ -159,6 +159,7 @@ def publish(
     base: Version | None,
     config: DomConfig = _DEFAULT,
     residual: Model | None = None,
+    exact: Collection[str] = (),
     sensitivities: Mapping[str, float] | None = None,
     threads: int | None = None,
 ) -> Published:
@@ -176,6 +177,8 @@ def publish(
     residual : mapping of str to ndarray, optional
         What the one before lost (`Published.residual`), added to `new`: error feedback, with which even steps of several
         times the difference's size train. For one-shots: a stream takes its deltas against what it published.
+    exact : collection of str, default ()
+        Names of tensors that must lose nothing, whatever `config` says.
 
     Raises
     ------
@@ -192,7 +195,7 @@ def publish(
     count = count_threads(threads)
     meant = check_model(new, threads=count)
     carried = check_residual(residual or {}, meant)
-    job = Job(carry(meant, carried), base, config, count)
+    job = Job(carry(meant, carried), base, config, count, frozenset(exact))
     made = _make(job, sensitivities, keep=True)
     version = Version(freeze(made.model), made.digest)
     return Published(made.payload, version, made.error, meant, carried)

@@ -28,6 +28,11 @@ class Job:
     base: Version | None
     config: DomConfig
     threads: int
+    exact: frozenset[str] = frozenset()
+
+    def may_lose(self, name: str) -> bool:
+        """Tell whether a tensor may be quantised."""
+        return name not in self.exact and self.config.may_lose(name)
 
     @property
     def old(self) -> Model:
@@ -61,7 +66,7 @@ def code_of(job: Job, name: str, *, choice: Choice | None = None, keep: bool) ->
     """Code one of a job's tensors, see `code_tensor`."""
     base = job.old.get(name)
     base = base if base is not None and _alike(job.new[name], base) else None
-    return code_tensor(name, job.new[name], base, job.config, choice=choice, keep=keep)
+    return code_tensor(name, job.new[name], base, job.config, exact=not job.may_lose(name), choice=choice, keep=keep)
 
 
 def compose(job: Job, code: Callable[[str], Coded]) -> Made:

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
+from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import Any, Literal
 
 from fedretina.errors import BadArgument
@@ -20,8 +22,16 @@ class DomConfig:
     relative_error : float, default 0.25
         Target of ``||d - d^|| / ||d||`` per tensor, where ``d = new - base``. One-shot payloads meet it within 5 %,
         lattice payloads within a factor of 1.41.
-    keyframe_error : float, default 0.03
-        The same target for what has no base: keyframes, and tensors that the base lacks.
+    keyframe_error : float, default 0.004
+        The same target for what has no base: keyframes, and tensors that the base lacks. It is fine, since nothing trains
+        away what a frozen tensor lost.
+    vector_error : float or None, default 0.01
+        The target for vectors (all dimensions but one are 1: norms, biases, running statistics, scalars), with or without
+        base. It is met from below: the step is also at most 1/64 of the values that count (`fedretina.dom.vectors`), so
+        that variances stay positive. It holds beside `bits` and `budget_bytes` too. None codes vectors like other tensors.
+    lossy_tensors : tuple of str, default ("*",)
+        Patterns (`fnmatch`) of the names of tensors that may lose anything; all others are exact. The last pattern that
+        matches decides; one that begins with "!" excludes: ``("*", "!*.counts")``.
     bits : int or None, default None
         The paper's compression bits c (Eq. 6): deltas get the absolute step ``10**-bits`` instead of a step from
         `relative_error`. Keyframes stay relative. Not on the lattice. Dependent quantisation takes 0.7 of that step,
@@ -61,7 +71,9 @@ class DomConfig:
     """
 
     relative_error: float = 0.25
-    keyframe_error: float = 0.03
+    keyframe_error: float = 0.004
+    vector_error: float | None = 0.01
+    lossy_tensors: tuple[str, ...] = ("*",)
     bits: int | None = None
     absolute_keyframes: bool = False
     budget_bytes: int | None = None
@@ -97,6 +109,25 @@ class DomConfig:
         """Return the configuration as a JSON object."""
         return json.dumps(asdict(self))
 
+    @cached_property
+    def for_vectors(self) -> "DomConfig":
+        """The configuration by which vectors are quantised: without bias, and without the choices that need many values."""
+        return replace(self, rounding="nearest", bits=None, budget_bytes=None)
+
+    def may_lose(self, name: str) -> bool:
+        """Tell whether a tensor of that name may be quantised: by `lossless` and `lossy_tensors`.
+
+        Examples
+        --------
+        >>> config = DomConfig(lossy_tensors=("*", "!*.counts"))
+        >>> config.may_lose("body.weight"), config.may_lose("body.counts")
+        (True, False)
+        """
+        if self.lossless or self.lossy_tensors == ("*",):
+            return not self.lossless
+        matching = (p for p in reversed(self.lossy_tensors) if fnmatchcase(name, p.removeprefix("!")))
+        return not next(matching, "!").startswith("!")
+
     @classmethod
     def from_json(cls, text: str) -> "DomConfig":
         """Return the configuration that `to_json` wrote; unknown keys raise `BadArgument`."""
@@ -107,6 +138,8 @@ class DomConfig:
         known = [field.name for field in fields(cls)]
         if not isinstance(values, dict) or set(values) - set(known):
             raise BadArgument(f"DomConfig.from_json got {text!r}; allowed: an object with keys of {known}")
+        if isinstance(values.get("lossy_tensors"), list):
+            values["lossy_tensors"] = tuple(values["lossy_tensors"])
         return cls(**values)
 
 
@@ -131,6 +164,10 @@ def _budget(value: Any) -> bool:
     return value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0)
 
 
+def _patterns(value: Any) -> bool:
+    return isinstance(value, tuple) and all(isinstance(pattern, str) and pattern.strip("!") for pattern in value)
+
+
 def _rounding(value: Any) -> bool:
     return value is None or (isinstance(value, str) and value in ("deadzone", "nearest", "paper", "rdoq"))
 
@@ -146,6 +183,8 @@ def _one_of(*names: str) -> tuple[str, Callable[[Any], bool]]:
 _FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "relative_error": ("a number in [1e-6, 1)", _error),
     "keyframe_error": ("a number in [1e-6, 1)", _error),
+    "vector_error": ("None or a number in [1e-6, 1)", lambda value: value is None or _error(value)),
+    "lossy_tensors": ("a tuple of patterns, each a text", _patterns),
     "bits": ("None or an integer in [0, 15]", _bits),
     "absolute_keyframes": ("True | False", _flag),
     "budget_bytes": ("None or a positive integer", _budget),

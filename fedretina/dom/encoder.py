@@ -17,8 +17,10 @@ from fedretina.dom.quantise import Pair, Quantised
 from fedretina.dom.steps import Choice, Step, choice_of
 from fedretina.dom.tensors import Array, is_float, words
 from fedretina.dom.trial import LARGE, Trial
+from fedretina.dom.vectors import choice_for_vectors, is_vector
 
 _TINY, _HUGE = 2.0**-400, 2.0**400  # outside, squares leave float64: such differences travel bit-exact
+_FIRST = 64  # values that are looked at before all are
 _SPARE_BITS = 12  # integers that need so many bits less than the dtype beat its raw bits without a trial
 
 
@@ -47,17 +49,26 @@ class Coded:
 
 
 def code_tensor(
-    name: str, new: Array, base: Array | None, config: DomConfig, *, choice: Choice | None = None, keep: bool = True
+    name: str,
+    new: Array,
+    base: Array | None,
+    config: DomConfig,
+    *,
+    exact: bool = False,
+    choice: Choice | None = None,
+    keep: bool = True,
 ) -> Coded:
-    """Code one tensor; `base` has its dtype and shape, or is None.
+    """Code one tensor; `base` has its dtype and shape, or is None. With `exact` it loses nothing.
 
     `choice` says which step it gets, if not what the configuration says. Without `keep`, what the decoder will restore is
     hashed and let go.
     """
     spec = Spec(name, new.dtype, new.shape)
     pair = Pair(new.reshape(-1), None if base is None else base.reshape(-1))
-    if config.lossless or not is_float(new.dtype):
+    if exact or not is_float(new.dtype) or is_whole(pair.new):
         return _code_exactly(spec, pair, config, keep)
+    if is_fine(config, new.shape):
+        config, choice = config.for_vectors, choice_for_vectors(config.vector_error or 0.0)
     trial = Trial.of(pair, new.shape, config, keep=keep)
     if not trial.scale.difference:
         return _same(spec, pair, keep)
@@ -75,6 +86,23 @@ def code_tensor(
     del found, quantised  # and with them the wider integers
     coded = _packed(integers, offsets, config, fields, sorting)
     return coded if coded.size < max(new.nbytes, 1) else _code_exactly(spec, pair, config, keep)
+
+
+def is_fine(config: DomConfig, shape: tuple[int, ...]) -> bool:
+    """Tell whether a tensor of that shape is coded as a vector."""
+    return config.vector_error is not None and is_vector(shape)
+
+
+def is_whole(values: Array) -> bool:
+    """Tell whether all values are whole numbers: counts and identifiers, which must survive; such weights cost little.
+
+    Examples
+    --------
+    >>> is_whole(np.array([120.0, 3.0])), is_whole(np.array([0.5, 1.0]))
+    (True, False)
+    """
+    first = values[:_FIRST]
+    return bool((np.trunc(first) == first).all()) and bool((np.trunc(values) == values).all())
 
 
 def _kept(spec: Spec, restored: Array, keep: bool) -> dict[str, Any]:

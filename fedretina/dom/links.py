@@ -19,6 +19,7 @@ class Link:
     digest: str
     payload: bytes = field(repr=False)
     lattice: bool
+    lossless: bool = False
 
     @property
     def is_keyframe(self) -> bool:
@@ -30,7 +31,7 @@ def link_of(number: int, payload: bytes) -> Link:
     """Return the link that a payload's envelope describes."""
     envelope = unseal(payload)
     base = None if envelope.base is None else envelope.base.hex()
-    return Link(number, base, envelope.result.hex(), bytes(payload), envelope.lattice)
+    return Link(number, base, envelope.result.hex(), bytes(payload), envelope.lattice, envelope.lossless)
 
 
 class LinkFolder:

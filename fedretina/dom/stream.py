@@ -137,6 +137,10 @@ class Stream:
         assert best is not None  # without a base, the exact way always exists
         return best
 
+    def leads_to(self, digest: str) -> bool:
+        """Tell whether one of the kept payloads leads to a version."""
+        return any(link.digest == digest for link in self._links)
+
     def _find(self, digest: str | None) -> Version | None:
         if digest is None:
             return None

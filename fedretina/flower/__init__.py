@@ -9,5 +9,6 @@ and the client code see plain ``ArrayRecord`` s, as if nothing happened; on the 
 
 from fedretina.flower.grid import DomGrid
 from fedretina.flower.mod import DomMod, dom_mod
+from fedretina.flower.precision import RecordRule
 
-__all__ = ["DomGrid", "DomMod", "dom_mod"]
+__all__ = ["DomGrid", "DomMod", "RecordRule", "dom_mod"]

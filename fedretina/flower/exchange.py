@@ -1,6 +1,6 @@
 """Messages and their replies: packed, sent again where a node could not decode, unpacked, written into the ledger."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from flwr.app import Error, Message
@@ -28,6 +28,7 @@ class Sent:
     outgoing: Message
     letter: Letter
     moment: object
+    versions: Mapping[str, str]
     original: str = ""
     tries: int = 1
 
@@ -63,7 +64,7 @@ class Exchange:
 
     def send(self, messages: Sequence[Message], *, moment: object) -> list[str]:
         """Pack and send; the names of those that Flower's grid took."""
-        batch = Batch(self.shelf, moment)
+        batch = Batch(self.shelf, moment, messages)
         return [sent.original for sent in self._push([self._pack(message, batch, moment) for message in messages])]
 
     def waiting_for(self, name: str) -> str:
@@ -87,6 +88,8 @@ class Exchange:
             self._write(sent.letter, error=reply.error.reason or f"error {reply.error.code}")
             return _with_remedy(reply, sent) if reply.error.code == UNUSABLE else reply
         if header.NAME not in reply.content.config_records:
+            # The app read what was coded, or it would have failed: so the node holds it, and a header need not say so.
+            self.shelf.acknowledge(sent.message.metadata.dst_node_id, dict(sent.versions))
             self._write(sent.letter)
             self._write(self._letter(sent.message, "up", as_it_is(reply.content, "up")))
             return reply
@@ -108,7 +111,7 @@ class Exchange:
             ttl=told.ttl,
             group_id=told.group_id,
         )
-        return Sent(message, outgoing, self._letter(message, "down", packed), moment)
+        return Sent(message, outgoing, self._letter(message, "down", packed), moment, packed.versions)
 
     def _push(self, wanted: Sequence[Sent]) -> list[Sent]:
         names = list(self.push([each.outgoing for each in wanted]))
@@ -129,18 +132,18 @@ class Exchange:
 
     def _unpack(self, reply: Message, sent: Sent) -> Message | None:
         up = header.Up.read(reply.content.config_records[header.NAME])
-        if up.lacking:
+        if up.missing:
             return self._send_again(sent, up, reply)
         packed, seconds = self.unpacker.unpack(reply.content, up, node=sent.message.metadata.dst_node_id)
-        self._write(sent.letter, dict(up.decode_s))
+        self._write(sent.letter, _decode_seconds(sent, up))
         self._write(self._letter(sent.message, "up", packed), seconds)
         reply.content = packed.content
         return reply
 
     def _send_again(self, sent: Sent, up: header.Up, reply: Message) -> Message | None:
         """Another way for a node that could not decode: from what it says it holds, or from nothing."""
-        reason = "; ".join(f"{name}: {why}" for name, why in up.lacking.items())
-        self._write(sent.letter, dict(up.decode_s), error=reason)
+        reason = "; ".join(f"{name}: {why}" for name, why in up.missing.items())
+        self._write(sent.letter, _decode_seconds(sent, up), error=reason)
         self._write(self._letter(sent.message, "up", _only_weighed(reply)))
         self.shelf.held[sent.message.metadata.dst_node_id] = dict(up.holds) if sent.tries == 1 else {}
         if sent.tries < TRIES:
@@ -165,6 +168,11 @@ class Exchange:
     def _write(self, letter: Letter, decode_s: dict[str, float] | None = None, *, error: str = "") -> None:
         for row in letter.rows(decode_s or {}, error=error):
             self.ledger.append(row)
+
+
+def _decode_seconds(sent: Sent, up: header.Up) -> dict[str, float]:
+    """Give the node's seconds to the first of the message's models."""
+    return {parcel.name: up.decode_s for parcel in sent.letter.parcels[:1]}
 
 
 def _only_weighed(reply: Message) -> Packed:

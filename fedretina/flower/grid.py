@@ -8,7 +8,7 @@ way before the strategy hears of it.
 
 import itertools
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from fedretina.flower.exchange import Exchange
 from fedretina.flower.lazy import Pool
 from fedretina.flower.legs import Codec, both_legs, check_feedback, round_of
 from fedretina.flower.order import place_of
+from fedretina.flower.precision import RecordRule
 from fedretina.flower.shelf import Shelf
 from fedretina.flower.up import Unpacker
 from fedretina.home import references
@@ -52,6 +53,8 @@ class DomGrid(Grid):
         Whether nodes add what quantisation lost of their last reply to the next one.
     feedback_down : Strategy, optional
         Name the strategy here to have what quantisation lost of the last aggregate added to the next one.
+    rules : sequence of RecordRule, optional
+        Which records may lose precision beside the model, and which must not; see `RecordRule`.
     ledger : Ledger, optional
         Where a row for every model goes; by default one in memory.
     store : Path, optional
@@ -84,6 +87,7 @@ class DomGrid(Grid):
         uplink: header.Uplink = "one-shot",
         feedback_up: bool = False,
         feedback_down: Any = None,
+        rules: Sequence[RecordRule] = (),
         ledger: Ledger | None = None,
         store: Path | None = None,
         streams: Path | None = None,
@@ -97,6 +101,7 @@ class DomGrid(Grid):
             raise BadArgument(f"DomGrid.pool_bytes is {pool_bytes}; allowed: a positive number of bytes")
         self._grid, self._config, self._uplink = grid, config, uplink
         self._back_up, self._back_down = feedback_up, feedback_down is not None
+        self._rules = tuple(rules)
         self._legs("train", 1)  # what is wrong with the configuration is better said now
         self._calls = itertools.count()
         self.ledger = ledger if ledger is not None else Ledger(None)
@@ -184,4 +189,6 @@ class DomGrid(Grid):
 
     def _legs(self, kind: str, number: int) -> Legs:
         down, up = both_legs(self._config, kind, number)
-        return Legs(down=down, up=up, uplink=self._uplink, back_down=self._back_down, back_up=self._back_up)
+        return Legs(
+            down=down, up=up, uplink=self._uplink, back_down=self._back_down, back_up=self._back_up, rules=self._rules
+        )

@@ -4,6 +4,7 @@ import numpy as np
 
 from fedretina.dom import Model
 from fedretina.dom.tensors import Array, is_float
+from fedretina.dom.vectors import is_vector
 
 
 def restored(model: Model, like: Model) -> dict[str, Array]:
@@ -37,10 +38,23 @@ def fitting(residual: Model, model: Model) -> dict[str, Array]:
     return {name: array for name, array in residual.items() if name in model and array.shape == model[name].shape}
 
 
-def is_near(model: Model, other: Model) -> bool:
-    """Tell whether two models may be versions of one: the same tensors, and less apart than half of the other's norm.
+def has_same_tensors(model: Model, other: Model) -> bool:
+    """Tell whether two models have tensors of the same names, shapes and dtypes."""
+    return _specs(model) == _specs(other)
 
-    What training does in a round is far less; models that were trained apart are further from each other than from zero.
+
+def is_near(model: Model, other: Model, *, limit: float = 0.5) -> bool:
+    """Tell whether a model may be the next version of another: the same tensors, and not far from it.
+
+    What training does in a round is far less than the weights themselves. Gradients, control variates and an optimiser's
+    state have the tensors of a model, but are as far from it as it is from zero, or further.
+
+    Parameters
+    ----------
+    model, other : mapping of str to ndarray
+        Vectors (`fedretina.dom.vectors`) do not count where there are other floats: running statistics may move far.
+    limit : float, default 0.5
+        The squared distance that is allowed, over the squared norm of `other`.
 
     Examples
     --------
@@ -51,9 +65,32 @@ def is_near(model: Model, other: Model) -> bool:
     """
     if {name: array.shape for name, array in model.items()} != {name: array.shape for name, array in other.items()}:
         return False
-    floats = [name for name, array in other.items() if is_float(array.dtype)]
+    floats = _floats(other)
     apart = sum(_energy(model[name].astype(np.float64) - other[name]) for name in floats)
-    return apart < 0.25 * sum(_energy(other[name].astype(np.float64)) for name in floats)
+    return apart < limit * sum(_energy(other[name].astype(np.float64)) for name in floats)
+
+
+def replaced_tensors(model: Model, other: Model) -> frozenset[str]:
+    """Return the tensors that are as far from what they were as that was from zero: nothing shows that they continue it.
+
+    A list of weights with control variates behind them is such a model.
+
+    Examples
+    --------
+    >>> replaced_tensors({"a": np.ones((2, 2)), "b": np.ones((2, 2))}, {"a": np.full((2, 2), 1.1), "b": np.zeros((2, 2))})
+    frozenset({'b'})
+    """
+    return frozenset(name for name in _floats(other) if not is_near({name: model[name]}, {name: other[name]}, limit=1.0))
+
+
+def _floats(model: Model) -> list[str]:
+    """Return the names of the float tensors that are no vectors; where there are none, of all float tensors."""
+    floats = [name for name, array in model.items() if is_float(array.dtype)]
+    return [name for name in floats if not is_vector(model[name].shape)] or floats
+
+
+def _specs(model: Model) -> dict[str, tuple[object, ...]]:
+    return {name: (array.shape, array.dtype) for name, array in model.items()}
 
 
 def _energy(array: Array) -> float:

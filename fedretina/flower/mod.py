@@ -2,28 +2,19 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from flwr.app import ArrayRecord, Context, Message, RecordDict
+from flwr.app import Context, Message, RecordDict
 
-from fedretina.dom import DomConfig, Model, ReferenceStore, Version, follow, publish
+from fedretina.dom import ReferenceStore, Version, follow
 from fedretina.errors import Corrupt, FedRetinaError, UnknownBase
 from fedretina.flower import header, records, state
 from fedretina.flower.lazy import Held, lazy_record
-from fedretina.flower.likeness import fitting
+from fedretina.flower.precision import find_model
+from fedretina.flower.reply import Received, ReplyEncoder
 from fedretina.home import references
 
 App = Callable[[Message, Context], Message]
-
-
-@dataclass(frozen=True)
-class _Received:
-    """The models of one message: versions by record name, how long decoding took, and what failed why."""
-
-    versions: dict[str, Version] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
-    lacking: dict[str, str] = field(default_factory=dict)
 
 
 class DomMod:
@@ -50,42 +41,48 @@ class DomMod:
         down = header.Down.read(message.content.config_records[header.NAME])
         store = ReferenceStore(self._folder or references())
         received = self._decode(message, down, store)
-        state.remember(context, {down.streams[name]: v.digest for name, v in received.versions.items()})
-        if received.lacking:
+        streams = {name: model.stream for name, model in down.models.items() if model.stream}
+        state.remember(context, {streams[name]: v.digest for name, v in received.versions.items() if name in streams})
+        if received.missing:
             return _without_base(message, context, received, store)
         models = {
-            name: lazy_record(Held(version), version.model, records.in_order(version.model, down.orders[name]))
+            name: lazy_record(Held(version), version.model, records.in_order(version.model, down.models[name].order))
             for name, version in received.versions.items()
         }
         message.content = records.replaced(header.without_header(message.content), models)
+        main = find_model(message.content)
         reply = call_next(message, context)
-        return _Encoder(context, down, received, store).encode(reply) if reply.has_content() else reply
+        if not reply.has_content():
+            return reply
+        return ReplyEncoder(context, down, received, store, main, message.metadata.message_type).encode(reply)
 
-    def _decode(self, message: Message, down: header.Down, store: ReferenceStore) -> _Received:
-        received = _Received()
-        for name in down.streams:
-            start = time.perf_counter()
+    def _decode(self, message: Message, down: header.Down, store: ReferenceStore) -> Received:
+        start = time.perf_counter()
+        received = Received()
+        for name, model in down.models.items():
             try:
-                received.versions[name] = self._version(name, message, down, store)
+                received.versions[name] = self._version(name, message, model, store)
             except FedRetinaError as error:
-                received.lacking[name] = f"{type(error).__name__}: {error}"
-            received.seconds[name] = time.perf_counter() - start
+                received.missing[name] = f"{type(error).__name__}: {error}"
+        received.seconds = time.perf_counter() - start
         return received
 
-    def _version(self, name: str, message: Message, down: header.Down, store: ReferenceStore) -> Version:
+    def _version(self, name: str, message: Message, model: header.SentModel, store: ReferenceStore) -> Version:
         """Give the version that a message is about: another node of this machine may have decoded it before."""
-        wanted = down.digests[name]
-        if (known := self._held(wanted, store)) is not None:
+        if (known := self._held(model.digest, store)) is not None:
             return known
-        base = self._held(down.bases[name], store) if name in down.bases else None
+        base = self._held(model.base, store) if model.base else None
+        if name not in message.content.array_records:
+            raise Corrupt(f"the message's DoM header names a record {name!r} that is not there")
         payloads = records.unpack(message.content.array_records[name])
         if not payloads and base is None:
-            raise UnknownBase(f"version {wanted[:8]} was sent as a reference, and is not held here (any more)")
+            raise UnknownBase(f"version {model.digest[:8]} was sent as a reference, and is not held here (any more)")
         version = follow(payloads, base=base)
-        if version.digest != wanted:
-            raise Corrupt(f"the payloads lead to version {version.digest[:8]} instead of {wanted[:8]}")
-        store.put(version)
-        self._last = version
+        if version.digest != model.digest:
+            raise Corrupt(f"the payloads lead to version {version.digest[:8]} instead of {model.digest[:8]}")
+        if model.stream:
+            store.put(version)
+            self._last = version
         return version
 
     def _held(self, digest: str, store: ReferenceStore) -> Version | None:
@@ -98,73 +95,10 @@ class DomMod:
         return found
 
 
-def _without_base(message: Message, context: Context, received: _Received, store: ReferenceStore) -> Message:
+def _without_base(message: Message, context: Context, received: Received, store: ReferenceStore) -> Message:
     held = {stream: digest for stream, digest in state.holds(context).items() if digest in store}
-    up = header.Up(holds=held, lacking=received.lacking, decode_s=received.seconds)
+    up = header.Up(holds=held, missing=received.missing, decode_s=received.seconds)
     return Message(RecordDict({header.NAME: up.record()}), reply_to=message)
-
-
-@dataclass(frozen=True)
-class _Encoder:
-    """Codes a reply as the message asked for."""
-
-    context: Context
-    down: header.Down
-    received: _Received
-    store: ReferenceStore
-
-    def encode(self, reply: Message) -> Message:
-        """Give the reply with payloads in place of its models, and a header."""
-        config = self.down.config
-        packed: dict[str, ArrayRecord] = {}
-        streams, bases, orders, seconds = {}, {}, {}, {}
-        for name, record in reply.content.array_records.items():
-            start = time.perf_counter()
-            model = records.weights_of(record) if config is not None else None
-            if config is None or model is None:
-                continue
-            base = self._base(name)
-            packed[name] = records.pack([self._payload(name, model, base, config)])
-            streams[name] = name if self.down.uplink == "stream" else ""
-            if base is not None:
-                bases[name] = base.digest
-            orders[name] = records.order_of(record)
-            seconds[name] = time.perf_counter() - start
-        up = header.Up(
-            holds=state.holds(self.context),
-            streams=streams,
-            bases=bases,
-            orders=orders,
-            encode_s=seconds,
-            decode_s=self.received.seconds,
-        )
-        reply.content = records.replaced(reply.content, packed)
-        reply.content[header.NAME] = up.record()
-        return reply
-
-    def _payload(self, name: str, model: Model, base: Version | None, config: DomConfig) -> bytes:
-        if not self.down.feedback or base is None:
-            published = publish(model, base=base, config=config)
-            if self.down.uplink == "stream":
-                self.store.put(published.version)
-            return published.payload
-        before = state.lost(self.context).get(name)
-        left = self.store.get(before) if before is not None else None
-        carried = {} if left is None else fitting(left.model, model)
-        published = publish(model, base=base, config=config, residual=carried)
-        left = Version.of(published.residual)
-        self.store.put(left)
-        state.remember_lost(self.context, {name: left.digest})
-        return published.payload
-
-    def _base(self, name: str) -> Version | None:
-        """Choose what a reply's model is coded against: something that the server is known to hold."""
-        if self.down.uplink == "stream":
-            return self.store.get(self.down.have[name]) if name in self.down.have else None
-        versions = self.received.versions
-        if name in versions:
-            return versions[name]
-        return next(iter(versions.values())) if len(versions) == 1 else None
 
 
 dom_mod = DomMod()

@@ -65,7 +65,7 @@ def weights_of(record: ArrayRecord) -> dict[str, np.ndarray] | None:
     return model if any(is_float(array.dtype) for array in checked.values()) else None
 
 
-def to_record(model: Model, order: Sequence[int]) -> ArrayRecord:
+def to_record(model: Model, order: Sequence[int] | None) -> ArrayRecord:
     """Make an ArrayRecord of a model, its arrays in the given order: the inverse of `to_model` and `order_of`.
 
     Raises
@@ -76,26 +76,29 @@ def to_record(model: Model, order: Sequence[int]) -> ArrayRecord:
     return ArrayRecord({name: Array(np.asarray(model[name])) for name in in_order(model, order)})
 
 
-def in_order(model: Model, order: Sequence[int]) -> list[str]:
+def in_order(model: Model, order: Sequence[int] | None) -> list[str]:
     """Give the names of a model's arrays in the order that `order_of` told; raises `Corrupt` if it is none of theirs."""
     names = sorted(model)
+    if order is None:
+        return names
     if sorted(order) != list(range(len(names))):
         raise Corrupt("the order of a model's arrays does not fit the model")
     return [names[i] for i in order]
 
 
-def order_of(record: ArrayRecord) -> list[int]:
-    """Tell the order of a record's arrays: each one's place among the sorted names.
+def order_of(record: ArrayRecord) -> tuple[int, ...] | None:
+    """Tell the order of a record's arrays: each one's place among the sorted names; None where they are sorted.
 
     A payload does not keep it, and code that takes a model for a list of arrays depends on it.
 
     Examples
     --------
     >>> order_of(ArrayRecord({name: Array(np.ones(1)) for name in ("w", "b", "n")}))
-    [2, 0, 1]
+    (2, 0, 1)
     """
     places = {name: place for place, name in enumerate(sorted(record))}
-    return [places[name] for name in record]
+    order = tuple(places[name] for name in record)
+    return None if order == tuple(range(len(order))) else order
 
 
 def pack(payloads: Sequence[bytes]) -> ArrayRecord:

@@ -9,10 +9,14 @@ from pathlib import Path
 from fedretina.dom import DomConfig, Model, ReferenceStore, Stream, Version, accept, digest
 from fedretina.dom.feedback import carry, residual_of
 from fedretina.dom.store import write_atomically
+from fedretina.dom.tensors import is_float
+from fedretina.dom.vectors import is_vector
 from fedretina.errors import Corrupt, UnknownBase, Untrusted
 from fedretina.flower.likeness import fitting, is_near, restored
+from fedretina.flower.precision import Kind, exactly
 
 STATE = "grid.json"
+LEAST_WEIGHTS = 4096  # smaller models are exact until a reply shows that they are trained
 _NEVER = object()
 
 
@@ -42,6 +46,10 @@ class Shelf:
         For each stream of the server's: digest of the model that its newest version was made of.
     held : dict of int to dict
         By node and stream: digest of the version that the node acknowledged.
+    trained : set of str
+        The server's streams to which nodes replied with next versions.
+    shared : set of str
+        The server's streams whose first version went to several nodes.
     """
 
     store: ReferenceStore
@@ -50,6 +58,8 @@ class Shelf:
     owners: dict[str, int] = field(default_factory=dict)
     made: dict[str, str] = field(default_factory=dict)
     held: dict[int, dict[str, str]] = field(default_factory=dict)
+    trained: set[str] = field(default_factory=set)
+    shared: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._versions: weakref.WeakValueDictionary[str, Version] = weakref.WeakValueDictionary()
@@ -67,7 +77,18 @@ class Shelf:
 
     # Down -------------------------------------------------------------------------------------------------------------
 
-    def place(self, name: str, model: Model, *, config: DomConfig, node: int, moment: object, back: bool = False) -> Stream:
+    def place(
+        self,
+        name: str,
+        model: Model,
+        *,
+        config: DomConfig,
+        node: int,
+        moment: object,
+        kind: Kind = "model",
+        shared: bool = True,
+        back: bool = False,
+    ) -> Stream:
         """Find the stream whose newest version this model is; a model that no stream has is published.
 
         It goes into the stream of the record's name. Where another model went there at the same moment, so that every
@@ -85,6 +106,11 @@ class Shelf:
             Who is to receive it.
         moment : object
             Equal for messages of one round.
+        kind : {"model", "lossy", "data"}, default "model"
+            "model": it may lose precision once it is known that nodes train it (see `_may_lose`); "lossy": it may;
+            "data": it may not.
+        shared : bool, default True
+            Whether several nodes get this model.
         back : bool
             Whether what quantisation loses is added to the next version.
         """
@@ -92,15 +118,44 @@ class Shelf:
         newest = self.stream(own).newest
         model = model if newest is None else restored(model, newest.model)
         value = digest(model)
+        coding = config if self._may_lose(own, model, kind, shared=shared) else exactly(config)
         for stream in self.streams.values():
             if stream.newest is not None and (
-                value == stream.newest.digest or (not config.lossless and value == self.made.get(stream.name))
+                value == stream.newest.digest or (not coding.lossless and value == self.made.get(stream.name))
             ):
                 return stream
         if f"{own}@{node}" in self.streams or self._moments.get(own, _NEVER) == moment:
             own = f"{own}@{node}"
+            coding = config if self._may_lose(own, model, kind, shared=False) else exactly(config)
         self._moments[own] = moment
-        return self._publish(self.stream(own), model, value, config, back=back)
+        if shared and self.stream(own).newest is None:
+            self.shared.add(own)
+        return self._publish(self.stream(own), model, value, coding, back=back and not coding.lossless)
+
+    def continues(self, name: str, model: Model) -> bool:
+        """Tell whether a record goes on where the stream of its name is, whatever message it is in."""
+        stream = self.streams.get(name)
+        return stream is not None and stream.newest is not None and is_near(model, stream.newest.model)
+
+    def note_trained(self, base: str) -> None:
+        """Note that a node sent the next version of a version (by its digest): what is in that stream is trained."""
+        for stream in self.streams.values():
+            if stream.leads_to(base):
+                self.trained.add(stream.name)
+
+    def _may_lose(self, stream: str, model: Model, kind: Kind, *, shared: bool) -> bool:
+        """Tell whether the next version of a stream may lose precision.
+
+        A stream that nodes train may: replies have been versions of what they got. Until that is known, so may a model
+        that goes to several nodes, unless it is so small that it may be anything and costs little.
+        """
+        if kind != "model" or stream in self.trained:
+            return kind != "data"
+        newest = self.stream(stream).newest
+        if newest is None:
+            weights = (a.size for a in model.values() if is_float(a.dtype) and not is_vector(a.shape))
+            return shared and sum(weights) >= LEAST_WEIGHTS
+        return stream in self.shared and is_near(model, newest.model)
 
     def _own(self, name: str, model: Model, moment: object) -> str:
         """Name the stream for a record: Flower's legacy loop calls the same model otherwise when it is evaluated."""
@@ -108,7 +163,8 @@ class Shelf:
         if own in self.streams:
             return own
         others = (s for s in self.streams.values() if s.name in self.made and self._moments.get(s.name, _NEVER) != moment)
-        return next((s.name for s in others if s.newest is not None and is_near(model, s.newest.model)), own)
+        near = (s.name for s in others if s.newest is not None and is_near(model, s.newest.model, limit=0.25))
+        return next(near, own)
 
     def _publish(self, stream: Stream, model: Model, value: str, config: DomConfig, *, back: bool) -> Stream:
         stream.config = on_lattice(config)
@@ -193,6 +249,7 @@ class Shelf:
         self.folder.mkdir(parents=True, exist_ok=True)
         held = {str(node): digests for node, digests in self.held.items()}
         state = {"owners": self.owners, "made": self.made, "residuals": self._residuals, "held": held}
+        state |= {"trained": sorted(self.trained), "shared": sorted(self.shared)}
         write_atomically(self.folder / STATE, json.dumps({"streams": list(self.streams), **state}).encode())
 
     def _load(self, path: Path) -> None:
@@ -201,6 +258,7 @@ class Shelf:
             self.owners, self.made = dict(state["owners"]), dict(state["made"])
             self._residuals = dict(state["residuals"])
             self.held = {int(node): dict(digests) for node, digests in state["held"].items()}
+            self.trained, self.shared = set(state["trained"]), set(state["shared"])
             names = list(state["streams"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise Corrupt(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from flwr.app import ConfigRecord, Context
 
 _HOLDS = "fedretina.holds"
-_LOST = "fedretina.lost"
+_RESIDUALS = "fedretina.residuals"
 
 
 def holds(context: Context) -> dict[str, str]:
@@ -18,14 +18,14 @@ def remember(context: Context, digests: Mapping[str, str]) -> None:
     context.state[_HOLDS] = ConfigRecord({**holds(context), **digests})
 
 
-def lost(context: Context) -> dict[str, str]:
+def residuals(context: Context) -> dict[str, str]:
     """Read where what quantisation lost of the last replies lies (digest), by record name."""
-    return _read(context, _LOST)
+    return _read(context, _RESIDUALS)
 
 
-def remember_lost(context: Context, digests: Mapping[str, str]) -> None:
+def remember_residuals(context: Context, digests: Mapping[str, str]) -> None:
     """Note where what quantisation lost of the last replies lies."""
-    context.state[_LOST] = ConfigRecord({**lost(context), **digests})
+    context.state[_RESIDUALS] = ConfigRecord({**residuals(context), **digests})
 
 
 def _read(context: Context, name: str) -> dict[str, str]:

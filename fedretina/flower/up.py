@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from flwr.app import ArrayRecord, RecordDict
 
+from fedretina.dom.links import link_of
 from fedretina.errors import Corrupt
 from fedretina.flower import header, records
 from fedretina.flower.down import Packed
@@ -39,9 +40,9 @@ class Unpacker:
         models: dict[str, ArrayRecord] = {}
         parcels: dict[str, Parcel] = {}
         seconds: dict[str, float] = {}
-        for name in up.streams:
+        for name, told in up.models.items():
             start = time.perf_counter()
-            models[name], parcels[name] = self._model(name, content, up, node)
+            models[name], parcels[name] = self._model(name, content, told, node)
             seconds[name] = time.perf_counter() - start
         self._shelf.acknowledge(node, dict(up.holds))
         rest, whole = header.without_header(content), weight_of_message(content, "up")
@@ -57,29 +58,31 @@ class Unpacker:
         )
         return packed, seconds
 
-    def _model(self, name: str, content: RecordDict, up: header.Up, node: int) -> tuple[ArrayRecord, Parcel]:
-        packed, stream, base = _packed(content, name), up.streams[name], up.bases.get(name, "")
+    def _model(self, name: str, content: RecordDict, told: header.ReturnedModel, node: int) -> tuple[ArrayRecord, Parcel]:
+        packed, stream, base = _packed(content, name), told.stream, told.base
         payloads = records.unpack(packed)
         if len(payloads) != 1:
             raise Corrupt(f"a reply holds {len(payloads)} payloads for {name!r} instead of one")
         if stream:
             version = self._shelf.receive(stream, payloads[0], node=node)
-            record = lazy_record(Held(version), version.model, records.in_order(version.model, up.orders[name]))
+            record = lazy_record(Held(version), version.model, records.in_order(version.model, told.order))
         else:
             version, held = self._shelf.one_shot(payloads[0], base)
+            if base and not link_of(0, payloads[0]).lossless:
+                self._shelf.note_trained(base)
             reply = Reply(payloads[0], version.digest, held, self._pool)
-            record = lazy_record(reply, version.model, records.in_order(version.model, up.orders[name]))
+            record = lazy_record(reply, version.model, records.in_order(version.model, told.order))
             self._pool.put(reply, version.model)
         parcel = Parcel(
             name=name,
-            kind="delta" if base else "keyframe",
+            kind="delta" if base else "keyframe" if stream else "lossless",
             stream=stream or name,
             version=self._shelf.stream(stream).number if stream else 0,
             base=base,
             digest=version.digest,
             raw_bytes=weight_of_model(version.model),
             wire_bytes=weight(packed, "up"),
-            encode_s=up.encode_s.get(name, 0.0),
+            encode_s=told.encode_s,
         )
         return record, parcel
 

@@ -81,7 +81,7 @@ def test_values_of_any_bits(dtype, seed, size, config):
     assert not config.lossless or back.tobytes() == new["w"].tobytes()
 
 
-@pytest.mark.parametrize("config", [DomConfig(), DomConfig(effort="fast"), DomConfig(effort="small")])
+@pytest.mark.parametrize("config", [DomConfig(effort=e, vector_error=None) for e in ("balanced", "fast", "small")])
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_one_shots_meet_the_relative_error_within_five_percent(config, dtype, residual_cnn, trained):
     base = {name: array.astype(dtype) for name, array in residual_cnn().items()}
@@ -114,14 +114,14 @@ def test_absolute_bits_bound_the_error_of_deltas_and_keep_keyframes_relative(rou
 def test_paper_rounding_is_equation_six_read_literally():
     base = {"w": np.zeros(6, np.float64)}
     new = {"w": np.array([0.1, 0.3, -0.1, -0.9, 1.19, 1.21]) * 1e-2}
-    back = decode(encode(new, base=base, config=DomConfig(bits=2, rounding="paper")), base=base)["w"]
+    back = decode(encode(new, base=base, config=DomConfig(bits=2, rounding="paper", vector_error=None)), base=base)["w"]
     np.testing.assert_allclose(back, np.array([0, 1, 0, -1, 1, 2]) * 1e-2, rtol=1e-12)
 
 
 def test_dead_zone_is_symmetric_and_widens():
     base = {"w": np.zeros(6, np.float64)}
     new = {"w": np.array([0.65, -0.65, 0.75, -0.75, 1.65, -1.75]) * 1e-2}
-    back = decode(encode(new, base=base, config=DomConfig(bits=2)), base=base)["w"]
+    back = decode(encode(new, base=base, config=DomConfig(bits=2, vector_error=None)), base=base)["w"]
     np.testing.assert_allclose(back, np.array([0, 0, 1, -1, 1, -2]) * 1e-2, rtol=1e-12)
 
 

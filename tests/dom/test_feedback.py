@@ -45,7 +45,7 @@ def test_without_feedback_coarse_steps_lose_what_is_small_for_ever():
         for _ in range(60):
             aim = aim + drift
             new = {"w": (version.model["w"] + drift).astype(np.float32)}
-            made = publish(new, base=version, config=DomConfig(relative_error=0.7), residual=residual)
+            made = publish(new, base=version, config=DomConfig(relative_error=0.7, vector_error=None), residual=residual)
             version, residual = made.version, made.residual if feedback else None
         reached[feedback] = np.linalg.norm(version.model["w"] - aim) / np.linalg.norm(aim)
     assert reached[True] < 0.25 * reached[False]

@@ -1,50 +1,83 @@
 """Headers come back as they went, and nonsense is refused by a known name."""
 
+import msgpack
 import pytest
 from flwr.app import ConfigRecord
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fedretina.dom import DomConfig
-from fedretina.errors import Corrupt
-from fedretina.flower.header import Down, Up
+from fedretina.errors import Corrupt, TooNew
+from fedretina.flower.header import PROTOCOL, Down, ReturnedModel, SentModel, Up
+from fedretina.flower.precision import RecordRule
 
+DIGESTS = st.binary(min_size=32, max_size=32).map(bytes.hex)
+BASES = st.just("") | DIGESTS
+ORDERS = st.none() | st.lists(st.integers(0, 9), max_size=3).map(tuple)
 TEXTS = st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3)
-ORDERS = st.dictionaries(st.text(max_size=5), st.lists(st.integers(0, 9), max_size=3), max_size=3)
-TIMES = st.dictionaries(st.text(max_size=5), st.floats(0, 9), max_size=3)
+SENT = st.builds(SentModel, stream=st.text(max_size=5), digest=DIGESTS, base=BASES, order=ORDERS)
+RETURNED = st.builds(ReturnedModel, stream=st.text(max_size=5), base=BASES, order=ORDERS, encode_s=st.floats(0, 9))
+CONFIGS = st.sampled_from([None, DomConfig(), DomConfig(bits=4, dead_zone=0.2), DomConfig(lossy_tensors=("a*", "!b"))])
+RULES = st.lists(st.builds(RecordRule, lossy=st.booleans(), record=st.text(max_size=3)), max_size=2).map(tuple)
 
 
-@given(TEXTS, ORDERS, TEXTS, st.sampled_from([None, DomConfig(), DomConfig(bits=4, dead_zone=0.2)]), st.booleans())
-def test_down_comes_back(bases, orders, have, config, feedback):
-    same = dict.fromkeys(orders, "x")
-    down = Down(
-        config=config, uplink="stream", streams=same, digests=same, bases=bases, orders=orders, have=have, feedback=feedback
-    )
+def by_name(values):
+    return st.dictionaries(st.text(max_size=5), values, max_size=3)
+
+
+@given(by_name(SENT), by_name(DIGESTS), CONFIGS, st.booleans(), RULES)
+def test_down_comes_back(models, have, config, feedback, rules):
+    down = Down(config=config, uplink="stream", models=models, have=have, feedback=feedback, rules=rules)
     assert Down.read(down.record()) == down
 
 
-@given(TEXTS, TEXTS, ORDERS, TIMES)
-def test_up_comes_back(holds, lacking, orders, times):
-    up = Up(holds=holds, lacking=lacking, streams=dict.fromkeys(orders, ""), orders=orders, encode_s=times, decode_s=times)
+@given(by_name(DIGESTS), TEXTS, by_name(RETURNED), st.floats(0, 9))
+def test_up_comes_back(holds, missing, models, seconds):
+    up = Up(holds=holds, missing=missing, models=models, decode_s=seconds)
     assert Up.read(up.record()) == up
 
 
-@given(st.text(max_size=30))
-def test_nonsense_is_corrupt(text):
-    for kind, reader in (("down", Down), ("up", Up)):
-        with pytest.raises(Corrupt):
-            reader.read(ConfigRecord({kind: text}))
+@pytest.mark.parametrize("reader", [Down, Up])
+@given(st.binary(max_size=30))
+def test_nonsense_is_refused(reader, data):
+    with pytest.raises((Corrupt, TooNew)):
+        reader.read(ConfigRecord({"": data}))
+
+
+@pytest.mark.parametrize("reader", [Down, Up])
+@given(st.recursive(st.none() | st.integers(0, 9) | st.text(max_size=2) | st.binary(max_size=2) | st.floats(), st.lists))
+def test_fields_of_other_types_are_corrupt(reader, fields):
+    data = msgpack.packb([PROTOCOL, "0.1.0", *(fields if isinstance(fields, list) else [fields])])
+    with pytest.raises(Corrupt):
+        reader.read(ConfigRecord({"": data}))
+
+
+def test_every_byte_that_is_cut_off_is_noticed():
+    for record, reader in (
+        (Down(config=DomConfig(), uplink="one-shot", models={"a": SentModel(stream="a", digest="ab" * 32)}).record(), Down),
+        (Up(holds={"a": "ab" * 32}, models={"a": ReturnedModel(base="cd" * 32)}).record(), Up),
+    ):
+        data = record[""]
+        for length in range(len(data)):
+            with pytest.raises((Corrupt, TooNew)):
+                reader.read(ConfigRecord({"": data[:length]}))
 
 
 def test_an_unknown_uplink_is_corrupt():
-    down = Down(config=DomConfig(), uplink="pigeon", streams={}, bases={}, digests={}, orders={}, have={})
     with pytest.raises(Corrupt, match="pigeon"):
-        Down.read(down.record())
+        Down.read(Down(config=DomConfig(), uplink="pigeon", models={}).record())
 
 
-@pytest.mark.parametrize("without", ["streams", "digests", "orders"])
-def test_a_header_that_forgets_a_model_is_corrupt(without):
-    told = {"streams": {"a": "a"}, "digests": {"a": "d"}, "orders": {"a": [0]}} | {without: {}}
-    down = Down(config=DomConfig(), uplink="one-shot", bases={}, have={}, **told)
-    with pytest.raises(Corrupt, match="each of its models"):
-        Down.read(down.record())
+@pytest.mark.parametrize("reader", [Down, Up])
+def test_another_protocol_names_both_releases(reader):
+    newer = ConfigRecord({"": msgpack.packb([PROTOCOL + 1, "9.9.9", "whatever"])})
+    with pytest.raises(TooNew, match=r"runs fedretina 9\.9\.9 .* install the same release"):
+        reader.read(newer)
+    older = ConfigRecord({"down": "{}", "up": "{}"})  # protocol 1 was JSON
+    with pytest.raises(TooNew, match=r"0\.1\.0 or older"):
+        reader.read(older)
+
+
+def test_a_header_is_small():
+    down = Down(config=DomConfig(), uplink="one-shot", models={"arrays": SentModel(stream="arrays", digest="ab" * 32)})
+    assert len(down.record()[""]) < 80
