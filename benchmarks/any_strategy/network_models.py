@@ -141,7 +141,7 @@ def _groups(channels: int) -> nn.Module:
 
 
 @cache
-def _trained_body(seed: int) -> nn.Sequential:
+def _trained_body(seed: int) -> nn.Module:
     """Train convolutions with BatchNorm on the low digits."""
     torch.manual_seed(seed)
     low = data.low_digits()
@@ -184,11 +184,11 @@ NETWORKS: dict[str, Network] = {
     "norm-first-wine": Network(title="BatchNorm first, wine", load=data.wine, make=_norm_first),
     "norm-first-drawn": Network(title="BatchNorm first, drawn table", load=data.measurements, make=_norm_first),
     "linear-batchnorm": Network(title="Linear-BatchNorm-ReLU, digits", load=data.digits, make=_linear_norm(nn.BatchNorm1d)),
-    "cnn-batchnorm": Network(title="CNN with BatchNorm, digits", load=data.digits, make=_cnn(nn.BatchNorm2d)),
-    "cnn-groupnorm": Network(title="CNN with GroupNorm, digits", load=data.digits, make=_cnn(_groups)),
+    "cnn-batchnorm": Network(title="CNN with BatchNorm, digits", load=data.digits, make=_cnn(nn.BatchNorm2d), batch=32),
+    "cnn-groupnorm": Network(title="CNN with GroupNorm, digits", load=data.digits, make=_cnn(_groups), batch=32),
     "layernorm": Network(title="MLP with LayerNorm, digits", load=data.digits, make=_linear_norm(nn.LayerNorm)),
     "transformer": Network(
-        title="transformer, digits", load=data.digits, make=lambda _, d: Tokens(d.classes), lr=0.003, adam=True
+        title="transformer, digits", load=data.digits, make=lambda _, d: Tokens(d.classes), lr=0.003, adam=True, batch=32
     ),
     "frozen-body": Network(title="frozen CNN body, digits 5-9", load=data.high_digits, make=_frozen_body),
     "embedding": Network(title="embedding, documents", load=data.documents, make=_text, lr=0.01, adam=True),

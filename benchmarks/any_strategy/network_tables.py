@@ -42,15 +42,26 @@ class Round:
     example: float
 
     @property
-    def is_within(self) -> bool:
-        """Whether DoM is no lower than the spread allows."""
-        return self.difference >= -max(self.deviation, 2 * self.error, self.example)
+    def spread(self) -> float:
+        """How large a difference says nothing, in points."""
+        return max(self.deviation, 2 * self.error, self.example)
+
+    @property
+    def is_below(self) -> bool:
+        """Whether DoM is lower than the spread explains."""
+        return self.difference < -self.spread
+
+    @property
+    def is_above(self) -> bool:
+        """Whether DoM is higher than the spread explains."""
+        return self.difference > self.spread
 
 
-def rounds_of(plain: Runs, dom: Runs, *, example: float) -> list[Round]:
-    """Compare two sets of runs of the same seeds, round by round; `example`: what one test example is, in points."""
+def rounds_of(name: str, runs: dict[str, Runs]) -> list[Round]:
+    """Compare DoM with plain Flower, over runs of the same seeds, round by round."""
+    example = 100 / len(NETWORKS[name].load().test_y)
     found = []
-    pairs = zip(_by_round(plain), _by_round(dom), strict=True)
+    pairs = zip(_by_round(runs["plain"]), _by_round(runs["dom"]), strict=True)
     for number, (a, b) in enumerate(pairs, 1):
         apart = [y - x for x, y in zip(a, b, strict=True)]
         error = _deviation(apart) / math.sqrt(len(apart))
@@ -80,9 +91,9 @@ def table(found: Found) -> str:
 
 
 def _row(name: str, runs: dict[str, Runs]) -> list[str]:
-    rounds = rounds_of(runs["plain"], runs["dom"], example=100 / len(NETWORKS[name].load().test_y))
+    rounds = rounds_of(name, runs)
     worst = min(rounds, key=lambda one: one.difference)
-    below = ", ".join(str(one.number) for one in rounds if not one.is_within)
+    below = ", ".join(str(one.number) for one in rounds if one.is_below)
     return [
         NETWORKS[name].title,
         f"{runs['dom'][0]['parameters']:,}",
@@ -104,6 +115,18 @@ def _difference(one: Round) -> str:
 def _variances(runs: Runs) -> str:
     seen = [one["running_variances"] for one in runs if one["running_variances"]["count"]]
     return f"{min(one['least'] for one in seen):.1g}" if seen else ""
+
+
+def below_and_above(found: Found) -> str:
+    """Count the rounds of all networks that are below the spread, and as a control those above it."""
+    rounds = [one for name, runs in found["networks"].items() for one in rounds_of(name, runs)]
+    below, above = sum(one.is_below for one in rounds), sum(one.is_above for one in rounds)
+    mean = statistics.mean(one.difference for one in rounds)
+    return (
+        f"Of {len(rounds)} rounds of all networks, {below} are below the spread. {above} are above it by the same rule. "
+        f"If all differences were chance, about as many would be above as below. "
+        f"The mean difference over all rounds is {mean:+.2f} points."
+    )
 
 
 def negative(found: Found) -> str:
@@ -146,6 +169,7 @@ the networks with learning rate 0.1 have two runs for each seed, since there a s
 - *Bytes*: what plain Flower sends, divided by what DoM sends.
 
 {table(found)}
+{below_and_above(found)}
 {negative(found)}
 {equal_runs(found)}
 

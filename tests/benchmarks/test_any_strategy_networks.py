@@ -81,15 +81,17 @@ def test_the_table_names_the_rounds_below_the_spread(found):
         "| BatchNorm first, wine | 1,117 | 2 | 96.0 ± 0.0 | +0.5 ± 0.5 | -10.0 ± 0.0 (round 2) | 2 | -0.2 | 10.0 x | 2.0 x |"
     )
     assert row in network_tables.table(found)
+    assert "Of 3 rounds of all networks, 1 are below the spread. 0 are above" in network_tables.below_and_above(found)
     assert "20 running variances arrived" in network_tables.negative(found)
     assert "3 of them were below 0; the least was -0.25" in network_tables.negative(found)
     assert "1 of 2 runs" in network_tables.equal_runs(found)
 
 
-def test_one_test_example_is_always_within_the_spread():
-    plain, dom = [_run([96.0])] * 3, [_run([95.0])] * 3
-    assert [one.is_within for one in network_tables.rounds_of(plain, dom, example=1.5)] == [True]
-    assert [one.is_within for one in network_tables.rounds_of(plain, dom, example=0.5)] == [False]
+@pytest.mark.parametrize(("apart", "below", "above"), [(-3.0, True, False), (-2.0, False, False), (3.0, False, True)])
+def test_less_than_one_test_example_is_always_within_the_spread(apart, below, above):
+    runs = {"plain": [_run([90.0])] * 3, "dom": [_run([90.0 + apart])] * 3}
+    (one,) = network_tables.rounds_of(FAST, runs)  # tested on 44 examples: one of them is 2.3 points
+    assert (one.is_below, one.is_above) == (below, above)
 
 
 def test_the_page_has_the_table_and_the_picture(found, tmp_path, monkeypatch):
