@@ -21,7 +21,7 @@ from fedretina.flower import header
 from fedretina.flower.down import Legs
 from fedretina.flower.exchange import Exchange
 from fedretina.flower.lazy import Pool
-from fedretina.flower.legs import Codec, both_legs, check_feedback, round_of
+from fedretina.flower.legs import Codec, both_legs, check_feedback, round_of, unbiased
 from fedretina.flower.order import place_of
 from fedretina.flower.precision import RecordRule
 from fedretina.flower.shelf import Shelf
@@ -45,7 +45,8 @@ class DomGrid(Grid):
         Flower's.
     config : DomConfig, callable or None, optional
         How models are coded; by default ``DomConfig()``. A callable gets a `Leg` (direction, kind of message, round) and
-        returns the configuration for it. None sends models as they are, and only counts.
+        returns the configuration for it. None sends models as they are, and only counts. Where a configuration leaves
+        `rounding` open, it is "nearest" here (with ``effort="small"`` it is not): see `fedretina.flower.legs.unbiased`.
     uplink : {"one-shot", "stream"}, default "one-shot"
         What a reply's model is: something to be aggregated, coded against the model that the node just received; or a
         version of the node's own stream (named as the record is), kept, and relayed as published.
@@ -188,7 +189,7 @@ class DomGrid(Grid):
         return sorted(replies.values(), key=place_of)
 
     def _legs(self, kind: str, number: int) -> Legs:
-        down, up = both_legs(self._config, kind, number)
+        down, up = (unbiased(config) for config in both_legs(self._config, kind, number))
         return Legs(
             down=down, up=up, uplink=self._uplink, back_down=self._back_down, back_up=self._back_up, rules=self._rules
         )

@@ -1,7 +1,7 @@
 """How models are coded, by direction, kind of message and round; and where error feedback is allowed."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from flwr.app import Message
@@ -78,6 +78,23 @@ def both_legs(codec: Codec, kind: str, number: int) -> tuple[DomConfig | None, D
             "use DomConfig(lossless=True) down"
         )
     return down, up
+
+
+def unbiased(config: DomConfig | None) -> DomConfig | None:
+    """Round to nearest where the configuration leaves the rounding open.
+
+    A dead zone has a smaller squared error for its bits, and makes each update shorter by some percent, down and up: the
+    first rounds lag behind. What is rounded to nearest keeps its length, and the mean over nodes averages its error out.
+    ``effort="small"`` optimises integers for their bits, and stays as it is.
+
+    Examples
+    --------
+    >>> unbiased(DomConfig()).rounding, unbiased(DomConfig(effort="small")).rounding
+    ('nearest', None)
+    """
+    if config is None or config.lossless or config.rounding is not None or config.effort == "small":
+        return config
+    return replace(config, rounding="nearest")
 
 
 def round_of(message: Message) -> int:
