@@ -12,6 +12,7 @@ from any_strategy import network_data as data
 from any_strategy.network_data import Data, Loader
 
 torch.set_num_threads(1)  # on layers this small, threads only wait for each other
+LEAST_BATCH = 4  # BatchNorm over two rows made the weights of a node explode, under plain Flower too
 Maker = Callable[[int, Data], nn.Module]
 
 
@@ -84,7 +85,7 @@ class BodyAndHead(nn.Module):
 
 
 def train(model: nn.Module, x: Tensor, y: Tensor, how: Network, *, epochs: int, seed: int) -> float:
-    """Train, and return the last epoch's mean loss; a last batch of one row is left out, BatchNorm needs two."""
+    """Train, and return the last epoch's mean loss; a last batch of fewer than `LEAST_BATCH` rows is left out."""
     generator = torch.Generator().manual_seed(seed)
     parameters = [p for p in model.parameters() if p.requires_grad]
     if how.adam:
@@ -96,7 +97,7 @@ def train(model: nn.Module, x: Tensor, y: Tensor, how: Network, *, epochs: int, 
     for _ in range(epochs):
         losses.clear()
         for rows in torch.randperm(len(y), generator=generator).split(how.batch):
-            if len(rows) < 2:
+            if len(rows) < LEAST_BATCH:
                 continue
             loss = nn.functional.cross_entropy(model(x[rows]), y[rows])
             optimiser.zero_grad()

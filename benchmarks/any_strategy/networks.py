@@ -66,8 +66,10 @@ def record_of(model: torch.nn.Module) -> ArrayRecord:
 
 
 def load(model: torch.nn.Module, record: ArrayRecord) -> torch.nn.Module:
-    """Set a model's state from a record."""
-    model.load_state_dict({name: torch.from_numpy(array.numpy().copy()) for name, array in record.items()})
+    """Set a model's state from a record; the means of counters are rounded, as DoM does. Torch would cut them off."""
+    state = {name: torch.from_numpy(array.numpy().copy()) for name, array in record.items()}
+    counters = {name for name, value in model.state_dict().items() if not value.is_floating_point()}
+    model.load_state_dict({name: value.round() if name in counters else value for name, value in state.items()})
     return model
 
 

@@ -81,7 +81,7 @@ def test_the_table_names_the_rounds_below_the_spread(found):
         "| BatchNorm first, wine | 1,117 | 2 | 96.0 ± 0.0 | +0.5 ± 0.5 | -10.0 ± 0.0 (round 2) | 2 | -0.2 | 10.0 x | 2.0 x |"
     )
     assert row in network_tables.table(found)
-    assert "Of 3 rounds of all networks, 1 are below the spread. 0 are above" in network_tables.below_and_above(found)
+    assert "networks: 3. Below the spread: 1. Above it, by the same rule: 0." in network_tables.below_and_above(found)
     assert "20 running variances arrived" in network_tables.negative(found)
     assert "3 of them were below 0; the least was -0.25" in network_tables.negative(found)
     assert "1 of 2 runs" in network_tables.equal_runs(found)
