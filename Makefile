@@ -1,4 +1,4 @@
-.PHONY: check test flwr bench docs
+.PHONY: check test constraints flwr bench docs
 
 STUDIES = table2 table3 table4 fig4 fig5 ablation
 
@@ -10,6 +10,9 @@ check: ## lint, format and types, as CI does
 
 test: ## the quick tests; `pytest -m slow` runs the others
 	pytest
+
+constraints: ## shows that constraints.txt leaves room for packages that Flower apps often need
+	pip install --dry-run -q -c constraints.txt -e ".[test]" flwr-datasets transformers accelerate xgboost peft pandas
 
 flwr: ## what touches Flower, with another release of it beside the installed dependencies: make flwr FLWR=1.41.0
 	pip install -q --no-deps --upgrade --target build/flwr-$(FLWR) flwr==$(FLWR)
