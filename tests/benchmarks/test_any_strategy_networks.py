@@ -44,6 +44,15 @@ def test_lossless_coding_trains_as_plain_flower_does():
     assert lossless["wire_bytes"] < plain["wire_bytes"] == plain["raw_bytes"]
 
 
+def test_batchnorm_on_unscaled_columns_trains_over_dom():
+    plain, dom = (networks.run(FAST, networks.CODECS[codec], seed=0, rounds=5) for codec in ("plain", "dom"))
+    example = 100 / len(NETWORKS[FAST].load().test_y)
+    assert plain["accuracy"][-1] > 90
+    assert dom["accuracy"][-1] > plain["accuracy"][-1] - 2.5 * example  # a coarse running variance: 40 points lower
+    assert dom["running_variances"]["negative"] == 0
+    assert dom["running_variances"]["least"] == pytest.approx(plain["running_variances"]["least"], rel=0.3)
+
+
 def test_runs_are_kept_and_go_on(tmp_path, monkeypatch):
     asked = []
 
