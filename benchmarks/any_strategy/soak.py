@@ -19,7 +19,7 @@ from any_strategy.heard import Heard, Model
 from any_strategy.results import Found
 from codec.tables import table as table_of
 from fedretina.dom import DomConfig
-from fedretina.flower import DomGrid, grid, state
+from fedretina.flower import DomGrid, grid, node_state
 from fedretina.flower.exchange import NOT_DECODED
 from fedretina.ledger import Row
 from grids import FAULTS, Clock, FaultyGrid
@@ -75,10 +75,10 @@ class Run:
         """Look at both ends after a round in which all have answered: does a node hold what the server believes?"""
         if not isinstance(wire, DomGrid):
             return
-        for node, believed in wire.shelf.held.items():
-            held = state.holds(self.inner.contexts[node])
+        for node, believed in wire.acknowledgements.snapshot().items():
+            held = node_state.holds(self.inner.contexts[node])
             self.desyncs += sum(held.get(stream) != digest for stream, digest in believed.items())
-        newest = wire.shelf.streams["arrays"].newest
+        newest = wire.streams.open("arrays").newest
         assert newest is not None
         self.published.append(dict(newest.model))
 

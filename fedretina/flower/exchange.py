@@ -4,19 +4,19 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from typing import Any
 
 from flwr.app import Error, Message, RecordDict
 
 from fedretina import __version__
 from fedretina.errors import Corrupt, FedRetinaError, TooNew
 from fedretina.flower import header
-from fedretina.flower.down import Batch, Legs, Packed, as_it_is
-from fedretina.flower.legs import round_of
-from fedretina.flower.parcels import MessageTraffic
-from fedretina.flower.shelf import Shelf
-from fedretina.flower.up import Unpacker
-from fedretina.flower.weight import Way, weight_of_error, weight_of_message
+from fedretina.flower.incoming import Unpacker
+from fedretina.flower.nodes import NodeDirectory
+from fedretina.flower.outgoing import MessagePacker, OutgoingContent, PackedContent, Recipient, collect, pack_plain
+from fedretina.flower.server_state import ServerState
+from fedretina.flower.sizes import Direction, error_size, message_size
+from fedretina.flower.traffic import MessageTraffic
+from fedretina.flower.transfers import ExchangeOptions, read_round
 from fedretina.ledger import Ledger
 
 TRIES = 3  # as planned, from what the node says it holds, from nothing
@@ -43,8 +43,8 @@ class Sent:
         A copy of the strategy's message, as it was at the push; None if it will not be sent again.
     node, round : int
         Who received it, and in which round.
-    moment : object
-        See `Shelf.place`.
+    round_key : object
+        See `StreamRegistry.place`.
     ends : float
         When its time to live ends, in seconds since 1970.
     versions : mapping of str to str
@@ -62,7 +62,7 @@ class Sent:
     message: Message | None
     node: int
     round: int
-    moment: object
+    round_key: object
     ends: float
     versions: Mapping[str, str]
     coded: bool
@@ -88,18 +88,18 @@ class Exchange:
 
     Parameters
     ----------
-    shelf : Shelf
-        The streams.
+    state : ServerState
+        The streams, and what nodes acknowledged.
     unpacker : Unpacker
         Reads replies.
-    legs : callable
+    options : callable
         Tells how models travel, by kind of message and round.
     push : callable
         Gives messages to Flower's grid, and returns their identifiers as it does.
     ledger : Ledger
         Where the rows go.
-    domains : dict of int to str
-        Names for the nodes, for the ledger.
+    nodes : NodeDirectory
+        What the nodes host, for the ledger.
 
     Attributes
     ----------
@@ -111,23 +111,22 @@ class Exchange:
         The nodes that answered a coded message with a DoM header.
     """
 
-    shelf: Shelf
+    state: ServerState
     unpacker: Unpacker
-    legs: Callable[[str, int], Legs]
+    options: Callable[[str, int], ExchangeOptions]
     push: Callable[[list[Message]], Sequence[str | None]]
     ledger: Ledger
-    domains: dict[int, str] = field(default_factory=dict)
+    nodes: NodeDirectory = field(default_factory=NodeDirectory)
     waiting: dict[str, Sent] = field(default_factory=dict, init=False)
     resent: dict[str, str] = field(default_factory=dict, init=False)
     acknowledged: set[int] = field(default_factory=set, init=False)
     _expiry_checked: float = field(default=0.0, init=False)
 
-    def send(self, messages: Sequence[Message], *, moment: object) -> list[str | None]:
+    def send(self, messages: Sequence[Message], *, round_key: object) -> list[str | None]:
         """Pack and push; return the identifiers as Flower's grid returns them, and set them on the messages."""
-        copies: dict[int, Any] = {}
-        mine = [_snapshot(message, copies) for message in messages]
-        batch = Batch(self.shelf, moment, mine)
-        outgoing = [self._pack(message, batch, moment) for message in mine]
+        packer = self._packer(round_key)
+        contents = collect(messages)
+        outgoing = [self._pack(message, content, packer) for message, content in zip(messages, contents, strict=True)]
         identifiers = self._push(outgoing)
         for message, each in zip(messages, outgoing, strict=True):
             message.metadata.__dict__["_message_id"] = each.message.metadata.message_id  # Flower has no setter for it
@@ -167,25 +166,29 @@ class Exchange:
             return self._receive_error(reply, sent)
         if header.NAME not in reply.content.config_records:
             # An app that reads what it cannot decode fails. So the node holds what was coded, and no header need say so.
-            self.shelf.acknowledge(sent.node, dict(sent.versions))
-            self._write(self._traffic(sent, "up", as_it_is(reply.content, "up")))
+            self.state.acknowledgements.add(sent.node, sent.versions)
+            self._write(self._traffic(sent, "up", pack_plain(reply.content, "up")))
             return reply
         try:
             return self._unpack(reply, sent)
         except FedRetinaError as error:
             reason = f"{type(error).__name__}: {error}"
-            self._write_failure(sent, reason, weight_of_message(reply.content, "up"))
+            self._write_failure(sent, reason, message_size(reply.content, "up"))
             return _with_error(reply, UNUSABLE, reason)
 
-    def _pack(self, message: Message, batch: Batch, moment: object) -> _Outgoing:
-        metadata, number = message.metadata, round_of(message)
-        packed = batch.pack(message, self.legs(metadata.message_type, number))
+    def _packer(self, round_key: object) -> MessagePacker:
+        return MessagePacker(self.state.streams, self.state.acknowledgements, round_key)
+
+    def _pack(self, message: Message, content: OutgoingContent, packer: MessagePacker) -> _Outgoing:
+        metadata, number = message.metadata, read_round(message)
+        options = self.options(metadata.message_type, number)
+        packed = packer.pack(content, Recipient(metadata.dst_node_id, metadata.message_type, options))
         coded = header.NAME in packed.content.config_records
         sent = Sent(
-            message=message if coded else None,
+            message=_with_content(message, content.content) if coded else None,
             node=metadata.dst_node_id,
             round=number,
-            moment=moment,
+            round_key=packer.round_key,
             ends=metadata.created_at + metadata.ttl,
             versions=packed.versions,
             coded=coded,
@@ -198,7 +201,7 @@ class Exchange:
             identifiers = list(self.push([each.message for each in outgoing]))
         except Exception as error:
             for each in outgoing:
-                self._write_failure(each.sent, f"the push failed: {error!r}", way="down")
+                self._write_failure(each.sent, f"the push failed: {error!r}", direction="down")
             raise
         taken = {identifier for identifier in identifiers if identifier}
         of_each: list[str | None] = identifiers
@@ -206,7 +209,7 @@ class Exchange:
             of_each = [each.message.metadata.message_id for each in outgoing]
         for identifier, each in zip(of_each, outgoing, strict=True):
             if not identifier or identifier not in taken:
-                self._write_failure(each.sent, REJECTED, way="down")
+                self._write_failure(each.sent, REJECTED, direction="down")
             elif identifier not in self.waiting:  # over HTTP, equal messages have one identifier and travel once
                 self._wait_for(identifier, each)
         return identifiers
@@ -233,13 +236,14 @@ class Exchange:
     def _send_again(self, sent: Sent, up: header.Up, reply: Message) -> Message | None:
         """Send in another way to a node that could not decode: from what it says it holds, or from nothing."""
         reason = f"{NOT_DECODED} {'; '.join(f'{name}: {why}' for name, why in up.missing.items())}"
-        self._write_failure(sent, reason, weight_of_message(reply.content, "up"))
-        self.shelf.held[sent.node] = dict(up.holds) if sent.tries == 1 else {}
+        self._write_failure(sent, reason, message_size(reply.content, "up"))
+        self.state.acknowledgements.replace(sent.node, up.holds if sent.tries == 1 else {})
         now = time.time()
         if sent.message is not None and sent.tries < TRIES and now < sent.ends:
             metadata = sent.message.metadata  # over HTTP, a message with equal metadata and content would be the same
             metadata.created_at, metadata.ttl = now, sent.ends - now
-            outgoing = self._pack(sent.message, Batch(self.shelf, sent.moment), sent.moment)
+            (content,) = collect([sent.message])
+            outgoing = self._pack(sent.message, content, self._packer(sent.round_key))
             outgoing.sent.original, outgoing.sent.tries = sent.original, sent.tries + 1
             if any(self._push([outgoing])):
                 return None
@@ -251,7 +255,7 @@ class Exchange:
         reason = reply.error.reason or f"error {reply.error.code}"
         remedy = self._remedy(reason, sent) if from_node else ""
         reason = f"{reason} ({remedy})" if remedy else reason
-        self._write_failure(sent, reason, weight_of_error(reply) if from_node else 0)
+        self._write_failure(sent, reason, error_size(reply) if from_node else 0)
         return _with_error(reply, reply.error.code, reason) if remedy else reply
 
     def _remedy(self, reason: str, sent: Sent) -> str:
@@ -261,25 +265,25 @@ class Exchange:
             return VERSIONS
         return "" if sent.node in self.acknowledged else NEVER_ACKNOWLEDGED
 
-    def _traffic(self, sent: Sent, way: Way, packed: Packed) -> MessageTraffic:
+    def _traffic(self, sent: Sent, direction: Direction, packed: PackedContent) -> MessageTraffic:
         return MessageTraffic(
             round=sent.round,
             node=sent.node,
-            domain=self.domains.get(sent.node, ""),
-            direction=way,
+            domain=self.nodes.label(sent.node),
+            direction=direction,
             raw_bytes=packed.raw_bytes,
             wire_bytes=packed.wire_bytes,
-            parcels=packed.parcels,
+            records=packed.records,
         )
 
     def _write(self, traffic: MessageTraffic, decode_s: dict[str, float] | None = None, *, error: str = "") -> None:
         for row in traffic.rows(decode_s or {}, error=error):
             self.ledger.append(row)
 
-    def _write_failure(self, sent: Sent, error: str, wire_bytes: int = 0, *, way: Way = "up") -> None:
+    def _write_failure(self, sent: Sent, error: str, wire_bytes: int = 0, *, direction: Direction = "up") -> None:
         """Write one row of kind "control": plain Flower would have sent nothing, or nobody knows what."""
-        nothing = Packed(content=RecordDict(), parcels=(), raw_bytes=0, wire_bytes=wire_bytes)
-        self._write(self._traffic(sent, way, nothing), error=error)
+        nothing = PackedContent(content=RecordDict(), records=(), raw_bytes=0, wire_bytes=wire_bytes)
+        self._write(self._traffic(sent, direction, nothing), error=error)
 
 
 def _read_header(reply: Message, node: int) -> header.Up:
@@ -287,19 +291,6 @@ def _read_header(reply: Message, node: int) -> header.Up:
         return header.Up.read(reply.content.config_records[header.NAME])
     except (Corrupt, TooNew) as error:
         raise type(error)(f"the DoM header of node {node} cannot be read: {error}; {VERSIONS}") from error
-
-
-def _snapshot(message: Message, copies: dict[int, Any]) -> Message:
-    """Copy a message and its records, so that the caller may change them after the push.
-
-    `copies` has the copies by the identity of what was copied: what messages share, their copies share too.
-    """
-    content = message.content
-    if id(content) not in copies:
-        for record in content.values():
-            copies.setdefault(id(record), record.copy())
-        copies[id(content)] = RecordDict({name: copies[id(record)] for name, record in content.items()})
-    return _with_content(message, copies[id(content)])
 
 
 def _with_content(message: Message, content: RecordDict) -> Message:

@@ -1,9 +1,9 @@
 """The server's half: a grid that sends every model as a difference of models, and counts what is sent.
 
-Down: a strategy's models are placed on the `Shelf`, as the newest version of a stream; each node gets the cheapest way to
-it from what it acknowledged (`down`). Up: a reply is decoded once to see that it is sound, and stays compressed until the
-strategy reads it (`up`, `lazy`). A node that could not decode says so and what it holds, and gets the same in another
-way before the strategy hears of it.
+Down: the models of a strategy become versions in the streams of a `StreamRegistry`. Each node gets the cheapest payloads
+that lead to them from what it acknowledged (`outgoing`). Up: a reply is decoded once to see that it is sound, and stays
+compressed until the strategy reads it (`incoming`, `lazy`). A node that could not decode says so and what it holds; it gets
+other payloads before the strategy hears of it (`exchange`).
 """
 
 import itertools
@@ -18,14 +18,16 @@ from flwr.serverapp import Grid
 from fedretina.dom import ReferenceStore
 from fedretina.errors import BadArgument
 from fedretina.flower import header
-from fedretina.flower.down import Legs
+from fedretina.flower.acknowledgements import Acknowledgements
 from fedretina.flower.exchange import Exchange
+from fedretina.flower.incoming import Unpacker
 from fedretina.flower.lazy import Pool
-from fedretina.flower.legs import DEFAULT, Codec, both_legs, check_feedback, round_of, unbiased
-from fedretina.flower.order import place_of
+from fedretina.flower.nodes import NodeDirectory
+from fedretina.flower.ordering import sort_key
 from fedretina.flower.precision import RecordRule
-from fedretina.flower.shelf import Shelf
-from fedretina.flower.up import Unpacker
+from fedretina.flower.server_state import ServerState
+from fedretina.flower.streams import StreamRegistry
+from fedretina.flower.transfers import DEFAULT, Codec, ExchangeOptions, check_feedback, choose_configs, read_round, unbiased
 from fedretina.home import references
 from fedretina.ledger import Ledger
 
@@ -46,10 +48,10 @@ class DomGrid(Grid):
     grid : Grid
         Flower's.
     config : DomConfig, callable or None, optional
-        How models are coded; by default ``DomConfig(relative_error=0.3)``. A callable gets a `Leg` (direction, kind of
+        How models are coded; by default ``DomConfig(relative_error=0.3)``. A callable gets a `Transfer` (direction, kind of
         message, round) and returns the configuration for it. None sends models as they are, and only counts. Where a
         configuration leaves `rounding` open, it is "nearest" here, except with ``effort="small"``: see
-        `fedretina.flower.legs.unbiased`.
+        `fedretina.flower.transfers.unbiased`.
     uplink : {"one-shot", "stream"}, default "one-shot"
         What a reply's model is: something to be aggregated, coded against the model that the node just received; or a
         version of the node's own stream (named as the record is), kept, and relayed as published.
@@ -68,11 +70,6 @@ class DomGrid(Grid):
         another process, goes on where this one was.
     pool_bytes : int, default 256 MiB
         How much of the replies is kept decoded; the rest is decoded again when the strategy reads it.
-
-    Attributes
-    ----------
-    shelf : Shelf
-        The streams that the server holds.
 
     Raises
     ------
@@ -102,29 +99,35 @@ class DomGrid(Grid):
         if pool_bytes <= 0:
             raise BadArgument(f"DomGrid.pool_bytes is {pool_bytes}; allowed: a positive number of bytes")
         self._grid, self._config, self._uplink = grid, config, uplink
-        self._back_up, self._back_down = feedback_up, feedback_down is not None
+        self._feedback_up, self._feedback_down = feedback_up, feedback_down is not None
         self._rules = tuple(rules)
-        self._legs("train", 1)  # what is wrong with the configuration is better said now
+        self._options("train", 1)  # what is wrong with the configuration is better said now
         self._calls = itertools.count()
         self.ledger = ledger if ledger is not None else Ledger(None)
         folder = store or references()
-        self.shelf = Shelf(ReferenceStore(folder), streams)
+        self._state = ServerState.open(ReferenceStore(folder), streams)
         self._exchange = Exchange(
-            self.shelf,
-            Unpacker(self.shelf, Pool(pool_bytes, folder)),
-            self._legs,
+            self._state,
+            Unpacker(self._state.streams, self._state.acknowledgements, Pool(pool_bytes, folder)),
+            self._options,
             lambda messages: list(self._grid.push_messages(messages)),
             self.ledger,
         )
 
     @property
-    def domains(self) -> dict[int, str]:
-        """Names for the nodes, for the ledger; whoever knows them sets it."""
-        return self._exchange.domains
+    def streams(self) -> StreamRegistry:
+        """The streams that the server holds."""
+        return self._state.streams
 
-    @domains.setter
-    def domains(self, names: dict[int, str]) -> None:
-        self._exchange.domains = names
+    @property
+    def acknowledgements(self) -> Acknowledgements:
+        """What each node holds."""
+        return self._state.acknowledgements
+
+    @property
+    def nodes(self) -> NodeDirectory:
+        """What the nodes host; whoever knows it registers it, and the ledger names the domains."""
+        return self._exchange.nodes
 
     def set_run(self, run: Any) -> None:
         """Pass on to Flower's grid."""
@@ -172,12 +175,12 @@ class DomGrid(Grid):
         messages, call = list(messages), next(self._calls)
         self._exchange.drop_expired()
         if call == 0:
-            self.shelf.meet(self._grid.get_node_ids())
-        moment: object = ("call", call)
-        if len(messages) == 1 and (number := round_of(messages[0])):
-            moment = (number, messages[0].metadata.message_type)
-        identifiers = self._exchange.send(messages, moment=moment)
-        self.shelf.save()
+            self._state.compare_with(self._grid.get_node_ids())
+        round_key: object = ("call", call)
+        if len(messages) == 1 and (number := read_round(messages[0])):
+            round_key = (number, messages[0].metadata.message_type)
+        identifiers = self._exchange.send(messages, round_key=round_key)
+        self._state.save()
         return identifiers  # type: ignore[return-value]  # Flower's annotation leaves out None, which its grids return
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
@@ -190,7 +193,7 @@ class DomGrid(Grid):
         current = [self._exchange.current_id(identifier) for identifier in dict.fromkeys(message_ids)]
         replies = [self._exchange.receive(reply) for reply in list(self._grid.pull_messages(current))]
         if replies:
-            self.shelf.save()
+            self._state.save()
         return [reply for reply in replies if reply is not None]
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
@@ -200,7 +203,7 @@ class DomGrid(Grid):
 
         Three things differ from Flower's grids:
 
-        - The replies come in an order that follows from what they carry, failures last; see `fedretina.flower.order`.
+        - The replies come in an order that follows from what they carry, failures last; see `fedretina.flower.ordering`.
           Sums of floats depend on the order. So equal runs give equal models, however Flower numbers the nodes.
         - A message that the grid rejects gets no reply. Flower's HTTP grid asks for a reply to the message "" instead,
           and returns the error.
@@ -218,10 +221,15 @@ class DomGrid(Grid):
                 time.sleep(POLL_S)
         for identifier in waiting:
             self._exchange.give_up(identifier)
-        return sorted(replies.values(), key=place_of)
+        return sorted(replies.values(), key=sort_key)
 
-    def _legs(self, kind: str, number: int) -> Legs:
-        down, up = (unbiased(config) for config in both_legs(self._config, kind, number))
-        return Legs(
-            down=down, up=up, uplink=self._uplink, back_down=self._back_down, back_up=self._back_up, rules=self._rules
+    def _options(self, kind: str, number: int) -> ExchangeOptions:
+        down, up = (unbiased(config) for config in choose_configs(self._config, kind, number))
+        return ExchangeOptions(
+            down=down,
+            up=up,
+            uplink=self._uplink,
+            feedback_down=self._feedback_down,
+            feedback_up=self._feedback_up,
+            rules=self._rules,
         )

@@ -79,7 +79,7 @@ class Down:
         Whether a reply's model is a difference to the model just received, or a version of the node's own stream.
     models : mapping of str to SentModel
         By record name: the coded records.
-    have : mapping of str to str
+    server_versions : mapping of str to str
         By stream: the newest version that the server holds, as base for what the node sends up.
     feedback : bool
         Whether the node adds what quantisation lost of its last reply to the next one.
@@ -90,7 +90,7 @@ class Down:
     config: DomConfig | None
     uplink: Uplink
     models: Mapping[str, SentModel]
-    have: Mapping[str, str] = field(default_factory=dict)
+    server_versions: Mapping[str, str] = field(default_factory=dict)
     feedback: bool = False
     rules: tuple[RecordRule, ...] = ()
 
@@ -100,17 +100,17 @@ class Down:
             name: [m.stream if m.stream != name else None, bytes.fromhex(m.digest), bytes.fromhex(m.base), m.order]
             for name, m in self.models.items()
         }
-        have = {stream: bytes.fromhex(digest) for stream, digest in self.have.items()}
+        server_versions = {stream: bytes.fromhex(digest) for stream, digest in self.server_versions.items()}
         config = None if self.config is None else _changed(self.config)
         rules = [[r.lossy, r.record, r.message_type, r.tensors] for r in self.rules]
-        return _record([config, self.uplink, models, have, self.feedback, rules])
+        return _record([config, self.uplink, models, server_versions, self.feedback, rules])
 
     @classmethod
     def read(cls, record: ConfigRecord) -> Self:
         """Read a header; `Corrupt` if it is none, `TooNew` if it is of another protocol."""
         fields = _fields(record, "the server")
         try:
-            config, uplink, models, have, feedback, rules = fields
+            config, uplink, models, server_versions, feedback, rules = fields
             if uplink not in ("one-shot", "stream") or not isinstance(feedback, bool):
                 raise ValueError(f"uplink is {uplink!r:.40}, feedback is {feedback!r:.40}")
             return cls(
@@ -125,7 +125,7 @@ class Down:
                     )
                     for name, (stream, digest, base, order) in models.items()
                 },
-                have={_text(stream): _digest(digest) for stream, digest in have.items()},
+                server_versions={_text(stream): _digest(digest) for stream, digest in server_versions.items()},
                 feedback=feedback,
                 rules=tuple(RecordRule(lossy=r[0], record=r[1], message_type=r[2], tensors=tuple(r[3])) for r in rules),
             )

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from flwr.app import Context, Message, RecordDict
 
-from fedretina.dom import ReferenceStore, Version, follow
+from fedretina.dom import Version, follow
 from fedretina.errors import Corrupt, FedRetinaError, UnknownBase
-from fedretina.flower import header, records, state
+from fedretina.flower import header, node_state, records
 from fedretina.flower.lazy import Held, lazy_record
+from fedretina.flower.node_store import NodeStore, open_store
 from fedretina.flower.precision import find_model
 from fedretina.flower.reply import Received, ReplyEncoder
 from fedretina.home import references
@@ -31,17 +32,16 @@ class DomMod:
 
     def __init__(self, store: Path | None = None) -> None:
         self._folder = store
-        self._last: Version | None = None
 
     def __call__(self, message: Message, context: Context, call_next: App) -> Message:
         """Decode, run the rest, encode."""
         if not message.has_content() or header.NAME not in message.content.config_records:
             return call_next(message, context)
         down = header.Down.read(message.content.config_records[header.NAME])
-        store = ReferenceStore(self._folder or references())
+        store = open_store(self._folder or references())
         received = self._decode(message, down, store)
         streams = {name: model.stream for name, model in down.models.items() if model.stream}
-        state.remember(context, {streams[name]: v.digest for name, v in received.versions.items() if name in streams})
+        node_state.remember(context, {streams[name]: v.digest for name, v in received.versions.items() if name in streams})
         if received.missing:
             return _without_base(message, context, received, store)
         models = {
@@ -55,7 +55,7 @@ class DomMod:
             return reply
         return ReplyEncoder(context, down, received, store, main, message.metadata.message_type).encode(reply)
 
-    def _decode(self, message: Message, down: header.Down, store: ReferenceStore) -> Received:
+    def _decode(self, message: Message, down: header.Down, store: NodeStore) -> Received:
         received = Received()
         for name, model in down.models.items():
             try:
@@ -64,11 +64,11 @@ class DomMod:
                 received.missing[name] = f"{type(error).__name__}: {error}"
         return received
 
-    def _version(self, name: str, message: Message, model: header.SentModel, store: ReferenceStore) -> Version:
+    def _version(self, name: str, message: Message, model: header.SentModel, store: NodeStore) -> Version:
         """Give the version that a message is about: another node of this machine may have decoded it before."""
-        if (known := self._held(model.digest, store)) is not None:
+        if (known := store.get(model.digest)) is not None:
             return known
-        base = self._held(model.base, store) if model.base else None
+        base = store.get(model.base) if model.base else None
         if name not in message.content.array_records:
             raise Corrupt(f"the message's DoM header names a record {name!r} that is not there")
         payloads = records.unpack(message.content.array_records[name])
@@ -79,21 +79,11 @@ class DomMod:
             raise Corrupt(f"the payloads lead to version {version.digest[:8]} instead of {model.digest[:8]}")
         if model.stream:
             store.put(version)
-            self._last = version
         return version
 
-    def _held(self, digest: str, store: ReferenceStore) -> Version | None:
-        """Read a version, unless it is the last one read: the nodes of a simulation want the same, one after the other."""
-        last = self._last
-        if last is not None and last.digest == digest and digest in store:
-            return last
-        found = store.get(digest)
-        self._last = found or last
-        return found
 
-
-def _without_base(message: Message, context: Context, received: Received, store: ReferenceStore) -> Message:
-    held = {stream: digest for stream, digest in state.holds(context).items() if digest in store}
+def _without_base(message: Message, context: Context, received: Received, store: NodeStore) -> Message:
+    held = {stream: digest for stream, digest in node_state.holds(context).items() if digest in store}
     up = header.Up(holds=held, missing=received.missing)
     return Message(RecordDict({header.NAME: up.record()}), reply_to=message)
 

@@ -44,7 +44,7 @@ def to_model(record: ArrayRecord) -> dict[str, np.ndarray]:
         raise BadArgument(f"an array record does not hold NumPy arrays: {error}") from None
 
 
-def weights_of(record: ArrayRecord) -> dict[str, np.ndarray] | None:
+def read_model(record: ArrayRecord) -> dict[str, np.ndarray] | None:
     """Read a record's model; None where it holds none that DoM can carry, and travels as it is.
 
     No weights are: records without a float array (the trees of FedXgb are bytes), arrays that Flower did not serialise
@@ -52,7 +52,7 @@ def weights_of(record: ArrayRecord) -> dict[str, np.ndarray] | None:
 
     Examples
     --------
-    >>> weights_of(ArrayRecord({"0": Array(np.frombuffer(b"a tree", np.uint8))})) is None
+    >>> read_model(ArrayRecord({"0": Array(np.frombuffer(b"a tree", np.uint8))})) is None
     True
     """
     if not record or any(array.stype != NUMPY for array in record.values()):

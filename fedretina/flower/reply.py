@@ -8,10 +8,10 @@ from flwr.app import ArrayRecord, Context, Message, RecordDict
 
 from fedretina.dom import DomConfig, Model, ReferenceStore, Version, publish
 from fedretina.dom.feedback import carry
-from fedretina.flower import header, records, state
-from fedretina.flower.likeness import fitting, has_same_tensors, is_near, replaced_tensors
+from fedretina.flower import header, node_state, records
+from fedretina.flower.continuity import has_same_tensors, is_near, is_tiny, matching_tensors, replaced_tensors
 from fedretina.flower.precision import MODEL_NAMES, exactly, find_model, find_rule, under_rule
-from fedretina.flower.weight import weight, weight_of_message
+from fedretina.flower.sizes import message_size, wire_size
 
 LEAST_BYTES = 512  # smaller records are not worth a payload
 
@@ -45,7 +45,7 @@ class _Coded:
     @property
     def is_smaller(self) -> bool:
         """Tell whether the payload is the smaller form."""
-        return weight(self.packed, "up") < weight(self.plain, "up")
+        return wire_size(self.packed, "up") < wire_size(self.plain, "up")
 
 
 @dataclass(frozen=True)
@@ -82,13 +82,13 @@ class ReplyEncoder:
         main = find_model(reply.content)
         coded: dict[str, _Coded] = {}
         for name, record in reply.content.array_records.items():
-            if weight(record, "up") > LEAST_BYTES and (model := records.weights_of(record)) is not None:
+            if wire_size(record, "up") > LEAST_BYTES and (model := records.read_model(record)) is not None:
                 coded[name] = self._code(name, record, model, self._plan(name, model, is_main=name == main))
         sent = {name: one for name, one in coded.items() if one.is_smaller or one.model.stream}
         plain = records.replaced(reply.content, {name: one.plain for name, one in coded.items()})
         packed = self._packed(plain, sent)
         publishes = any(one.model.stream for one in sent.values())
-        if not sent or (not publishes and weight_of_message(packed, "up") >= weight_of_message(plain, "up")):
+        if not sent or (not publishes and message_size(packed, "up") >= message_size(plain, "up")):
             sent, packed = {}, plain
         lost = {name: one.residual for name, one in sent.items()}
         self._keep_residuals({name: lost.get(name) for name in coded})
@@ -99,7 +99,7 @@ class ReplyEncoder:
         """Return a content with payloads and a header."""
         content = records.replaced(plain, {name: one.packed for name, one in sent.items()})
         models = {name: one.model for name, one in sent.items()}
-        up = header.Up(holds=state.holds(self.context), models=models)
+        up = header.Up(holds=node_state.holds(self.context), models=models)
         content[header.NAME] = up.record()
         return content
 
@@ -110,7 +110,7 @@ class ReplyEncoder:
         for residual in lost.values():
             if residual is not None:
                 self.store.put(residual)
-        state.remember_residuals(self.context, {name: r.digest if r is not None else "" for name, r in lost.items()})
+        node_state.remember_residuals(self.context, {name: r.digest if r is not None else "" for name, r in lost.items()})
 
     def _is_published(self, name: str) -> bool:
         """Tell whether a record is a version of the node's own stream."""
@@ -121,14 +121,14 @@ class ReplyEncoder:
         config, rule = self.down.config, find_rule(self.down.rules, name, self.message_type)
         assert config is not None
         if self._is_published(name):
-            held = self.store.get(self.down.have[name]) if name in self.down.have else None
+            held = self.store.get(self.down.server_versions[name]) if name in self.down.server_versions else None
             return _Plan(held, config if rule is None else under_rule(config, rule))
         base = self._base(name, model)
         if rule is not None:
             return _Plan(base, under_rule(config, rule))
         if base is None or not is_near(model, base.model):
             return _Plan(None, exactly(config))
-        if self.message_type != "train" or not is_main:
+        if self.message_type != "train" or not is_main or is_tiny(model):
             return _Plan(base, exactly(config))
         return _Plan(base, config, replaced_tensors(model, base.model))
 
@@ -163,6 +163,6 @@ class ReplyEncoder:
 
     def _carried(self, name: str, model: Model) -> Model:
         """Return what quantisation lost of the last reply."""
-        digest = state.residuals(self.context).get(name)
+        digest = node_state.residuals(self.context).get(name)
         residual = self.store.get(digest) if digest else None
-        return {} if residual is None else fitting(residual.model, model)
+        return {} if residual is None else matching_tensors(residual.model, model)

@@ -155,7 +155,8 @@ class PeerReuse:
         homes = {node: [name for name in str(told[node]["domains"]).split(",") if name] for node in order}
         self._homes = deal(self.plan.domains, homes)
         if isinstance(grid, DomGrid):
-            grid.domains = {node: ",".join(self._on(node)) for node in order}
+            for node in order:
+                grid.nodes.register(node, domains=self._on(node))
 
     def _on(self, node: int) -> list[str]:
         return [domain for domain, home in self._homes.items() if home == node]

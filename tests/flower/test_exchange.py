@@ -16,7 +16,7 @@ import toy
 from fedretina import __version__
 from fedretina.errors import Corrupt, TooNew
 from fedretina.flower import DomGrid, DomMod, exchange, header
-from fedretina.flower.weight import weight_of_error, weight_of_message
+from fedretina.flower.sizes import error_size, message_size
 from fedretina.ledger import totals
 from grids import LocalGrid
 
@@ -28,7 +28,7 @@ class Silent(LocalGrid):
 
     def push_messages(self, messages):
         for message in messages:
-            self.sent_bytes += weight_of_message(message.content, "down")
+            self.sent_bytes += message_size(message.content, "down")
             message.metadata.__dict__["_message_id"] = f"m{next(self.calls)}"
         return [message.metadata.message_id for message in messages]
 
@@ -169,7 +169,7 @@ def test_an_error_reply_leaves_its_bytes_and_those_of_the_superlink_none(tmp_pat
     replies = grid.pull_messages(["m0"])
     replies += grid.send_and_receive([ask()])
     ups = [row for row in grid.ledger.rows if row.direction == "up"]
-    assert [row.wire_bytes for row in ups] == [weight_of_error(replies[0]), 0]
+    assert [row.wire_bytes for row in ups] == [error_size(replies[0]), 0]
     assert {(row.kind, row.error, row.raw_bytes) for row in ups} == {("control", "node is gone", 0)}
 
 

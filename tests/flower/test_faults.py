@@ -8,7 +8,7 @@ from flwr.serverapp.strategy import FedAvg
 
 import toy
 from fedretina.dom import DomConfig
-from fedretina.flower import DomGrid, DomMod, grid, state
+from fedretina.flower import DomGrid, DomMod, grid, node_state
 from grids import FAULTS, Clock, FaultyGrid, LocalGrid
 
 EXACT = DomConfig(lossless=True)  # then aggregates can be compared bit by bit
@@ -57,8 +57,8 @@ def run(folder, faults, *, config=EXACT, rounds=6, plain=False, nodes=NODES):
 
 def assert_in_step(inner, wire):
     """Compare what each node says it holds with what the server believes."""
-    for node, believed in wire.shelf.held.items():
-        held = state.holds(inner.contexts[node])
+    for node, believed in wire.acknowledgements.snapshot().items():
+        held = node_state.holds(inner.contexts[node])
         assert {stream: held.get(stream) for stream in believed} == believed
 
 
@@ -116,7 +116,7 @@ def test_a_server_that_starts_again_goes_on_where_it_was(tmp_path):
     random.seed(5)
     middle = strategy().start(first, toy.record_of(toy.start()), num_rounds=3).arrays
     second = DomGrid(inner, DomConfig(), **places)
-    assert second.shelf.held == first.shelf.held
+    assert second.acknowledgements.snapshot() == first.acknowledgements.snapshot()
     strategy().start(second, middle, num_rounds=3)
     kinds = {row.kind for row in second.ledger.rows if row.direction == "down"}
     assert kinds == {"delta", "none"}
@@ -129,10 +129,10 @@ def test_numbers_of_another_runs_nodes_are_forgotten(tmp_path):
     inner = LocalGrid(toy.app(DomMod(tmp_path)), 2)
     inner.contexts = {node + 1000: context for node, context in inner.contexts.items()}
     second = DomGrid(inner, store=tmp_path, streams=tmp_path / "s")
-    assert 100 in second.shelf.held
+    assert 100 in second.acknowledgements.nodes()
     (reply,) = second.send_and_receive([toy.ask(toy.start(), 1100)])
     assert reply.has_content()
-    assert set(second.shelf.held) == {1100}
+    assert second.acknowledgements.nodes() == {1100}
 
 
 def test_two_runs_at_once_share_a_machine(tmp_path):

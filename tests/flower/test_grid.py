@@ -8,7 +8,7 @@ from flwr.serverapp.strategy import FedAdam, FedAvg, FedMedian
 
 from fedretina.dom import DomConfig, digest
 from fedretina.flower import DomGrid, DomMod, header, records
-from fedretina.flower.weight import weight_of_message
+from fedretina.flower.sizes import message_size
 from fedretina.ledger import totals
 from grids import LocalGrid
 
@@ -78,8 +78,8 @@ def test_the_ledger_counts_what_is_sent(tmp_path):
     inner = LocalGrid(toy_app(tmp_path), 2)
     wire = DomGrid(inner, store=tmp_path)
     wire.send_and_receive([ask(node=100), ask(node=101)])
-    assert totals(wire.ledger.rows).wire_down == sum(weight_of_message(m.content, "down") for m in inner.sent)
-    assert totals(wire.ledger.rows).raw_down == sum(weight_of_message(ask(node=n).content, "down") for n in (100, 101))
+    assert totals(wire.ledger.rows).wire_down == sum(message_size(m.content, "down") for m in inner.sent)
+    assert totals(wire.ledger.rows).raw_down == sum(message_size(ask(node=n).content, "down") for n in (100, 101))
     assert {(row.direction, row.kind, row.round) for row in wire.ledger.rows} == {
         ("down", "keyframe", 1),
         ("up", "delta", 1),
@@ -95,14 +95,14 @@ def test_without_a_codec_only_counting_remains(tmp_path):
 
 def test_the_app_and_the_strategy_see_plain_records(tmp_path):
     message = ask()
-    before = weight_of_message(message.content, "down")
+    before = message_size(message.content, "down")
     (reply,) = DomGrid(LocalGrid(toy_app(tmp_path), 1), store=tmp_path).send_and_receive([message])
     assert set(reply.content) == {"arrays", "metrics"}
     assert {k: a.numpy().dtype for k, a in reply.content.array_records["arrays"].items()} == {
         k: v.dtype for k, v in START.items()
     }
     assert reply.metadata.src_node_id == 100
-    assert weight_of_message(message.content, "down") == before
+    assert message_size(message.content, "down") == before
 
 
 def test_a_node_that_lost_its_models_is_served_within_the_round(tmp_path):
@@ -150,7 +150,7 @@ def test_nodes_own_their_streams(tmp_path):
     inner = LocalGrid(toy_app(tmp_path, stream=True), 2)
     wire = DomGrid(inner, uplink="stream", store=tmp_path)
     wire.send_and_receive([ask(node=100), ask(node=101)])
-    assert set(wire.shelf.owners) == {"node-0", "node-1"}
+    assert set(wire.streams.ownership.owners()) == {"node-0", "node-1"}
     inner.contexts[101].node_config["partition-id"] = 0
     (reply,) = wire.send_and_receive([ask(node=101, number=2)])
     assert "Untrusted" in reply.error.reason

@@ -26,8 +26,8 @@ def by_name(values):
 
 
 @given(by_name(SENT), by_name(DIGESTS), CONFIGS, st.booleans(), RULES)
-def test_down_comes_back(models, have, config, feedback, rules):
-    down = Down(config=config, uplink="stream", models=models, have=have, feedback=feedback, rules=rules)
+def test_down_comes_back(models, versions, config, feedback, rules):
+    down = Down(config=config, uplink="stream", models=models, server_versions=versions, feedback=feedback, rules=rules)
     assert Down.read(down.record()) == down
 
 

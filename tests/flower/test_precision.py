@@ -11,7 +11,7 @@ import toy
 from fedretina.dom import DomConfig
 from fedretina.errors import BadArgument
 from fedretina.flower import DomGrid, DomMod, RecordRule
-from fedretina.flower.weight import weight_of_message
+from fedretina.flower.sizes import message_size
 from fedretina.ledger import totals
 from grids import LocalGrid
 
@@ -245,8 +245,8 @@ def test_no_message_is_larger_than_plain_flowers_by_more_than_200_bytes(tmp_path
     rows = federation.grid.ledger.rows
     assert max(row.wire_bytes - row.raw_bytes for row in rows) <= 200
     plain = RecordDict({"arrays": toy.record_of(model), "config": ConfigRecord({"server-round": 1})})
-    sent = [weight_of_message(message.content, "down") for message in federation.inner.sent]
-    assert max(sent) <= weight_of_message(plain, "down") + 200
+    sent = [message_size(message.content, "down") for message in federation.inner.sent]
+    assert max(sent) <= message_size(plain, "down") + 200
 
 
 def trained_or_same(model, place):

@@ -22,19 +22,19 @@ from fedretina.flower import records
     ],
 )
 def test_these_are_no_weights(arrays):
-    assert records.weights_of(ArrayRecord({name: Array(array) for name, array in arrays.items()})) is None
+    assert records.read_model(ArrayRecord({name: Array(array) for name, array in arrays.items()})) is None
 
 
 def test_arrays_of_another_serialisation_are_no_weights():
     record = ArrayRecord({"w": Array("float32", (1,), "mine", b"1234")})
-    assert records.weights_of(record) is None
+    assert records.read_model(record) is None
     with pytest.raises(BadArgument):
         records.to_model(record)
 
 
 def test_legacy_arrays_tell_no_dtype_and_are_read_all_the_same():
     data = Array(np.ones((2, 3), np.float32)).data
-    got = records.weights_of(ArrayRecord({"0": Array("", (), "numpy.ndarray", data)}))
+    got = records.read_model(ArrayRecord({"0": Array("", (), "numpy.ndarray", data)}))
     assert got["0"].shape == (2, 3)
 
 

@@ -18,7 +18,7 @@ from flwr.serverapp import strategy as flower
 import toy
 from fedretina.dom import DomConfig
 from fedretina.flower import DomGrid, DomMod
-from fedretina.flower.order import place_of
+from fedretina.flower.ordering import sort_key
 from fedretina.ledger import totals
 from grids import LocalGrid
 
@@ -51,7 +51,7 @@ class InOrder(LocalGrid):
     """Gives replies in the order in which a `DomGrid` gives them: sums of floats depend on it."""
 
     def send_and_receive(self, messages, *, timeout=None):
-        return sorted(super().send_and_receive(messages), key=place_of)
+        return sorted(super().send_and_receive(messages), key=sort_key)
 
 
 def run(name, folder, config, *, plain=False, rounds=3, **options):

@@ -345,7 +345,7 @@ def test_domains_live_where_the_nodes_say(tmp_path):
     first, second = grid.contexts.values()
     first.node_config["domains"], second.node_config["domains"] = "left,upright", "faint"
     _, wire = run(tmp_path, plan=replace(PLAN, rounds=1, baselines=False), grid=grid)
-    assert wire.domains == {100: "upright,left", 101: "faint"}
+    assert {node: wire.nodes.label(node) for node in (100, 101)} == {100: "upright,left", 101: "faint"}
 
 
 def test_a_showcase_reaches_the_result(tmp_path):

@@ -8,11 +8,12 @@ from flwr.app import ArrayRecord, RecordDict
 from fedretina.dom.links import link_of
 from fedretina.errors import Corrupt
 from fedretina.flower import header, records
-from fedretina.flower.down import Packed
+from fedretina.flower.acknowledgements import Acknowledgements
 from fedretina.flower.lazy import Held, Pool, Reply, lazy_record
-from fedretina.flower.parcels import Parcel, plain
-from fedretina.flower.shelf import Shelf
-from fedretina.flower.weight import weight, weight_of_message, weight_of_model
+from fedretina.flower.outgoing import PackedContent
+from fedretina.flower.sizes import message_size, model_size, wire_size
+from fedretina.flower.streams import StreamRegistry
+from fedretina.flower.traffic import RecordTraffic, describe_plain
 
 
 class Unpacker:
@@ -20,16 +21,18 @@ class Unpacker:
 
     Parameters
     ----------
-    shelf : Shelf
+    streams : StreamRegistry
         The versions that payloads build on, and the streams that nodes publish into.
+    acknowledgements : Acknowledgements
+        What each node holds.
     pool : Pool
         The decoded models that are kept for the aggregation, as far as they fit.
     """
 
-    def __init__(self, shelf: Shelf, pool: Pool) -> None:
-        self._shelf, self._pool = shelf, pool
+    def __init__(self, streams: StreamRegistry, acknowledgements: Acknowledgements, pool: Pool) -> None:
+        self._streams, self._acknowledgements, self._pool = streams, acknowledgements, pool
 
-    def unpack(self, content: RecordDict, up: header.Up, *, node: int) -> tuple[Packed, dict[str, float]]:
+    def unpack(self, content: RecordDict, up: header.Up, *, node: int) -> tuple[PackedContent, dict[str, float]]:
         """Make what the strategy sees of a reply's content; also seconds of decoding, by record name.
 
         Raises
@@ -38,50 +41,52 @@ class Unpacker:
             If a model cannot be believed.
         """
         models: dict[str, ArrayRecord] = {}
-        parcels: dict[str, Parcel] = {}
+        traffic: dict[str, RecordTraffic] = {}
         seconds: dict[str, float] = {}
         for name, told in up.models.items():
             start = time.perf_counter()
-            models[name], parcels[name] = self._model(name, content, told, node)
+            models[name], traffic[name] = self._model(name, content, told, node)
             seconds[name] = time.perf_counter() - start
-        self._shelf.acknowledge(node, dict(up.holds))
-        rest, whole = header.without_header(content), weight_of_message(content, "up")
+        self._acknowledgements.add(node, up.holds)
+        rest, whole = header.without_header(content), message_size(content, "up")
         raw = RecordDict({name: record for name, record in rest.items() if name not in models})
-        parcels |= {parcel.name: parcel for parcel in plain(raw, "up")}
-        of_header = weight(content[header.NAME], "up") + len(content.deflate()) - len(rest.deflate())
-        saved = sum(parcels[name].raw_bytes - parcels[name].wire_bytes for name in models)
-        packed = Packed(
+        traffic |= {parcel.name: parcel for parcel in describe_plain(raw, "up")}
+        of_header = wire_size(content[header.NAME], "up") + len(content.deflate()) - len(rest.deflate())
+        saved = sum(traffic[name].raw_bytes - traffic[name].wire_bytes for name in models)
+        packed = PackedContent(
             content=records.replaced(rest, models),
-            parcels=tuple(parcels[name] for name in content.array_records),
+            records=tuple(traffic[name] for name in content.array_records),
             raw_bytes=whole - of_header + saved,
             wire_bytes=whole,
         )
         return packed, seconds
 
-    def _model(self, name: str, content: RecordDict, told: header.ReturnedModel, node: int) -> tuple[ArrayRecord, Parcel]:
+    def _model(
+        self, name: str, content: RecordDict, told: header.ReturnedModel, node: int
+    ) -> tuple[ArrayRecord, RecordTraffic]:
         packed, stream, base = _packed(content, name), told.stream, told.base
         payloads = records.unpack(packed)
         if len(payloads) != 1:
             raise Corrupt(f"a reply holds {len(payloads)} payloads for {name!r} instead of one")
         if stream:
-            version = self._shelf.receive(stream, payloads[0], node=node)
+            version = self._streams.receive(stream, payloads[0], node=node)
             record = lazy_record(Held(version), version.model, records.in_order(version.model, told.order))
         else:
-            version, held = self._shelf.one_shot(payloads[0], base)
+            version, held = self._streams.decode(payloads[0], base)
             if base and not link_of(0, payloads[0]).lossless:
-                self._shelf.note_trained(base)
+                self._streams.note_trained(base)
             reply = Reply(payloads[0], version.digest, held, self._pool)
             record = lazy_record(reply, version.model, records.in_order(version.model, told.order))
             self._pool.put(reply, version.model)
-        parcel = Parcel(
+        parcel = RecordTraffic(
             name=name,
             kind="delta" if base else "keyframe" if stream else "lossless",
             stream=stream or name,
-            version=self._shelf.stream(stream).number if stream else 0,
+            version=self._streams.open(stream).number if stream else 0,
             base=base,
             digest=version.digest,
-            raw_bytes=weight_of_model(version.model),
-            wire_bytes=weight(packed, "up"),
+            raw_bytes=model_size(version.model),
+            wire_bytes=wire_size(packed, "up"),
             encode_s=told.encode_s,
         )
         return record, parcel

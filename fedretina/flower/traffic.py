@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 
 from flwr.app import RecordDict
 
-from fedretina.flower.weight import Way, weight
+from fedretina.flower.sizes import Direction, wire_size
 from fedretina.ledger import Row
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parcel:
+class RecordTraffic:
     """One model in one message.
 
     Parameters
@@ -43,10 +43,10 @@ class MessageTraffic:
     round: int
     node: int
     domain: str
-    direction: Way
+    direction: Direction
     raw_bytes: int
     wire_bytes: int
-    parcels: Sequence[Parcel] = field(default_factory=tuple)
+    records: Sequence[RecordTraffic] = field(default_factory=tuple)
 
     def rows(self, decode_s: Mapping[str, float], *, error: str = "") -> list[Row]:
         """Write the rows of the ledger; what is around the models counts on the first of them.
@@ -58,7 +58,7 @@ class MessageTraffic:
         error : str
             Why the message counts as failed.
         """
-        models = self.parcels or (Parcel(name="", kind="control", stream="", raw_bytes=0, wire_bytes=0),)
+        models = self.records or (RecordTraffic(name="", kind="control", stream="", raw_bytes=0, wire_bytes=0),)
         rest_raw = self.raw_bytes - sum(p.raw_bytes for p in models)
         rest_wire = self.wire_bytes - sum(p.wire_bytes for p in models)
         return [
@@ -82,7 +82,7 @@ class MessageTraffic:
         ]
 
 
-def plain(content: RecordDict, way: Way) -> tuple[Parcel, ...]:
+def describe_plain(content: RecordDict, direction: Direction) -> tuple[RecordTraffic, ...]:
     """Describe the models of a content that travels as it is."""
-    sizes = {name: weight(record, way) for name, record in content.array_records.items()}
-    return tuple(Parcel(name=n, kind="raw", stream=n, raw_bytes=size, wire_bytes=size) for n, size in sizes.items())
+    sizes = {name: wire_size(record, direction) for name, record in content.array_records.items()}
+    return tuple(RecordTraffic(name=n, kind="raw", stream=n, raw_bytes=size, wire_bytes=size) for n, size in sizes.items())

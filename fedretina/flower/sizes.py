@@ -15,9 +15,12 @@ from flwr.app import Array, ArrayRecord, Message, RecordDict
 
 from fedretina.dom import Model
 
-Way = Literal["down", "up"]
-NAMED: dict[Way, int] = {"down": 68, "up": 68 + 66}  # an object's name with its tags: in the tree; up also in the answer
-AROUND: dict[Way, int] = {"down": 367, "up": 689}  # the message's own object, its metadata, both calls
+Direction = Literal["down", "up"]
+NAMED: dict[Direction, int] = {
+    "down": 68,
+    "up": 68 + 66,
+}  # an object's name with its tags: in the tree; up also in the answer
+AROUND: dict[Direction, int] = {"down": 367, "up": 689}  # the message's own object, its metadata, both calls
 _NAME_OF_CONTENT = 60  # the message's own object names its content; an error reply has none
 _SMALL = 2**16  # equal arrays up to this size are looked for: larger ones that are equal are no trained weights
 
@@ -33,44 +36,44 @@ class Part(Protocol):
         """Serialise this object without those inside."""
 
 
-def weight(part: Part, way: Way) -> int:
+def wire_size(part: Part, direction: Direction) -> int:
     """Measure what a record puts on the wire, in bytes: it and the objects in it, serialised, with heads and names.
 
     Examples
     --------
     >>> record = ArrayRecord({"w": Array(np.ones(1000, np.float32))})
-    >>> 4000 < weight(record, "down") < weight(record, "up") < 5500
+    >>> 4000 < wire_size(record, "down") < wire_size(record, "up") < 5500
     True
     """
     inside = (part.children or {}).values()
-    return NAMED[way] + len(part.deflate()) + sum(weight(child, way) for child in inside)
+    return NAMED[direction] + len(part.deflate()) + sum(wire_size(child, direction) for child in inside)
 
 
-def weight_of_message(content: RecordDict, way: Way) -> int:
+def message_size(content: RecordDict, direction: Direction) -> int:
     """Measure what a message with that content puts on the wire, in bytes.
 
     Examples
     --------
-    >>> weight_of_message(RecordDict(), "up") > AROUND["up"]
+    >>> message_size(RecordDict(), "up") > AROUND["up"]
     True
     """
-    return AROUND[way] + weight(content, way)
+    return AROUND[direction] + wire_size(content, direction)
 
 
-def weight_of_error(reply: Message) -> int:
+def error_size(reply: Message) -> int:
     """Measure what a node's error reply puts on the wire, in bytes: the error travels in the call and in the object.
 
     Examples
     --------
     >>> from types import SimpleNamespace
     >>> reply = SimpleNamespace(error=SimpleNamespace(reason="a text of 21 bytes: é"))
-    >>> AROUND["up"] - weight_of_error(reply)
+    >>> AROUND["up"] - error_size(reply)
     16
     """
     return AROUND["up"] - _NAME_OF_CONTENT + 2 * len((reply.error.reason or "").encode())
 
 
-def weight_of_model(model: Model) -> int:
+def model_size(model: Model) -> int:
     """Tell what a model would weigh as a reply's ArrayRecord, without serialising it: what plain Flower would have sent.
 
     Flower sends objects by their content, so arrays that are equal count once.
@@ -88,7 +91,7 @@ def weight_of_model(model: Model) -> int:
     Examples
     --------
     >>> model = {"w": np.arange(1000.0), "b": np.zeros(9), "c": np.zeros(9)}
-    >>> weight_of_model(model) == weight(ArrayRecord({name: Array(array) for name, array in model.items()}), "up")
+    >>> model_size(model) == wire_size(ArrayRecord({name: Array(array) for name, array in model.items()}), "up")
     True
     """
     seen: dict[tuple[Any, ...], int] = {}
@@ -107,4 +110,4 @@ def _weight_of_rows(rows: tuple[tuple[str, str, tuple[int, ...], int], ...]) -> 
         size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
         data = np.random.default_rng(number).bytes(size)
         record[name] = Array(np.frombuffer(data, np.dtype(dtype)).reshape(shape))
-    return weight(record, "up")
+    return wire_size(record, "up")

@@ -11,7 +11,7 @@ import toy
 from fedretina.dom import DomConfig, Version, publish
 from fedretina.flower import DomGrid, DomMod
 from fedretina.flower.lazy import Pool, Reply, lazy_record
-from fedretina.flower.order import digest_of, place_of
+from fedretina.flower.ordering import digest_of, sort_key
 from grids import LocalGrid
 
 NODES = 7
@@ -66,14 +66,14 @@ def reply(values=None, *, failed=False, **metrics):
 
 
 def test_models_decide_then_metrics_and_failures_come_last():
-    first, second = sorted(([1.0], [2.0]), key=lambda values: place_of(reply(values)))
+    first, second = sorted(([1.0], [2.0]), key=lambda values: sort_key(reply(values)))
     wanted = [reply(first, n=1), reply(first, n=2), reply(second, n=1), reply(failed=True)]
-    assert sorted([wanted[3], wanted[1], wanted[2], wanted[0]], key=place_of) == wanted
+    assert sorted([wanted[3], wanted[1], wanted[2], wanted[0]], key=sort_key) == wanted
 
 
 def test_what_an_app_measured_of_time_does_not_move_a_model():
     slow, fast = ([reply([1.0], s=s), reply([2.0], s=s)] for s in (9.0, 0.1))
-    assert [place_of(a)[1] for a in sorted(slow, key=place_of)] == [place_of(a)[1] for a in sorted(fast, key=place_of)]
+    assert [sort_key(a)[1] for a in sorted(slow, key=sort_key)] == [sort_key(a)[1] for a in sorted(fast, key=sort_key)]
 
 
 def test_a_model_has_the_same_place_whether_it_came_coded_or_not():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fedretina.flower.likeness import is_near, restored
+from fedretina.flower.continuity import is_near, restore_dtypes
 
 
 @pytest.mark.parametrize(
@@ -20,16 +20,16 @@ from fedretina.flower.likeness import is_near, restored
     ],
 )
 def test_dtypes(made, like, wanted):
-    assert restored({"x": made}, {"x": like})["x"].dtype == wanted
+    assert restore_dtypes({"x": made}, {"x": like})["x"].dtype == wanted
 
 
 def test_counters_are_rounded_and_stay_in_range():
-    got = restored({"n": np.array([9.9999, -1.0, 300.0])}, {"n": np.zeros(3, np.uint8)})["n"]
+    got = restore_dtypes({"n": np.array([9.9999, -1.0, 300.0])}, {"n": np.zeros(3, np.uint8)})["n"]
     assert got.tolist() == [10, 0, 255]
 
 
 def test_what_the_version_before_lacks_stays():
-    assert restored({"x": np.ones(1)}, {})["x"].dtype == np.float64
+    assert restore_dtypes({"x": np.ones(1)}, {})["x"].dtype == np.float64
 
 
 def test_nearness():

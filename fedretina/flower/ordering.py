@@ -9,10 +9,10 @@ from flwr.app import ArrayRecord, Message
 
 from fedretina.dom import digest
 from fedretina.flower.lazy import source_of
-from fedretina.flower.records import weights_of
+from fedretina.flower.records import read_model
 
 
-def place_of(reply: Message) -> tuple[bool, str, str]:
+def sort_key(reply: Message) -> tuple[bool, str, str]:
     """Give what to sort a reply by: failures come last, then models decide by their digests, then all other records.
 
     Parameters
@@ -47,7 +47,7 @@ def digest_of(record: ArrayRecord) -> str:
     source = source_of(record)
     if source is not None:
         return source.digest
-    model = weights_of(record)
+    model = read_model(record)
     if model is not None:
         return digest(model)
     told = blake3()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import toy
 from fedretina.flower import DomGrid, DomMod
-from fedretina.flower.weight import AROUND, weight, weight_of_message, weight_of_model
+from fedretina.flower.sizes import AROUND, message_size, model_size, wire_size
 from grids import LocalGrid
 
 DTYPES = st.sampled_from([np.float32, np.float64, np.float16, np.int64, np.uint8])
@@ -27,12 +27,12 @@ def test_it_is_exact_equal_arrays_included(rows):
         f"t{i}": np.random.default_rng(seed).integers(0, 200, size=shape).astype(dtype)
         for i, (dtype, shape, seed) in enumerate(rows)
     }
-    assert weight_of_model(model) == weight(ArrayRecord({name: Array(array) for name, array in model.items()}), "up")
+    assert model_size(model) == wire_size(ArrayRecord({name: Array(array) for name, array in model.items()}), "up")
 
 
 def test_arrays_of_several_chunks():
     model = {"w": np.random.default_rng(0).normal(size=(3000, 1000)).astype(np.float32)}
-    assert weight_of_model(model) == weight(ArrayRecord({"w": Array(model["w"])}), "up")
+    assert model_size(model) == wire_size(ArrayRecord({"w": Array(model["w"])}), "up")
 
 
 def test_a_reply_weighs_what_it_would_have_weighed(tmp_path):
@@ -41,8 +41,8 @@ def test_a_reply_weighs_what_it_would_have_weighed(tmp_path):
     grid = DomGrid(LocalGrid(toy.app(DomMod(tmp_path)), 1), store=tmp_path)
     grid.send_and_receive([toy.ask(model)])
     down, up = grid.ledger.rows
-    assert up.raw_bytes == weight_of_message(plain.content, "up")
-    assert down.raw_bytes == weight_of_message(toy.ask(model).content, "down")
+    assert up.raw_bytes == message_size(plain.content, "up")
+    assert down.raw_bytes == message_size(toy.ask(model).content, "down")
 
 
 def counted(way, message):
@@ -87,5 +87,5 @@ def test_a_message_weighs_what_a_superlink_counts(kind, tensors):
     up = Message(down.content, reply_to=down)
     up.metadata.__dict__["_message_id"] = "b" * 64
     for way, message in (("down", down), ("up", up)):
-        assert weight_of_message(message.content, way) == pytest.approx(counted(way, message), rel=0.005)
-        assert abs(weight_of_message(message.content, way) - counted(way, message)) < AROUND[way] / 10 + 2 * tensors
+        assert message_size(message.content, way) == pytest.approx(counted(way, message), rel=0.005)
+        assert abs(message_size(message.content, way) - counted(way, message)) < AROUND[way] / 10 + 2 * tensors

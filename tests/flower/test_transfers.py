@@ -6,7 +6,7 @@ from flwr.serverapp import strategy as flower
 
 from fedretina.dom import DomConfig
 from fedretina.errors import BadArgument
-from fedretina.flower.legs import both_legs, check_feedback, config_for, round_of
+from fedretina.flower.transfers import check_feedback, choose_config, choose_configs, read_round
 from grids import LocalGrid
 
 
@@ -16,24 +16,24 @@ def message(group="", **config):
 
 
 def test_one_configuration_serves_all_legs():
-    assert both_legs(DomConfig(bits=4), "train", 3) == (DomConfig(bits=4), DomConfig(bits=4))
-    assert both_legs(None, "train", 3) == (None, None)
+    assert choose_configs(DomConfig(bits=4), "train", 3) == (DomConfig(bits=4), DomConfig(bits=4))
+    assert choose_configs(None, "train", 3) == (None, None)
 
 
 def test_a_schedule_sees_direction_kind_and_round():
     seen = []
-    both_legs(lambda leg: seen.append((leg.direction, leg.kind, leg.round)), "evaluate", 4)
+    choose_configs(lambda leg: seen.append((leg.direction, leg.kind, leg.round)), "evaluate", 4)
     assert seen == [("down", "evaluate", 4), ("up", "evaluate", 4)]
 
 
 def test_a_schedule_that_returns_nonsense_is_named():
     with pytest.raises(BadArgument, match="returned 7"):
-        config_for(lambda leg: 7, None)
+        choose_config(lambda leg: 7, None)
 
 
 def test_coded_up_needs_a_base_down():
     with pytest.raises(BadArgument, match="lossless"):
-        both_legs(lambda leg: DomConfig() if leg.direction == "up" else None, "train", 1)
+        choose_configs(lambda leg: DomConfig() if leg.direction == "up" else None, "train", 1)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_coded_up_needs_a_base_down():
 )
 def test_the_round(made, number):
     group = made.pop("group", "")
-    assert round_of(message(group, **made)) == number
+    assert read_round(message(group, **made)) == number
 
 
 KNOWN = [flower.FedAvg, flower.FedProx, flower.FedMedian, flower.FedTrimmedAvg, flower.Krum, flower.MultiKrum, flower.Bulyan]

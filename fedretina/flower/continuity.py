@@ -6,8 +6,10 @@ from fedretina.dom import Model
 from fedretina.dom.tensors import Array, is_float
 from fedretina.dom.vectors import is_vector
 
+LEAST_LOSSY = 256  # weights; smaller models are exact
 
-def restored(model: Model, like: Model) -> dict[str, Array]:
+
+def restore_dtypes(model: Model, like: Model) -> dict[str, Array]:
     """Give a model's floats the dtypes back that the version before had.
 
     FedAdam returns float64, and an average of counters (BatchNorm's ``num_batches_tracked``) is a float: rounded, since
@@ -27,13 +29,13 @@ def restored(model: Model, like: Model) -> dict[str, Array]:
 
     Examples
     --------
-    >>> restored({"n": np.array(9.9999)}, {"n": np.array(10)})
+    >>> restore_dtypes({"n": np.array(9.9999)}, {"n": np.array(10)})
     {'n': array(10)}
     """
     return {name: _restored(array, like.get(name)) for name, array in model.items()}
 
 
-def fitting(residual: Model, model: Model) -> dict[str, Array]:
+def matching_tensors(residual: Model, model: Model) -> dict[str, Array]:
     """Give what of a residual belongs to tensors that the model still has in that shape."""
     return {name: array for name, array in residual.items() if name in model and array.shape == model[name].shape}
 
@@ -68,6 +70,22 @@ def is_near(model: Model, other: Model, *, limit: float = 0.5) -> bool:
     floats = _floats(other)
     apart = sum(_energy(model[name].astype(np.float64) - other[name]) for name in floats)
     return apart < limit * sum(_energy(other[name].astype(np.float64)) for name in floats)
+
+
+def is_tiny(model: Model) -> bool:
+    """Tell whether a model has so few weights, vectors aside, that exactness costs nothing.
+
+    Examples
+    --------
+    >>> is_tiny({"coefficients": np.ones((3, 4)), "intercept": np.ones(3)})
+    True
+    """
+    return count_weights(model) < LEAST_LOSSY
+
+
+def count_weights(model: Model) -> int:
+    """Return the number of floats in tensors that are no vectors."""
+    return sum(a.size for a in model.values() if is_float(a.dtype) and not is_vector(a.shape))
 
 
 def replaced_tensors(model: Model, other: Model) -> frozenset[str]:

@@ -2,15 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from flwr.app import Message
 from flwr.serverapp import strategy as flower
 
 from fedretina.dom import DomConfig
 from fedretina.errors import BadArgument
-
-Direction = Literal["down", "up"]
+from fedretina.flower import header
+from fedretina.flower.precision import RecordRule
+from fedretina.flower.sizes import Direction
 
 # Rounded to nearest, an error of .3 takes about the bytes of .25 with a dead zone, and trains better
 # (benchmarks/any_strategy networks).
@@ -21,7 +22,7 @@ _START_FROM_WHAT_WAS_SENT = (flower.FedAvg,)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Leg:
+class Transfer:
     """One direction of one exchange: what a schedule decides by.
 
     Parameters
@@ -39,12 +40,24 @@ class Leg:
     round: int
 
 
-Schedule = Callable[[Leg], DomConfig | None]
+@dataclass(frozen=True, kw_only=True)
+class ExchangeOptions:
+    """How models travel in one exchange, down and up (None: as they are), and whether errors are fed back."""
+
+    down: DomConfig | None
+    up: DomConfig | None
+    uplink: header.Uplink
+    feedback_down: bool = False
+    feedback_up: bool = False
+    rules: tuple[RecordRule, ...] = ()
+
+
+Schedule = Callable[[Transfer], DomConfig | None]
 Codec = DomConfig | Schedule | None
 
 
-def config_for(codec: Codec, leg: Leg) -> DomConfig | None:
-    """Tell how models travel on a leg; None for as they are.
+def choose_config(codec: Codec, transfer: Transfer) -> DomConfig | None:
+    """Tell how models travel in a transfer; None for as they are.
 
     Raises
     ------
@@ -53,20 +66,20 @@ def config_for(codec: Codec, leg: Leg) -> DomConfig | None:
 
     Examples
     --------
-    >>> def codec(leg):
-    ...     return DomConfig(bits=3 if leg.round < 5 else 4) if leg.kind == "train" else None
-    >>> config_for(codec, Leg(direction="up", kind="train", round=7)).bits
+    >>> def codec(transfer):
+    ...     return DomConfig(bits=3 if transfer.round < 5 else 4) if transfer.kind == "train" else None
+    >>> choose_config(codec, Transfer(direction="up", kind="train", round=7)).bits
     4
     """
     if codec is None or isinstance(codec, DomConfig):
         return codec
-    chosen = codec(leg)
+    chosen = codec(transfer)
     if chosen is not None and not isinstance(chosen, DomConfig):
-        raise BadArgument(f"the schedule returned {chosen!r} for {leg}: return a DomConfig, or None for no coding")
+        raise BadArgument(f"the schedule returned {chosen!r} for {transfer}: return a DomConfig, or None for no coding")
     return chosen
 
 
-def both_legs(codec: Codec, kind: str, number: int) -> tuple[DomConfig | None, DomConfig | None]:
+def choose_configs(codec: Codec, kind: str, number: int) -> tuple[DomConfig | None, DomConfig | None]:
     """Tell how models travel in one exchange, down and up.
 
     Raises
@@ -75,7 +88,7 @@ def both_legs(codec: Codec, kind: str, number: int) -> tuple[DomConfig | None, D
         If they go down as they are and come up coded: the reply is coded against what went down, and a node remembers
         that only if it came coded.
     """
-    down, up = (config_for(codec, Leg(direction=way, kind=kind, round=number)) for way in ("down", "up"))
+    down, up = (choose_config(codec, Transfer(direction=way, kind=kind, round=number)) for way in ("down", "up"))
     if down is None and up is not None:
         raise BadArgument(
             f"{kind!r} of round {number}: no coding down, but {up} up, which would have no base; "
@@ -101,7 +114,7 @@ def unbiased(config: DomConfig | None) -> DomConfig | None:
     return replace(config, rounding="nearest")
 
 
-def round_of(message: Message) -> int:
+def read_round(message: Message) -> int:
     """Tell a message's round: its group, as Flower's legacy loop numbers them, or "server-round" in its configuration."""
     group = message.metadata.group_id
     if group.isdecimal():

@@ -1,0 +1,52 @@
+"""Who may publish into a stream: a policy, so that signatures can replace today's rule."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from fedretina.errors import Untrusted
+
+
+class Ownership(Protocol):
+    """Decides who may publish into a stream."""
+
+    def check(self, stream: str, node: int) -> None:
+        """Admit a node's version, or raise `Untrusted`."""
+
+    def owns(self, stream: str) -> bool:
+        """Tell whether a node publishes into the stream; if none does, it is the server's own."""
+
+
+class FirstPublisherOwns:
+    """The node that publishes first into a stream owns it; all others are refused.
+
+    Examples
+    --------
+    >>> ownership = FirstPublisherOwns()
+    >>> ownership.check("duke", 7)
+    >>> ownership.check("duke", 8)
+    Traceback (most recent call last):
+    fedretina.errors.Untrusted: node 8 published into stream 'duke', which node 7 owns: refused; give each domain one node
+    """
+
+    def __init__(self, owners: Mapping[str, int] | None = None) -> None:
+        self._owners = dict(owners or {})
+
+    def check(self, stream: str, node: int) -> None:
+        """Admit the owner, or the first publisher."""
+        owner = self._owners.setdefault(stream, node)
+        if owner != node:
+            raise Untrusted(
+                f"node {node} published into stream {stream!r}, which node {owner} owns: refused; give each domain one node"
+            )
+
+    def owns(self, stream: str) -> bool:
+        """Tell whether a node publishes into the stream."""
+        return stream in self._owners
+
+    def owners(self) -> dict[str, int]:
+        """Return a copy: by stream, the node that owns it."""
+        return dict(self._owners)
+
+    def clear(self) -> None:
+        """Forget all owners."""
+        self._owners.clear()
