@@ -40,8 +40,8 @@ def encode(
 ) -> None:
     """Code the model NEW, or with --base its difference from OLD, as a payload."""
     from fedretina.dom import publish
-    from fedretina.dom.atomic import check_output, write_whole
-    from fedretina.dom.chain import PAYLOAD_SUFFIX
+    from fedretina.dom.files.atomic import check_output, write_whole
+    from fedretina.dom.files.chain import PAYLOAD_SUFFIX
 
     check_output(output, (PAYLOAD_SUFFIX,))
     config = config_of(
@@ -71,8 +71,8 @@ def decode(
 ) -> None:
     """Make a model of a payload and its base, or the newest one of a folder of payloads; its digest is verified."""
     from fedretina.dom import write_model
-    from fedretina.dom.atomic import check_output
-    from fedretina.dom.files import SUFFIXES
+    from fedretina.dom.files.atomic import check_output
+    from fedretina.dom.files.models import SUFFIXES
 
     check_output(output, SUFFIXES)
     is_folder = _is_folder(source)
@@ -97,7 +97,7 @@ def inspect(
 ) -> None:
     """Show what a payload holds, tensor by tensor."""
     from fedretina.dom import inspect as inspect_payload
-    from fedretina.dom.files import naming, read_payload
+    from fedretina.dom.files.models import naming, read_payload
 
     data = read_payload(payload)
     with naming(payload):
@@ -136,7 +136,7 @@ def _read(path: Path) -> "ModelFile":
 
 def _read_chain(folder: Path) -> "Chain":
     from fedretina.dom import read_chain
-    from fedretina.dom.chain import chain_files
+    from fedretina.dom.files.chain import chain_files
 
     with working(f"reading {folder}", len(chain_files(folder))) as advance:
         return read_chain(folder, advance=advance)
@@ -155,7 +155,7 @@ def _way(folder: Path, held: "ModelFile | None", to: str | None) -> "tuple[Chain
 
 
 def _single(path: Path, held: "ModelFile | None") -> "tuple[ChainFile, ...]":
-    from fedretina.dom.chain import read_link
+    from fedretina.dom.files.chain import read_link
 
     file = read_link(path)
     if file.link.base is not None:
@@ -176,7 +176,7 @@ def _check_base(path: Path, base: str | None, held: "ModelFile | None") -> None:
 def _follow(way: "tuple[ChainFile, ...]", held: "ModelFile | None") -> "tuple[ModelFile | None, Model]":
     """Return the model that the way begins with, for its metadata, and the one that it leads to."""
     from fedretina.dom import decode_tensors
-    from fedretina.dom.files import naming
+    from fedretina.dom.files.models import naming
 
     start = held
     if way[0].is_model and (held is None or way[0].path != held.path):

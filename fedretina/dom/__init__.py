@@ -4,18 +4,17 @@ Use `encode` and `decode` for a single payload, `Stream` for the series of versi
 to keep versions on disk, `read_model`, `write_model` and `read_chain` for models and payloads as files.
 """
 
-from fedretina.dom.chain import Chain, ChainFile, read_chain
-from fedretina.dom.codec import Published, accept, decode, decode_tensors, encode, publish
 from fedretina.dom.config import DomConfig
-from fedretina.dom.digest import digest
-from fedretina.dom.files import ModelFile, read_model, write_model
-from fedretina.dom.inspect import PayloadInfo, TensorInfo, inspect
-from fedretina.dom.links import Link
-from fedretina.dom.route import Way
-from fedretina.dom.store import ReferenceStore
-from fedretina.dom.stream import Stream, follow
+from fedretina.dom.files.chain import Chain, ChainFile, read_chain
+from fedretina.dom.files.models import ModelFile, read_model, write_model
+from fedretina.dom.format.codec import Published, accept, decode, decode_tensors, encode, publish
+from fedretina.dom.format.inspect import PayloadInfo, TensorInfo, inspect
 from fedretina.dom.tensors import Model
-from fedretina.dom.version import Version
+from fedretina.dom.version import Version, digest
+from fedretina.dom.versions.log import Link
+from fedretina.dom.versions.route import Way
+from fedretina.dom.versions.store import ReferenceStore
+from fedretina.dom.versions.stream import Stream, follow
 
 __all__ = [
     "Chain",

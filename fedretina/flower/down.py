@@ -9,7 +9,7 @@ from typing import TypeVar
 from flwr.app import ArrayRecord, Message, RecordDict
 
 from fedretina.dom import DomConfig, Stream, publish
-from fedretina.dom.links import link_of
+from fedretina.dom.versions.log import link_of
 from fedretina.flower import header, records
 from fedretina.flower.lazy import source_of
 from fedretina.flower.parcels import Parcel, plain

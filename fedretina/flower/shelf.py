@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fedretina.dom import DomConfig, Model, ReferenceStore, Stream, Version, accept, digest
-from fedretina.dom.feedback import carry, residual_of
-from fedretina.dom.store import write_atomically
+from fedretina.dom.quantisation.feedback import carry, residual_of
+from fedretina.dom.quantisation.vectors import is_vector
 from fedretina.dom.tensors import is_float
-from fedretina.dom.vectors import is_vector
+from fedretina.dom.versions.store import write_atomically
 from fedretina.errors import Corrupt, UnknownBase, Untrusted
 from fedretina.flower.likeness import fitting, is_near, restored
 from fedretina.flower.precision import Kind, exactly
