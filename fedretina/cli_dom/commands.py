@@ -79,13 +79,13 @@ def decode(
     if to is not None and not is_folder:
         raise BadArgument(f"--to chooses among a folder's versions, and {source} is no folder")
     held = None if base is None else _read(base)
-    way = _way(source, held, to) if is_folder else _single(source, held)
-    start, model = _follow(way, held)
+    route = _route(source, held, to) if is_folder else _single(source, held)
+    start, model = _follow(route, held)
     with working(f"writing {output}"):
         write_model(output, model, metadata={} if start is None else start.metadata)
-    steps = ", ".join(f"{file.path.name} ({file.kind})" for file in way)
+    steps = ", ".join(f"{file.path.name} ({file.kind})" for file in route)
     size = decimal(sum(array.nbytes for array in model.values()))
-    typer.echo(f"{output}: version {show.short(way[-1].link.digest)}, {size}, by {steps}")
+    typer.echo(f"{output}: version {show.short(route[-1].link.digest)}, {size}, by {steps}")
 
 
 @app.command()
@@ -142,7 +142,7 @@ def _read_chain(folder: Path) -> "Chain":
         return read_chain(folder, advance=advance)
 
 
-def _way(folder: Path, held: "ModelFile | None", to: str | None) -> "tuple[ChainFile, ...]":
+def _route(folder: Path, held: "ModelFile | None", to: str | None) -> "tuple[ChainFile, ...]":
     chain = _read_chain(folder)
     if held is not None:
         chain = chain.holding(held)
@@ -151,7 +151,7 @@ def _way(folder: Path, held: "ModelFile | None", to: str | None) -> "tuple[Chain
     for base, links in chain.lineage.missing.items():
         names = ", ".join(chain.files[link.number].path.name for link in links)
         typer.echo(f"passed over: {names}: the base, version {show.short(base)}, is missing", err=True)
-    return chain.way(chain.newest() if to is None else chain.find(to))
+    return chain.route(chain.newest() if to is None else chain.find(to))
 
 
 def _single(path: Path, held: "ModelFile | None") -> "tuple[ChainFile, ...]":
@@ -173,16 +173,16 @@ def _check_base(path: Path, base: str | None, held: "ModelFile | None") -> None:
         )
 
 
-def _follow(way: "tuple[ChainFile, ...]", held: "ModelFile | None") -> "tuple[ModelFile | None, Model]":
-    """Return the model that the way begins with, for its metadata, and the one that it leads to."""
+def _follow(route: "tuple[ChainFile, ...]", held: "ModelFile | None") -> "tuple[ModelFile | None, Model]":
+    """Return the model that the route begins with, for its metadata, and the one that it leads to."""
     from fedretina.dom import decode_tensors
     from fedretina.dom.files.models import naming
 
     start = held
-    if way[0].is_model and (held is None or way[0].path != held.path):
-        start = _read(way[0].path)
+    if route[0].is_model and (held is None or route[0].path != held.path):
+        start = _read(route[0].path)
     model = None if start is None else start.version.model
-    for file in way:
+    for file in route:
         if file.is_model:
             continue
         fresh: dict[str, Array] = {}
@@ -191,5 +191,5 @@ def _follow(way: "tuple[ChainFile, ...]", held: "ModelFile | None") -> "tuple[Mo
                 fresh[name] = array
                 advance(array.nbytes)
         model = fresh
-    assert model is not None  # a way has at least one file
+    assert model is not None  # a route has at least one file
     return start, model

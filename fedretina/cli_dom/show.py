@@ -133,6 +133,6 @@ def _newest(chain: "Chain") -> str:
         return "newest: none can be reached"
     if len(newest) > 1 or chain.lineage.returns:
         return f"newest: ambiguous, {' or '.join(map(short, newest))}; `decode --to` chooses"
-    way = chain.way(newest[0])
-    names = ", ".join(file.path.name for file in way)
+    route = chain.route(newest[0])
+    names = ", ".join(file.path.name for file in route)
     return f"newest: {_label(chain, newest[0])} ({short(newest[0])}), by {names}"

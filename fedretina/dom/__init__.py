@@ -11,8 +11,9 @@ from fedretina.dom.format.codec import Published, accept, decode, decode_tensors
 from fedretina.dom.format.inspect import PayloadInfo, TensorInfo, inspect
 from fedretina.dom.tensors import Model
 from fedretina.dom.version import Version, digest
-from fedretina.dom.versions.log import Link
-from fedretina.dom.versions.route import Way
+from fedretina.dom.versions.link import Link
+from fedretina.dom.versions.log import PayloadLog
+from fedretina.dom.versions.route import Route
 from fedretina.dom.versions.store import ReferenceStore
 from fedretina.dom.versions.stream import Stream, follow
 
@@ -24,12 +25,13 @@ __all__ = [
     "Model",
     "ModelFile",
     "PayloadInfo",
+    "PayloadLog",
     "Published",
     "ReferenceStore",
+    "Route",
     "Stream",
     "TensorInfo",
     "Version",
-    "Way",
     "accept",
     "decode",
     "decode_tensors",

@@ -9,7 +9,7 @@ from typing import TypeVar
 from flwr.app import ArrayRecord, Message, RecordDict
 
 from fedretina.dom import DomConfig, Stream, publish
-from fedretina.dom.versions.log import link_of
+from fedretina.dom.versions.link import link_of
 from fedretina.flower import header, records
 from fedretina.flower.lazy import source_of
 from fedretina.flower.parcels import Parcel, plain
@@ -206,8 +206,8 @@ class Batch:
             kind: str = "lossless"
             payloads: tuple[bytes, ...] = (placed.payload,)
         else:
-            way = placed.stream.way(held)
-            kind, payloads = way.kind, way.payloads
+            route = placed.stream.route(held)
+            kind, payloads = route.kind, route.payloads
         packed = records.pack(payloads)
         base = link_of(0, payloads[0]).base if payloads else held
         parcel = Parcel(

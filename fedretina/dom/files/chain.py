@@ -1,4 +1,4 @@
-"""A folder of payloads and models: which versions it holds, what is missing, and the way to the newest."""
+"""A folder of payloads and models: which versions it holds, what is missing, and the route to the newest."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -8,7 +8,7 @@ from pathlib import Path
 from fedretina.dom.files.models import SUFFIXES, ModelFile, naming, read_model, read_payload, unheard
 from fedretina.dom.format.inspect import inspect
 from fedretina.dom.versions.lineage import Lineage
-from fedretina.dom.versions.log import Link
+from fedretina.dom.versions.link import Link
 from fedretina.errors import BadArgument, FedRetinaError, UnknownBase
 
 PAYLOAD_SUFFIX = ".dom"
@@ -52,7 +52,7 @@ class Chain:
         """Return the chain of one who also holds a model."""
         return _chain(self.folder, [*self.files, _held(model)], self.damaged)
 
-    def way(self, version: str) -> tuple[ChainFile, ...]:
+    def route(self, version: str) -> tuple[ChainFile, ...]:
         """Return the files that lead to a version for the fewest bytes.
 
         Raises
@@ -60,7 +60,7 @@ class Chain:
         UnknownBase
             If it cannot be reached; the message names the versions that are missing.
         """
-        links = self.lineage.way(version)
+        links = self.lineage.route(version)
         if not links:
             raise UnknownBase(f"{self.folder}: version {version[:8]} cannot be reached: {self._lack()}")
         return tuple(self.files[link.number] for link in links)
@@ -125,7 +125,7 @@ def read_chain(folder: Path, *, advance: Callable[[int], object] = unheard) -> C
     >>> folder = Path(tempfile.mkdtemp())
     >>> _ = (folder / "key.dom").write_bytes(encode({"w": np.ones(3, np.float32)}))
     >>> chain = read_chain(folder)
-    >>> [file.path.name for file in chain.way(chain.newest())]
+    >>> [file.path.name for file in chain.route(chain.newest())]
     ['key.dom']
     """
     files: list[ChainFile] = []

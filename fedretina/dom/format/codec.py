@@ -220,7 +220,7 @@ def _restore(payload: bytes, base: Version | None, max_bytes: int, threads: int)
         if base is None or envelope.base.hex() != base.digest:
             holds = "none" if base is None else base.digest[:8]
             raise UnknownBase(
-                f"the payload builds on version {envelope.base.hex()[:8]}, held is {holds}; ask for another way"
+                f"the payload builds on version {envelope.base.hex()[:8]}, held is {holds}; ask for another route"
             )
         held = base.model
     header = read_header(envelope.header)

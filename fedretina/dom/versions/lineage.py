@@ -5,7 +5,7 @@ from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 
-from fedretina.dom.versions.log import Link
+from fedretina.dom.versions.link import Link
 from fedretina.dom.versions.route import cheapest_path
 
 
@@ -70,18 +70,18 @@ class Lineage:
 
     @cached_property
     def costs(self) -> dict[str, int]:
-        """What the cheapest way to each version that can be reached takes, in bytes."""
+        """What the cheapest route to each version that can be reached takes, in bytes."""
         costs: dict[str, int] = {}
         for version in reversed(self._order):
-            if version not in costs:  # the beginnings of a cheapest way are cheapest ways
+            if version not in costs:  # the beginnings of a cheapest route are cheapest routes
                 total = 0
-                for link in self.way(version):
+                for link in self.route(version):
                     total += len(link.payload)
                     costs[link.digest] = total
         return costs
 
-    def way(self, version: str) -> list[Link]:
-        """Return the links from nothing to a version with the fewest bytes; empty if there is no way."""
+    def route(self, version: str) -> list[Link]:
+        """Return the links from nothing to a version with the fewest bytes; empty if there is no route."""
         return cheapest_path(self.links, None, version)
 
     @cached_property

@@ -1,17 +1,17 @@
-"""The cheapest path over a stream's payloads."""
+"""Routes: the cheapest payloads from one version of a stream to another."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Literal
 
-from fedretina.dom.versions.log import Link
+from fedretina.dom.versions.link import Link
 
 Kind = Literal["keyframe", "delta", "chain", "skip", "lossless", "none"]
 
 
 @dataclass(frozen=True)
-class Way:
+class Route:
     """Payloads that lead to the newest version, in order.
 
     `kind`: "none" (nothing to send), "delta" (one of the maker's payloads), "chain" (several), "keyframe" (the maker's
@@ -52,7 +52,7 @@ def cheapest_path(links: Sequence[Link], start: str | None, end: str) -> list[Li
     return []
 
 
-def way_along(path: Sequence[Link]) -> Way:
-    """Return the way along a path of the maker's payloads."""
+def route_along(path: Sequence[Link]) -> Route:
+    """Return the route along a path of the maker's payloads."""
     kind: Kind = "keyframe" if path[0].is_keyframe else "delta" if len(path) == 1 else "chain"
-    return Way(kind, tuple(link.payload for link in path))
+    return Route(kind, tuple(link.payload for link in path))

@@ -44,7 +44,7 @@ def test_a_folder_of_payloads_and_models(tmp_path, write):
     assert names(chain.files) == ["0-1.dom", "1-2.dom", "held.npz", "key.dom"]
     assert [file.kind for file in chain.files] == ["exact delta", "exact delta", "model", "exact keyframe"]
     assert chain.newest() == digest_of(2)
-    assert names(chain.way(chain.newest())) == ["held.npz", "1-2.dom"]
+    assert names(chain.route(chain.newest())) == ["held.npz", "1-2.dom"]
     assert chain.damaged == {}
 
 
@@ -62,7 +62,7 @@ def test_one_who_holds_a_model(tmp_path, write):
         chain.newest()
     write_model(tmp_path / "sub.npz", model(0))
     held = chain.holding(read_model(tmp_path / "sub.npz"))
-    assert names(held.way(held.newest())) == ["sub.npz", "0-1.dom"]
+    assert names(held.route(held.newest())) == ["sub.npz", "0-1.dom"]
     write_model(tmp_path / "other.npz", model(7))
     assert chain.holding(read_model(tmp_path / "other.npz")) == chain
 
@@ -130,7 +130,7 @@ def test_versions_are_found_by_the_beginning_of_their_digest(tmp_path, write):
     with pytest.raises(BadArgument, match="0 versions begin with 'xyz'"):
         chain.find("xyz")
     with pytest.raises(UnknownBase, match=f"version {digest_of(9)[:8]} cannot be reached: {digest_of(8)[:8]} is missing"):
-        chain.way(digest_of(9))
+        chain.route(digest_of(9))
 
 
 def test_no_folder_and_no_payload(tmp_path):

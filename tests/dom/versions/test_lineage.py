@@ -10,8 +10,8 @@ def lineage(*steps):
     """Steps are "base>version:bytes"; a base of "" is none."""
     links = []
     for number, step in enumerate(steps):
-        way, _, size = step.partition(":")
-        base, _, version = way.partition(">")
+        versions, _, size = step.partition(":")
+        base, _, version = versions.partition(">")
         links.append(Link(number, base or None, version, bytes(int(size or 1)), lattice=False))
     return Lineage(links)
 
@@ -25,7 +25,7 @@ def test_a_plain_chain_in_any_order_of_files():
     assert chain.numbers == {"a": 0, "b": 1, "c": 2}
     assert chain.newest == ("c",)
     assert chain.costs == {"a": 9, "b": 12, "c": 14}
-    assert numbers_of(chain.way("c")) == [1, 2, 0]
+    assert numbers_of(chain.route("c")) == [1, 2, 0]
     assert (chain.forks, chain.returns, chain.missing) == ((), (), {})
 
 
@@ -33,13 +33,13 @@ def test_a_skip_is_no_fork_and_wins_where_it_is_cheaper():
     chain = lineage(">a:9", "a>b:3", "b>c:3", "a>c:5")
     assert chain.numbers["c"] == 2
     assert (chain.newest, chain.forks) == (("c",), ())
-    assert numbers_of(chain.way("c")) == [0, 3]
+    assert numbers_of(chain.route("c")) == [0, 3]
     assert chain.costs == {"a": 9, "b": 12, "c": 14}
 
 
 def test_a_held_model_costs_nothing():
     chain = lineage(">a:9", "a>b:3", "b>c:3", ">b:0")
-    assert numbers_of(chain.way("c")) == [3, 2]
+    assert numbers_of(chain.route("c")) == [3, 2]
     assert chain.numbers["b"] == 1
 
 
@@ -52,13 +52,13 @@ def test_forks_are_where_the_ways_part():
 def test_a_late_keyframe_is_no_fork():
     chain = lineage(">a:9", "a>b:3", "b>c:3", ">c:4")
     assert (chain.newest, chain.forks, chain.numbers["c"]) == (("c",), (), 2)
-    assert numbers_of(chain.way("c")) == [3]
+    assert numbers_of(chain.route("c")) == [3]
 
 
 def test_what_is_missing_and_what_is_behind_it():
     chain = lineage(">a", "a>b", "x>c", "x>d", "c>e")
     assert {base: numbers_of(links) for base, links in chain.missing.items()} == {"x": [2, 3]}
-    assert (chain.newest, chain.way("e")) == (("b",), [])
+    assert (chain.newest, chain.route("e")) == (("b",), [])
     assert set(chain.numbers) == set(chain.costs) == {"a", "b"}
 
 
@@ -76,7 +76,7 @@ def test_a_circle_is_cut_where_it_leads_back(order):
 
 def test_circles_that_nothing_leads_to():
     chain = lineage("a>b", "b>a")
-    assert (chain.numbers, chain.newest, chain.missing, chain.way("a")) == ({}, (), {}, [])
+    assert (chain.numbers, chain.newest, chain.missing, chain.route("a")) == ({}, (), {}, [])
 
 
 def test_a_long_chain_is_quick():
@@ -96,8 +96,8 @@ def test_any_graph(steps):
             before = 0 if link.base is None else chain.costs[link.base]
             assert chain.costs[link.digest] <= before + len(link.payload)
     for version, cost in chain.costs.items():
-        way = chain.way(version)
-        assert sum(len(link.payload) for link in way) == cost
-        assert [link.base for link in way] == [None, *(link.digest for link in way[:-1])]
+        route = chain.route(version)
+        assert sum(len(link.payload) for link in route) == cost
+        assert [link.base for link in route] == [None, *(link.digest for link in route[:-1])]
     assert bool(chain.newest) == bool(chain.numbers)
     assert bool(chain.forks) <= (len(chain.newest) > 1)

@@ -37,23 +37,23 @@ def test_numbers_and_kinds(stream):
     assert [link.number for link in links] == [1, 2, 3, 4]
     assert [link.base for link in links] == [None, *(link.digest for link in links[:-1])]
     assert stream.newest.digest == links[-1].digest
-    assert stream.way(links[3].digest).kind == "none"
-    assert stream.way(links[3].digest).payloads == ()
-    assert stream.way(links[2].digest).kind == "delta"
-    assert stream.way(links[2].digest).payloads == (links[3].payload,)
-    assert stream.way(links[0].digest).kind == "skip"
+    assert stream.route(links[3].digest).kind == "none"
+    assert stream.route(links[3].digest).payloads == ()
+    assert stream.route(links[2].digest).kind == "delta"
+    assert stream.route(links[2].digest).payloads == (links[3].payload,)
+    assert stream.route(links[0].digest).kind == "skip"
 
 
 def test_the_keyframe_is_relayed_while_it_is_the_newest(stream):
     (model,) = _models(1)
     link = stream.publish(model)
-    assert (stream.way(None).kind, stream.way(None).payloads) == ("keyframe", (link.payload,))
+    assert (stream.route(None).kind, stream.route(None).payloads) == ("keyframe", (link.payload,))
 
 
 def test_an_unknown_version_gets_what_nothing_gets(stream):
     for model in _models(3):
         stream.publish(model)
-    assert stream.way("0" * 64) == stream.way(None)
+    assert stream.route("0" * 64) == stream.route(None)
 
 
 def test_published_versions_do_not_drift(stream):
@@ -81,38 +81,38 @@ def test_a_skip_costs_far_less_than_the_chain(tmp_path):
     stream = Stream("test", store=ReferenceStore(tmp_path), config=LATTICE)
     links = [stream.publish(model) for model in _models(11, size=40_000)]
     chain = sum(len(link.payload) for link in links[1:])
-    assert stream.way(links[0].digest).size < 0.45 * chain
+    assert stream.route(links[0].digest).size < 0.45 * chain
 
 
 def test_a_skip_is_made_once(stream, monkeypatch):
     links = [stream.publish(model) for model in _models(4)]
-    first = stream.way(links[0].digest)
+    first = stream.route(links[0].digest)
     monkeypatch.setattr("fedretina.dom.versions.stream.publish", None)
-    assert stream.way(links[0].digest) == first
+    assert stream.route(links[0].digest) == first
 
 
 def test_a_relay_computes_nothing(stream, monkeypatch):
     links = [stream.publish(model) for model in _models(4)]
     monkeypatch.setattr("fedretina.dom.versions.stream.publish", None)
-    assert stream.way(links[2].digest).kind == "delta"
+    assert stream.route(links[2].digest).kind == "delta"
 
 
 def test_forgotten_payloads_are_replaced_by_exact_ones(tmp_path):
     stream = Stream("test", store=ReferenceStore(tmp_path), config=LATTICE, keep=2)
     links = [stream.publish(model) for model in _models(6)]
-    assert stream.way(None).kind == "lossless"
-    assert stream.way(links[0].digest).kind == "skip"
+    assert stream.route(None).kind == "lossless"
+    assert stream.route(links[0].digest).kind == "skip"
     (tmp_path / f"{links[1].digest}.ref").unlink()
-    assert stream.way(links[1].digest) == stream.way(None)
+    assert stream.route(links[1].digest) == stream.route(None)
 
 
 def test_off_the_lattice_the_chain_is_sent(tmp_path):
     stream = Stream("test", store=ReferenceStore(tmp_path), config=DomConfig(bits=2))
     links = [stream.publish(model) for model in _models(4)]
-    way = stream.way(links[0].digest)
-    assert way.kind == "chain"
-    assert way.payloads == tuple(link.payload for link in links[1:])
-    assert follow(way.payloads, base=stream.store.get(links[0].digest)) == stream.newest
+    route = stream.route(links[0].digest)
+    assert route.kind == "chain"
+    assert route.payloads == tuple(link.payload for link in links[1:])
+    assert follow(route.payloads, base=stream.store.get(links[0].digest)) == stream.newest
 
 
 def test_a_relaying_server_holds_what_the_maker_published(stream, tmp_path):
@@ -130,10 +130,10 @@ def test_a_server_that_missed_versions_accepts_a_way(stream, tmp_path):
     with pytest.raises(UnknownBase, match=f"{links[3].digest[:8]}, newest held is {links[0].digest[:8]}"):
         server.accept(links[4].payload)
     assert server.newest.digest == links[0].digest
-    for payload in stream.way(server.newest.digest).payloads:
+    for payload in stream.route(server.newest.digest).payloads:
         server.accept(payload)
     assert server.newest == stream.newest
-    assert server.way(links[0].digest).kind == "delta"
+    assert server.route(links[0].digest).kind == "delta"
 
 
 def test_a_replayed_payload_rolls_nothing_back(stream, tmp_path):
@@ -163,8 +163,8 @@ def test_publishing_the_same_again(stream):
     links += [stream.publish(dict(stream.newest.model)) for _ in range(2)]
     assert len({link.digest for link in links}) == 1
     assert stream.number == 3
-    assert stream.way(links[0].digest).kind == "none"
-    assert follow(stream.way(None).payloads, base=None) == stream.newest
+    assert stream.route(links[0].digest).kind == "none"
+    assert follow(stream.route(None).payloads, base=None) == stream.newest
 
 
 def test_resumes_from_its_folder(tmp_path):
@@ -176,7 +176,7 @@ def test_resumes_from_its_folder(tmp_path):
     links = [stream.publish(model) for model in models[:7]]
     again = open_stream()
     assert (again.number, again.newest) == (7, stream.newest)
-    assert again.way(links[4].digest).size == stream.way(links[4].digest).size
+    assert again.route(links[4].digest).size == stream.route(links[4].digest).size
     assert len(list((tmp_path / "links").iterdir())) == 4
     assert again.publish(models[7]).payload == stream.publish(models[7]).payload
     assert open_stream("empty store").number == 0
@@ -205,7 +205,7 @@ def test_bad_arguments(stream, tmp_path):
     with pytest.raises(BadArgument, match="keep"):
         Stream("t", store=stream.store, config=LATTICE, keep=0)
     with pytest.raises(BadArgument, match="'test' has no version"):
-        stream.way(None)
+        stream.route(None)
     with pytest.raises(BadArgument, match="neither"):
         follow((), base=None)
     (tmp_path / "file").write_bytes(b"")
@@ -238,12 +238,12 @@ def test_every_way_ends_in_the_same_version(config, dtype, keep, history, seed, 
             held = receivers[index]
             if not listens:
                 continue
-            way = stream.way(None if held is None else held.digest)
-            receivers[index] = follow(way.payloads, base=held)
+            route = stream.route(None if held is None else held.digest)
+            receivers[index] = follow(route.payloads, base=held)
             assert receivers[index] == stream.newest
             assert digest(receivers[index].model) == stream.newest.digest
-            assert way.size <= _chain_bytes(links[-keep:], held)
-            assert sum(inspect(payload).payload_bytes for payload in way.payloads) == way.size
+            assert route.size <= _chain_bytes(links[-keep:], held)
+            assert sum(inspect(payload).payload_bytes for payload in route.payloads) == route.size
 
 
 def _chain_bytes(kept, held):
