@@ -97,10 +97,10 @@ def inspect(
 ) -> None:
     """Show what a payload holds, tensor by tensor."""
     from fedretina.dom import inspect as inspect_payload
-    from fedretina.dom.files.models import naming, read_payload
+    from fedretina.dom.files.models import errors_about, read_payload
 
     data = read_payload(payload)
-    with naming(payload):
+    with errors_about(payload):
         info = inspect_payload(data)
     if base is not None:
         held = _read(base)
@@ -145,7 +145,7 @@ def _read_chain(folder: Path) -> "Chain":
 def _route(folder: Path, held: "ModelFile | None", to: str | None) -> "tuple[ChainFile, ...]":
     chain = _read_chain(folder)
     if held is not None:
-        chain = chain.holding(held)
+        chain = chain.with_model(held)
     for error in chain.damaged.values():
         typer.echo(f"passed over: {error}", err=True)
     for base, links in chain.lineage.missing.items():
@@ -155,9 +155,9 @@ def _route(folder: Path, held: "ModelFile | None", to: str | None) -> "tuple[Cha
 
 
 def _single(path: Path, held: "ModelFile | None") -> "tuple[ChainFile, ...]":
-    from fedretina.dom.files.chain import read_link
+    from fedretina.dom.files.chain import read_chain_file
 
-    file = read_link(path)
+    file = read_chain_file(path)
     if file.link.base is not None:
         _check_base(path, file.link.base, held)
     return (file,)
@@ -176,7 +176,7 @@ def _check_base(path: Path, base: str | None, held: "ModelFile | None") -> None:
 def _follow(route: "tuple[ChainFile, ...]", held: "ModelFile | None") -> "tuple[ModelFile | None, Model]":
     """Return the model that the route begins with, for its metadata, and the one that it leads to."""
     from fedretina.dom import decode_tensors
-    from fedretina.dom.files.models import naming
+    from fedretina.dom.files.models import errors_about
 
     start = held
     if route[0].is_model and (held is None or route[0].path != held.path):
@@ -186,7 +186,7 @@ def _follow(route: "tuple[ChainFile, ...]", held: "ModelFile | None") -> "tuple[
         if file.is_model:
             continue
         fresh: dict[str, Array] = {}
-        with naming(file.path), working(f"decoding {file.path}", file.raw_bytes) as advance:
+        with errors_about(file.path), working(f"decoding {file.path}", file.raw_bytes) as advance:
             for name, array in decode_tensors(file.link.payload, base=model):
                 fresh[name] = array
                 advance(array.nbytes)

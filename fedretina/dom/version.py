@@ -86,10 +86,10 @@ class Version:
         >>> Version.of({"w": np.zeros(3, np.float32)}).model["w"].flags.writeable
         False
         """
-        held = hold(model)
+        held = shared_version(model)
         return cls(freeze({name: array.copy() for name, array in held.model.items()}), held.digest)
 
 
-def hold(model: Model, *, threads: int = 1) -> Version:
+def shared_version(model: Model, *, threads: int = 1) -> Version:
     """Return a version that shares the caller's arrays, which stay as writable as they were."""
     return Version(*check_and_digest(model, threads=threads))

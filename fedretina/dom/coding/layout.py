@@ -20,11 +20,11 @@ from fedretina.errors import Corrupt
 
 PLAIN = 0
 LAYOUTS = ("plain", "by out", "by out x in", "by out x in x kernel")
-SORTABLE = 8192
-_GROUP = 8192
-_MOST_GROUPS = 32
+MIN_SORTABLE_VALUES = 8192
+_MIN_GROUP_VALUES = 8192
+_MAX_GROUPS = 32
 _CODES_PER_OCTAVE = 4.0
-MOST_BLOCKS = 1024
+MAX_BLOCKS = 1024
 _STRIP = 2**17  # values that are looked at at once
 _MOVED = 2**15  # values that are moved at once: their places take eight bytes each
 
@@ -99,7 +99,7 @@ class Sorting:
 
 def is_sortable(shape: Sequence[int], count: int) -> bool:
     """Return whether a tensor has channels, and enough values for groups."""
-    return len(shape) >= 2 and count >= SORTABLE
+    return len(shape) >= 2 and count >= MIN_SORTABLE_VALUES
 
 
 def spreads(values: Array, shape: Sequence[int], layout: int = 3) -> list[NDArray[np.float64]]:
@@ -127,7 +127,7 @@ def codes_of(octaves: Sequence[NDArray[np.float64]]) -> NDArray[np.int8]:
     fineness = _CODES_PER_OCTAVE
     while True:
         codes = [np.clip(np.rint(fineness * each), -127, 127).astype(np.int8) for each in octaves]
-        if _count_blocks(codes) <= MOST_BLOCKS:
+        if _count_blocks(codes) <= MAX_BLOCKS:
             return np.concatenate(codes)
         fineness /= 2
 
@@ -141,8 +141,8 @@ def order_of(codes: Array, shape: Sequence[int], layout: int) -> Order:
     """Return the order that a tensor's codes make; raise `Corrupt` if they make too many blocks."""
     axes = _axes(shape)
     parts = _by_axis(codes.astype(np.int16), axes, layout)
-    if _count_blocks(parts) > MOST_BLOCKS:
-        raise Corrupt(f"a tensor's codes make more than {MOST_BLOCKS} blocks; drop the payload")
+    if _count_blocks(parts) > MAX_BLOCKS:
+        raise Corrupt(f"a tensor's codes make more than {MAX_BLOCKS} blocks; drop the payload")
     runs = [_Runs.of(part) for part in parts]
     grid = np.indices([each.codes.size for each in runs]).reshape(layout, -1)
     codes_by_axis = [each.codes[at] for each, at in zip(runs, grid, strict=True)]
@@ -228,7 +228,7 @@ class _Runs:
 
 def _groups(classes: NDArray[np.int64], sizes: NDArray[np.int64]) -> tuple[int, ...]:
     """Return the sizes of the groups: whole classes, as many as reach the least size; the last one takes what is left."""
-    least = max(_GROUP, int(sizes.sum()) // _MOST_GROUPS)
+    least = max(_MIN_GROUP_VALUES, int(sizes.sum()) // _MAX_GROUPS)
     groups: list[int] = []
     size = 0
     for own in np.add.reduceat(sizes, np.flatnonzero(np.diff(classes, prepend=classes[0] - 1))).tolist():

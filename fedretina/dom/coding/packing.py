@@ -17,19 +17,19 @@ from fedretina.dom.coding.layout import (
     order_of,
     spreads,
 )
-from fedretina.dom.coding.sampling import places
+from fedretina.dom.coding.sampling import sample_indices
 from fedretina.dom.coding.trellis import pack_paths, unpack_paths
 from fedretina.dom.config import Effort
 from fedretina.dom.tensors import Array
 
-_WHAT_PAYS: dict[Effort, tuple[int, ...]] = {"fast": (1,), "balanced": (0, 1, 2, 3), "small": (0, 1, 2, 3)}
-_LOOKED_AT = 2**14  # integers at least, and one in 64, that the entropy is estimated from
+_LAYOUTS_BY_EFFORT: dict[Effort, tuple[int, ...]] = {"fast": (1,), "balanced": (0, 1, 2, 3), "small": (0, 1, 2, 3)}
+_SAMPLED_VALUES = 2**14  # integers at least, and one in 64, that the entropy is estimated from
 _FEW = 256
 _GROUP_BYTES = 40  # what a group costs besides its integers
 _CODE_BYTES = 0.4
-_ROUNDED = 0.35  # the dead zone that is nearest to what optimised integers look like
+_ROUNDING_OFFSET = 0.35  # the dead zone that is nearest to what optimised integers look like
 _CHUNK = 2**14
-_WORTH = 64  # values a channel has at least, for its code to be cheap beside them
+_MIN_VALUES_PER_CODE = 64  # values a channel has at least, for its code to be cheap beside them
 
 
 def pack_best(values: Array, shape: Sequence[int], effort: Effort) -> tuple[int, list[bytes]]:
@@ -47,7 +47,9 @@ def candidates(values: Array, shape: Sequence[int], effort: Effort) -> tuple[int
     """Return the layouts worth trying."""
     if not is_sortable(shape, values.size):
         return (PLAIN,)
-    cheap = tuple(each for each in _WHAT_PAYS[effort] if values.size >= _WORTH * count_codes(shape, each))
+    cheap = tuple(
+        each for each in _LAYOUTS_BY_EFFORT[effort] if values.size >= _MIN_VALUES_PER_CODE * count_codes(shape, each)
+    )
     return cheap or (PLAIN,)
 
 
@@ -72,7 +74,7 @@ def _rounded(fine: Array, unit: float) -> Array:
     rounded = np.empty(fine.size, integer_type(max(int(fine.max()), -int(fine.min())) / unit + 1))
     for start in range(0, fine.size, _CHUNK):
         part = fine[start : start + _CHUNK] / np.float64(unit)
-        rounded[start : start + _CHUNK] = np.trunc(part + np.copysign(_ROUNDED, part))
+        rounded[start : start + _CHUNK] = np.trunc(part + np.copysign(_ROUNDING_OFFSET, part))
     return rounded
 
 
@@ -98,7 +100,7 @@ def _pack(values: Array, shape: Sequence[int], sorting: Sorting, effort: Effort)
 
 def _likely_best(values: Array, shape: Sequence[int], sortings: Sequence[Sorting]) -> Sorting:
     """Return the sorting that is likely to take the fewest bytes, by the order-0 entropy of a sample of each group."""
-    at = places(values.size, _LOOKED_AT + values.size // 64)
+    at = sample_indices(values.size, _SAMPLED_VALUES + values.size // 64)
     at = np.arange(values.size) if isinstance(at, slice) else at
     symbols, channels = _symbols(values[at]), channels_at(at, shape)
     return min(sortings, key=lambda sorting: _estimate(symbols, channels, shape, sorting))

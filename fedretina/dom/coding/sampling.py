@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def places(size: int, count: int) -> NDArray[np.int64] | slice:
+def sample_indices(size: int, count: int) -> NDArray[np.int64] | slice:
     """Return at most `count` places among `size`, spread over them by the golden ratio, without chance.
 
     Multiples of a number without common divisor with the size: no channel or kernel position is preferred.
 
     Examples
     --------
-    >>> sorted(places(9, 4).tolist())
+    >>> sorted(sample_indices(9, 4).tolist())
     [0, 1, 5, 6]
     """
     if size <= count:

@@ -20,7 +20,7 @@ from fedretina.dom.config import Effort
 from fedretina.dom.tensors import Array
 from fedretina.errors import Corrupt
 
-LEAST = 8192  # values; fewer have too few rows
+MIN_TRELLIS_VALUES = 8192  # values; fewer have too few rows
 _FEWEST_LANES, _MOST_LANES, _ROWS = 16, 8192, 128
 _LARGEST = 2**61
 
@@ -49,10 +49,10 @@ def pack_paths(values: Array, groups: Sequence[int], effort: Effort) -> list[byt
     effort : {"fast", "balanced", "small"}
         As for `pack`.
     """
-    past = _Past(count_lanes(values.size))
+    states = _LaneStates(count_lanes(values.size))
     counts, pieces = [], []
     for part in _parts(values, groups):
-        first, second = _streams(part, past)
+        first, second = _streams(part, states)
         counts.append(first.size)
         pieces += [*pack(first, effort), *pack(second, effort)]
     return [*pack(np.array(counts), effort), *pieces]
@@ -62,10 +62,10 @@ def unpack_paths(pieces: Sequence[Piece], groups: Sequence[int], decompressor: D
     """Return the multiples of the step that `pack_paths` was given; raise `Corrupt` if the pieces hold anything else."""
     counts = unpack(pieces[:1], (len(groups),), decompressor).tolist()
     total, used = sum(groups), 1
-    past = _Past(count_lanes(total))
+    states = _LaneStates(count_lanes(total))
     restored = []
     for rows, first in zip(rows_of(groups), counts, strict=True):
-        size = min(rows.stop * past.lanes, total) - rows.start * past.lanes
+        size = min(rows.stop * states.lanes, total) - rows.start * states.lanes
         if not 0 <= first <= size:
             raise Corrupt(f"{first} of {size} values are said to have the first quantiser; drop the payload")
         streams = []
@@ -73,7 +73,7 @@ def unpack_paths(pieces: Sequence[Piece], groups: Sequence[int], decompressor: D
             more = len(piece_sizes(count))
             streams.append(unpack(pieces[used : used + more], (count,), decompressor))
             used += more
-        restored.append(_restored(streams[0], streams[1], past))
+        restored.append(_restored(streams[0], streams[1], states))
     if used != len(pieces):
         raise Corrupt(f"a tensor has {len(pieces)} pieces, and its trellis asks for {used}; drop the payload")
     return np.concatenate(restored)
@@ -85,19 +85,19 @@ def _parts(values: Array, groups: Sequence[int]) -> Iterator[Array]:
         yield values[rows.start * lanes : rows.stop * lanes]
 
 
-def _streams(part: Array, past: "_Past") -> tuple[Array, Array]:
+def _streams(part: Array, states: "_LaneStates") -> tuple[Array, Array]:
     """Walk down the rows of one group; return what each quantiser sends."""
     second = np.empty(part.size, bool)
     sent = np.empty_like(part)
-    for at in past.rows(part.size):
-        second[at] = past.second(at)
+    for at in states.rows(part.size):
+        second[at] = states.second(at)
         sent[at] = (part[at] >> 1) + (second[at] & (part[at] > 0))
-        past.go_on(sent[at])
+        states.advance(sent[at])
     seconds = sent[second]
     return sent[np.logical_not(second, out=second)], seconds
 
 
-class _Past:
+class _LaneStates:
     """The last three quantisers of every lane, newest first."""
 
     def __init__(self, lanes: int) -> None:
@@ -113,7 +113,7 @@ class _Past:
         """Return which values of a row have the second quantiser."""
         return self._newest[: at.stop - at.start].view(np.bool_)
 
-    def go_on(self, k: Array) -> None:
+    def advance(self, k: Array) -> None:
         """Take the integers of a row."""
         following = self._newest ^ self._middle
         following ^= self._oldest
@@ -121,7 +121,7 @@ class _Past:
         self._newest, self._middle, self._oldest = following, self._newest, self._middle
 
 
-def _restored(first: Array, second: Array, past: _Past) -> Array:
+def _restored(first: Array, second: Array, states: _LaneStates) -> Array:
     """Walk down the rows of one group."""
     largest = max(max(int(each.max(initial=0)), -int(each.min(initial=0))) for each in (first, second))
     if largest > _LARGEST:
@@ -129,8 +129,8 @@ def _restored(first: Array, second: Array, past: _Past) -> Array:
     restored = np.empty(first.size + second.size, integer_type(2 * largest))
     signs = np.empty(restored.size, np.int8)
     used = 0
-    for at in past.rows(restored.size):
-        row, odd = restored[at], past.second(at)
+    for at in states.rows(restored.size):
+        row, odd = restored[at], states.second(at)
         seconds, firsts = np.flatnonzero(odd), np.flatnonzero(~odd)  # several times faster than masks
         begin = at.start - used
         taken, rest = second[used : used + seconds.size], first[begin : begin + firsts.size]
@@ -138,7 +138,7 @@ def _restored(first: Array, second: Array, past: _Past) -> Array:
             raise Corrupt("a trellis asks for other counts of values than the payload has; drop it")
         row[seconds], row[firsts] = taken, rest
         np.multiply(np.sign(row), odd, out=signs[at], casting="unsafe")
-        past.go_on(row)
+        states.advance(row)
         used += seconds.size
     restored *= 2
     restored -= signs

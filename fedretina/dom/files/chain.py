@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from fedretina.dom.files.models import SUFFIXES, ModelFile, naming, read_model, read_payload, unheard
+from fedretina.dom.files.models import SUFFIXES, ModelFile, errors_about, ignore_progress, read_model, read_payload
 from fedretina.dom.format.inspect import inspect
 from fedretina.dom.versions.lineage import Lineage
 from fedretina.dom.versions.link import Link
@@ -48,9 +48,9 @@ class Chain:
         """The graph of the versions."""
         return Lineage([file.link for file in self.files])
 
-    def holding(self, model: ModelFile) -> "Chain":
+    def with_model(self, model: ModelFile) -> "Chain":
         """Return the chain of one who also holds a model."""
-        return _chain(self.folder, [*self.files, _held(model)], self.damaged)
+        return _numbered_chain(self.folder, [*self.files, _model_as_file(model)], self.damaged)
 
     def route(self, version: str) -> tuple[ChainFile, ...]:
         """Return the files that lead to a version for the fewest bytes.
@@ -62,7 +62,7 @@ class Chain:
         """
         links = self.lineage.route(version)
         if not links:
-            raise UnknownBase(f"{self.folder}: version {version[:8]} cannot be reached: {self._lack()}")
+            raise UnknownBase(f"{self.folder}: version {version[:8]} cannot be reached: {self._explain_missing()}")
         return tuple(self.files[link.number] for link in links)
 
     def find(self, prefix: str) -> str:
@@ -85,16 +85,16 @@ class Chain:
         UnknownBase
             If no version can be reached.
         """
-        newest, returns = self.lineage.newest, self.lineage.returns
+        newest, back_links = self.lineage.newest, self.lineage.back_links
         if not newest:
-            raise UnknownBase(f"{self.folder}: no version can be reached: {self._lack()}")
-        if len(newest) > 1 or returns:
-            back = [f"{self.files[link.number].path.name} leads back to {link.digest[:8]}" for link in returns]
+            raise UnknownBase(f"{self.folder}: no version can be reached: {self._explain_missing()}")
+        if len(newest) > 1 or back_links:
+            back = [f"{self.files[link.number].path.name} leads back to {link.digest[:8]}" for link in back_links]
             found = ", ".join([*(version[:8] for version in newest), *back])
             raise BadArgument(f"{self.folder}: the newest version is ambiguous: {found}; choose one by its digest (--to)")
         return newest[0]
 
-    def _lack(self) -> str:
+    def _explain_missing(self) -> str:
         missing = [
             f"{base[:8]} is missing, {self.files[links[0].number].path.name} builds on it"
             for base, links in self.lineage.missing.items()
@@ -103,7 +103,7 @@ class Chain:
         return "; ".join([*missing, *damaged] or ["there is no keyframe and no model"]) + "; give one as the base"
 
 
-def read_chain(folder: Path, *, advance: Callable[[int], object] = unheard) -> Chain:
+def read_chain(folder: Path, *, advance: Callable[[int], object] = ignore_progress) -> Chain:
     """Read the payloads (.dom) and models (.safetensors, .npz) of a folder; its subfolders are left alone.
 
     Parameters
@@ -132,11 +132,11 @@ def read_chain(folder: Path, *, advance: Callable[[int], object] = unheard) -> C
     damaged: dict[Path, FedRetinaError] = {}
     for path in chain_files(folder):
         try:
-            files.append(read_link(path) if _is_payload(path) else _held(read_model(path)))
+            files.append(read_chain_file(path) if _is_payload(path) else _model_as_file(read_model(path)))
         except FedRetinaError as error:
             damaged[path] = error
         advance(1)
-    return _chain(folder, files, damaged)
+    return _numbered_chain(folder, files, damaged)
 
 
 def chain_files(folder: Path) -> list[Path]:
@@ -150,10 +150,10 @@ def chain_files(folder: Path) -> list[Path]:
     return paths
 
 
-def read_link(path: Path) -> ChainFile:
+def read_chain_file(path: Path) -> ChainFile:
     """Return a payload's file, its check sum verified; raises as `inspect`, and `BadArgument` if there is no such file."""
     payload = read_payload(path)
-    with naming(path):
+    with errors_about(path):
         info = inspect(payload)
     kind = "exact " * info.lossless + ("keyframe" if info.base is None else "delta")
     return ChainFile(path, Link(0, info.base, info.result, payload, info.lattice), kind, info.raw_bytes)
@@ -163,12 +163,12 @@ def _is_payload(path: Path) -> bool:
     return path.suffix.lower() == PAYLOAD_SUFFIX
 
 
-def _held(model: ModelFile) -> ChainFile:
+def _model_as_file(model: ModelFile) -> ChainFile:
     raw_bytes = sum(array.nbytes for array in model.version.model.values())
     return ChainFile(model.path, Link(0, None, model.version.digest, b"", lattice=False), "model", raw_bytes)
 
 
-def _chain(folder: Path, files: list[ChainFile], damaged: Mapping[Path, FedRetinaError]) -> Chain:
+def _numbered_chain(folder: Path, files: list[ChainFile], damaged: Mapping[Path, FedRetinaError]) -> Chain:
     """Number the links by their files, and leave out models that no payload knows: a folder may hold others."""
     links = [file.link for file in files if not file.is_model]
     known = {digest for link in links for digest in (link.base, link.digest)}

@@ -21,7 +21,7 @@ _METADATA = "__metadata__"
 _ZIPS = (b"PK\3\4", b"PK\5\6")
 
 
-def unheard(size: int) -> None:
+def ignore_progress(size: int) -> None:
     """Take no notice of what was read."""
 
 
@@ -34,7 +34,7 @@ class ModelFile:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_model(path: Path, *, advance: Callable[[int], object] = unheard) -> ModelFile:
+def read_model(path: Path, *, advance: Callable[[int], object] = ignore_progress) -> ModelFile:
     """Read a model and hash it.
 
     Parameters
@@ -57,14 +57,14 @@ def read_model(path: Path, *, advance: Callable[[int], object] = unheard) -> Mod
     >>> read_model(path).version.model["w"]
     array([0., 1., 2.], dtype=float32)
     """
-    suffix = _kind_checked(path)
+    suffix = _checked_suffix(path)
     metadata: Mapping[str, str] = {}
     if suffix == ".npz":
         model = read_npz(path, advance)
     else:
         model, metadata = _read_safetensors(path, advance)
     model = {name: model[name] for name in sorted(model)}
-    with naming(path):
+    with errors_about(path):
         return ModelFile(path, Version(model, digest(model)), metadata)
 
 
@@ -96,11 +96,11 @@ def write_model(path: Path, model: Model, *, metadata: Mapping[str, str] | None 
 
 def read_payload(path: Path) -> bytes:
     """Return a payload's bytes; raise `BadArgument` if there is no such file."""
-    return _bytes_of(path, -1)
+    return _read_bytes(path, -1)
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
+def errors_about(path: Path) -> Iterator[None]:
     """Say of what is raised in the block which file it is about."""
     try:
         yield
@@ -108,11 +108,11 @@ def naming(path: Path) -> Iterator[None]:
         raise type(error)(f"{path}: {error}") from error
 
 
-def _kind_checked(path: Path) -> str:
+def _checked_suffix(path: Path) -> str:
     """Return ".npz" or ".safetensors"; refuse pickles, and what its name or its content says is something else."""
     kind, suffix = _kind(path), path.suffix.lower()
     if kind == "pickle" or (kind == "unknown" and suffix in _PICKLES):
-        raise BadArgument(_about_pickle(path))
+        raise BadArgument(_pickle_advice(path))
     if kind == "payload":
         raise BadArgument(f"{path} is a DoM payload, no model: `fedretina dom decode` makes a model of it")
     if suffix not in SUFFIXES and kind == "unknown":
@@ -124,7 +124,7 @@ def _kind_checked(path: Path) -> str:
 
 def _kind(path: Path) -> str:
     """Return what the first bytes say: ".safetensors", ".npz", "pickle", "payload" or "unknown"."""
-    head = _bytes_of(path, _HEAD_BYTES)
+    head = _read_bytes(path, _HEAD_BYTES)
     if head.startswith(b"FDOM"):
         return "payload"
     if head.startswith(_ZIPS):
@@ -138,7 +138,7 @@ def _kind(path: Path) -> str:
     return "unknown"
 
 
-def _about_pickle(path: Path) -> str:
+def _pickle_advice(path: Path) -> str:
     target = path.with_suffix(".safetensors")
     return (
         f"{path} is a pickle (as torch.save writes), which can run any code when it is opened: refused. Convert it once:\n"
@@ -147,7 +147,7 @@ def _about_pickle(path: Path) -> str:
     )
 
 
-def _bytes_of(path: Path, count: int) -> bytes:
+def _read_bytes(path: Path, count: int) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(count)

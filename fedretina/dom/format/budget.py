@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from fedretina.dom.format.compose import Job, Made, code_of, compose
-from fedretina.dom.format.encoder import Coded, is_fine
+from fedretina.dom.format.compose import Composed, Job, compose, encode_job_tensor
+from fedretina.dom.format.encoder import CodedTensor, is_coded_as_vector
 from fedretina.dom.quantisation.quantise import Pair
-from fedretina.dom.quantisation.steps import Found, Step, given_step, lattice_floor
+from fedretina.dom.quantisation.steps import QuantisedWithStep, Step, given_step, lattice_floor
 from fedretina.dom.quantisation.trial import Trial
 from fedretina.dom.tensors import is_float
 from fedretina.errors import BadArgument
@@ -34,20 +34,20 @@ class _Search:
 
     job: Job
     units: Mapping[str, float]
-    coded: dict[Key, Coded] = field(default_factory=dict)
+    coded: dict[Key, CodedTensor] = field(default_factory=dict)
 
-    def made(self, scale: float, *, fine: float | None = None, parts: int = 0, keep: bool = False) -> Made:
+    def compose(self, scale: float, *, fine: float | None = None, parts: int = 0, keep: bool = False) -> Composed:
         """Return the payload at a scale; `parts` of `_PARTS` of what the scale `fine` would refine are refined."""
-        return compose(self.job, lambda name: self._code(name, scale, fine, parts, keep))
+        return compose(self.job, lambda name: self._encode(name, scale, fine, parts, keep))
 
-    def _code(self, name: str, scale: float, fine: float | None, parts: int, keep: bool) -> Coded:
+    def _encode(self, name: str, scale: float, fine: float | None, parts: int, keep: bool) -> CodedTensor:
         step, doubled = self._step(name, scale), 0
         if fine is not None and step != self._step(name, fine):
             step, doubled = self._step(name, fine), self.job.new[name].size * (_PARTS - parts) // _PARTS
         key = (name, step, doubled)
         if keep or key not in self.coded:
-            choice = None if step is None else lambda trial: _quantise(trial, step, doubled)
-            found = code_of(self.job, name, choice=choice, keep=keep)
+            chooser = None if step is None else lambda trial: _quantise(trial, step, doubled)
+            found = encode_job_tensor(self.job, name, chooser=chooser, keep=keep)
             if keep:
                 return found
             self.coded[key] = found
@@ -60,7 +60,7 @@ class _Search:
         return Step(round(math.log2(size))) if self.job.config.lattice else Step.near(size)
 
 
-def compose_within(job: Job, sensitivities: Mapping[str, float] | None, *, keep: bool) -> Made:
+def compose_within(job: Job, sensitivities: Mapping[str, float] | None, *, keep: bool) -> Composed:
     """Code a model in at most `config.budget_bytes`.
 
     Raises
@@ -71,19 +71,19 @@ def compose_within(job: Job, sensitivities: Mapping[str, float] | None, *, keep:
     budget = job.config.budget_bytes
     assert budget is not None
     search = _Search(job, _units(job, sensitivities))
-    least = len(search.made(_COARSEST).payload)
+    least = len(search.compose(_COARSEST).payload)
     if least > budget and job.config.vector_error is not None:  # fine vectors alone would take more
         return compose_within(replace(job, config=replace(job.config, vector_error=None)), sensitivities, keep=keep)
     if least > budget:
         raise BadArgument(f"budget_bytes is {budget}; the least that this model can take is {least}; allow that much")
-    scale, finer = _bracket(lambda scale: len(search.made(scale).payload), budget)
+    scale, finer = _bracket(lambda scale: len(search.compose(scale).payload), budget)
     if finer is None or not job.config.lattice:
-        return search.made(scale, keep=keep)
-    parts = _fill(lambda parts: len(search.made(scale, fine=finer, parts=parts).payload), budget)
-    return search.made(scale, fine=finer if parts else None, parts=parts, keep=keep)
+        return search.compose(scale, keep=keep)
+    parts = _fill(lambda parts: len(search.compose(scale, fine=finer, parts=parts).payload), budget)
+    return search.compose(scale, fine=finer if parts else None, parts=parts, keep=keep)
 
 
-def _quantise(trial: Trial, step: Step, doubled: int) -> Found | None:
+def _quantise(trial: Trial, step: Step, doubled: int) -> QuantisedWithStep | None:
     """Quantise with a step; on the lattice it must not be under the tensor's own floor."""
     if trial.on_lattice:
         assert step.exponent is not None
@@ -97,9 +97,9 @@ def _units(job: Job, sensitivities: Mapping[str, float] | None) -> dict[str, flo
     """Return each tensor's step at scale 1; a tensor that nobody names counts by its difference's size."""
     units, kept = {}, set(job.kept)
     for name, array in job.new.items():
-        if is_float(array.dtype) and array.size and job.may_lose(name) and not is_fine(job.config, array.shape):
+        if is_float(array.dtype) and array.size and job.may_lose(name) and not is_coded_as_vector(job.config, array.shape):
             base = job.old[name].reshape(-1) if name in kept else None
-            part = Trial.of(Pair(array.reshape(-1), base), array.shape, job.config).part
+            part = Trial.of(Pair(array.reshape(-1), base), array.shape, job.config).sample
             units[name] = float(np.sqrt(np.mean(np.square(part))))
     units = {name: size for name, size in units.items() if size}
     given = {name: value for name, value in (sensitivities or {}).items() if name in units}

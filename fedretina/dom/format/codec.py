@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 
 from fedretina.dom.config import DomConfig
 from fedretina.dom.format.budget import compose_within
-from fedretina.dom.format.compose import Job, Made, code_of, compose
+from fedretina.dom.format.compose import Composed, Job, compose, encode_job_tensor
 from fedretina.dom.format.decoder import declared_tensors, restore_tensors, specs_of
 from fedretina.dom.format.envelope import read_envelope
 from fedretina.dom.format.header import read_header
 from fedretina.dom.parallel import count_threads
 from fedretina.dom.quantisation.feedback import carry, check_residual, residual_of
 from fedretina.dom.tensors import MAX_RAW_BYTES, Array, Model, check_model, freeze
-from fedretina.dom.version import Version, digest_rows, hold
+from fedretina.dom.version import Version, digest_rows, shared_version
 from fedretina.errors import Corrupt, UnknownBase
 
 _DEFAULT = DomConfig()
@@ -36,17 +36,17 @@ class Published:
     payload: bytes
     version: Version
     error: float
-    _meant: Model = field(repr=False, compare=False)
-    _carried: Model = field(repr=False, compare=False)
+    _model: Model = field(repr=False, compare=False)
+    _previous: Model = field(repr=False, compare=False)
 
     @property
     def residual(self) -> Model:
-        """What quantisation lost, carried losses included: hand it to the next `publish` for error feedback.
+        """What quantisation lost, with the residual that was handed in: give it to the next `publish` for error feedback.
 
         One float array a tensor (float64 for float64, else float32), for floating-point tensors only. Over any series of
         one-shots, the sum of what was decoded and the last residual is the sum of what was meant (up to rounding).
         """
-        return residual_of(self._meant, self._carried, self.version.model)
+        return residual_of(self._model, self._previous, self.version.model)
 
 
 def encode(
@@ -93,8 +93,8 @@ def encode(
     (2, 3)
     """
     count = count_threads(threads)
-    job = Job(check_model(new, threads=count), None if base is None else hold(base, threads=count), config, count)
-    return _make(job, sensitivities, keep=False).payload
+    job = Job(check_model(new, threads=count), None if base is None else shared_version(base, threads=count), config, count)
+    return _compose(job, sensitivities, keep=False).payload
 
 
 def decode(
@@ -146,9 +146,9 @@ def decode_tensors(
     {'n': array(7)}
     """
     count = count_threads(threads)
-    held = None if base is None else hold(base, threads=count)
+    held = None if base is None else shared_version(base, threads=count)
     kept = {} if held is None else held.model
-    for name, array in _restore(payload, held, max_bytes, count):
+    for name, array in _decode(payload, held, max_bytes, count):
         yield name, array.copy() if array is kept.get(name) else array
 
 
@@ -192,27 +192,27 @@ def publish(
     True
     """
     count = count_threads(threads)
-    meant = check_model(new, threads=count)
-    carried = check_residual(residual or {}, meant)
-    job = Job(carry(meant, carried), base, config, count, frozenset(exact))
-    made = _make(job, sensitivities, keep=True)
-    version = Version(freeze(made.model), made.digest)
-    return Published(made.payload, version, made.error, meant, carried)
+    checked = check_model(new, threads=count)
+    previous = check_residual(residual or {}, checked)
+    job = Job(carry(checked, previous), base, config, count, frozenset(exact))
+    composed = _compose(job, sensitivities, keep=True)
+    version = Version(freeze(composed.model), composed.digest)
+    return Published(composed.payload, version, composed.error, checked, previous)
 
 
 def accept(payload: bytes, *, base: Version | None, max_bytes: int = MAX_RAW_BYTES, threads: int | None = None) -> Version:
     """Return the version that a payload leads to: `decode` without hashing the base again; raises the same errors."""
-    model = dict(sorted(_restore(payload, base, max_bytes, count_threads(threads))))
+    model = dict(sorted(_decode(payload, base, max_bytes, count_threads(threads))))
     return Version(freeze(model), read_envelope(payload).result.hex())
 
 
-def _make(job: Job, sensitivities: Mapping[str, float] | None, *, keep: bool) -> Made:
+def _compose(job: Job, sensitivities: Mapping[str, float] | None, *, keep: bool) -> Composed:
     if job.config.budget_bytes is None:
-        return compose(job, lambda name: code_of(job, name, keep=keep))
+        return compose(job, lambda name: encode_job_tensor(job, name, keep=keep))
     return compose_within(job, sensitivities, keep=keep)
 
 
-def _restore(payload: bytes, base: Version | None, max_bytes: int, threads: int) -> Iterator[tuple[str, Array]]:
+def _decode(payload: bytes, base: Version | None, max_bytes: int, threads: int) -> Iterator[tuple[str, Array]]:
     """Yield the tensors that a payload leads to; raise at the end if they are not what its maker made."""
     envelope = read_envelope(payload)
     held: Model = {}

@@ -8,13 +8,13 @@ import numpy as np
 
 from fedretina.dom.coding.integers import PCODEC_HEADER, pack
 from fedretina.dom.config import DomConfig
-from fedretina.dom.format.encoder import Coded, code_tensor
+from fedretina.dom.format.encoder import CodedTensor, encode_tensor
 from fedretina.dom.format.envelope import Envelope, write_envelope
 from fedretina.dom.format.header import OFFSET_BYTES, Header, bitmap, error_byte, write_header
-from fedretina.dom.format.pool import without_wide
+from fedretina.dom.format.pool import unpool_wide
 from fedretina.dom.format.spec import STEPS, group
 from fedretina.dom.parallel import map_all
-from fedretina.dom.quantisation.steps import Choice
+from fedretina.dom.quantisation.steps import StepChooser
 from fedretina.dom.tensors import Array, Model, raw_bytes
 from fedretina.dom.version import Version, digest_rows
 
@@ -42,7 +42,7 @@ class Job:
     def kept(self) -> list[str]:
         """The names of the tensors that have a counterpart in the base, in its order."""
         new, old = self.new, self.old
-        return [name for name in sorted(old) if name in new and _alike(new[name], old[name])]
+        return [name for name in sorted(old) if name in new and _has_same_form(new[name], old[name])]
 
     @property
     def order(self) -> list[str]:
@@ -52,7 +52,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Made:
+class Composed:
     """A payload, and what it leads to; `model` is empty where nobody wants it."""
 
     payload: bytes
@@ -61,19 +61,19 @@ class Made:
     error: float
 
 
-def code_of(job: Job, name: str, *, choice: Choice | None = None, keep: bool) -> Coded:
-    """Code one of a job's tensors, see `code_tensor`."""
+def encode_job_tensor(job: Job, name: str, *, chooser: StepChooser | None = None, keep: bool) -> CodedTensor:
+    """Code one of a job's tensors, see `encode_tensor`."""
     base = job.old.get(name)
-    base = base if base is not None and _alike(job.new[name], base) else None
-    return code_tensor(name, job.new[name], base, job.config, exact=not job.may_lose(name), choice=choice, keep=keep)
+    base = base if base is not None and _has_same_form(job.new[name], base) else None
+    return encode_tensor(name, job.new[name], base, job.config, exact=not job.may_lose(name), chooser=chooser, keep=keep)
 
 
-def compose(job: Job, code: Callable[[str], Coded]) -> Made:
+def compose(job: Job, code: Callable[[str], CodedTensor]) -> Composed:
     """Code every tensor, by its name, and return the payload."""
     kept = set(job.kept)
     coded = map_all(code, job.order, threads=job.threads, weigh=lambda name: job.new[name].nbytes)
     if job.config.effort != "fast":
-        coded = without_wide(coded, job.config.effort)
+        coded = unpool_wide(coded, job.config.effort)
     digest = digest_rows([(each.spec.name, each.spec.dtype, each.spec.shape, each.digest) for each in coded])
     header, body = _header_and_body(job, coded, kept)
     envelope = Envelope(
@@ -85,10 +85,10 @@ def compose(job: Job, code: Callable[[str], Coded]) -> Made:
         lossless=job.config.lossless,
     )
     model = {each.spec.name: each.restored for each in coded if each.restored is not None}
-    return Made(write_envelope(envelope), digest, dict(sorted(model.items())), total_error(coded))
+    return Composed(write_envelope(envelope), digest, dict(sorted(model.items())), total_error(coded))
 
 
-def total_error(coded: Sequence[Coded]) -> float:
+def total_error(coded: Sequence[CodedTensor]) -> float:
     """Return ``||d - d^|| / ||d||`` over the quantised tensors of two and more dimensions (over all, if there are none)."""
     quantised = [each for each in coded if each.energy]
     wide = [each for each in quantised if len(each.spec.shape) >= 2] or quantised
@@ -96,7 +96,7 @@ def total_error(coded: Sequence[Coded]) -> float:
     return math.sqrt(math.fsum(each.error**2 * each.energy for each in wide) / energy) if energy else 0.0
 
 
-def _header_and_body(job: Job, coded: Sequence[Coded], kept: set[str]) -> tuple[Header, bytes]:
+def _header_and_body(job: Job, coded: Sequence[CodedTensor], kept: set[str]) -> tuple[Header, bytes]:
     groups = group([each.spec for each in coded], [each.coding for each in coded])
     pieces = [_pieces([coded[index] for index in members], job.config) for members in groups]
     header = Header(
@@ -113,17 +113,17 @@ def _header_and_body(job: Job, coded: Sequence[Coded], kept: set[str]) -> tuple[
     return header, b"".join(piece for own in pieces for piece in own)
 
 
-def _pieces(members: Sequence[Coded], config: DomConfig) -> list[bytes]:
+def _pieces(members: Sequence[CodedTensor], config: DomConfig) -> list[bytes]:
     if not members[0].coding.pooled:
         return members[0].pieces
     return pack(np.concatenate([each.integers for each in members if each.integers is not None]), config.effort)
 
 
-def _offsets(coded: Sequence[Coded]) -> bytes:
+def _offsets(coded: Sequence[CodedTensor]) -> bytes:
     """Return three offsets per group of its own on steps, or nothing if all are zero."""
     own = [each.offsets for each in coded if each.coding.kind == STEPS and not each.coding.pooled]
     return b"".join(offsets or bytes(OFFSET_BYTES) for offsets in own) if any(own) else b""
 
 
-def _alike(new: Array, old: Array) -> bool:
+def _has_same_form(new: Array, old: Array) -> bool:
     return new.dtype == old.dtype and new.shape == old.shape

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fedretina.dom.coding.integers import pack
 from fedretina.dom.config import Effort
-from fedretina.dom.format.encoder import Coded
+from fedretina.dom.format.encoder import CodedTensor
 from fedretina.dom.format.spec import STEPS, Coding
 from fedretina.dom.tensors import Array
 
@@ -21,7 +21,7 @@ _STATISTICS = 40  # bytes that statistics of its own cost a tensor
 _HEADER = 6  # bytes that a group more takes in the header
 
 
-def without_wide(coded: Sequence[Coded], effort: Effort) -> list[Coded]:
+def unpool_wide(coded: Sequence[CodedTensor], effort: Effort) -> list[CodedTensor]:
     """Return a model's tensors with the wide ones out of the pool, where that saves bytes."""
     pool = {place: each.integers for place, each in enumerate(coded) if each.coding == _POOLED and each.integers is not None}
     wide = _wide(pool)

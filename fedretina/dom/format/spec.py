@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fedretina.dom.coding.layout import LAYOUTS, is_sortable
-from fedretina.dom.coding.trellis import LEAST
+from fedretina.dom.coding.trellis import MIN_TRELLIS_VALUES
 from fedretina.dom.tensors import is_float
 from fedretina.errors import Corrupt
 
@@ -95,5 +95,5 @@ def check_codings(specs: Sequence[Spec], codings: Sequence[Coding]) -> None:
             raise Corrupt(f"tensor {spec.name!r} is {spec.dtype} and coded on steps; drop the payload")
         if coding.layout and not is_sortable(spec.shape, spec.count):
             raise Corrupt(f"tensor {spec.name!r} is too small to be sorted; drop the payload")
-        if coding.trellis and spec.count < LEAST:
+        if coding.trellis and spec.count < MIN_TRELLIS_VALUES:
             raise Corrupt(f"tensor {spec.name!r} is too small for a trellis; drop the payload")

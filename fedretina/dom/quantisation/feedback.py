@@ -18,22 +18,22 @@ def check_residual(residual: Model, new: Model) -> dict[str, Array]:
 
 
 def carry(new: Model, residual: Model) -> dict[str, Array]:
-    """Return the model with what was lost before added."""
+    """Return the model with the residual of the payload before added."""
     return {
-        name: (array.astype(_exact(array)) + residual[name]).astype(array.dtype) if name in residual else array
+        name: (array.astype(_wide_type(array)) + residual[name]).astype(array.dtype) if name in residual else array
         for name, array in new.items()
     }
 
 
-def residual_of(new: Model, carried: Model, restored: Model) -> dict[str, Array]:
-    """Return what is lost so far: what was meant, with what was carried, less what the receiver holds."""
-    lost = {}
+def residual_of(new: Model, previous: Model, restored: Model) -> dict[str, Array]:
+    """Return what is lost so far: the new model and the previous residual, less what the receiver holds."""
+    residual = {}
     for name, array in new.items():
         if is_float(array.dtype):
-            missing = array.astype(np.float64) - restored[name]
-            lost[name] = (missing + carried.get(name, 0.0)).astype(_exact(array))
-    return lost
+            difference = array.astype(np.float64) - restored[name]
+            residual[name] = (difference + previous.get(name, 0.0)).astype(_wide_type(array))
+    return residual
 
 
-def _exact(array: Array) -> type[np.floating]:
+def _wide_type(array: Array) -> type[np.floating]:
     return np.float64 if array.dtype.itemsize > 4 else np.float32

@@ -52,7 +52,7 @@ class Pair:
 class Quantised:
     """A quantised tensor: what travels, what the decoder will make of it, and the squares of that.
 
-    `restored` is None where nobody wants it; `digest` is its digest all the same. `energy` is ``||d||**2``, `lost`
+    `restored` is None where nobody wants it; `digest` is its digest all the same. `energy` is ``||d||**2``, `squared_error`
     ``||d - d^||**2``. `sorting` is the order in which integers follow a trellis, if they do.
     """
 
@@ -61,13 +61,13 @@ class Quantised:
     restored: Array | None
     digest: bytes
     energy: float
-    lost: float
+    squared_error: float
     sorting: Sorting | None = None
 
     @property
     def error(self) -> float:
         """The relative error, ``||d - d^|| / ||d||``."""
-        return math.sqrt(self.lost / self.energy) if self.energy else 0.0
+        return math.sqrt(self.squared_error / self.energy) if self.energy else 0.0
 
 
 def quantise(
@@ -102,13 +102,13 @@ def quantise(
         integers[at] = chosen
 
     if not wide:  # how wide integers are restored depends on all of them
-        return measured(pair, integers, step=step, offsets=offsets, work=work, choose=choose, keep=keep)
+        return measure(pair, integers, step=step, offsets=offsets, work=work, choose=choose, keep=keep)
     for at, difference in pair.blocks(work):
         choose(at, difference)
-    return measured(pair, integers, step=step, offsets=offsets, work=work, keep=keep)
+    return measure(pair, integers, step=step, offsets=offsets, work=work, keep=keep)
 
 
-def measured(
+def measure(
     pair: Pair,
     integers: Array,
     *,
@@ -127,17 +127,17 @@ def measured(
     hasher = blake3()
     narrow = choose is not None or is_narrow(integers)
     restorer = _Restorer.of(pair.new.dtype, integers, narrow=narrow, step=step, offsets=offsets)
-    whole = lost = 0.0
+    total = squared_error = 0.0
     for at, difference in pair.blocks(work):
         if choose:
             choose(at, difference)
-        whole += energy(difference)
+        total += energy(difference)
         part = restored[at] if keep else restored[: difference.size]
         restorer(integers[at], None if pair.base is None else pair.base[at], out=part)
         hasher.update(part.view(np.uint8).data)
         np.subtract(pair.new[at], part, out=difference, dtype=work, casting="same_kind")
-        lost += energy(difference)
-    return Quantised(integers, offsets, restored if keep else None, hasher.digest(), whole, lost)
+        squared_error += energy(difference)
+    return Quantised(integers, offsets, restored if keep else None, hasher.digest(), total, squared_error)
 
 
 def centroids(sizes: Floats, integers: Array) -> bytes:

@@ -46,12 +46,12 @@ class Step:
         return cls(exponent, 0) if mantissa == MANTISSAS else cls(exponent - 1, mantissa)
 
 
-Found = tuple[Step, Quantised]
-Choice = Callable[[Trial], Found | None]
+QuantisedWithStep = tuple[Step, Quantised]
+StepChooser = Callable[[Trial], QuantisedWithStep | None]
 """A way to choose the step of one tensor; None where quantising cannot serve it."""
 
 
-def choice_of(config: DomConfig, *, has_base: bool) -> Choice:
+def step_chooser(config: DomConfig, *, has_base: bool) -> StepChooser:
     """Return how a configuration chooses the steps of tensors that have, or do not have, a base."""
     if config.bits is not None and (has_base or config.absolute_keyframes):
         step = Step(None, bits=config.bits)
@@ -77,7 +77,7 @@ def keyframe_target(error: float, size: int) -> float:
     return max(error * min(1.0, math.sqrt(size / _LARGE)), min(error, _LEAST_TARGET))
 
 
-def given_step(trial: Trial, step: Step) -> Found | None:
+def given_step(trial: Trial, step: Step) -> QuantisedWithStep | None:
     """Quantise with a step (a trellis with the step of about the same error); None if the integers would be too large."""
     if trial.trellis:
         step = Step.near(step.size * TRELLIS_STEP)
@@ -86,7 +86,7 @@ def given_step(trial: Trial, step: Step) -> Found | None:
     return step, trial.quantise(step.size)
 
 
-def lattice_step(trial: Trial, target: float) -> Found | None:
+def lattice_step(trial: Trial, target: float) -> QuantisedWithStep | None:
     """Quantise with the largest power of two whose error is at most sqrt(2) times the target: the nearest in log2.
 
     Targets near 1 allow less, half of what is left to 1: at an error of 1 nothing would ever be sent. The step is never
@@ -107,7 +107,7 @@ def lattice_step(trial: Trial, target: float) -> Found | None:
     return Step(exponent), found
 
 
-def relative_step(trial: Trial, target: float) -> Found | None:
+def relative_step(trial: Trial, target: float) -> QuantisedWithStep | None:
     """Quantise so that the error meets the target within 5 % (small tensors: from below, if no step meets it)."""
     size = math.ldexp(1.0, search_power(trial, target * LATTICE_SLACK))
     for _ in range(_SEARCHES):
@@ -142,7 +142,7 @@ def ulp_exponent(value: float, dtype: np.dtype[np.generic]) -> int:
 
 def search_power(trial: Trial, limit: float) -> int:
     """Return the exponent of the largest power of two whose error on the sample is at most `limit`."""
-    largest = float(np.abs(trial.part).max())
+    largest = float(np.abs(trial.sample).max())
     exponent = math.frexp(largest)[1] + 1
     if not largest:
         return exponent
@@ -153,7 +153,7 @@ def search_power(trial: Trial, limit: float) -> int:
     return exponent
 
 
-def _descend(trial: Trial, size: float, target: float) -> Found | None:
+def _descend(trial: Trial, size: float, target: float) -> QuantisedWithStep | None:
     """Halve the step until the error is small enough: always ends, since a fine enough step is exact."""
     for exponent in range(math.frexp(size)[1], math.frexp(size)[1] - 64, -1):
         if trial.scale.difference / math.ldexp(1.0, exponent) > MAX_INTEGER:

@@ -10,27 +10,27 @@ import numpy as np
 from fedretina.dom.coding.integers import integer_type, narrow
 from fedretina.dom.coding.layout import codes_of, is_sortable, order_of, spreads
 from fedretina.dom.coding.packing import sorting_of
-from fedretina.dom.coding.sampling import places
-from fedretina.dom.coding.trellis import LEAST
+from fedretina.dom.coding.sampling import sample_indices
+from fedretina.dom.coding.trellis import MIN_TRELLIS_VALUES
 from fedretina.dom.config import DomConfig
 from fedretina.dom.quantisation.quantise import (
     Pair,
     Quantised,
     centroids,
     dequantise,
-    measured,
+    measure,
     offset_table,
     quantise,
 )
 from fedretina.dom.quantisation.rdoq import FINE, fine_integers, quantise_group
 from fedretina.dom.quantisation.rounding import LEVELS, Rounder
-from fedretina.dom.quantisation.viterbi import search
+from fedretina.dom.quantisation.viterbi import search_paths
 from fedretina.dom.tensors import Array, energy
 
 RATE = 0.15  # lambda: squared steps that a bit is worth
 TRELLIS_RATE = 0.25  # the same for dependent quantisation, whose steps are smaller
 TRELLIS_STEP = 0.7  # its step for about the error that RDOQ makes with a step of 1
-LARGE = 2048  # elements; smaller tensors are pooled, and have neither offsets nor statistics of their own
+MIN_OWN_GROUP = 2048  # elements; smaller tensors are pooled, and have neither offsets nor statistics of their own
 _SAMPLE = 2**14
 _PLAIN_FLOATS = (2.0**-40, 2.0**40)  # within, float32 is enough to choose integers: squares stay in its range
 
@@ -79,11 +79,11 @@ class Trial:
     @classmethod
     def of(cls, pair: Pair, shape: tuple[int, ...], config: DomConfig, *, keep: bool = True) -> "Trial":
         """Look at a tensor."""
-        rdoq = config.quantiser == "rdoq" and pair.new.size >= LARGE
+        rdoq = config.quantiser == "rdoq" and pair.new.size >= MIN_OWN_GROUP
         centre = config.quantiser in ("deadzone", "rdoq") and config.effort != "fast"
-        centre = centre and not config.lattice and pair.new.size >= LARGE
+        centre = centre and not config.lattice and pair.new.size >= MIN_OWN_GROUP
         rate = RATE if rdoq else 0.0
-        trellis = config.dependent and pair.new.size >= LEAST
+        trellis = config.dependent and pair.new.size >= MIN_TRELLIS_VALUES
         return cls(
             pair,
             shape,
@@ -97,9 +97,9 @@ class Trial:
         )
 
     @cached_property
-    def part(self) -> Any:
+    def sample(self) -> Any:
         """At most `_SAMPLE` of the tensor's differences."""
-        return np.concatenate([d for _, d in self.pair.at(places(self.pair.new.size, _SAMPLE)).blocks()])
+        return np.concatenate([d for _, d in self.pair.at(sample_indices(self.pair.new.size, _SAMPLE)).blocks()])
 
     @property
     def work(self) -> Any:
@@ -120,22 +120,22 @@ class Trial:
 
     @cached_property
     def _norm(self) -> float:
-        return math.sqrt(energy(self.part))
+        return math.sqrt(energy(self.sample))
 
     def _error_of_sample(self, size: float) -> float:
         if not self._norm:
             return 0.0
-        integers, offsets = self._sampled(size)
-        lost = self.part - dequantise(integers, step=size, offsets=offsets)
-        return math.sqrt(energy(lost)) / self._norm
+        integers, offsets = self._quantise_sample(size)
+        errors = self.sample - dequantise(integers, step=size, offsets=offsets)
+        return math.sqrt(energy(errors)) / self._norm
 
     def quantise(self, size: float) -> Quantised:
         """Quantise the whole tensor."""
         if self.trellis:
-            return self._along_trellis(size)
+            return self._quantise_along_trellis(size)
         if self.rate:
-            return self._optimise(size)
-        offsets = self._sampled(size)[1] if self.centre else b""
+            return self._quantise_by_group(size)
+        offsets = self._quantise_sample(size)[1] if self.centre else b""
         return quantise(
             self.pair,
             step=size,
@@ -147,25 +147,25 @@ class Trial:
             keep=self.keep,
         )
 
-    def _sampled(self, size: float) -> tuple[Any, bytes]:
+    def _quantise_sample(self, size: float) -> tuple[Any, bytes]:
         """Return the sample's integers, and the offsets that suit them."""
-        x = self.part / size
+        x = self.sample / size
         if not self.rate:
             integers = self.rounder(x)
             return integers, centroids(np.abs(x), integers) if self.centre else b""
         fine = np.rint(x * FINE).astype(np.int64)
-        integers = self._group(fine, b"", np.empty_like(fine))
+        integers = self._quantise_group(fine, b"", np.empty_like(fine))
         if not self.centre:
             return integers, b""
-        integers = self._group(fine, centroids(np.abs(x), integers), integers)
+        integers = self._quantise_group(fine, centroids(np.abs(x), integers), integers)
         return integers, centroids(np.abs(x), integers)
 
-    def _group(self, fine: Any, offsets: bytes, out: Any) -> Any:
+    def _quantise_group(self, fine: Any, offsets: bytes, out: Any) -> Any:
         return quantise_group(fine, rate=self.rate, restored=_offset_values(offsets), out=out)
 
-    def _optimise(self, size: float) -> Quantised:
+    def _quantise_by_group(self, size: float) -> Quantised:
         """Quantise group by group, in the order of the tensor's classes."""
-        offsets = self._sampled(size)[1] if self.centre else b""
+        offsets = self._quantise_sample(size)[1] if self.centre else b""
         fine = fine_integers(self.pair, step=size, largest=self.scale.difference, work=self.work)
         fine[: self.doubled] >>= 1
         order = None
@@ -176,27 +176,27 @@ class Trial:
         start = 0
         for count in order.groups if order is not None else (fine.size,):
             at = slice(start, start + count)
-            self._group(fine[at], offsets, integers[at])
+            self._quantise_group(fine[at], offsets, integers[at])
             start += count
         del fine
         if order is not None:
             integers = order.unsort(integers)
         integers[: self.doubled] *= 2
-        return measured(self.pair, integers, step=size, offsets=offsets, work=self.work, keep=self.keep)
+        return measure(self.pair, integers, step=size, offsets=offsets, work=self.work, keep=self.keep)
 
-    def _along_trellis(self, size: float) -> Quantised:
+    def _quantise_along_trellis(self, size: float) -> Quantised:
         """Quantise dependently, in the order that suits what RDOQ would make of the values."""
         fine = fine_integers(self.pair, step=size, largest=self.scale.difference, work=self.work)
         sorting = sorting_of(fine, self.shape, unit=FINE / TRELLIS_STEP)
         order = sorting.order(self.shape)
         fine = fine if order is None else order.sort(fine)
         groups = (fine.size,) if order is None else order.groups
-        offsets = search(fine, groups, rate=TRELLIS_RATE)
+        offsets = search_paths(fine, groups, rate=TRELLIS_RATE)
         integers = narrow(fine)
         del fine
         if order is not None:
             integers = order.unsort(integers)
-        found = measured(self.pair, integers, step=size, offsets=offsets, work=self.work, keep=self.keep)
+        found = measure(self.pair, integers, step=size, offsets=offsets, work=self.work, keep=self.keep)
         return replace(found, sorting=sorting)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fedretina.dom.quantisation.steps import Choice, Found, Step, lattice_floor
+from fedretina.dom.quantisation.steps import QuantisedWithStep, Step, StepChooser, lattice_floor
 from fedretina.dom.quantisation.trial import Trial
 from fedretina.dom.tensors import Array, energy
 
@@ -31,18 +31,18 @@ def is_vector(shape: Sequence[int]) -> bool:
     return 0 < size <= LARGEST and size == max(shape, default=1)
 
 
-def choice_for_vectors(target: float) -> Choice:
+def vector_step_chooser(target: float) -> StepChooser:
     """Return how vectors get their steps, for a relative error of the difference; see `fine_step`."""
     return lambda trial: fine_step(trial, target)
 
 
-def fine_step(trial: Trial, target: float) -> Found | None:
+def fine_step(trial: Trial, target: float) -> QuantisedWithStep | None:
     """Quantise a vector finely, or return None where it should travel exactly.
 
     The step is small against the difference (a relative error of at most `target`) and against the values (1/64 of those
     that count, see `scale_of`): so small updates are not lost, and a variance that falls to a twentieth stays positive.
     """
-    change = math.sqrt(12 * energy(trial.part) / trial.part.size) * target
+    change = math.sqrt(12 * energy(trial.sample) / trial.sample.size) * target
     size = min(change, scale_of(trial.pair.new) * _PER_VALUE)
     if not size or trial.scale.difference / size > 2.0**_MAX_BITS:
         return None

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fedretina.dom.coding.sampling import places
+from fedretina.dom.coding.sampling import sample_indices
 from fedretina.dom.coding.trellis import count_lanes, rows_of
 from fedretina.dom.quantisation.rounding import LEVELS
 from fedretina.dom.tensors import Array
@@ -28,7 +28,7 @@ _ROUNDS = 3
 _COUNTED = 16  # rows whose integers are counted at once
 _RENEWED = 64  # rows after which costs start from zero again, so that float32 holds them
 _MOST_BITS = 40
-_LOOKED_AT = 2**14  # values of a group that the first round's bits come from
+_GUESSED_FROM = 2**14  # values of a group that the first round's bits come from
 _SMOOTHING = 0.5
 # States are the last three quantisers, the newest in bit 0. One follows two, s >> 1 and (s >> 1) + 4: after a k of this
 # parity, and of the other one.
@@ -68,7 +68,7 @@ class _Counts:
         return np.clip(np.rint(means * 128), -127, 127).astype(np.int8).tobytes()
 
 
-def search(fine: Array, groups: Sequence[int], *, rate: float) -> bytes:
+def search_paths(fine: Array, groups: Sequence[int], *, rate: float) -> bytes:
     """Replace values by the multiples of the step that they become, and return the centroid offsets of these.
 
     Parameters
@@ -81,17 +81,17 @@ def search(fine: Array, groups: Sequence[int], *, rate: float) -> bytes:
         Lambda: squared steps that one bit is worth.
     """
     lanes, rows = count_lanes(fine.size), rows_of(groups)
-    bits = np.stack([_guess(fine[each.start * lanes : each.stop * lanes]) for each in rows])
+    bits = np.stack([_initial_bits(fine[each.start * lanes : each.stop * lanes]) for each in rows])
     offsets = bytes(LEVELS - 1)
     stride = max(1, min(lanes // _SAMPLED, 8))
     for last in range(1 - _ROUNDS, 1):
         tables = [_tables(each, offsets, rate) for each in bits]
         counts = _Counts(len(groups))
         for at in _blocks(lanes, stride if last else 1):
-            values = _lanes_of(fine, lanes, at)
+            values = _take_lanes(fine, lanes, at)
             paths = _paths(values, rows, tables, counts)
             if not last:
-                _put(fine, lanes, at, np.where(values < 0, -paths, paths))
+                _store_lanes(fine, lanes, at, np.where(values < 0, -paths, paths))
         bits, offsets = counts.bits(), counts.offsets()
     return offsets
 
@@ -101,7 +101,7 @@ def _blocks(lanes: int, stride: int) -> Iterator[slice]:
         yield slice(start, min(start + _LANES * stride, lanes), stride)
 
 
-def _lanes_of(fine: Array, lanes: int, at: slice) -> Array:
+def _take_lanes(fine: Array, lanes: int, at: slice) -> Array:
     """Return some lanes by rows; what the last row lacks is 0."""
     full = fine.size // lanes
     last = np.zeros((1 if fine.size % lanes else 0, lanes), fine.dtype)
@@ -109,7 +109,7 @@ def _lanes_of(fine: Array, lanes: int, at: slice) -> Array:
     return np.concatenate([fine[: full * lanes].reshape(full, lanes)[:, at], last[:, at]])
 
 
-def _put(found: Array, lanes: int, at: slice, values: Array) -> None:
+def _store_lanes(found: Array, lanes: int, at: slice, values: Array) -> None:
     full = found.size // lanes
     found[: full * lanes].reshape(full, lanes)[:, at] = values[:full]
     rest = found[full * lanes :][at]
@@ -117,9 +117,10 @@ def _put(found: Array, lanes: int, at: slice, values: Array) -> None:
         rest[...] = values[full, : rest.size]
 
 
-def _guess(fine: Array) -> NDArray[np.float64]:
+def _initial_bits(fine: Array) -> NDArray[np.float64]:
     """Return the bits of a Laplacian of the values' mean size, for both quantisers."""
-    mean = float(np.abs(fine[places(fine.size, _LOOKED_AT)].astype(np.float64)).mean()) / (_PER_STEP << _FINER) + 1e-6
+    sample = fine[sample_indices(fine.size, _GUESSED_FROM)]
+    mean = float(np.abs(sample.astype(np.float64)).mean()) / (_PER_STEP << _FINER) + 1e-6
     chances = np.exp(-2 * np.arange(_TOP + 1) / mean)
     return np.stack([_with_signs(np.maximum(chances / chances.sum(), 2.0**-_MOST_BITS))] * 2)
 
@@ -151,7 +152,7 @@ def _tables(bits: NDArray[np.float64], offsets: bytes, rate: float) -> tuple[Any
 def _paths(values: Array, rows: Sequence[slice], tables: Sequence[Any], counts: _Counts) -> Array:
     """Return what the values' sizes become, in steps."""
     sizes = np.abs(values)
-    states = _walk(_places(sizes), rows, [costs for costs, _ in tables])
+    states = _walk(_table_indices(sizes), rows, [costs for costs, _ in tables])
     restored = np.empty_like(sizes)
     for group, (own, (_, best)) in enumerate(zip(rows, tables, strict=True)):
         for start in range(own.start, own.stop, _COUNTED):
@@ -159,7 +160,7 @@ def _paths(values: Array, rows: Sequence[slice], tables: Sequence[Any], counts: 
             before, after = states[at], states[at.start + 1 : at.stop + 1]
             second = before & 1
             column = 2 * second + (_PARITY.take(after) ^ (before >> 2))
-            found = _places(sizes[at])
+            found = _table_indices(sizes[at])
             k = best.reshape(-1).take(column * best.shape[1] + found).astype(np.intp)
             k += 2 * (((sizes[at] >> _FINER) - found) // _PERIOD)
             restored[at] = 2 * k - second * (k > 0)
@@ -167,7 +168,7 @@ def _paths(values: Array, rows: Sequence[slice], tables: Sequence[Any], counts: 
     return restored
 
 
-def _places(sizes: Array) -> NDArray[np.int16]:
+def _table_indices(sizes: Array) -> NDArray[np.int16]:
     """Return where the tables have values of these sizes."""
     found = sizes >> _FINER
     far = found >= _LINEAR
@@ -194,10 +195,10 @@ def _walk(wanted: NDArray[np.int16], rows: Sequence[slice], costs: Sequence[Any]
             np.minimum(left, right, out=total)
             if row % _RENEWED == 0:
                 total -= total.min(axis=0)
-    return _back(is_right, total.argmin(axis=0))
+    return _backtrack(is_right, total.argmin(axis=0))
 
 
-def _back(is_right: NDArray[np.bool_], state: NDArray[np.intp]) -> NDArray[np.uint8]:
+def _backtrack(is_right: NDArray[np.bool_], state: NDArray[np.intp]) -> NDArray[np.uint8]:
     height, _, lanes = is_right.shape
     states = np.empty((height + 1, lanes), np.uint8)
     states[height] = state

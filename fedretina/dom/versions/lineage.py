@@ -39,7 +39,7 @@ class Lineage:
     @cached_property
     def newest(self) -> tuple[str, ...]:
         """The versions that can be reached and that nothing builds on: one, unless the lineage forks."""
-        return tuple(version for version in self._order if not self._nexts[version])
+        return tuple(version for version in self._order if not self._successors[version])
 
     @cached_property
     def forks(self) -> tuple[str, ...]:
@@ -47,16 +47,16 @@ class Lineage:
         ends: dict[str, frozenset[str]] = {}
         forks = []
         for version in reversed(self._order):
-            following = [ends[after] for after in self._nexts[version]]
+            following = [ends[after] for after in self._successors[version]]
             ends[version] = frozenset().union(*following) if following else frozenset([version])
             if len(ends[version]) > 1 and ends[version] not in following:
                 forks.append(version)
         return tuple(reversed(forks))
 
     @cached_property
-    def returns(self) -> tuple[Link, ...]:
+    def back_links(self) -> tuple[Link, ...]:
         """The links that lead back to an earlier version: where there are any, none is the newest."""
-        return tuple(link for link in self._steps if link.base not in self._bases[link.digest])
+        return tuple(link for link in self._inner_links if link.base not in self._bases[link.digest])
 
     @cached_property
     def missing(self) -> dict[str, list[Link]]:
@@ -100,7 +100,7 @@ class Lineage:
         return depths
 
     @cached_property
-    def _steps(self) -> list[Link]:
+    def _inner_links(self) -> list[Link]:
         """The links between two versions that can be reached."""
         return [link for link in self.links if link.base in self._depths and link.base not in (None, link.digest)]
 
@@ -108,16 +108,16 @@ class Lineage:
     def _bases(self) -> dict[str, set[str]]:
         """What each version that can be reached builds on, without the steps that close a circle."""
         bases: dict[str, set[str]] = {version: set() for version in self._depths if version is not None}
-        for link in self._steps:
+        for link in self._inner_links:
             if link.base is not None:
                 bases[link.digest].add(link.base)
-        while circle := _circle(bases):
+        while circle := _find_cycle(bases):
             base, version = min(pairwise(circle), key=lambda step: self._depths[step[1]])
             bases[version].remove(base)
         return bases
 
     @cached_property
-    def _nexts(self) -> dict[str, list[str]]:
+    def _successors(self) -> dict[str, list[str]]:
         nexts: dict[str, list[str]] = {version: [] for version in self._bases}
         for version, bases in self._bases.items():
             for base in bases:
@@ -130,7 +130,7 @@ class Lineage:
         return list(TopologicalSorter(self._bases).static_order())
 
 
-def _circle(bases: Mapping[str, set[str]]) -> list[str]:
+def _find_cycle(bases: Mapping[str, set[str]]) -> list[str]:
     """Return versions that build each on the one before it, the last one being the first; empty if there are none."""
     try:
         TopologicalSorter(bases).prepare()

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedretina.dom.coding.integers import PCODEC_HEADER, decompressor_for
-from fedretina.dom.coding.layout import LAYOUTS, MOST_BLOCKS, codes_of, count_codes, order_of, spreads
+from fedretina.dom.coding.layout import LAYOUTS, MAX_BLOCKS, codes_of, count_codes, order_of, spreads
 from fedretina.dom.coding.packing import candidates, pack_best, pack_laid_out, unpack_laid_out
 from fedretina.errors import Corrupt
 
@@ -65,14 +65,14 @@ def test_any_codes_make_an_order(shape, layout, seed, spread):
 def test_codes_that_make_too_many_blocks_are_refused():
     with pytest.raises(Corrupt, match="blocks"):
         order_of(np.arange(200) % 128, (100, 100), 2)
-    assert MOST_BLOCKS < 100 * 100
+    assert MAX_BLOCKS < 100 * 100
 
 
 def test_codes_grow_coarser_where_they_would_make_too_many_blocks():
     rng = np.random.default_rng(0)
     values = np.exp2(rng.uniform(0, 25, (300, 1))) * np.exp2(rng.uniform(0, 25, (1, 300)))
     codes = codes_of(spreads(values.astype(np.int64).reshape(-1), (300, 300), 2))
-    assert np.unique(codes[:300]).size * np.unique(codes[300:]).size <= MOST_BLOCKS
+    assert np.unique(codes[:300]).size * np.unique(codes[300:]).size <= MAX_BLOCKS
 
 
 def test_sorting_pays_where_channels_differ():

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedretina.dom.coding.integers import PCODEC_HEADER, decompressor_for, pack, unpack
-from fedretina.dom.coding.trellis import LEAST, count_lanes, pack_paths, rows_of, unpack_paths
-from fedretina.dom.quantisation.viterbi import search
+from fedretina.dom.coding.trellis import MIN_TRELLIS_VALUES, count_lanes, pack_paths, rows_of, unpack_paths
+from fedretina.dom.quantisation.viterbi import search_paths
 from fedretina.errors import Corrupt
 
 READER = decompressor_for(PCODEC_HEADER)
@@ -14,7 +14,7 @@ READER = decompressor_for(PCODEC_HEADER)
 def _paths(size, seed=0, scale=2.0, groups=None):
     """Integers that follow the trellis."""
     fine = np.rint(128 * scale * np.random.default_rng(seed).laplace(size=size)).astype(np.int32)
-    search(fine, groups or (size,), rate=0.25)
+    search_paths(fine, groups or (size,), rate=0.25)
     return fine
 
 
@@ -49,7 +49,7 @@ def test_as_the_format_describes_it():
     assert pack_paths(values, groups, "small") == expected
 
 
-@pytest.mark.parametrize(("count", "lanes"), [(LEAST, 64), (2**20, 8192), (2**24, 8192)])
+@pytest.mark.parametrize(("count", "lanes"), [(MIN_TRELLIS_VALUES, 64), (2**20, 8192), (2**24, 8192)])
 def test_lanes(count, lanes):
     assert count_lanes(count) == lanes
 

@@ -61,10 +61,10 @@ def test_one_who_holds_a_model(tmp_path, write):
     with pytest.raises(UnknownBase, match=f"{digest_of(0)[:8]} is missing, 0-1.dom builds on it"):
         chain.newest()
     write_model(tmp_path / "sub.npz", model(0))
-    held = chain.holding(read_model(tmp_path / "sub.npz"))
+    held = chain.with_model(read_model(tmp_path / "sub.npz"))
     assert names(held.route(held.newest())) == ["sub.npz", "0-1.dom"]
     write_model(tmp_path / "other.npz", model(7))
-    assert chain.holding(read_model(tmp_path / "other.npz")) == chain
+    assert chain.with_model(read_model(tmp_path / "other.npz")) == chain
 
 
 def test_damaged_files_are_named_and_the_others_used(tmp_path, write):

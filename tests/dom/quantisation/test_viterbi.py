@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fedretina.dom import DomConfig, decode, encode, inspect
-from fedretina.dom.quantisation.viterbi import search
+from fedretina.dom.quantisation.viterbi import search_paths
 
 
 def _values(size=40000, scale=4.0):
@@ -11,7 +11,7 @@ def _values(size=40000, scale=4.0):
 
 def _search(x, rate=0.0, groups=None):
     fine = np.rint(x * 128).astype(np.int32)
-    offsets = search(fine, groups or (x.size,), rate=rate)
+    offsets = search_paths(fine, groups or (x.size,), rate=rate)
     return fine, offsets
 
 

@@ -26,7 +26,7 @@ def test_a_plain_chain_in_any_order_of_files():
     assert chain.newest == ("c",)
     assert chain.costs == {"a": 9, "b": 12, "c": 14}
     assert numbers_of(chain.route("c")) == [1, 2, 0]
-    assert (chain.forks, chain.returns, chain.missing) == ((), (), {})
+    assert (chain.forks, chain.back_links, chain.missing) == ((), (), {})
 
 
 def test_a_skip_is_no_fork_and_wins_where_it_is_cheaper():
@@ -64,14 +64,14 @@ def test_what_is_missing_and_what_is_behind_it():
 
 def test_a_payload_that_changes_nothing_is_no_circle():
     chain = lineage(">a", "a>b", "b>b")
-    assert (chain.newest, chain.returns) == (("b",), ())
+    assert (chain.newest, chain.back_links) == (("b",), ())
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_circle_is_cut_where_it_leads_back(order):
     chain = lineage(*[">a", "a>b", "b>c", "c>a"][::order])
     assert chain.numbers == {"a": 0, "b": 1, "c": 2}
-    assert [(link.base, link.digest) for link in chain.returns] == [("c", "a")]
+    assert [(link.base, link.digest) for link in chain.back_links] == [("c", "a")]
 
 
 def test_circles_that_nothing_leads_to():
@@ -88,9 +88,9 @@ def test_a_long_chain_is_quick():
 @given(st.lists(st.tuples(st.sampled_from(["", *"abcdef"]), st.sampled_from("abcdef"), st.integers(0, 9)), max_size=14))
 def test_any_graph(steps):
     chain = lineage(*(f"{base}>{version}:{size}" for base, version, size in steps))
-    returns = set(numbers_of(chain.returns))
+    back_links = set(numbers_of(chain.back_links))
     for link in chain.links:
-        if link.base in chain.numbers and link.digest != link.base and link.number not in returns:
+        if link.base in chain.numbers and link.digest != link.base and link.number not in back_links:
             assert chain.numbers[link.base] < chain.numbers[link.digest]
         if link.base is None or link.base in chain.costs:
             before = 0 if link.base is None else chain.costs[link.base]
