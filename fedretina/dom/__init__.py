@@ -1,7 +1,16 @@
 """Difference of models: quantise, code and version models (Eq. 5-8), with a wire format and references.
 
-Use `encode` and `decode` for a single payload, `Stream` for the series of versions of one model, `ReferenceStore`
-to keep versions on disk, `read_model`, `write_model` and `read_chain` for models and payloads as files.
+Each verb does one thing:
+
+- `encode` and `decode` turn a model into one payload and back. Nothing is remembered between calls.
+- `decode_tensors` is `decode` for models that are too large to be held whole: it yields one tensor after the other.
+- `publish` makes the next version of a model, and its payload.
+- `accept` turns a payload into the version that it leads to; `follow` does so for several payloads. Versions carry their
+  digests, so nothing is hashed twice.
+- `inspect` tells what a payload holds without decoding it.
+
+`Stream` holds the versions of one model: it publishes, accepts and routes them. `PayloadLog` keeps and relays payloads only.
+`ReferenceStore` keeps versions on disk. `read_model`, `write_model` and `read_chain` are for models and payloads as files.
 """
 
 from fedretina.dom.config import DomConfig
