@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fedretina.dom import DomConfig, decode, digest, encode, inspect
 from fedretina.dom.coding.integers import PCODEC_HEADER, pack
-from fedretina.dom.coding.layout import order_of
+from fedretina.dom.coding.order import order_of
 from fedretina.dom.coding.trellis import pack_paths
 from fedretina.dom.format.envelope import read_envelope, write_envelope
 from fedretina.errors import Corrupt, FedRetinaError, TooNew, Truncated, UnknownBase

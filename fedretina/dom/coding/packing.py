@@ -6,17 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from fedretina.dom.coding.integers import Decompressor, Piece, integer_type, pack, piece_sizes, splits, unpack
-from fedretina.dom.coding.layout import (
-    PLAIN,
-    Sorting,
-    channels_at,
-    codes_of,
-    count_codes,
-    groups_at,
-    is_sortable,
-    order_of,
-    spreads,
-)
+from fedretina.dom.coding.layout import PLAIN, channels_at, codes_of, count_codes, groups_at, is_sortable, spreads
+from fedretina.dom.coding.order import Sorting, order_of
 from fedretina.dom.coding.sampling import sample_indices
 from fedretina.dom.coding.trellis import pack_paths, unpack_paths
 from fedretina.dom.config import Effort

@@ -12,7 +12,7 @@ from fedretina.dom.format.header import OFFSET_BYTES, Header
 from fedretina.dom.format.spec import RAW, STEPS, WITHOUT_BODY, Coding, Spec, check_codings, group
 from fedretina.dom.parallel import ordered_map
 from fedretina.dom.quantisation.lossless import add_bits
-from fedretina.dom.quantisation.quantise import restore
+from fedretina.dom.quantisation.restore import restore
 from fedretina.dom.quantisation.steps import Step
 from fedretina.dom.tensors import Array, Model, is_finite
 from fedretina.dom.version import digest_bits

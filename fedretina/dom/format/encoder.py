@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fedretina.dom.coding.integers import narrow, pack
-from fedretina.dom.coding.layout import Sorting
+from fedretina.dom.coding.order import Sorting
 from fedretina.dom.coding.packing import pack_best, pack_trellis
 from fedretina.dom.config import DomConfig
 from fedretina.dom.format.spec import BITS, LOST, RAW, SAME, STEPS, Coding, Spec

@@ -113,34 +113,44 @@ def _parse(columns: Any) -> Header:
     dropped, fresh, codings, exponents, mantissas, bits, errors, pieces, offsets, (pcodec, raw) = _typed(
         columns, list, "columns", _COLUMNS
     )
-    kinds = [Coding.of(byte) for byte in _typed(codings, bytes, "codings")]
-    if len(kinds) > MAX_TENSORS:
-        raise ValueError(f"{len(kinds)} tensors, at most {MAX_TENSORS} are allowed")
-    specs = _read_fresh(_typed(fresh, list, "fresh tensors"))
-    if len(specs) > len(kinds):
-        raise ValueError("more fresh tensors than codings")
-    steps = _read_steps(_typed(exponents, list, "exponents"), _typed(mantissas, bytes, "mantissas"), bits)
-    if len(steps) != sum(coding.kind == STEPS for coding in kinds):
-        raise ValueError("steps and codings differ in number")
-    if len(_typed(errors, bytes, "errors")) != len(steps):
-        raise ValueError("errors and steps differ in number")
-    own = sum(coding.kind == STEPS and not coding.pooled for coding in kinds)
-    if len(_typed(offsets, bytes, "offsets")) not in (0, OFFSET_BYTES * own):
-        raise ValueError("offsets and codings differ in number")
-    return Header(
+    kinds = _read_codings(_typed(codings, bytes, "codings"))
+    header = Header(
         dropped=_typed(dropped, bytes, "dropped tensors"),
-        fresh=specs,
+        fresh=_read_fresh(_typed(fresh, list, "fresh tensors")),
         codings=kinds,
-        steps=steps,
-        errors=errors,
-        pieces=[
-            [_natural(length, 2**62, "a piece's length") for length in _typed(group, list, "a group's pieces")]
-            for group in _typed(pieces, list, "pieces")
-        ],
-        offsets=offsets,
+        steps=_read_steps(_typed(exponents, list, "exponents"), _typed(mantissas, bytes, "mantissas"), bits),
+        errors=_typed(errors, bytes, "errors"),
+        pieces=[_read_lengths(group) for group in _typed(pieces, list, "pieces")],
+        offsets=_typed(offsets, bytes, "offsets"),
         pcodec=_typed(pcodec, bytes, "pcodec's header"),
         raw_bytes=_natural(raw, MAX_RAW_BYTES, "raw bytes"),
     )
+    _check_numbers(header)
+    return header
+
+
+def _check_numbers(header: Header) -> None:
+    """Raise `ValueError` if columns have other lengths than the codings ask for."""
+    on_steps = [coding for coding in header.codings if coding.kind == STEPS]
+    if len(header.fresh) > len(header.codings):
+        raise ValueError("more fresh tensors than codings")
+    if len(header.steps) != len(on_steps):
+        raise ValueError("steps and codings differ in number")
+    if len(header.errors) != len(header.steps):
+        raise ValueError("errors and steps differ in number")
+    own = sum(not coding.pooled for coding in on_steps)
+    if len(header.offsets) not in (0, OFFSET_BYTES * own):
+        raise ValueError("offsets and codings differ in number")
+
+
+def _read_codings(codings: bytes) -> list[Coding]:
+    if len(codings) > MAX_TENSORS:
+        raise ValueError(f"{len(codings)} tensors, at most {MAX_TENSORS} are allowed")
+    return [Coding.of(byte) for byte in codings]
+
+
+def _read_lengths(group: Any) -> list[int]:
+    return [_natural(length, 2**62, "a piece's length") for length in _typed(group, list, "a group's pieces")]
 
 
 def _fresh_columns(specs: Sequence[Spec]) -> Iterator[list[Any]]:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedretina.dom.coding.integers import narrow
-from fedretina.dom.quantisation.quantise import Pair, restore
+from fedretina.dom.quantisation.quantise import Pair
+from fedretina.dom.quantisation.restore import restore
 from fedretina.dom.tensors import Array, words
 
 _SAMPLE = 1024

@@ -8,21 +8,15 @@ from typing import Any
 import numpy as np
 
 from fedretina.dom.coding.integers import integer_type, narrow
-from fedretina.dom.coding.layout import codes_of, is_sortable, order_of, spreads
+from fedretina.dom.coding.layout import codes_of, is_sortable, spreads
+from fedretina.dom.coding.order import order_of
 from fedretina.dom.coding.packing import sorting_of
 from fedretina.dom.coding.sampling import sample_indices
 from fedretina.dom.coding.trellis import MIN_TRELLIS_VALUES
 from fedretina.dom.config import DomConfig
-from fedretina.dom.quantisation.quantise import (
-    Pair,
-    Quantised,
-    centroids,
-    dequantise,
-    measure,
-    offset_table,
-    quantise,
-)
+from fedretina.dom.quantisation.quantise import Pair, Quantised, centroids, measure, quantise
 from fedretina.dom.quantisation.rdoq import FINE, fine_integers, quantise_group
+from fedretina.dom.quantisation.restore import dequantise, offset_table
 from fedretina.dom.quantisation.rounding import LEVELS, Rounder
 from fedretina.dom.quantisation.viterbi import search_paths
 from fedretina.dom.tensors import Array, energy

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedretina.dom.coding.integers import PCODEC_HEADER, decompressor_for
-from fedretina.dom.coding.layout import LAYOUTS, MAX_BLOCKS, codes_of, count_codes, order_of, spreads
+from fedretina.dom.coding.layout import LAYOUTS, MAX_BLOCKS, codes_of, count_codes, spreads
+from fedretina.dom.coding.order import order_of
 from fedretina.dom.coding.packing import candidates, pack_best, pack_laid_out, unpack_laid_out
 from fedretina.errors import Corrupt
 
