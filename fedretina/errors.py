@@ -10,7 +10,7 @@ class BadArgument(FedRetinaError, ValueError):
 
 
 class UnknownBase(FedRetinaError):
-    """The payload builds on a version that is not held here: ask for another way to the newest one."""
+    """The payload builds on a version that is not held here: ask for another route to the newest one."""
 
 
 class Corrupt(FedRetinaError):

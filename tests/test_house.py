@@ -27,6 +27,14 @@ MAY = {
     "cli_study": {"study", "reid"},
     "cli": {"cli_data", "cli_dom", "cli_study", "report", "ledger", "dom", "reid", "reuse", "flower", "strategies"},
 }
+DOM_GROUND = {"config", "parallel", "tensors", "version"}
+DOM_MAY = {
+    "coding": set(),
+    "quantisation": {"coding"},
+    "format": {"coding", "quantisation"},
+    "versions": {"format"},
+    "files": {"format", "versions"},
+}
 NEVER = {
     "dom": {"torch", "flwr"},
     "reuse": {"flwr"},
@@ -73,6 +81,25 @@ def test_rooms_know_only_the_rooms_below(room):
             if head == "fedretina" and rest:
                 known = rest.split(".")[0]
                 assert known in MAY[room] | GROUND | {room, "__version__"}, f"{file} imports {name}"
+
+
+@pytest.mark.parametrize("room", [*DOM_MAY, *DOM_GROUND])
+def test_rooms_of_dom_know_only_those_below(room):
+    for file in files(f"dom/{room}"):
+        for name in imports(file):
+            if name.startswith("fedretina.dom."):
+                assert name.split(".")[2] in DOM_MAY.get(room, set()) | DOM_GROUND | {room}, f"{file} imports {name}"
+
+
+def test_every_room_of_dom_is_known():
+    rooms = {path.stem for path in (ROOT / "fedretina" / "dom").glob("[!_]*")}
+    assert rooms == DOM_MAY.keys() | DOM_GROUND
+
+
+def test_the_face_of_dom_hides_no_module():
+    face = imports(ROOT / "fedretina" / "dom" / "__init__.py")
+    modules = {path.stem for path in (ROOT / "fedretina" / "dom").glob("[!_]*")}
+    assert not {name.rpartition(".")[2] for name in face} & modules
 
 
 def test_pyproject_lists_every_package():

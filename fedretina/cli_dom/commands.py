@@ -40,8 +40,8 @@ def encode(
 ) -> None:
     """Code the model NEW, or with --base its difference from OLD, as a payload."""
     from fedretina.dom import publish
-    from fedretina.dom.atomic import check_output, write_whole
-    from fedretina.dom.chain import PAYLOAD_SUFFIX
+    from fedretina.dom.files.atomic import check_output, write_whole
+    from fedretina.dom.files.chain import PAYLOAD_SUFFIX
 
     check_output(output, (PAYLOAD_SUFFIX,))
     config = config_of(
@@ -71,21 +71,21 @@ def decode(
 ) -> None:
     """Make a model of a payload and its base, or the newest one of a folder of payloads; its digest is verified."""
     from fedretina.dom import write_model
-    from fedretina.dom.atomic import check_output
-    from fedretina.dom.files import SUFFIXES
+    from fedretina.dom.files.atomic import check_output
+    from fedretina.dom.files.models import SUFFIXES
 
     check_output(output, SUFFIXES)
     is_folder = _is_folder(source)
     if to is not None and not is_folder:
         raise BadArgument(f"--to chooses among a folder's versions, and {source} is no folder")
     held = None if base is None else _read(base)
-    way = _way(source, held, to) if is_folder else _single(source, held)
-    start, model = _follow(way, held)
+    route = _route(source, held, to) if is_folder else _single(source, held)
+    start, model = _follow(route, held)
     with working(f"writing {output}"):
         write_model(output, model, metadata={} if start is None else start.metadata)
-    steps = ", ".join(f"{file.path.name} ({file.kind})" for file in way)
+    steps = ", ".join(f"{file.path.name} ({file.kind})" for file in route)
     size = decimal(sum(array.nbytes for array in model.values()))
-    typer.echo(f"{output}: version {show.short(way[-1].link.digest)}, {size}, by {steps}")
+    typer.echo(f"{output}: version {show.short(route[-1].link.digest)}, {size}, by {steps}")
 
 
 @app.command()
@@ -97,10 +97,10 @@ def inspect(
 ) -> None:
     """Show what a payload holds, tensor by tensor."""
     from fedretina.dom import inspect as inspect_payload
-    from fedretina.dom.files import naming, read_payload
+    from fedretina.dom.files.models import errors_about, read_payload
 
     data = read_payload(payload)
-    with naming(payload):
+    with errors_about(payload):
         info = inspect_payload(data)
     if base is not None:
         held = _read(base)
@@ -136,28 +136,28 @@ def _read(path: Path) -> "ModelFile":
 
 def _read_chain(folder: Path) -> "Chain":
     from fedretina.dom import read_chain
-    from fedretina.dom.chain import chain_files
+    from fedretina.dom.files.chain import chain_files
 
     with working(f"reading {folder}", len(chain_files(folder))) as advance:
         return read_chain(folder, advance=advance)
 
 
-def _way(folder: Path, held: "ModelFile | None", to: str | None) -> "tuple[ChainFile, ...]":
+def _route(folder: Path, held: "ModelFile | None", to: str | None) -> "tuple[ChainFile, ...]":
     chain = _read_chain(folder)
     if held is not None:
-        chain = chain.holding(held)
+        chain = chain.with_model(held)
     for error in chain.damaged.values():
         typer.echo(f"passed over: {error}", err=True)
     for base, links in chain.lineage.missing.items():
         names = ", ".join(chain.files[link.number].path.name for link in links)
         typer.echo(f"passed over: {names}: the base, version {show.short(base)}, is missing", err=True)
-    return chain.way(chain.newest() if to is None else chain.find(to))
+    return chain.route(chain.newest() if to is None else chain.find(to))
 
 
 def _single(path: Path, held: "ModelFile | None") -> "tuple[ChainFile, ...]":
-    from fedretina.dom.chain import read_link
+    from fedretina.dom.files.chain import read_chain_file
 
-    file = read_link(path)
+    file = read_chain_file(path)
     if file.link.base is not None:
         _check_base(path, file.link.base, held)
     return (file,)
@@ -173,23 +173,23 @@ def _check_base(path: Path, base: str | None, held: "ModelFile | None") -> None:
         )
 
 
-def _follow(way: "tuple[ChainFile, ...]", held: "ModelFile | None") -> "tuple[ModelFile | None, Model]":
-    """Return the model that the way begins with, for its metadata, and the one that it leads to."""
+def _follow(route: "tuple[ChainFile, ...]", held: "ModelFile | None") -> "tuple[ModelFile | None, Model]":
+    """Return the model that the route begins with, for its metadata, and the one that it leads to."""
     from fedretina.dom import decode_tensors
-    from fedretina.dom.files import naming
+    from fedretina.dom.files.models import errors_about
 
     start = held
-    if way[0].is_model and (held is None or way[0].path != held.path):
-        start = _read(way[0].path)
+    if route[0].is_model and (held is None or route[0].path != held.path):
+        start = _read(route[0].path)
     model = None if start is None else start.version.model
-    for file in way:
+    for file in route:
         if file.is_model:
             continue
         fresh: dict[str, Array] = {}
-        with naming(file.path), working(f"decoding {file.path}", file.raw_bytes) as advance:
+        with errors_about(file.path), working(f"decoding {file.path}", file.raw_bytes) as advance:
             for name, array in decode_tensors(file.link.payload, base=model):
                 fresh[name] = array
                 advance(array.nbytes)
         model = fresh
-    assert model is not None  # a way has at least one file
+    assert model is not None  # a route has at least one file
     return start, model

@@ -122,7 +122,7 @@ def _findings(chain: "Chain") -> list[str]:
     for base, links in lineage.missing.items():
         lines.append(f"missing: {short(base)}, the base of {', '.join(name[link.number] for link in links)}")
     lines += [f"fork: after {_label(chain, version)} ({short(version)})" for version in lineage.forks]
-    for link in lineage.returns:
+    for link in lineage.back_links:
         lines.append(f"circle: {name[link.number]} leads back to {_label(chain, link.digest)} ({short(link.digest)})")
     return lines + [line for error in chain.damaged.values() for line in f"damaged: {error}".split("\n")]
 
@@ -131,8 +131,8 @@ def _newest(chain: "Chain") -> str:
     newest = chain.lineage.newest
     if not newest:
         return "newest: none can be reached"
-    if len(newest) > 1 or chain.lineage.returns:
+    if len(newest) > 1 or chain.lineage.back_links:
         return f"newest: ambiguous, {' or '.join(map(short, newest))}; `decode --to` chooses"
-    way = chain.way(newest[0])
-    names = ", ".join(file.path.name for file in way)
+    route = chain.route(newest[0])
+    names = ", ".join(file.path.name for file in route)
     return f"newest: {_label(chain, newest[0])} ({short(newest[0])}), by {names}"

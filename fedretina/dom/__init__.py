@@ -1,21 +1,30 @@
 """Difference of models: quantise, code and version models (Eq. 5-8), with a wire format and references.
 
-Use `encode` and `decode` for a single payload, `Stream` for the series of versions of one model, `ReferenceStore`
-to keep versions on disk, `read_model`, `write_model` and `read_chain` for models and payloads as files.
+Each verb does one thing:
+
+- `encode` and `decode` turn a model into one payload and back. Nothing is remembered between calls.
+- `decode_tensors` is `decode` for models that are too large to be held whole: it yields one tensor after the other.
+- `publish` makes the next version of a model, and its payload.
+- `accept` turns a payload into the version that it leads to; `follow` does so for several payloads. Versions carry their
+  digests, so nothing is hashed twice.
+- `inspect` tells what a payload holds without decoding it.
+
+`Stream` holds the versions of one model: it publishes, accepts and routes them. `PayloadLog` keeps and relays payloads only.
+`ReferenceStore` keeps versions on disk. `read_model`, `write_model` and `read_chain` are for models and payloads as files.
 """
 
-from fedretina.dom.chain import Chain, ChainFile, read_chain
-from fedretina.dom.codec import Published, accept, decode, decode_tensors, encode, publish
 from fedretina.dom.config import DomConfig
-from fedretina.dom.digest import digest
-from fedretina.dom.files import ModelFile, read_model, write_model
-from fedretina.dom.inspect import PayloadInfo, TensorInfo, inspect
-from fedretina.dom.links import Link
-from fedretina.dom.route import Way
-from fedretina.dom.store import ReferenceStore
-from fedretina.dom.stream import Stream, follow
+from fedretina.dom.files.chain import Chain, ChainFile, read_chain
+from fedretina.dom.files.models import ModelFile, read_model, write_model
+from fedretina.dom.format.codec import Published, accept, decode, decode_tensors, encode, publish
+from fedretina.dom.format.inspect import PayloadInfo, TensorInfo, inspect
 from fedretina.dom.tensors import Model
-from fedretina.dom.version import Version
+from fedretina.dom.version import Version, digest
+from fedretina.dom.versions.link import Link
+from fedretina.dom.versions.log import PayloadLog
+from fedretina.dom.versions.route import Route
+from fedretina.dom.versions.store import ReferenceStore
+from fedretina.dom.versions.stream import Stream, follow
 
 __all__ = [
     "Chain",
@@ -25,12 +34,13 @@ __all__ = [
     "Model",
     "ModelFile",
     "PayloadInfo",
+    "PayloadLog",
     "Published",
     "ReferenceStore",
+    "Route",
     "Stream",
     "TensorInfo",
     "Version",
-    "Way",
     "accept",
     "decode",
     "decode_tensors",

@@ -24,10 +24,10 @@ class DomConfig:
         lattice payloads within a factor of 1.41.
     keyframe_error : float, default 0.001
         The same target for what has no base: keyframes, and tensors that the base lacks. Tensors of fewer than 65,536 values
-        have less (`fedretina.dom.steps.keyframe_target`). It is fine, since nothing trains away what a frozen tensor lost.
+        have less (`quantisation.steps.keyframe_target`). It is fine, since nothing trains away what a frozen tensor lost.
     vector_error : float or None, default 0.01
         The target for vectors (all dimensions but one are 1: norms, biases, running statistics, scalars), with or without
-        base. It is met from below: the step is also at most 1/64 of the values that count (`fedretina.dom.vectors`), so
+        base. It is met from below: the step is also at most 1/64 of the values that count (`quantisation.vectors`), so
         that variances stay positive. It holds beside `bits` and `budget_bytes` too. None codes vectors like other tensors.
     lossy_tensors : tuple of str, default ("*",)
         Patterns (`fnmatch`) of the names of tensors that may lose anything; all others are exact. The last pattern that
@@ -52,7 +52,7 @@ class DomConfig:
     effort : {"fast", "balanced", "small"}, default "balanced"
         "fast" orders integers by the spread of their output channels; "balanced" by output and input channels, where
         that pays, and moves what is restored to the centroids of what was sent; "small" tries every order and
-        optimises the integers for their rate, in large tensors along a trellis (`fedretina.dom.trellis`).
+        optimises the integers for their rate, in large tensors along a trellis (`fedretina.dom.coding.trellis`).
     lattice : bool, default False
         For streams: steps are powers of two, at least one ulp of the tensor's largest value, so that any two versions
         differ by integers (an exact skip is cheap).

@@ -12,26 +12,26 @@ from fedretina.errors import BadArgument
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_MOST = 8
-_WORTH = 2**18  # bytes that are worth a thread's while
-_AHEAD = 2**24  # bytes under work or done that may be ahead of what was delivered; more only if every thread has an item
+_MAX_THREADS = 8
+_MIN_BATCH_BYTES = 2**18  # bytes that are worth a thread's while
+_MAX_PENDING_BYTES = 2**24  # bytes in work or done, and not yet delivered; more only if every thread has an item
 
 
-def count_threads(asked: int | None) -> int:
-    """Return how many threads to use: what was asked for, else OMP_NUM_THREADS, else one a core, at most 8.
+def count_threads(requested: int | None) -> int:
+    """Return how many threads to use: the number requested, else OMP_NUM_THREADS, else one a core, at most 8.
 
     Raises
     ------
     BadArgument
-        If fewer than one were asked for.
+        If fewer than one is requested.
     """
-    if asked is not None:
-        if asked < 1:
-            raise BadArgument(f"threads is {asked}; allowed: at least 1, or None for one a core")
-        return asked
-    told = os.environ.get("OMP_NUM_THREADS", "")
+    if requested is not None:
+        if requested < 1:
+            raise BadArgument(f"threads is {requested}; allowed: at least 1, or None for one a core")
+        return requested
+    configured = os.environ.get("OMP_NUM_THREADS", "")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(int(told) if told.isdecimal() else cores, _MOST))
+    return max(1, min(int(configured) if configured.isdecimal() else cores, _MAX_THREADS))
 
 
 def ordered_map(
@@ -39,7 +39,7 @@ def ordered_map(
     items: Iterable[Item],
     *,
     threads: int,
-    weigh: Callable[[Item], int] = lambda item: _WORTH,
+    weigh: Callable[[Item], int] = lambda item: _MIN_BATCH_BYTES,
 ) -> Iterator[Result]:
     """Yield ``function(item)`` for each item, in order; NumPy, pcodec and BLAKE3 release the interpreter's lock.
 
@@ -49,16 +49,16 @@ def ordered_map(
         yield from map(function, items)
         return
     with ThreadPoolExecutor(threads) as pool:
-        flying: deque[tuple[int, Future[list[Result]]]] = deque()
+        pending: deque[tuple[int, Future[list[Result]]]] = deque()
         try:
             for batch in _batches(items, weigh):
-                flying.append((sum(map(weigh, batch)), pool.submit(_each, function, batch)))
-                while len(flying) > threads and sum(weight for weight, _ in flying) > _AHEAD:
-                    yield from flying.popleft()[1].result()
-            while flying:
-                yield from flying.popleft()[1].result()
+                pending.append((sum(map(weigh, batch)), pool.submit(_each, function, batch)))
+                while len(pending) > threads and sum(weight for weight, _ in pending) > _MAX_PENDING_BYTES:
+                    yield from pending.popleft()[1].result()
+            while pending:
+                yield from pending.popleft()[1].result()
         finally:
-            for _, future in flying:
+            for _, future in pending:
                 future.cancel()
 
 
@@ -86,7 +86,7 @@ def _batches(items: Iterable[Item], weigh: Callable[[Item], int]) -> Iterator[li
     for item in items:
         batch.append(item)
         weight += weigh(item)
-        if weight >= _WORTH:
+        if weight >= _MIN_BATCH_BYTES:
             yield batch
             batch, weight = [], 0
     if batch:

@@ -14,7 +14,7 @@ from fedretina.errors import BadArgument
 
 Array = NDArray[Any]
 Model = Mapping[str, Array]
-Looked = TypeVar("Looked")
+Result = TypeVar("Result")
 
 # The position in this table is the dtype's code on the wire: append only.
 DTYPES: tuple[np.dtype[Any], ...] = tuple(
@@ -89,7 +89,7 @@ def check_model(model: Model, *, threads: int = 1) -> dict[str, Array]:
     return {name: array for name, (array, _) in check_each(model, lambda array: None, threads=threads).items()}
 
 
-def check_each(model: Model, look: Callable[[Array], Looked], *, threads: int = 1) -> dict[str, tuple[Array, Looked]]:
+def check_each(model: Model, look: Callable[[Array], Result], *, threads: int = 1) -> dict[str, tuple[Array, Result]]:
     """Check a model, see `check_model`, and return with each array what `look` makes of it while it is in the cache."""
     if not isinstance(model, Mapping):
         raise BadArgument(f"a model is a mapping of names to arrays, got {type(model).__name__}")
@@ -99,7 +99,7 @@ def check_each(model: Model, look: Callable[[Array], Looked], *, threads: int = 
         _check_name(name)
     names = sorted(model)
 
-    def check(name: str) -> tuple[Array, Looked]:
+    def check(name: str) -> tuple[Array, Result]:
         array = _check_tensor(name, model[name])
         return array, look(array)
 

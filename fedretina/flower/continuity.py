@@ -3,8 +3,8 @@
 import numpy as np
 
 from fedretina.dom import Model
+from fedretina.dom.quantisation.vectors import is_vector
 from fedretina.dom.tensors import Array, is_float
-from fedretina.dom.vectors import is_vector
 
 LEAST_LOSSY = 256  # weights; smaller models are exact
 
@@ -54,7 +54,7 @@ def is_near(model: Model, other: Model, *, limit: float = 0.5) -> bool:
     Parameters
     ----------
     model, other : mapping of str to ndarray
-        Vectors (`fedretina.dom.vectors`) do not count where there are other floats: running statistics may move far.
+        Vectors (see `is_vector`) do not count where there are other floats: running statistics may move far.
     limit : float, default 0.5
         The squared distance that is allowed, over the squared norm of `other`.
 

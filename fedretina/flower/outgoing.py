@@ -8,7 +8,7 @@ from functools import cached_property
 from flwr.app import ArrayRecord, Message, RecordDict
 
 from fedretina.dom import Model, Stream, publish
-from fedretina.dom.links import link_of
+from fedretina.dom.versions.link import link_of
 from fedretina.flower import header, records
 from fedretina.flower.acknowledgements import Acknowledgements
 from fedretina.flower.lazy import source_of
@@ -291,5 +291,5 @@ def _route(name: str, coded: CodedRecord, held: str | None) -> tuple[ArrayRecord
 def _payloads(coded: CodedRecord, held: str | None) -> tuple[str, tuple[bytes, ...]]:
     if coded.stream is None:
         return "lossless", (coded.payload,)
-    route = coded.stream.way(held)
+    route = coded.stream.route(held)
     return route.kind, route.payloads

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from flwr.app import ArrayRecord, Context, Message, RecordDict
 
 from fedretina.dom import DomConfig, Model, ReferenceStore, Version, publish
-from fedretina.dom.feedback import carry
+from fedretina.dom.quantisation.feedback import carry
 from fedretina.flower import header, node_state, records
 from fedretina.flower.continuity import has_same_tensors, is_near, is_tiny, matching_tensors, replaced_tensors
 from fedretina.flower.precision import MODEL_NAMES, exactly, find_model, find_rule, under_rule

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedretina.dom import ReferenceStore
-from fedretina.dom.store import write_atomically
+from fedretina.dom.versions.store import write_atomically
 from fedretina.errors import Corrupt
 from fedretina.flower.acknowledgements import Acknowledgements
 from fedretina.flower.streams import StreamRegistry

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fedretina.dom import DomConfig, Model, ReferenceStore, Stream, Version, accept, digest
-from fedretina.dom.feedback import carry, residual_of
+from fedretina.dom.quantisation.feedback import carry, residual_of
 from fedretina.errors import UnknownBase
 from fedretina.flower.continuity import count_weights, is_near, is_tiny, matching_tensors, restore_dtypes
 from fedretina.flower.ownership import FirstPublisherOwns

@@ -18,7 +18,7 @@ import msgpack
 import numpy as np
 
 from fedretina.dom import decode, encode
-from fedretina.dom.wire import seal, unseal
+from fedretina.dom.format.envelope import read_envelope, write_envelope
 from fedretina.errors import FedRetinaError
 from golden import CONFIGS, FIXTURE, models
 
@@ -57,23 +57,23 @@ def outcome(payload: bytes, helds: list[dict | None]) -> str:
 def mutated(payload: bytes, rng: np.random.Generator) -> bytes:
     """Change a payload at its envelope, its header's columns, its header's bytes or its body."""
     try:
-        envelope = unseal(payload)
+        envelope = read_envelope(payload)
     except FedRetinaError:
         return _noisy(payload, rng)
     where = rng.integers(5)
     if where == 0:
         return _noisy(payload, rng)
     if where == 1:
-        return seal(replace(envelope, header=_noisy(envelope.header, rng)))
+        return write_envelope(replace(envelope, header=_noisy(envelope.header, rng)))
     if where == 2:
-        return seal(replace(envelope, body=_noisy(envelope.body, rng)))
+        return write_envelope(replace(envelope, body=_noisy(envelope.body, rng)))
     if where == 3:
         flags = {"lattice": not envelope.lattice, "lossless": not envelope.lossless, "base": None}
-        return seal(replace(envelope, **{key: flags[key] for key in flags if rng.random() < 0.5}))
+        return write_envelope(replace(envelope, **{key: flags[key] for key in flags if rng.random() < 0.5}))
     try:
         columns = msgpack.unpackb(envelope.header)
         _change(columns, rng)
-        return seal(replace(envelope, header=msgpack.packb(columns)))
+        return write_envelope(replace(envelope, header=msgpack.packb(columns)))
     except (ValueError, TypeError, OverflowError):
         return _noisy(payload, rng)
 

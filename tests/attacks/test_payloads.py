@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedretina.dom import DomConfig, decode, digest, encode, inspect
-from fedretina.dom.integers import PCODEC_HEADER, pack
-from fedretina.dom.layout import order_of
-from fedretina.dom.trellis import pack_paths
-from fedretina.dom.wire import seal, unseal
+from fedretina.dom.coding.integers import PCODEC_HEADER, pack
+from fedretina.dom.coding.order import order_of
+from fedretina.dom.coding.trellis import pack_paths
+from fedretina.dom.format.envelope import read_envelope, write_envelope
 from fedretina.errors import Corrupt, FedRetinaError, TooNew, Truncated, UnknownBase
 
 RNG = np.random.default_rng(0)
@@ -45,12 +45,12 @@ each_payload = pytest.mark.parametrize(("payload", "base"), PAYLOADS.values(), i
 
 def _header(columns):
     """A payload with the given header and no body, its check sum right."""
-    envelope = unseal(PAYLOADS["keyframe"][0])
-    return seal(replace(envelope, header=msgpack.packb(columns), body=b""))
+    envelope = read_envelope(PAYLOADS["keyframe"][0])
+    return write_envelope(replace(envelope, header=msgpack.packb(columns), body=b""))
 
 
 def _columns(payload=PAYLOADS["keyframe"][0]):
-    return msgpack.unpackb(unseal(payload).header)
+    return msgpack.unpackb(read_envelope(payload).header)
 
 
 @each_payload
@@ -64,7 +64,7 @@ def test_truncated_at_every_byte(payload, base):
 
 @each_payload
 def test_every_bit_of_the_header_flipped_and_a_sample_of_the_body(payload, base):
-    start = len(payload) - len(unseal(payload).body)
+    start = len(payload) - len(read_envelope(payload).body)
     places = [*range(8 * start), *range(8 * start, 8 * len(payload), 97)]
     for place in places:
         damaged = bytearray(payload)
@@ -76,13 +76,13 @@ def test_every_bit_of_the_header_flipped_and_a_sample_of_the_body(payload, base)
 @each_payload
 def test_the_same_flips_with_a_check_sum_that_is_right(payload, base):
     """Whoever flips bits on purpose mends the check sum: the digests still hold, and pcodec's panics do not escape."""
-    envelope = unseal(payload)
+    envelope = read_envelope(payload)
     honest = digest(decode(payload, base=base))
     header = [replace(envelope, header=_flip(envelope.header, place)) for place in range(8 * len(envelope.header))]
     body = [replace(envelope, body=_flip(envelope.body, place)) for place in range(0, 8 * len(envelope.body), 61)]
     for hostile in header + body:
         with suppress(FedRetinaError):
-            assert digest(decode(seal(hostile), base=base)) == honest
+            assert digest(decode(write_envelope(hostile), base=base)) == honest
 
 
 def _flip(data, place):
@@ -95,9 +95,9 @@ def _flip(data, place):
 @given(st.binary(max_size=300), st.binary(max_size=100), st.booleans())
 def test_arbitrary_bytes_in_an_honest_envelope(header, body, has_base):
     base = bytes.fromhex(digest(BASE)) if has_base else None
-    envelope = unseal(PAYLOADS["keyframe"][0])
+    envelope = read_envelope(PAYLOADS["keyframe"][0])
     with pytest.raises(FedRetinaError):
-        decode(seal(replace(envelope, base=base, header=header, body=body)), base=BASE)
+        decode(write_envelope(replace(envelope, base=base, header=header, body=body)), base=BASE)
 
 
 PARTS = st.recursive(
@@ -113,9 +113,9 @@ def test_any_column_replaced_by_anything(column, part, name):
     payload, base = PAYLOADS[name]
     columns = _columns(payload)
     columns[column] = part
-    hostile = seal(replace(unseal(payload), header=msgpack.packb(columns)))
+    hostile = write_envelope(replace(read_envelope(payload), header=msgpack.packb(columns)))
     with suppress(FedRetinaError):
-        assert digest(decode(hostile, base=base)) == unseal(payload).result.hex()
+        assert digest(decode(hostile, base=base)) == read_envelope(payload).result.hex()
 
 
 @settings(max_examples=200, deadline=None)
@@ -189,13 +189,13 @@ def test_duplicated_and_malformed_names(rows):
 
 
 def test_a_fresh_tensor_with_the_name_of_a_kept_one():
-    envelope = unseal(encode(BASE, base=BASE))
+    envelope = read_envelope(encode(BASE, base=BASE))
     columns = msgpack.unpackb(envelope.header)
     columns[1] = [[0, "layer.bias", 11, 96]]
     columns[2] += b"\0"
     columns[9][1] += 96 * 4
     with pytest.raises(Corrupt, match="twice"):
-        decode(seal(replace(envelope, header=msgpack.packb(columns))), base=BASE)
+        decode(write_envelope(replace(envelope, header=msgpack.packb(columns))), base=BASE)
 
 
 @pytest.mark.parametrize(
@@ -212,17 +212,17 @@ def test_values_that_no_model_holds():
     for array in (np.full(3000, np.nan, np.float32), np.full(3000, 2, np.uint8).view(bool)):
         code = 11 if array.dtype.kind == "f" else 0
         columns = [b"", [[0, "w", code, 3000]], b"\3", [], b"", 0, b"", [[array.nbytes]], b"", [b"\4\1", array.nbytes]]
-        envelope = unseal(PAYLOADS["keyframe"][0])
+        envelope = read_envelope(PAYLOADS["keyframe"][0])
         hostile = replace(envelope, header=msgpack.packb(columns), body=array.tobytes())
         with pytest.raises(Corrupt, match="no model holds"):
-            decode(seal(hostile))
+            decode(write_envelope(hostile))
 
 
 @pytest.mark.parametrize("config", [DomConfig(), DomConfig(bits=3), DomConfig(effort="small")])
 def test_a_lattice_that_is_none(config):
     payload = encode(NEW, base=BASE, config=config)
     with pytest.raises(Corrupt, match="lattice"):
-        decode(seal(replace(unseal(payload), lattice=True)), base=BASE)
+        decode(write_envelope(replace(read_envelope(payload), lattice=True)), base=BASE)
 
 
 def test_a_trellis_of_too_few_values():
@@ -236,10 +236,10 @@ def test_a_trellis_on_powers_of_two_without_offsets_is_no_lattice():
     lengths = [[len(piece) for piece in pieces]]
     columns = [b"", [[0, "w", 11, 8192]], bytes([1 | 128]), [0], b"", 0, b"\0", lengths, b"", [PCODEC_HEADER, 4 * 8192]]
     result = bytes.fromhex(digest({"w": np.zeros(8192, np.float32)}))
-    envelope = replace(unseal(_header(columns)), body=b"".join(pieces), result=result)
-    assert not decode(seal(envelope))["w"].any()
+    envelope = replace(read_envelope(_header(columns)), body=b"".join(pieces), result=result)
+    assert not decode(write_envelope(envelope))["w"].any()
     with pytest.raises(Corrupt, match="lattice"):
-        decode(seal(replace(envelope, lattice=True)))
+        decode(write_envelope(replace(envelope, lattice=True)))
 
 
 def _with_codes(shape, codes, layout):
@@ -250,9 +250,9 @@ def _with_codes(shape, codes, layout):
     lengths = [[len(piece) for piece in pieces]]
     tail = [b"\0", lengths, b"", [PCODEC_HEADER, 4 * count]]
     columns = [b"", [[0, "w", 11, *shape]], bytes([1 | layout << 4]), [0], b"", 0, *tail]
-    envelope = replace(unseal(PAYLOADS["keyframe"][0]), header=msgpack.packb(columns), body=b"".join(pieces))
+    envelope = replace(read_envelope(PAYLOADS["keyframe"][0]), header=msgpack.packb(columns), body=b"".join(pieces))
     result = digest({"w": np.zeros(shape, np.float32)})
-    return seal(replace(envelope, result=bytes.fromhex(result)))
+    return write_envelope(replace(envelope, result=bytes.fromhex(result)))
 
 
 def test_codes_that_ask_for_a_million_blocks():
@@ -267,7 +267,7 @@ def test_codes_that_ask_for_a_million_blocks():
 
 def test_pieces_that_are_too_many_or_too_few():
     payload = _with_codes((128, 128), np.zeros(256, np.int8), 2)
-    envelope = unseal(payload)
+    envelope = read_envelope(payload)
     for change in (
         lambda own: own[0].append(0),
         lambda own: own[0].pop(),
@@ -278,7 +278,7 @@ def test_pieces_that_are_too_many_or_too_few():
         change(columns[7])
         body = envelope.body[: sum(map(sum, columns[7]))]
         with pytest.raises(Corrupt, match="pieces"):
-            decode(seal(replace(envelope, header=msgpack.packb(columns), body=body)))
+            decode(write_envelope(replace(envelope, header=msgpack.packb(columns), body=body)))
 
 
 def test_pcodecs_own_chunks_cannot_ask_for_memory():
@@ -286,12 +286,12 @@ def test_pcodecs_own_chunks_cannot_ask_for_memory():
     rng = np.random.default_rng(0)
     columns = [b"", [[0, "w", 11, 4096]], b"\1", [0], b"", 0, b"\0", [[900]], b"", [PCODEC_HEADER, 16384]]
     header = msgpack.packb(columns)
-    envelope = unseal(PAYLOADS["keyframe"][0])
+    envelope = read_envelope(PAYLOADS["keyframe"][0])
     before = _resident()
     for _ in range(300):
         body = bytes([rng.integers(4), 0]) + rng.bytes(898)
         with suppress(FedRetinaError):
-            decode(seal(replace(envelope, header=header, body=body)))
+            decode(write_envelope(replace(envelope, header=header, body=body)))
     assert _resident() - before < 64 * 2**20
 
 
@@ -300,9 +300,9 @@ def _resident():
 
 
 def test_deep_nesting():
-    envelope = unseal(PAYLOADS["keyframe"][0])
+    envelope = read_envelope(PAYLOADS["keyframe"][0])
     with pytest.raises(Corrupt):
-        decode(seal(replace(envelope, header=b"\x91" * 100_000 + b"\x00")))
+        decode(write_envelope(replace(envelope, header=b"\x91" * 100_000 + b"\x00")))
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "a\0b", "", "\N{RIGHT-TO-LEFT OVERRIDE}x", "__class__"])

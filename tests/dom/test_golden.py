@@ -5,7 +5,7 @@ import json
 import pytest
 
 from fedretina.dom import decode, digest, inspect
-from fedretina.dom.layout import LAYOUTS
+from fedretina.dom.coding.layout import LAYOUTS
 from golden import CONFIGS, FIXTURE, base_of
 
 

@@ -19,16 +19,16 @@ def test_bytes_do_not_depend_on_the_number_of_threads(config, residual_cnn, trai
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_results_come_in_order_and_few_are_in_flight(threads):
-    flying, most, lock = 0, 0, threading.Lock()
+    pending, most, lock = 0, 0, threading.Lock()
 
     def work(item):
-        nonlocal flying, most
+        nonlocal pending, most
         with lock:
-            flying += 1
-            most = max(most, flying)
+            pending += 1
+            most = max(most, pending)
         time.sleep(0.001 * (item % 3))
         with lock:
-            flying -= 1
+            pending -= 1
         return item * item
 
     assert list(ordered_map(work, range(20), threads=threads)) == [item * item for item in range(20)]

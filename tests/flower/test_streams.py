@@ -49,12 +49,12 @@ def test_ten_missed_versions_cost_about_two_deltas(streams):
         model = moved(streams.open("arrays").newest.model, number)
         before = streams.open("arrays").newest.digest
         stream = published(streams, model, round_key=number)
-        deltas.append(stream.way(before).size)
-    way = stream.way(first.digest)
-    assert way.kind == "skip"
-    assert way.size < 2.5 * np.mean(deltas)
-    assert follow(way.payloads, base=first) == stream.newest
-    assert stream.way(first.digest).payloads[0] is way.payloads[0]  # made once
+        deltas.append(stream.route(before).size)
+    route = stream.route(first.digest)
+    assert route.kind == "skip"
+    assert route.size < 2.5 * np.mean(deltas)
+    assert follow(route.payloads, base=first) == stream.newest
+    assert stream.route(first.digest).payloads[0] is route.payloads[0]  # made once
 
 
 def test_models_that_differ_at_one_moment_are_no_versions_of_each_other(streams):

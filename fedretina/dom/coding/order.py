@@ -1,0 +1,140 @@
+"""The order that a layout's codes make of a tensor's values, and the way back."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedretina.dom.coding.layout import MAX_BLOCKS, axes_of, count_blocks, group_sizes, split_codes
+from fedretina.dom.tensors import Array
+from fedretina.errors import Corrupt
+
+_MOVED = 2**15  # values that are moved at once: their places take eight bytes each
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Where the values of one output channel belong: each one's block, its place there, and the block's width."""
+
+    blocks: NDArray[np.uint16]
+    places: NDArray[np.intp]
+    widths: NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Order:
+    """The order that codes make.
+
+    `rows` are the output channels of each code; in `starts` (one row each) is where their blocks begin. A block holds its
+    `columns` of one channel after the other; without columns there is one, the whole channels.
+    """
+
+    shape: tuple[int, int]
+    rows: tuple[NDArray[np.intp], ...]
+    starts: NDArray[np.intp]
+    columns: _Columns | None
+    groups: tuple[int, ...]
+
+    def sort(self, values: Array) -> Array:
+        """Return a tensor's values, given flat in their own order, in this one."""
+        table, ordered = values.reshape(self.shape), np.empty(values.size, values.dtype)
+        for channels, places in self._strips():
+            ordered[places] = table[channels].reshape(-1)
+        return ordered
+
+    def unsort(self, ordered: Array) -> Array:
+        """Return the values in their own order, flat: the inverse of `sort`."""
+        table = np.empty(self.shape, ordered.dtype)
+        for channels, places in self._strips():
+            table[channels] = ordered[places].reshape(channels.size, -1)
+        return table.reshape(-1)
+
+    def _strips(self) -> Iterator[tuple[NDArray[np.intp], slice | NDArray[np.intp]]]:
+        """Yield output channels of one code, few enough for the cache, with the places of their values in the order."""
+        most = max(1, _MOVED // max(self.shape[1], 1))
+        for channels, starts in zip(self.rows, self.starts, strict=True):
+            first = starts if self.columns is None else starts.take(self.columns.blocks) + self.columns.places
+            for done in range(0, channels.size, most):
+                strip = channels[done : done + most]
+                yield strip, self._places(first, done, strip.size)
+
+    def _places(self, first: NDArray[np.intp], done: int, count: int) -> slice | NDArray[np.intp]:
+        """Return the places of some channels of one code, given where the first one's values are."""
+        if self.columns is None:
+            start = int(first[0]) + done * self.shape[1]
+            return slice(start, start + count * self.shape[1])
+        places = np.multiply.outer(np.arange(done, done + count), self.columns.widths)
+        places += first
+        return places.reshape(-1)
+
+
+@dataclass(frozen=True)
+class Sorting:
+    """A layout and its channels' codes: what an order is made of."""
+
+    layout: int
+    codes: Array
+
+    def order(self, shape: Sequence[int]) -> Order | None:
+        """Return the order; None where values stay as they lie."""
+        return order_of(self.codes, shape, self.layout) if self.layout else None
+
+
+def order_of(codes: Array, shape: Sequence[int], layout: int) -> Order:
+    """Return the order that a tensor's codes make; raise `Corrupt` if they make too many blocks."""
+    axes = axes_of(shape)
+    parts = split_codes(codes.astype(np.int16), axes, layout)
+    if count_blocks(parts) > MAX_BLOCKS:
+        raise Corrupt(f"a tensor's codes make more than {MAX_BLOCKS} blocks; drop the payload")
+    runs = [_Runs.of(part) for part in parts]
+    grid = np.indices([each.codes.size for each in runs]).reshape(layout, -1)
+    codes_by_axis = [each.codes[at] for each, at in zip(runs, grid, strict=True)]
+    classes = np.sum(codes_by_axis, axis=0)
+    laid = np.lexsort((*reversed(codes_by_axis), classes))
+    # The grid runs over the inner axes first: each run of rows has its blocks one after the other.
+    widths = math.prod(axes[layout:]) * np.asarray(math.prod(np.ix_(*(each.sizes for each in runs[1:])))).reshape(-1)
+    sizes = np.outer(runs[0].sizes, widths).reshape(-1)
+    starts = np.empty_like(sizes)
+    starts[laid] = np.cumsum(sizes[laid]) - sizes[laid]
+    columns = _columns(runs[1:], axes, widths) if layout > 1 else None
+    groups = group_sizes(classes[laid], sizes[laid])
+    return Order((axes[0], axes[1] * axes[2]), runs[0].members, starts.reshape(-1, widths.size), columns, groups)
+
+
+def _columns(runs: Sequence["_Runs"], axes: tuple[int, int, int], widths: NDArray[np.intp]) -> _Columns:
+    """Return the columns of blocks by input channel, and by kernel position if there are runs of these."""
+    blocks, places = runs[0].numbers[:, None], runs[0].places[:, None]
+    if len(runs) == 1:
+        blocks, places = np.repeat(blocks, axes[2], axis=1), axes[2] * places + np.arange(axes[2])
+    else:
+        kernel = runs[1]
+        blocks = kernel.codes.size * blocks + kernel.numbers
+        places = kernel.sizes.take(kernel.numbers) * places + kernel.places
+    blocks = blocks.reshape(-1)
+    return _Columns(blocks.astype(np.uint16), places.reshape(-1), widths.take(blocks))
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """The channels of an axis by code: the codes, how many have each and which; each channel's run, and its place there."""
+
+    codes: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    members: tuple[NDArray[np.intp], ...]
+    numbers: NDArray[np.intp]
+    places: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, codes: Array) -> "_Runs":
+        """Sort an axis by code, stably."""
+        order = np.argsort(codes, kind="stable")
+        ordered = codes[order]
+        starts = np.flatnonzero(np.diff(ordered, prepend=ordered[:1] - 1))
+        sizes = np.diff(starts, append=codes.size)
+        numbers, places = np.empty_like(order), np.empty_like(order)
+        numbers[order] = np.repeat(np.arange(starts.size), sizes)
+        places[order] = np.arange(codes.size) - np.repeat(starts, sizes)
+        members = tuple(order[start : start + size] for start, size in zip(starts.tolist(), sizes.tolist(), strict=True))
+        return cls(ordered[starts].astype(np.int64), sizes, members, numbers, places)

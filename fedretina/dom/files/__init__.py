@@ -1,0 +1,1 @@
+"""Models and payloads as files: .safetensors, .npz, .dom, and folders of payloads."""

@@ -1,0 +1,148 @@
+"""A payload's header and body back to tensors."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+
+from fedretina.dom.coding.integers import Decompressor, decompressor_for, splits, unpack
+from fedretina.dom.coding.packing import unpack_laid_out
+from fedretina.dom.format.header import OFFSET_BYTES, Header
+from fedretina.dom.format.spec import RAW, STEPS, WITHOUT_BODY, Coding, Spec, check_codings, group
+from fedretina.dom.parallel import ordered_map
+from fedretina.dom.quantisation.lossless import add_bits
+from fedretina.dom.quantisation.restore import restore
+from fedretina.dom.quantisation.steps import Step
+from fedretina.dom.tensors import Array, Model, is_finite
+from fedretina.dom.version import digest_bits
+from fedretina.errors import Corrupt
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Tensors that share pieces of the body, and what restores them."""
+
+    coding: Coding
+    specs: list[Spec]
+    olds: list[Array | None]
+    steps: list[Step | None]
+    pieces: list[memoryview]
+    offsets: bytes
+
+    @property
+    def size(self) -> int:
+        """What the tensors take uncompressed, in bytes."""
+        return sum(spec.nbytes for spec in self.specs)
+
+
+def specs_of(model: Model) -> list[Spec]:
+    """Return what the model's tensors are, sorted by name."""
+    return [Spec(name, model[name].dtype, model[name].shape) for name in sorted(model)]
+
+
+def declared_tensors(header: Header, base: Sequence[Spec], max_bytes: int) -> list[Spec]:
+    """Return the result's tensors; raise `Corrupt` if they do not fit the base, or are over the limit."""
+    specs = [*header.kept(base), *header.fresh]
+    if len({spec.name for spec in specs}) < len(specs):
+        raise Corrupt("the payload's header names a tensor twice; drop it")
+    total = sum(spec.nbytes for spec in specs)
+    if total != header.raw_bytes or total > max_bytes:
+        raise Corrupt(f"the payload declares {header.raw_bytes} bytes of tensors; limit {max_bytes}; drop it")
+    check_codings(specs, header.codings)
+    return specs
+
+
+def restore_tensors(
+    header: Header, body: bytes, specs: Sequence[Spec], base: Model, *, threads: int
+) -> Iterator[tuple[str, Array, bytes]]:
+    """Yield each tensor's name, values and digest; tensors that equal the base's are the base's own arrays."""
+    kept = [base[spec.name] for spec in specs[: header.kept_count]]
+    olds: list[Array | None] = [*kept, *(None for _ in header.fresh)]
+    groups = _groups(header, body, specs, olds)
+    decompressor = decompressor_for(header.pcodec) if groups else None
+    bodiless = [
+        _Group(coding, [spec], [old], [None], [], b"")
+        for spec, coding, old in zip(specs, header.codings, olds, strict=True)
+        if coding.kind in WITHOUT_BODY
+    ]
+
+    def restore_group(group: _Group) -> list[tuple[str, Array, bytes]]:
+        return [(name, array, digest_bits(array)) for name, array in _restore_group(group, decompressor)]
+
+    # The largest first: threads that begin with it do not wait for it at the end.
+    ranked = sorted([*bodiless, *groups], key=lambda group: group.size, reverse=True)
+    for restored in ordered_map(restore_group, ranked, threads=threads, weigh=lambda group: group.size):
+        yield from restored
+
+
+def _groups(header: Header, body: bytes, specs: Sequence[Spec], olds: Sequence[Array | None]) -> list[_Group]:
+    """Return what the body holds; raise `Corrupt` if its pieces do not fit."""
+    members = group(specs, header.codings)
+    if len(members) != len(header.pieces) or sum(map(sum, header.pieces)) != len(body):
+        raise Corrupt("the payload's pieces do not fit its tensors or its body; drop it")
+    steps = iter(header.steps)
+    by_tensor = [next(steps) if coding.kind == STEPS else None for coding in header.codings]
+    offsets = iter(splits(np.frombuffer(header.offsets, np.int8), [OFFSET_BYTES] * len(members)))
+    view = memoryview(body)
+    ends = iter(accumulate(length for lengths in header.pieces for length in lengths))
+    groups = []
+    for indices, lengths in zip(members, header.pieces, strict=True):
+        coding = header.codings[indices[0]]
+        centred = coding.kind == STEPS and not coding.pooled
+        groups.append(
+            _Group(
+                coding=coding,
+                specs=[specs[index] for index in indices],
+                olds=[olds[index] for index in indices],
+                steps=[by_tensor[index] for index in indices],
+                pieces=[view[end - length : end] for length, end in zip(lengths, ends, strict=False)],
+                offsets=next(offsets).tobytes() if centred else b"",
+            )
+        )
+    return groups
+
+
+def _restore_group(group: _Group, decompressor: Decompressor) -> list[tuple[str, Array]]:
+    coding, spec, old = group.coding, group.specs[0], group.olds[0]
+    if coding.kind in WITHOUT_BODY:
+        return [(spec.name, np.zeros(spec.shape, spec.dtype) if old is None else old)]
+    if coding.kind == RAW:
+        return [(spec.name, _from_raw(spec, group.pieces))]
+    if coding.layout or coding.trellis:
+        integers = unpack_laid_out(
+            group.pieces,
+            spec.shape,
+            spec.count,
+            layout=coding.layout,
+            decompressor=decompressor,
+            trellis=coding.trellis,
+        )
+    else:
+        integers = unpack(group.pieces, (sum(spec.count for spec in group.specs),), decompressor)
+    parts = splits(integers, [spec.count for spec in group.specs])
+    return [
+        (spec.name, _from_integers(spec, old, part, step, group.offsets))
+        for spec, old, step, part in zip(group.specs, group.olds, group.steps, parts, strict=True)
+    ]
+
+
+def _from_raw(spec: Spec, pieces: Sequence[memoryview]) -> Array:
+    if len(pieces) != 1 or len(pieces[0]) != spec.nbytes:
+        raise Corrupt(f"tensor {spec.name!r} does not have {spec.nbytes} raw bytes; drop the payload")
+    return _sound(spec, np.frombuffer(bytearray(pieces[0]), spec.dtype))
+
+
+def _from_integers(spec: Spec, old: Array | None, integers: Array, step: Step | None, offsets: bytes) -> Array:
+    like = np.empty(0, spec.dtype)
+    base = None if old is None else old.reshape(-1)
+    if step is None:
+        return _sound(spec, add_bits(like, base, integers))
+    return restore(like, base, integers, step=step.size, offsets=offsets).reshape(spec.shape)
+
+
+def _sound(spec: Spec, values: Array) -> Array:
+    """Refuse what bits can hold and a model cannot: NaN, infinity, and booleans that are neither 0 nor 1."""
+    if not is_finite(values) or (spec.dtype == np.bool_ and values.view(np.uint8).max(initial=0) > 1):
+        raise Corrupt(f"tensor {spec.name!r} holds values that no model holds; drop the payload")
+    return values.reshape(spec.shape)

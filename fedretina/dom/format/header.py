@@ -1,0 +1,211 @@
+"""The header: which tensors a payload holds and how each is coded, as columns in one msgpack array."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+import numpy as np
+
+from fedretina.dom.format.spec import STEPS, Coding, Spec
+from fedretina.dom.quantisation.steps import MAX_EXPONENT, Step
+from fedretina.dom.tensors import (
+    DTYPES,
+    MAX_DIMENSIONS,
+    MAX_NAME_BYTES,
+    MAX_RAW_BYTES,
+    MAX_TENSORS,
+    declared_bytes,
+    dtype_code,
+)
+from fedretina.errors import Corrupt
+
+_COLUMNS = 10
+_MAX_BITS = 15
+OFFSET_BYTES = 3
+EXACT = 255
+
+
+@dataclass(frozen=True)
+class Header:
+    """The header's columns; tensors come as those kept from the base (in its sorted order), then the fresh ones."""
+
+    dropped: bytes  # a bit per tensor of the base that has no counterpart here; empty: none
+    fresh: list[Spec]
+    codings: list[Coding]
+    steps: list[Step]  # one per tensor of kind STEPS
+    errors: bytes  # one per tensor of kind STEPS: its relative error is 2**(-byte / 8)
+    pieces: list[list[int]]  # lengths of the body's pieces, by group
+    offsets: bytes  # three per group of kind STEPS that is not pooled, or none at all
+    pcodec: bytes
+    raw_bytes: int
+
+    @property
+    def kept_count(self) -> int:
+        """How many tensors have a counterpart in the base."""
+        return len(self.codings) - len(self.fresh)
+
+    @property
+    def is_on_lattice(self) -> bool:
+        """Whether every step is a power of two, without offsets, and every integer on it may be what it likes."""
+        if any(coding.trellis for coding in self.codings):
+            return False
+        return not self.offsets and not any(step.exponent is None or step.mantissa for step in self.steps)
+
+    def kept(self, base: Sequence[Spec]) -> list[Spec]:
+        """Return the base's tensors that have a counterpart here; raise `Corrupt` if the header fits another base."""
+        dropped = np.unpackbits(np.frombuffer(self.dropped, np.uint8)).tolist()
+        dropped += [0] * (len(base) - len(dropped)) if not self.dropped else []
+        kept = [spec for spec, gone in zip(base, dropped, strict=False) if not gone]
+        bitmap_fits = not self.dropped or len(self.dropped) == (len(base) + 7) // 8
+        if not bitmap_fits or any(dropped[len(base) :]) or len(kept) != self.kept_count:
+            raise Corrupt("the payload's header does not fit its base; drop it")
+        return kept
+
+
+def bitmap(flags: Sequence[bool]) -> bytes:
+    """Return flags as bits, most significant first; nothing if none is set."""
+    return np.packbits(np.array(flags, bool)).tobytes() if any(flags) else b""
+
+
+def error_byte(error: float) -> int:
+    """Return a relative error as it travels; 255 stands for 2**-31.9 and less, exact ones too."""
+    return round(min(max(-8 * math.log2(error), 0), EXACT)) if error else EXACT
+
+
+def error_of(byte: int) -> float:
+    """Return the relative error that a byte stands for, within 4.5 %; 0 for what is exact."""
+    return 2 ** (-byte / 8) if byte < EXACT else 0.0
+
+
+def write_header(header: Header) -> bytes:
+    """Return the header's bytes."""
+    absolute = [step.bits for step in header.steps if step.exponent is None]
+    columns = [
+        header.dropped,
+        list(_fresh_columns(header.fresh)),
+        bytes(coding.byte for coding in header.codings),
+        [step.exponent for step in header.steps],
+        bytes(step.mantissa for step in header.steps) if any(step.mantissa for step in header.steps) else b"",
+        absolute[0] if absolute else 0,
+        header.errors,
+        header.pieces,
+        header.offsets,
+        [header.pcodec, header.raw_bytes],
+    ]
+    return bytes(msgpack.packb(columns))
+
+
+def read_header(data: bytes) -> Header:
+    """Read a header; raise `Corrupt` if it is malformed or over a limit. Nothing is allocated that it declares."""
+    try:
+        columns = msgpack.unpackb(data, strict_map_key=True)
+    except Exception as error:  # msgpack raises its own kinds, ValueError, UnicodeDecodeError, RecursionError
+        raise Corrupt(f"the payload's header is no msgpack: {error}; drop it") from error
+    try:
+        return _parse(columns)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise Corrupt(f"the payload's header is malformed: {error}; drop it") from error
+
+
+def _parse(columns: Any) -> Header:
+    dropped, fresh, codings, exponents, mantissas, bits, errors, pieces, offsets, (pcodec, raw) = _typed(
+        columns, list, "columns", _COLUMNS
+    )
+    kinds = _read_codings(_typed(codings, bytes, "codings"))
+    header = Header(
+        dropped=_typed(dropped, bytes, "dropped tensors"),
+        fresh=_read_fresh(_typed(fresh, list, "fresh tensors")),
+        codings=kinds,
+        steps=_read_steps(_typed(exponents, list, "exponents"), _typed(mantissas, bytes, "mantissas"), bits),
+        errors=_typed(errors, bytes, "errors"),
+        pieces=[_read_lengths(group) for group in _typed(pieces, list, "pieces")],
+        offsets=_typed(offsets, bytes, "offsets"),
+        pcodec=_typed(pcodec, bytes, "pcodec's header"),
+        raw_bytes=_natural(raw, MAX_RAW_BYTES, "raw bytes"),
+    )
+    _check_numbers(header)
+    return header
+
+
+def _check_numbers(header: Header) -> None:
+    """Raise `ValueError` if columns have other lengths than the codings ask for."""
+    on_steps = [coding for coding in header.codings if coding.kind == STEPS]
+    if len(header.fresh) > len(header.codings):
+        raise ValueError("more fresh tensors than codings")
+    if len(header.steps) != len(on_steps):
+        raise ValueError("steps and codings differ in number")
+    if len(header.errors) != len(header.steps):
+        raise ValueError("errors and steps differ in number")
+    own = sum(not coding.pooled for coding in on_steps)
+    if len(header.offsets) not in (0, OFFSET_BYTES * own):
+        raise ValueError("offsets and codings differ in number")
+
+
+def _read_codings(codings: bytes) -> list[Coding]:
+    if len(codings) > MAX_TENSORS:
+        raise ValueError(f"{len(codings)} tensors, at most {MAX_TENSORS} are allowed")
+    return [Coding.of(byte) for byte in codings]
+
+
+def _read_lengths(group: Any) -> list[int]:
+    return [_natural(length, 2**62, "a piece's length") for length in _typed(group, list, "a group's pieces")]
+
+
+def _fresh_columns(specs: Sequence[Spec]) -> Iterator[list[Any]]:
+    """Front coding: sorted names share long beginnings with the one before."""
+    before = ""
+    for spec in specs:
+        shared = 0
+        for left, right in zip(before, spec.name, strict=False):
+            if left != right:
+                break
+            shared += 1
+        yield [shared, spec.name[shared:], dtype_code(spec.dtype), *spec.shape]
+        before = spec.name
+
+
+def _read_fresh(rows: list[Any]) -> list[Spec]:
+    specs: list[Spec] = []
+    total = 0
+    for row in rows:
+        shared, suffix, code, *shape = _typed(row, list, "a fresh tensor")
+        before = specs[-1].name if specs else ""
+        name = before[: _natural(shared, len(before), "a shared prefix")] + _typed(suffix, str, "a name")
+        if (specs and name <= before) or len(name.encode()) > MAX_NAME_BYTES:
+            raise ValueError(f"the name {name[:40]!r} is duplicated, out of order or too long")
+        if len(shape) > MAX_DIMENSIONS:
+            raise ValueError(f"tensor {name!r} has {len(shape)} dimensions")
+        dtype = DTYPES[_natural(code, len(DTYPES) - 1, "a dtype")]
+        sizes = tuple(_natural(size, MAX_RAW_BYTES, "a dimension") for size in shape)
+        total += declared_bytes(sizes, dtype)
+        if total > MAX_RAW_BYTES:
+            raise ValueError(f"the tensors declare more than {MAX_RAW_BYTES} bytes")
+        specs.append(Spec(name, dtype, sizes))
+    return specs
+
+
+def _read_steps(exponents: list[Any], mantissas: bytes, bits: Any) -> list[Step]:
+    if mantissas and len(mantissas) != len(exponents):
+        raise ValueError("mantissas and exponents differ in number")
+    absolute = _natural(bits, _MAX_BITS, "bits")
+    steps = []
+    for exponent, mantissa in zip(exponents, mantissas or bytes(len(exponents)), strict=True):
+        if exponent is None:
+            steps.append(Step(None, bits=absolute))
+        else:
+            steps.append(Step(_natural(exponent + 1074, 1074 + MAX_EXPONENT, "an exponent") - 1074, mantissa))
+    return steps
+
+
+def _natural(value: Any, largest: int, what: str) -> int:
+    if type(value) is not int or not 0 <= value <= largest:
+        raise ValueError(f"{what} is {value!r:.40}, not an integer in [0, {largest}]")
+    return value
+
+
+def _typed(value: Any, kind: type[Any], what: str, length: int | None = None) -> Any:
+    if not isinstance(value, kind) or (length is not None and len(value) != length):
+        raise ValueError(f"{what} should be of type {kind.__name__}, got {type(value).__name__}")
+    return value

@@ -1,0 +1,135 @@
+"""What a payload says of itself, without decoding its body."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fedretina.dom.format.decoder import declared_tensors, specs_of
+from fedretina.dom.format.envelope import FORMAT_VERSION, read_envelope
+from fedretina.dom.format.header import EXACT, Header, error_of, read_header
+from fedretina.dom.format.spec import LOST, STEPS, Spec, group
+from fedretina.dom.tensors import MAX_RAW_BYTES, Model
+
+_UNKNOWN = Spec("", np.dtype(np.float32), ())
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """One tensor of a payload.
+
+    Attributes
+    ----------
+    name, dtype, shape : str, str, tuple of int, or None
+        None where only the base has them.
+    coding : str
+        Its kind, and the order of its integers.
+    step : float or None
+        None where it is not on steps.
+    error : float or None
+        ``||d - d^|| / ||d||`` that the encoder reached, within 5 %; None where the tensor is exact.
+    bytes : float
+        What it takes of the body. Pooled tensors share their pool by their number of elements (evenly, if not known).
+    bits_per_weight : float or None
+        The same in bits an element; None where the shape is not known.
+    """
+
+    name: str | None
+    dtype: str | None
+    shape: tuple[int, ...] | None
+    coding: str
+    step: float | None
+    error: float | None
+    bytes: float
+    bits_per_weight: float | None
+
+
+@dataclass(frozen=True)
+class PayloadInfo:
+    """What a payload says of itself. Digests are 64 hexadecimal digits, sizes in bytes."""
+
+    format_version: int
+    base: str | None
+    result: str
+    lattice: bool
+    lossless: bool
+    tensors: tuple[TensorInfo, ...]
+    payload_bytes: int
+    raw_bytes: int
+
+
+def inspect(payload: bytes, *, base: Model | None = None) -> PayloadInfo:
+    """Read a payload's envelope and header.
+
+    Parameters
+    ----------
+    payload : bytes
+        What `encode` returned.
+    base : mapping of str to ndarray, optional
+        The base, for the names, dtypes and shapes that the payload leaves to it. Its digest is not checked.
+
+    Raises
+    ------
+    Corrupt, Truncated, TooNew
+        As `decode`, for envelope and header.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fedretina.dom import encode
+    >>> [tensor.coding for tensor in inspect(encode({"w": np.zeros(3, np.float32)})).tensors]
+    ['same']
+    """
+    envelope = read_envelope(payload)
+    header = read_header(envelope.header)
+    specs: list[Spec | None] = [*(None for _ in range(header.kept_count)), *header.fresh]
+    if base is not None or not header.kept_count:
+        held = specs_of(base) if base is not None and envelope.base is not None else []
+        specs = [*declared_tensors(header, held, MAX_RAW_BYTES)]
+    return PayloadInfo(
+        format_version=FORMAT_VERSION,
+        base=None if envelope.base is None else envelope.base.hex(),
+        result=envelope.result.hex(),
+        lattice=envelope.lattice,
+        lossless=envelope.lossless,
+        tensors=tuple(_tensors(header, specs)),
+        payload_bytes=len(payload),
+        raw_bytes=header.raw_bytes,
+    )
+
+
+def _tensors(header: Header, specs: Sequence[Spec | None]) -> Iterator[TensorInfo]:
+    steps = iter(zip(header.steps, header.errors, strict=True))
+    for spec, coding, size in zip(specs, header.codings, _shares(header, specs), strict=True):
+        step, error = next(steps) if coding.kind == STEPS else (None, 0 if coding.kind == LOST else EXACT)
+        yield TensorInfo(
+            name=None if spec is None else spec.name,
+            dtype=None if spec is None else spec.dtype.name,
+            shape=None if spec is None else spec.shape,
+            coding=str(coding),
+            step=None if step is None else step.size,
+            error=error_of(error) or None,
+            bytes=size,
+            bits_per_weight=None if spec is None else 8 * size / max(spec.count, 1),
+        )
+
+
+def _shares(header: Header, specs: Sequence[Spec | None]) -> list[float]:
+    """Return what each tensor takes of the body."""
+    # Bits are pooled by dtype: without specs it is not known which, so that pool's bytes are shared by all of its kind.
+    known = [spec or _UNKNOWN for spec in specs]
+    shares = [0.0] * len(specs)
+    groups = group(known, header.codings)
+    if len(groups) != len(header.pieces):
+        groups = [[index for members in groups for index in members]]
+    for members, lengths in zip(groups, _merged(header, len(groups)), strict=True):
+        weights = [known[index].count or 1 for index in members]
+        for index, weight in zip(members, weights, strict=True):
+            shares[index] = sum(lengths) * weight / sum(weights)
+    return shares
+
+
+def _merged(header: Header, count: int) -> list[list[int]]:
+    if count == len(header.pieces):
+        return header.pieces
+    return [[length for lengths in header.pieces for length in lengths]]

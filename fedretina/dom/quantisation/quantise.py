@@ -1,0 +1,142 @@
+"""Eq. 5 and 6: the difference of models to integers."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from blake3 import blake3
+from numpy.typing import NDArray
+
+from fedretina.dom.coding.integers import integer_type
+from fedretina.dom.coding.order import Sorting
+from fedretina.dom.quantisation.restore import BLOCK, OFFSET_SCALE, Restorer, is_narrow
+from fedretina.dom.quantisation.rounding import LEVELS, Rounder
+from fedretina.dom.tensors import Array, energy
+
+Floats: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A tensor and what it builds on, both flat; `base` is None for "zeros"."""
+
+    new: Array
+    base: Array | None
+
+    def blocks(self, work: type[np.floating[Any]] = np.float64) -> Iterator[tuple[slice, Any]]:
+        """Yield slices with their difference (Eq. 5) in the working precision."""
+        for start in range(0, self.new.size, BLOCK):
+            at = slice(start, start + BLOCK)
+            if self.base is None:
+                yield at, self.new[at].astype(work)
+                continue
+            with np.errstate(over="ignore"):  # the encoder looks for it
+                new, base = (part[at].astype(work, copy=False) for part in (self.new, self.base))
+                values = np.subtract(new, base)
+            yield at, values
+
+    def at(self, places: Any) -> "Pair":
+        """Return the pair at some places only."""
+        return Pair(self.new[places], None if self.base is None else self.base[places])
+
+
+@dataclass(frozen=True)
+class Quantised:
+    """A quantised tensor: what travels, what the decoder will make of it, and the squares of that.
+
+    `restored` is None where nobody wants it; `digest` is its digest all the same. `energy` is ``||d||**2``, `squared_error`
+    ``||d - d^||**2``. `sorting` is the order in which integers follow a trellis, if they do.
+    """
+
+    integers: Array
+    offsets: bytes
+    restored: Array | None
+    digest: bytes
+    energy: float
+    squared_error: float
+    sorting: Sorting | None = None
+
+    @property
+    def error(self) -> float:
+        """The relative error, ``||d - d^|| / ||d||``."""
+        return math.sqrt(self.squared_error / self.energy) if self.energy else 0.0
+
+
+def quantise(
+    pair: Pair,
+    *,
+    step: float,
+    largest: float,
+    rounder: Rounder,
+    offsets: bytes,
+    work: Any,
+    doubled: int = 0,
+    keep: bool = True,
+) -> Quantised:
+    """Quantise a tensor with the given step, and restore it as the decoder will.
+
+    `largest` is the tensor's largest difference; `offsets` are centroid offsets (one-shots only: on the lattice they
+    would cost bits in every skip); `work` is the precision in which integers are chosen; the first `doubled` values get
+    steps of twice the size.
+    """
+    kind = integer_type(largest / step + 2)
+    wide = np.dtype(kind).itemsize > 2
+    work = np.float64 if wide else work
+    integers = np.empty(pair.new.size, kind)
+    inverse = work(1 / step)
+
+    def choose(at: slice, difference: Any) -> None:
+        x = difference * inverse
+        chosen = rounder(x)
+        coarse = min(max(doubled - at.start, 0), chosen.size)
+        if coarse:
+            chosen[:coarse] = 2 * rounder(x[:coarse] / 2)
+        integers[at] = chosen
+
+    if not wide:  # how wide integers are restored depends on all of them
+        return measure(pair, integers, step=step, offsets=offsets, work=work, choose=choose, keep=keep)
+    for at, difference in pair.blocks(work):
+        choose(at, difference)
+    return measure(pair, integers, step=step, offsets=offsets, work=work, keep=keep)
+
+
+def measure(
+    pair: Pair,
+    integers: Array,
+    *,
+    step: float,
+    offsets: bytes,
+    work: Any,
+    choose: Callable[[slice, Any], None] | None = None,
+    keep: bool = True,
+) -> Quantised:
+    """Restore a quantised tensor as the decoder will, and measure its energy and loss.
+
+    `choose` puts the integers of a slice into `integers`, given its differences, just before they are needed; they must
+    be narrow, see `is_narrow`. Without `keep`, what is restored is hashed and let go, a slice at a time.
+    """
+    restored = np.empty(pair.new.size if keep else min(pair.new.size, BLOCK), pair.new.dtype)
+    hasher = blake3()
+    narrow = choose is not None or is_narrow(integers)
+    restorer = Restorer.of(pair.new.dtype, integers, narrow=narrow, step=step, offsets=offsets)
+    total = squared_error = 0.0
+    for at, difference in pair.blocks(work):
+        if choose:
+            choose(at, difference)
+        total += energy(difference)
+        part = restored[at] if keep else restored[: difference.size]
+        restorer(integers[at], None if pair.base is None else pair.base[at], out=part)
+        hasher.update(part.view(np.uint8).data)
+        np.subtract(pair.new[at], part, out=difference, dtype=work, casting="same_kind")
+        squared_error += energy(difference)
+    return Quantised(integers, offsets, restored if keep else None, hasher.digest(), total, squared_error)
+
+
+def centroids(sizes: Floats, integers: Array) -> bytes:
+    """Return the offsets for |q| = 1, 2, >= 3: the mean of ``|x| - |q|``, in 128ths, of the values that became it."""
+    level = np.minimum(np.abs(integers), LEVELS - 1).astype(np.intp)
+    sums = np.bincount(level, weights=sizes - np.abs(integers), minlength=LEVELS)
+    means = sums[1:] / np.maximum(np.bincount(level, minlength=LEVELS)[1:], 1)
+    return np.clip(np.rint(means * OFFSET_SCALE), -127, 127).astype(np.int8).tobytes()

@@ -1,0 +1,204 @@
+"""One tensor under trial: quantised with any step, or its error with that step estimated on a sample."""
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from fedretina.dom.coding.integers import integer_type, narrow
+from fedretina.dom.coding.layout import codes_of, is_sortable, spreads
+from fedretina.dom.coding.order import order_of
+from fedretina.dom.coding.packing import sorting_of
+from fedretina.dom.coding.sampling import sample_indices
+from fedretina.dom.coding.trellis import MIN_TRELLIS_VALUES
+from fedretina.dom.config import DomConfig
+from fedretina.dom.quantisation.quantise import Pair, Quantised, centroids, measure, quantise
+from fedretina.dom.quantisation.rdoq import FINE, fine_integers, quantise_group
+from fedretina.dom.quantisation.restore import dequantise, offset_table
+from fedretina.dom.quantisation.rounding import LEVELS, Rounder
+from fedretina.dom.quantisation.viterbi import search_paths
+from fedretina.dom.tensors import Array, energy
+
+RATE = 0.15  # lambda: squared steps that a bit is worth
+TRELLIS_RATE = 0.25  # the same for dependent quantisation, whose steps are smaller
+TRELLIS_STEP = 0.7  # its step for about the error that RDOQ makes with a step of 1
+MIN_OWN_GROUP = 2048  # elements; smaller tensors are pooled, and have neither offsets nor statistics of their own
+_SAMPLE = 2**14
+_PLAIN_FLOATS = (2.0**-40, 2.0**40)  # within, float32 is enough to choose integers: squares stay in its range
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The sizes in a tensor that a step depends on.
+
+    `difference` is 0 if nothing has to be sent; `value`, the largest in new and base, counts on the lattice only.
+    """
+
+    difference: float
+    value: float = 0.0
+
+    @classmethod
+    def of(cls, pair: Pair, *, lattice: bool) -> "Scale":
+        """Measure a tensor."""
+        work = np.float64 if pair.new.dtype.itemsize > 4 else np.float32
+        value = max(_largest(part) for part in (pair.new, pair.base)) if lattice else 0.0
+        found = max((_largest(d) for _, d in pair.blocks(work)), default=0.0)
+        if not math.isfinite(found):
+            found = max(_largest(d) for _, d in pair.blocks())
+        return cls(found, value)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A tensor, and how it is to be quantised apart from the step.
+
+    `centre`: whether to send centroid offsets. `rate`: lambda of RDOQ, 0 for none. `doubled`: how many values, from the
+    first on, get steps of twice the size. `trellis`: whether to quantise dependently. `keep`: whether anybody wants what
+    is restored.
+    """
+
+    pair: Pair
+    shape: tuple[int, ...]
+    scale: Scale
+    rounder: Rounder
+    centre: bool
+    rate: float
+    on_lattice: bool
+    doubled: int = 0
+    trellis: bool = False
+    keep: bool = True
+
+    @classmethod
+    def of(cls, pair: Pair, shape: tuple[int, ...], config: DomConfig, *, keep: bool = True) -> "Trial":
+        """Look at a tensor."""
+        rdoq = config.quantiser == "rdoq" and pair.new.size >= MIN_OWN_GROUP
+        centre = config.quantiser in ("deadzone", "rdoq") and config.effort != "fast"
+        centre = centre and not config.lattice and pair.new.size >= MIN_OWN_GROUP
+        rate = RATE if rdoq else 0.0
+        trellis = config.dependent and pair.new.size >= MIN_TRELLIS_VALUES
+        return cls(
+            pair,
+            shape,
+            Scale.of(pair, lattice=config.lattice),
+            Rounder.of(config),
+            centre,
+            rate,
+            config.lattice,
+            trellis=trellis,
+            keep=keep,
+        )
+
+    @cached_property
+    def sample(self) -> Any:
+        """At most `_SAMPLE` of the tensor's differences."""
+        return np.concatenate([d for _, d in self.pair.at(sample_indices(self.pair.new.size, _SAMPLE)).blocks()])
+
+    @property
+    def work(self) -> Any:
+        """The precision in which integers are chosen."""
+        low, high = _PLAIN_FLOATS
+        return np.float32 if self.pair.new.dtype.itemsize <= 4 and low < self.scale.difference < high else np.float64
+
+    def estimate(self, size: float) -> float:
+        """Return ``||d - d^|| / ||d||`` over the sample, quantised with the given step.
+
+        For a trellis it is derived from RDOQ's with the step that belongs to it: within some 10 % (the fit is to
+        differences of convolutions), which is enough to begin with.
+        """
+        if self.trellis:
+            error = self._error_of_sample(size / TRELLIS_STEP)
+            return error * (1 + 0.25 / (1 + 20 * error))
+        return self._error_of_sample(size)
+
+    @cached_property
+    def _norm(self) -> float:
+        return math.sqrt(energy(self.sample))
+
+    def _error_of_sample(self, size: float) -> float:
+        if not self._norm:
+            return 0.0
+        integers, offsets = self._quantise_sample(size)
+        errors = self.sample - dequantise(integers, step=size, offsets=offsets)
+        return math.sqrt(energy(errors)) / self._norm
+
+    def quantise(self, size: float) -> Quantised:
+        """Quantise the whole tensor."""
+        if self.trellis:
+            return self._quantise_along_trellis(size)
+        if self.rate:
+            return self._quantise_by_group(size)
+        offsets = self._quantise_sample(size)[1] if self.centre else b""
+        return quantise(
+            self.pair,
+            step=size,
+            largest=self.scale.difference,
+            rounder=self.rounder,
+            offsets=offsets,
+            work=self.work,
+            doubled=self.doubled,
+            keep=self.keep,
+        )
+
+    def _quantise_sample(self, size: float) -> tuple[Any, bytes]:
+        """Return the sample's integers, and the offsets that suit them."""
+        x = self.sample / size
+        if not self.rate:
+            integers = self.rounder(x)
+            return integers, centroids(np.abs(x), integers) if self.centre else b""
+        fine = np.rint(x * FINE).astype(np.int64)
+        integers = self._quantise_group(fine, b"", np.empty_like(fine))
+        if not self.centre:
+            return integers, b""
+        integers = self._quantise_group(fine, centroids(np.abs(x), integers), integers)
+        return integers, centroids(np.abs(x), integers)
+
+    def _quantise_group(self, fine: Any, offsets: bytes, out: Any) -> Any:
+        return quantise_group(fine, rate=self.rate, restored=_offset_values(offsets), out=out)
+
+    def _quantise_by_group(self, size: float) -> Quantised:
+        """Quantise group by group, in the order of the tensor's classes."""
+        offsets = self._quantise_sample(size)[1] if self.centre else b""
+        fine = fine_integers(self.pair, step=size, largest=self.scale.difference, work=self.work)
+        fine[: self.doubled] >>= 1
+        order = None
+        if is_sortable(self.shape, fine.size):
+            order = order_of(codes_of(spreads(fine, self.shape)), self.shape, 3)
+            fine = order.sort(fine)
+        integers = np.empty(fine.size, integer_type(self.scale.difference / size + 2))
+        start = 0
+        for count in order.groups if order is not None else (fine.size,):
+            at = slice(start, start + count)
+            self._quantise_group(fine[at], offsets, integers[at])
+            start += count
+        del fine
+        if order is not None:
+            integers = order.unsort(integers)
+        integers[: self.doubled] *= 2
+        return measure(self.pair, integers, step=size, offsets=offsets, work=self.work, keep=self.keep)
+
+    def _quantise_along_trellis(self, size: float) -> Quantised:
+        """Quantise dependently, in the order that suits what RDOQ would make of the values."""
+        fine = fine_integers(self.pair, step=size, largest=self.scale.difference, work=self.work)
+        sorting = sorting_of(fine, self.shape, unit=FINE / TRELLIS_STEP)
+        order = sorting.order(self.shape)
+        fine = fine if order is None else order.sort(fine)
+        groups = (fine.size,) if order is None else order.groups
+        offsets = search_paths(fine, groups, rate=TRELLIS_RATE)
+        integers = narrow(fine)
+        del fine
+        if order is not None:
+            integers = order.unsort(integers)
+        found = measure(self.pair, integers, step=size, offsets=offsets, work=self.work, keep=self.keep)
+        return replace(found, sorting=sorting)
+
+
+def _offset_values(offsets: bytes) -> Any:
+    return offset_table(offsets)[LEVELS - 1 :] if offsets else np.zeros(LEVELS)
+
+
+def _largest(part: Array | None) -> float:
+    if part is None or not part.size:
+        return 0.0
+    return max(abs(float(part.max())), abs(float(part.min())))

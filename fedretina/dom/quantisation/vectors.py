@@ -1,0 +1,73 @@
+"""Fine steps for vectors: norms, biases, running statistics and scalars.
+
+They are about a percent of a model's bytes, and the network is sensitive to each of their values: a running variance that
+is off by 25 % of its change may be negative. So the step follows from the values themselves as well as from their change.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from fedretina.dom.quantisation.steps import QuantisedWithStep, Step, StepChooser, lattice_floor
+from fedretina.dom.quantisation.trial import Trial
+from fedretina.dom.tensors import Array, energy
+
+LARGEST = 2**16  # values; a longer vector is a whole model that somebody flattened
+_PER_VALUE = 2**-6  # the largest step over the size of the values that count
+_FEW = 0.05  # of the values of both signs, so many may be smaller than what counts
+_MAX_BITS = 20  # integers that are wider cost as much as the values themselves: these travel exactly
+
+
+def is_vector(shape: Sequence[int]) -> bool:
+    """Tell whether a tensor of this shape is a vector or a scalar: all its dimensions but one are 1.
+
+    Examples
+    --------
+    >>> [is_vector(shape) for shape in ((), (64,), (1, 64, 1, 1), (2, 64))]
+    [True, True, True, False]
+    """
+    size = math.prod(shape)
+    return 0 < size <= LARGEST and size == max(shape, default=1)
+
+
+def vector_step_chooser(target: float) -> StepChooser:
+    """Return how vectors get their steps, for a relative error of the difference; see `fine_step`."""
+    return lambda trial: fine_step(trial, target)
+
+
+def fine_step(trial: Trial, target: float) -> QuantisedWithStep | None:
+    """Quantise a vector finely, or return None where it should travel exactly.
+
+    The step is small against the difference (a relative error of at most `target`) and against the values (1/64 of those
+    that count, see `scale_of`): so small updates are not lost, and a variance that falls to a twentieth stays positive.
+    """
+    change = math.sqrt(12 * energy(trial.sample) / trial.sample.size) * target
+    size = min(change, scale_of(trial.pair.new) * _PER_VALUE)
+    if not size or trial.scale.difference / size > 2.0**_MAX_BITS:
+        return None
+    if not trial.on_lattice:
+        step = Step.near(size)
+        return step, trial.quantise(step.size)
+    exponent = math.frexp(size)[1] - 1
+    if exponent < lattice_floor(trial):
+        return None
+    return Step(exponent), trial.quantise(math.ldexp(1.0, exponent))
+
+
+def scale_of(values: Array) -> float:
+    """Return the size of the values that count: of one sign the smallest, else the 5th percentile of their sizes.
+
+    Variances and scales have one sign, and each divides or multiplies a channel. Means and biases pass through 0, where
+    their own size says nothing. Zeros do not count.
+
+    Examples
+    --------
+    >>> scale_of(np.array([1.0, 0.05, 0.0]))
+    0.05
+    """
+    sizes = np.abs(values[values != 0].astype(np.float64))
+    if not sizes.size:
+        return 0.0
+    one_sign = not (values < 0).any() or not (values > 0).any()
+    return float(sizes.min() if one_sign else np.quantile(sizes, _FEW, method="lower"))

@@ -1,0 +1,67 @@
+"""A payload as a link from one version of a stream to the next, and a folder of such payloads."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fedretina.dom.format.envelope import read_envelope
+from fedretina.dom.versions.store import remove_stale, write_atomically
+from fedretina.errors import BadArgument, FedRetinaError
+
+_SUFFIX = ".dom"
+
+
+@dataclass(frozen=True)
+class Link:
+    """A payload of a stream: it leads from version `base` (None: nothing) to version `digest`, the `number`-th."""
+
+    number: int
+    base: str | None
+    digest: str
+    payload: bytes = field(repr=False)
+    lattice: bool
+    lossless: bool = False
+
+    @property
+    def is_keyframe(self) -> bool:
+        """Whether the payload needs no base."""
+        return self.base is None
+
+
+def link_of(number: int, payload: bytes) -> Link:
+    """Return the link that a payload's envelope describes; raise as `decode`, for the envelope."""
+    envelope = read_envelope(payload)
+    base = None if envelope.base is None else envelope.base.hex()
+    return Link(number, base, envelope.result.hex(), bytes(payload), envelope.lattice, envelope.lossless)
+
+
+class LinkFolder:
+    """A folder of payloads, ``<number>.dom`` each; damaged files are passed over and removed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadArgument(f"the stream's folder {folder} cannot be made: {error}") from error
+
+    def load(self) -> list[Link]:
+        """Return the links that are there, oldest first."""
+        numbered = sorted((int(path.stem), path) for path in self._files())
+        links = []
+        for number, path in numbered:
+            try:
+                links.append(link_of(number, path.read_bytes()))
+            except FedRetinaError:
+                path.unlink(missing_ok=True)
+        return links
+
+    def save(self, link: Link, *, oldest: int) -> None:
+        """Add a link's file, and remove those outside `oldest` to the link's number."""
+        write_atomically(self.folder / f"{link.number:08d}{_SUFFIX}", link.payload)
+        for path in self._files():
+            if not oldest <= int(path.stem) <= link.number:
+                path.unlink(missing_ok=True)
+        remove_stale(self.folder)
+
+    def _files(self) -> list[Path]:
+        return [path for path in self.folder.glob(f"*{_SUFFIX}") if path.stem.isdecimal()]
