@@ -22,6 +22,7 @@ MAY = {
     "report": {"ledger"},
     "strategies": {"flower", "reuse", "dom", "task", "ledger"},
     "study": {"report", "strategies", "reuse", "dom", "task"},
+    "testing": set(),
     "cli_data": {"reid"},
     "cli_dom": {"dom"},
     "cli_study": {"study", "reid"},
@@ -89,3 +90,11 @@ def test_the_codec_calls_no_blas():
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             assert not isinstance(node, ast.MatMult), f"{file} multiplies with @"
             assert not (isinstance(node, ast.Attribute) and node.attr in blas), f"{file}:{node.lineno} calls {node.attr}"
+
+
+def test_nothing_in_the_package_imports_testing():
+    """It is there for tests and benchmarks: an app that imports it would answer itself."""
+    for folder in ("fedretina", "strategies", "simulations"):
+        for file in (ROOT / folder).rglob("*.py"):
+            inside = file.is_relative_to(ROOT / "fedretina" / "testing")
+            assert inside or not any(name.startswith("fedretina.testing") for name in imports(file)), f"{file} imports it"

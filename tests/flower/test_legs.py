@@ -7,7 +7,7 @@ from flwr.serverapp import strategy as flower
 from fedretina.dom import DomConfig
 from fedretina.errors import BadArgument
 from fedretina.flower.legs import both_legs, check_feedback, config_for, round_of
-from grids import LocalGrid
+from fedretina.testing import LocalGrid
 
 
 def message(group="", **config):

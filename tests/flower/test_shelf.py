@@ -8,7 +8,7 @@ from fedretina.dom import DomConfig, ReferenceStore, follow
 from fedretina.errors import BadArgument, Corrupt, UnknownBase
 from fedretina.flower import DomGrid, DomMod
 from fedretina.flower.shelf import STATE, Shelf
-from grids import LocalGrid
+from fedretina.testing import LocalGrid
 
 
 def moved(model, seed, size=0.01):
