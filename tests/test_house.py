@@ -23,10 +23,7 @@ MAY = {
     "strategies": {"flower", "reuse", "dom", "task", "ledger"},
     "study": {"report", "strategies", "reuse", "dom", "task"},
     "testing": set(),
-    "cli_data": {"reid"},
-    "cli_dom": {"dom"},
-    "cli_study": {"study", "reid"},
-    "cli": {"cli_data", "cli_dom", "cli_study", "report", "ledger", "dom", "reid", "reuse", "flower", "strategies"},
+    "cli": {"report", "ledger", "dom", "reid", "reuse", "flower", "strategies", "study"},
 }
 NEVER = {
     "dom": {"torch", "flwr"},
@@ -37,7 +34,6 @@ NEVER = {
     "runs": {"torch", "flwr"},
     "settings": {"torch", "flwr"},
     "report": {"torch", "flwr"},
-    "cli_dom": {"torch", "flwr"},
 }
 
 
