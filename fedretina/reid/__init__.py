@@ -8,7 +8,7 @@ Data sets are read by `read_dataset` as they lie on disk (by `read_domain` in th
 
 from fedretina.reid.aligned import aligned_loss, local_distances
 from fedretina.reid.augment import augment, to_float
-from fedretina.reid.census import Census, census, find_datasets
+from fedretina.reid.counting import Census, census, find_datasets
 from fedretina.reid.dataset import read_dataset
 from fedretina.reid.factory import EMBEDDED, make_task, task_of
 from fedretina.reid.folder import Domain, Photo, read_domain
@@ -17,7 +17,7 @@ from fedretina.reid.losses import all_triplets_loss, batch_hard, identity_loss, 
 from fedretina.reid.metrics import Ranked, Scores, evaluate, evaluate_features, top
 from fedretina.reid.models import build
 from fedretina.reid.published import Counts, published_counts
-from fedretina.reid.render import render
+from fedretina.reid.rendering import render
 from fedretina.reid.rerank import rerank
 from fedretina.reid.sampler import PKSampler
 from fedretina.reid.task import ReIdTask

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from fedretina import home
-from fedretina.reid.render import render
+from fedretina.reid.rendering import render
 from fedretina.reid.task import ReIdTask
 
 EMBEDDED = "embedded"

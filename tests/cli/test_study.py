@@ -9,18 +9,18 @@ from fedretina.cli import app
 from fedretina.cli import study as command
 from fedretina.cli.options import parse_seeds
 from fedretina.reid.published import Counts
-from fedretina.reid.render import Census, render_domain
+from fedretina.reid.rendering.domains import Population, render_domain
 from fedretina.study import Setting
 
 runner = CliRunner()
-FEW = Census(train=6, test=5, cameras=(2, 3), images=(2, 3), gallery=(1, 2), distractors=1, junk=1)
+FEW = Population(train=6, test=5, cameras=(2, 3), images=(2, 3), gallery=(1, 2), distractors=1, junk=1)
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     for name in ("duke", "hall", "shop"):
-        render_domain(folder / name, name, census=FEW)
+        render_domain(folder / name, name, population=FEW)
     return folder
 
 
@@ -85,7 +85,7 @@ def test_only_the_papers_own_data_are_published(root, tmp_path, monkeypatch):
     shutil.copytree(root / "duke", tmp_path / "duke")
     real = Setting(method="alone", target="duke", sources=("market1501",), data=str(tmp_path))
     assert not command._published(real)
-    module = import_module("fedretina.reid.census")
+    module = import_module("fedretina.reid.counting")
     found = {name: command._counts(module.census(tmp_path / name)) for name in ("duke", "market1501")}
     monkeypatch.setattr(module, "published_counts", lambda name: Counts(name, (found[name],)))
     assert command._published(real)
