@@ -22,8 +22,7 @@ import torch
 from rich.console import Console
 
 from fedretina import home
-from fedretina.cli_study import EMBEDDED, task_of
-from fedretina.reid import census, render
+from fedretina.reid import EMBEDDED, census, render, task_of
 from fedretina.report.style import LIGHT, new_figure, quiet, to_png
 from fedretina.study import METHODS, Grid, Laboratory, Point, Setting, Store, Study
 from fedretina.study.grid import mean_and_spread

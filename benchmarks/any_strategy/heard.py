@@ -8,7 +8,7 @@ from flwr.app import Message, RecordDict
 from fedretina.dom import ReferenceStore, accept
 from fedretina.errors import FedRetinaError
 from fedretina.flower import header, records
-from grids import FaultyGrid
+from fedretina.testing import FaultyGrid
 
 Model = dict[str, np.ndarray[Any, Any]]
 
@@ -20,8 +20,8 @@ class Heard(FaultyGrid):
         super().__init__(*args, **options)
         self.models: dict[int, dict[int, tuple[Model, int]]] = {}
 
-    def _answer(self, message: Message, number: int) -> Message:
-        reply = super()._answer(message, number)
+    def answer(self, message: Message, number: int) -> Message:
+        reply = super().answer(message, number)
         in_time = message.metadata.message_id not in self.late
         if message.metadata.message_type == "train" and reply.has_content() and in_time:
             node = message.metadata.dst_node_id

@@ -14,7 +14,7 @@ from flwr.clientapp import ClientApp
 
 from fedretina.ledger import Ledger
 from fedretina.runs import RunFolder
-from grids import LocalGrid
+from fedretina.testing import LocalGrid
 
 APP = Path(__file__).parents[2] / "simulations" / "any_strategy"
 DEFAULTS: dict[str, Any] = tomllib.loads((APP / "pyproject.toml").read_text())["tool"]["flwr"]["app"]["config"]

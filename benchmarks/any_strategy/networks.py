@@ -18,7 +18,7 @@ from any_strategy.results import Found, kept
 from fedretina.dom import DomConfig
 from fedretina.flower import DomGrid, DomMod
 from fedretina.ledger import totals
-from grids import LocalGrid
+from fedretina.testing import LocalGrid
 
 NODES, ROUNDS, SKEW = 4, 12, 2.0
 LOSSLESS_SEEDS = 2  # equal accuracies show on a few runs; bytes hardly vary

@@ -22,7 +22,7 @@ from fedretina.dom import DomConfig
 from fedretina.flower import DomGrid, grid, node_state
 from fedretina.flower.exchange import NOT_DECODED
 from fedretina.ledger import Row
-from grids import FAULTS, Clock, FaultyGrid
+from fedretina.testing import FAULTS, Clock, FaultyGrid
 
 NODES = 10
 SHARES = {"fails": 0.3, **dict.fromkeys((fault for fault in FAULTS if fault != "fails"), 0.1)}

@@ -11,7 +11,7 @@ from flwr.app import ArrayRecord, Context, Message, RecordDict
 from flwr.serverapp import Grid
 
 from apps.app import Array
-from grids import LocalGrid
+from fedretina.testing import LocalGrid
 
 Records = dict[str, dict[str, Any]]
 Key = tuple[int, str]  # node, type of message
@@ -119,9 +119,9 @@ class WeighingGrid(LocalGrid):
         self.sizes: dict[str, dict[Key, list[int]]] = {"down": defaultdict(list), "up": defaultdict(list)}
         self.seconds = 0.0
 
-    def _answer(self, message: Message, number: int) -> Message:
+    def answer(self, message: Message, number: int) -> Message:
         self._weigh(message, message, "down")
-        reply = super()._answer(message, number)
+        reply = super().answer(message, number)
         if reply.has_content():
             self._weigh(reply, message, "up")
         return reply

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from fedretina import home
+from fedretina.reid import render
 from fedretina.reid.folder import Photo, read_domain
 from fedretina.reid.images import load_images
-from fedretina.reid.render import render
 
 HEIGHT, WIDTH = 64, 32
 PEDESTRIANS = ("duke", "market1501")

@@ -3,25 +3,27 @@
 Data sets are read by `read_dataset` as they lie on disk (by `read_domain` in the layout of Market-1501), counted by
 `census`, decoded once by `load_images`; `render` draws such folders where there are none. `build` makes a network,
 `PKSampler`, `augment` and the losses train it, `evaluate` and `evaluate_features` score it by the standard protocol,
-`rerank` reckons with neighbourhoods, `top` lists the rankings for pictures.
+`rerank` reckons with neighbourhoods, `top` lists the rankings for pictures. `make_task` joins it all to a `ReIdTask`.
 """
 
 from fedretina.reid.aligned import aligned_loss, local_distances
 from fedretina.reid.augment import augment, to_float
-from fedretina.reid.census import Census, census, find_datasets
+from fedretina.reid.counting import Census, census, find_datasets
 from fedretina.reid.dataset import read_dataset
+from fedretina.reid.factory import EMBEDDED, make_task, task_of
 from fedretina.reid.folder import Domain, Photo, read_domain
 from fedretina.reid.images import load_images
 from fedretina.reid.losses import all_triplets_loss, batch_hard, identity_loss, triplet_loss
 from fedretina.reid.metrics import Ranked, Scores, evaluate, evaluate_features, top
 from fedretina.reid.models import build
 from fedretina.reid.published import Counts, published_counts
-from fedretina.reid.render import render
+from fedretina.reid.rendering import render
 from fedretina.reid.rerank import rerank
 from fedretina.reid.sampler import PKSampler
 from fedretina.reid.task import ReIdTask
 
 __all__ = [
+    "EMBEDDED",
     "Census",
     "Counts",
     "Domain",
@@ -42,11 +44,13 @@ __all__ = [
     "identity_loss",
     "load_images",
     "local_distances",
+    "make_task",
     "published_counts",
     "read_dataset",
     "read_domain",
     "render",
     "rerank",
+    "task_of",
     "to_float",
     "top",
     "triplet_loss",

@@ -2,12 +2,10 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
-from fedretina import home
 from fedretina.errors import BadArgument
-from fedretina.reid import ReIdTask, render
+from fedretina.reid import ReIdTask, make_task
 from fedretina.settings import Config, codec, flag, names, number, text, whole, within
 from fedretina.strategies import Plan
 
@@ -39,9 +37,11 @@ def task_of(config: Config, *, say: Callable[[str], None] = lambda _: None) -> R
     """Make the task, the embedded data rendered if they are asked for and not there yet."""
     plan = plan_of(config)
     given = text(config, "data-root")
-    task = ReIdTask(
-        root=Path(given).expanduser(),
-        target=plan.target,
+    return make_task(
+        plan.target,
+        plan.sources,
+        data_root=Path(given).expanduser() if given else None,
+        before_rendering=lambda: say("data-root is empty: using the embedded pedestrians, rendered on first use"),
         labelled=number(config, "labelled"),
         models=_by_domain(config, "model", plan.domains),
         height=whole(config, "image-height"),
@@ -50,15 +50,9 @@ def task_of(config: Config, *, say: Callable[[str], None] = lambda _: None) -> R
         head_name=text(config, "head"),
         last_stride=whole(config, "last-stride"),
         weights=_weights(config, plan),
-        decoded=home.decoded(),
-        embedded=not given,
         seed=plan.seed,
         reranked=flag(config, "rerank"),
     )
-    if given:
-        return task
-    say("data-root is empty: using the embedded pedestrians, rendered on first use")
-    return replace(task, root=render(home.renderings(), plan.domains))
 
 
 def check(config: Config) -> None:

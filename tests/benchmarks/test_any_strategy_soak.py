@@ -5,7 +5,7 @@ import pytest
 
 from any_strategy import soak
 from fedretina.flower.lazy import Reply
-from grids import FAULTS
+from fedretina.testing import FAULTS
 
 
 @pytest.mark.parametrize("rounds", [12, pytest.param(50, marks=pytest.mark.slow)])

@@ -18,7 +18,7 @@ from fedretina.errors import Corrupt, TooNew
 from fedretina.flower import DomGrid, DomMod, exchange, header
 from fedretina.flower.sizes import error_size, message_size
 from fedretina.ledger import totals
-from grids import LocalGrid
+from fedretina.testing import LocalGrid
 
 
 class Silent(LocalGrid):
@@ -39,9 +39,9 @@ class Silent(LocalGrid):
 class Catching(LocalGrid):
     """Turns what an app raises into an error reply, as Flower's nodes do."""
 
-    def _answer(self, message, number):
+    def answer(self, message, number):
         try:
-            return super()._answer(message, number)
+            return super().answer(message, number)
         except Exception as error:
             return Message(Error(2, f"{type(error)}:<'{error}'>"), reply_to=message)
 
@@ -159,8 +159,8 @@ def test_a_push_that_fails_leaves_rows(tmp_path):
 
 def test_an_error_reply_leaves_its_bytes_and_those_of_the_superlink_none(tmp_path):
     class Gone(LocalGrid):
-        def _answer(self, message, number):
-            reply = super()._answer(message, number)
+        def answer(self, message, number):
+            reply = super().answer(message, number)
             reply.metadata.__dict__["_src_node_id"] = 1 if number == 1 else 100
             return reply
 

@@ -9,7 +9,7 @@ from flwr.serverapp.strategy import FedAvg
 import toy
 from fedretina.dom import DomConfig
 from fedretina.flower import DomGrid, DomMod, grid, node_state
-from grids import FAULTS, Clock, FaultyGrid, LocalGrid
+from fedretina.testing import FAULTS, Clock, FaultyGrid, LocalGrid
 
 EXACT = DomConfig(lossless=True)  # then aggregates can be compared bit by bit
 NODES = 6

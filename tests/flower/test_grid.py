@@ -10,7 +10,7 @@ from fedretina.dom import DomConfig, digest
 from fedretina.flower import DomGrid, DomMod, header, records
 from fedretina.flower.sizes import message_size
 from fedretina.ledger import totals
-from grids import LocalGrid
+from fedretina.testing import LocalGrid
 
 RNG = np.random.default_rng(0)
 START = {
@@ -121,8 +121,8 @@ def test_a_node_that_lost_its_models_is_served_within_the_round(tmp_path):
 
 def test_a_damaged_reply_is_an_error_and_nothing_is_lost(tmp_path):
     class Damaging(LocalGrid):
-        def _answer(self, message, number):
-            reply = super()._answer(message, number)
+        def answer(self, message, number):
+            reply = super().answer(message, number)
             if number == 1:
                 payload = bytearray(records.unpack(reply.content.array_records["arrays"])[0])
                 payload[len(payload) // 2] ^= 1

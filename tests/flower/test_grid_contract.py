@@ -26,7 +26,7 @@ from flwr.superlink.servicer.runtime import runtime_handlers
 import toy
 from fedretina.dom import DomConfig
 from fedretina.flower import DomGrid, DomMod, grid
-from grids import Clock
+from fedretina.testing import Clock
 
 SERVER = 1
 SIDES = ["memory", "http", "dom over memory", "dom over http"]

@@ -12,7 +12,7 @@ from fedretina.dom import DomConfig, Version, publish
 from fedretina.flower import DomGrid, DomMod
 from fedretina.flower.lazy import Pool, Reply, lazy_record
 from fedretina.flower.ordering import digest_of, sort_key
-from grids import LocalGrid
+from fedretina.testing import LocalGrid
 
 NODES = 7
 

@@ -13,7 +13,7 @@ from fedretina.errors import BadArgument
 from fedretina.flower import DomGrid, DomMod, RecordRule
 from fedretina.flower.sizes import message_size
 from fedretina.ledger import totals
-from grids import LocalGrid
+from fedretina.testing import LocalGrid
 
 RNG = np.random.default_rng(0)
 WEIGHTS = {

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import toy
 from fedretina.flower import DomGrid, DomMod
 from fedretina.flower.sizes import AROUND, message_size, model_size, wire_size
-from grids import LocalGrid
+from fedretina.testing import LocalGrid
 
 DTYPES = st.sampled_from([np.float32, np.float64, np.float16, np.int64, np.uint8])
 SHAPES = st.sampled_from([(), (7,), (3, 5), (40, 40), (0, 4)])

@@ -20,7 +20,7 @@ from fedretina.dom import DomConfig
 from fedretina.flower import DomGrid, DomMod
 from fedretina.flower.ordering import sort_key
 from fedretina.ledger import totals
-from grids import LocalGrid
+from fedretina.testing import LocalGrid
 
 NODES = 7
 FINE = DomConfig(relative_error=0.02, keyframe_error=1e-4)

@@ -9,7 +9,7 @@ from fedretina.errors import BadArgument, Corrupt, UnknownBase
 from fedretina.flower import DomGrid, DomMod
 from fedretina.flower.server_state import STATE, ServerState
 from fedretina.flower.streams import NewModel
-from grids import LocalGrid
+from fedretina.testing import LocalGrid
 
 
 def moved(model, seed, size=0.01):

@@ -7,7 +7,7 @@ from flwr.serverapp import strategy as flower
 from fedretina.dom import DomConfig
 from fedretina.errors import BadArgument
 from fedretina.flower.transfers import check_feedback, choose_config, choose_configs, read_round
-from grids import LocalGrid
+from fedretina.testing import LocalGrid
 
 
 def message(group="", **config):

@@ -14,7 +14,7 @@ import client_app
 import server_app
 from fedretina.errors import FedRetinaError
 from fedretina.reuse import theorem_alpha
-from grids import LocalGrid
+from fedretina.testing import LocalGrid
 
 APP = Path(__file__).parent.parent.parent / "simulations" / "duke_target" / "pyproject.toml"
 DEFAULTS = tomllib.loads(APP.read_text(encoding="utf-8"))["tool"]["flwr"]["app"]["config"]

@@ -16,7 +16,7 @@ from fedretina.ledger import totals
 from fedretina.reuse import theorem_alpha
 from fedretina.strategies import PeerReuse, PeerReuseClient, Plan, homes
 from fedretina.strategies.peer_reuse import RunResult
-from grids import LocalGrid
+from fedretina.testing import LocalGrid
 
 PLAN = Plan(
     target="faint",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 SCENES = ("street", "plaza", "corridor", "lawn")
-"""The kinds of background that `fedretina.reid.scene` draws."""
+"""The kinds of background that `fedretina.reid.rendering.scene` draws."""
 
 
 Weights = tuple[float, float, float, float]

@@ -59,8 +59,8 @@ def _table(folder: Path, counted: "list[Census]") -> Table:
     for name in ("images", "ids", "paper:\nimages", "\nids"):
         grid.add_column(name, justify="right", no_wrap=True)
     for one in counted:
-        for told, row in zip((one.name, one.layout, f"{one.cameras} cameras", "", ""), _rows(one), strict=True):
-            grid.add_row(told, *row)
+        for label, row in zip((one.name, one.layout, f"{one.cameras} cameras", "", ""), _rows(one), strict=True):
+            grid.add_row(label, *row)
         grid.add_section()
     return grid
 

@@ -3,14 +3,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedretina.reid.camera import HEIGHT, WIDTH, expose, sample_camera
-from fedretina.reid.canvas import Canvas, Light, draw_limb, draw_tube
-from fedretina.reid.figure import Figure, Pose, View
-from fedretina.reid.garments import plain
-from fedretina.reid.person import CUTS, PATTERNS, sample_person
-from fedretina.reid.photo import photograph, sample_passage
-from fedretina.reid.scene import draw_scene
-from fedretina.reid.styles import BUILT_IN, SCENES, style_of
+from fedretina.reid.rendering.camera import HEIGHT, WIDTH, expose, sample_camera
+from fedretina.reid.rendering.canvas import Canvas, Light, draw_limb, draw_tube
+from fedretina.reid.rendering.figure import Figure, Pose, View
+from fedretina.reid.rendering.garments import plain
+from fedretina.reid.rendering.person import CUTS, PATTERNS, sample_person
+from fedretina.reid.rendering.photo import photograph, sample_passage
+from fedretina.reid.rendering.scene import draw_scene
+from fedretina.reid.rendering.styles import BUILT_IN, SCENES, style_of
 
 FRONTAL = Light((0.0, 0.0, 1.0), 0.5)
 

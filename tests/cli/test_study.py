@@ -5,21 +5,22 @@ from importlib import import_module
 import pytest
 from typer.testing import CliRunner
 
-from fedretina import cli_study
 from fedretina.cli import app
+from fedretina.cli import study as command
+from fedretina.cli.options import parse_seeds
 from fedretina.reid.published import Counts
-from fedretina.reid.render import Census, render_domain
+from fedretina.reid.rendering.domains import Population, render_domain
 from fedretina.study import Setting
 
 runner = CliRunner()
-FEW = Census(train=6, test=5, cameras=(2, 3), images=(2, 3), gallery=(1, 2), distractors=1, junk=1)
+FEW = Population(train=6, test=5, cameras=(2, 3), images=(2, 3), gallery=(1, 2), distractors=1, junk=1)
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     for name in ("duke", "hall", "shop"):
-        render_domain(folder / name, name, census=FEW)
+        render_domain(folder / name, name, population=FEW)
     return folder
 
 
@@ -72,20 +73,20 @@ def test_wrong_words_are_named(root, tmp_path, more, reason):
 
 
 def test_seeds_by_default():
-    assert cli_study._seeds("", False) == [0, 1, 2]
-    assert cli_study._seeds("", True) == [0]
-    assert cli_study._seeds("3, 5", True) == [3, 5]
+    assert parse_seeds("", [0, 1, 2]) == [0, 1, 2]
+    assert parse_seeds("", [0]) == [0]
+    assert parse_seeds("3, 5", [0]) == [3, 5]
 
 
 def test_only_the_papers_own_data_are_published(root, tmp_path, monkeypatch):
     base = Setting(method="alone", target="duke", sources=("hall",), data=str(root))
-    assert not cli_study._published(base)
+    assert not command._published(base)
     shutil.copytree(root / "hall", tmp_path / "market1501")
     shutil.copytree(root / "duke", tmp_path / "duke")
     real = Setting(method="alone", target="duke", sources=("market1501",), data=str(tmp_path))
-    assert not cli_study._published(real)
-    module = import_module("fedretina.reid.census")
-    found = {name: cli_study._counts(module.census(tmp_path / name)) for name in ("duke", "market1501")}
+    assert not command._published(real)
+    module = import_module("fedretina.reid.counting")
+    found = {name: command._counts(module.census(tmp_path / name)) for name in ("duke", "market1501")}
     monkeypatch.setattr(module, "published_counts", lambda name: Counts(name, (found[name],)))
-    assert cli_study._published(real)
-    assert not cli_study._published(replace(real, labelled=0.1))
+    assert command._published(real)
+    assert not command._published(replace(real, labelled=0.1))

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fedretina.errors import BadArgument
-from fedretina.reid.camera import Camera, sample_camera
 from fedretina.reid.folder import DISTRACTOR, GALLERY, JUNK, QUERY, TRAIN
-from fedretina.reid.person import Person, sample_person
-from fedretina.reid.photo import photograph, sample_passage
-from fedretina.reid.styles import Style, seed_of, style_of
+from fedretina.reid.rendering.camera import Camera, sample_camera
+from fedretina.reid.rendering.person import Person, sample_person
+from fedretina.reid.rendering.photo import photograph, sample_passage
+from fedretina.reid.rendering.styles import Style, seed_of, style_of
 
 VERSION = 2
 """counts up whenever the same name and seed give other pictures"""
@@ -37,7 +37,7 @@ _ABANDONED = 3600.0  # seconds after which an unfinished rendering is taken for 
 
 
 @dataclass(frozen=True)
-class Census:
+class Population:
     """How many people and images a domain has."""
 
     train: int = 60
@@ -57,7 +57,7 @@ class Census:
 
 
 @dataclass(frozen=True)
-class Shot:
+class Exposure:
     """An image to be taken."""
 
     split: str
@@ -70,7 +70,7 @@ class Shot:
 
 
 def render(root: str | Path, domains: Sequence[str], *, seed: int = 0) -> Path:
-    """Render the domains that are lacking.
+    """Render the domains that are missing.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def render(root: str | Path, domains: Sequence[str], *, seed: int = 0) -> Path:
     return home
 
 
-def render_domain(folder: Path, style: str | Style, *, seed: int = 0, census: Census | None = None) -> None:
+def render_domain(folder: Path, style: str | Style, *, seed: int = 0, population: Population | None = None) -> None:
     """Render one domain into a folder, unless it lies there complete.
 
     Parameters
@@ -115,7 +115,7 @@ def render_domain(folder: Path, style: str | Style, *, seed: int = 0, census: Ce
         A domain's name, or a style of your own.
     seed : int, default 0
         Draws people, cameras and noise.
-    census : Census, optional
+    population : Population, optional
         How many images; default: about 500 to train and 400 to test.
 
     Raises
@@ -125,12 +125,12 @@ def render_domain(folder: Path, style: str | Style, *, seed: int = 0, census: Ce
     """
     if _is_complete(folder):
         return
-    look = style_of(style) if isinstance(style, str) else style
+    chosen = style_of(style) if isinstance(style, str) else style
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(folder.parent)
+        _delete_abandoned(folder.parent)
         with tempfile.TemporaryDirectory(prefix=".", suffix=".part", dir=folder.parent) as part:
-            _render_into(Path(part) / folder.name, look, [folder.name, str(seed)], census or Census())
+            _render_into(Path(part) / folder.name, chosen, [folder.name, str(seed)], population or Population())
             _publish(Path(part) / folder.name, folder)
     except OSError as error:
         raise BadArgument(f"cannot render into {folder} ({error}): choose a folder with write access and space") from error
@@ -144,10 +144,10 @@ def _is_complete(folder: Path) -> bool:
         return False
 
 
-def _sweep(home: Path) -> None:
+def _delete_abandoned(home: Path) -> None:
     """Delete what killed processes left."""
     for part in home.glob(".*.part"):
-        with suppress(FileNotFoundError):  # its own process may delete it at this moment
+        with suppress(FileNotFoundError):  # its own process may delete it meanwhile
             if time.time() - part.stat().st_mtime > _ABANDONED:
                 shutil.rmtree(part, ignore_errors=True)
 
@@ -163,55 +163,55 @@ def _publish(part: Path, folder: Path) -> None:
             raise
 
 
-def _render_into(folder: Path, style: Style, names: Sequence[str], census: Census) -> None:
+def _render_into(folder: Path, style: Style, names: Sequence[str], population: Population) -> None:
     cameras = [sample_camera(np.random.default_rng(seed_of(*names, "camera", i)), style, i) for i in range(style.cameras)]
     for split in (TRAIN, QUERY, GALLERY):
         (folder / split).mkdir(parents=True)
     counts = Counter({TRAIN: 0, QUERY: 0, GALLERY: 0})
-    for shot in _plan(style, names, census):
-        identity = str(JUNK) if shot.identity == JUNK else f"{shot.identity:04d}"
-        file = f"{identity}_c{shot.camera + 1}s1_{shot.frame:06d}_{counts[shot.split] % 99 + 1:02d}.jpg"
-        image = _take(shot, cameras[shot.camera], style, names)
-        Image.fromarray(image).save(folder / shot.split / file, "JPEG", quality=QUALITY)
-        counts[shot.split] += 1
+    for exposure in _plan(style, names, population):
+        identity = str(JUNK) if exposure.identity == JUNK else f"{exposure.identity:04d}"
+        file = f"{identity}_c{exposure.camera + 1}s1_{exposure.frame:06d}_{counts[exposure.split] % 99 + 1:02d}.jpg"
+        image = _photograph(exposure, cameras[exposure.camera], style, names)
+        Image.fromarray(image).save(folder / exposure.split / file, "JPEG", quality=QUALITY)
+        counts[exposure.split] += 1
     (folder / MANIFEST).write_text(json.dumps({"version": VERSION, **counts}))
 
 
-def _take(shot: Shot, camera: Camera, style: Style, names: Sequence[str]) -> NDArray[np.uint8]:
+def _photograph(exposure: Exposure, camera: Camera, style: Style, names: Sequence[str]) -> NDArray[np.uint8]:
     """Take an image; all images of a person by one camera share the passage."""
-    place = ("passage", shot.number, shot.camera)
+    place = ("passage", exposure.number, exposure.camera)
     passage = sample_passage(np.random.default_rng(seed_of(*names, *place)), camera)
-    if shot.identity == JUNK:
+    if exposure.identity == JUNK:
         style = replace(style, shift=0.45)
-    rng = np.random.default_rng(seed_of(*names, *place, shot.split, shot.frame))
-    return photograph(shot.person, passage, camera=camera, style=style, rng=rng)
+    rng = np.random.default_rng(seed_of(*names, *place, exposure.split, exposure.frame))
+    return photograph(exposure.person, passage, camera=camera, style=style, rng=rng)
 
 
-def _plan(style: Style, names: Sequence[str], census: Census) -> Iterator[Shot]:
-    """Who is seen where and when, split by split."""
+def _plan(style: Style, names: Sequence[str], population: Population) -> Iterator[Exposure]:
+    """List the images to take, split by split."""
     rng = np.random.default_rng(seed_of(*names, "plan"))
-    for identity in range(1, census.train + 1):
+    for identity in range(1, population.train + 1):
         person = sample_person(rng, style)
-        for camera, frame in _sightings(rng, style, census.cameras, census.images):
-            yield Shot(TRAIN, identity, identity, person, camera, frame)
-    for identity in range(census.train + 1, census.train + census.test + 1):
+        for camera, frame in _sightings(rng, style, population.cameras, population.images):
+            yield Exposure(TRAIN, identity, identity, person, camera, frame)
+    for identity in range(population.train + 1, population.train + population.test + 1):
         person = sample_person(rng, style)
-        sightings = list(_sightings(rng, style, census.cameras, census.gallery))
-        asked = list(dict.fromkeys(camera for camera, _ in sightings))[:2]
-        for camera in asked:
-            yield Shot(QUERY, identity, identity, person, camera, int(rng.integers(100_000)))
+        sightings = list(_sightings(rng, style, population.cameras, population.gallery))
+        queries = list(dict.fromkeys(camera for camera, _ in sightings))[:2]
+        for camera in queries:
+            yield Exposure(QUERY, identity, identity, person, camera, int(rng.integers(100_000)))
         for camera, frame in sightings:
-            yield Shot(GALLERY, identity, identity, person, camera, frame)
-    strangers = (DISTRACTOR,) * census.distractors + (JUNK,) * census.junk
-    for number, identity in enumerate(strangers, start=census.train + census.test + 1):
+            yield Exposure(GALLERY, identity, identity, person, camera, frame)
+    strangers = (DISTRACTOR,) * population.distractors + (JUNK,) * population.junk
+    for number, identity in enumerate(strangers, start=population.train + population.test + 1):
         person, camera = sample_person(rng, style), int(rng.integers(style.cameras))
-        yield Shot(GALLERY, identity, number, person, camera, int(rng.integers(100_000)))
+        yield Exposure(GALLERY, identity, number, person, camera, int(rng.integers(100_000)))
 
 
 def _sightings(
     rng: np.random.Generator, style: Style, cameras: tuple[int, int], images: tuple[int, int]
 ) -> Iterator[tuple[int, int]]:
-    """Cameras and frame numbers of one person."""
+    """List cameras and frame numbers of one person."""
     seen = rng.permutation(style.cameras)[: int(rng.integers(cameras[0], cameras[1] + 1))]
     for camera in seen:
         first = int(rng.integers(100_000))

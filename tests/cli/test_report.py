@@ -1,12 +1,12 @@
+"""`fedretina report`."""
+
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from fedretina import __version__, home
+from fedretina import home
 from fedretina.cli import app
 
 runner = CliRunner()
@@ -29,14 +29,6 @@ def make_run(name: str, **summary: object) -> Path:
 
 
 COMPLETED = {"status": "completed", "target": "duke", "reuse": {"mAP": 61.2}, "rounds": [{"round": 1, "mAP": 61.2}]}
-
-
-def test_version_is_quick() -> None:
-    code = "import sys; from fedretina.cli import app; print(sorted({'torch', 'matplotlib', 'flwr'} & set(sys.modules)))"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"
-    result = runner.invoke(app, ["--version"])
-    assert (result.exit_code, result.stdout) == (0, f"fedretina {__version__}\n")
 
 
 def test_report_of_the_latest_run() -> None:
@@ -83,44 +75,3 @@ def test_report_of_an_unfinished_and_of_a_damaged_run() -> None:
     result = runner.invoke(app, ["report"])
     assert result.exit_code == 1
     assert "summary.json: no JSON" in result.stderr
-
-
-def fill() -> None:
-    for name in home.FOLDERS:
-        (home.folder(name) / "entry").write_bytes(bytes(2_000_000))
-
-
-def test_cache_ls() -> None:
-    fill()
-    result = runner.invoke(app, ["cache", "ls"])
-    assert result.exit_code == 0
-    assert all(name in result.stdout for name in home.FOLDERS)
-    assert "12.0 MB" in result.stdout
-
-
-def kept() -> list[str]:
-    return [name for name in home.FOLDERS if (home.folder(name) / "entry").exists()]
-
-
-def test_cache_clear_asks_first() -> None:
-    fill()
-    assert runner.invoke(app, ["cache", "clear"], input="n\n").exit_code == 1
-    assert kept() == list(home.FOLDERS)
-    assert runner.invoke(app, ["cache", "clear"], input="y\n").exit_code == 0
-    assert kept() == ["runs", "studies"]
-
-
-def test_cache_clear_deletes_what_is_named() -> None:
-    fill()
-    result = runner.invoke(app, ["cache", "clear", "runs", "nodes", "runs", "--yes"])
-    assert result.exit_code == 0
-    assert "freed 4.0 MB" in result.stdout
-    assert kept() == ["renderings", "decoded", "references", "studies"]
-
-
-def test_cache_clear_of_an_unknown_name_deletes_nothing() -> None:
-    fill()
-    result = runner.invoke(app, ["cache", "clear", "nodes", "other", "--yes"])
-    assert result.exit_code == 1
-    assert "choose among" in result.stderr
-    assert kept() == list(home.FOLDERS)

@@ -10,11 +10,11 @@ from PIL import Image
 
 from fedretina.errors import BadArgument
 from fedretina.reid.folder import GALLERY, QUERY, TRAIN, read_domain
-from fedretina.reid.render import MANIFEST, Census, render, render_domain
+from fedretina.reid.rendering.domains import MANIFEST, Population, render, render_domain
 
-rendering = import_module("fedretina.reid.render")  # the package exports the function under the same name
+rendering = import_module("fedretina.reid.rendering.domains")  # the package exports the function under the same name
 
-TINY = Census(train=4, test=3, cameras=(2, 3), images=(1, 2), distractors=2, junk=1)
+TINY = Population(train=4, test=3, cameras=(2, 3), images=(1, 2), distractors=2, junk=1)
 
 
 def contents(folder):
@@ -24,7 +24,7 @@ def contents(folder):
 @pytest.fixture(scope="module")
 def duke(tmp_path_factory):
     folder = tmp_path_factory.mktemp("renderings") / "duke"
-    render_domain(folder, "duke", census=TINY)
+    render_domain(folder, "duke", population=TINY)
     return folder
 
 
@@ -70,13 +70,13 @@ def test_a_person_looks_more_alike_than_two_do(duke):
 
 
 def test_the_same_seed_gives_the_same_bytes(duke, tmp_path):
-    render_domain(tmp_path / "duke", "duke", census=TINY)
+    render_domain(tmp_path / "duke", "duke", population=TINY)
     assert contents(tmp_path / "duke") == contents(duke)
 
 
 def test_another_seed_or_name_gives_other_people(duke, tmp_path):
-    render_domain(tmp_path / "duke", "duke", seed=1, census=TINY)
-    render_domain(tmp_path / "harbour", "harbour", census=TINY)
+    render_domain(tmp_path / "duke", "duke", seed=1, population=TINY)
+    render_domain(tmp_path / "harbour", "harbour", population=TINY)
     here, other, named = (set(contents(folder).values()) for folder in (duke, tmp_path / "duke", tmp_path / "harbour"))
     assert not {data for data in here & (other | named) if data.startswith(b"\xff\xd8")}
 
@@ -84,7 +84,7 @@ def test_another_seed_or_name_gives_other_people(duke, tmp_path):
 def test_a_finished_rendering_is_kept(duke, monkeypatch):
     monkeypatch.setattr(rendering, "photograph", None)
     before = contents(duke)
-    render_domain(duke, "duke", census=TINY)
+    render_domain(duke, "duke", population=TINY)
     assert contents(duke) == before
 
 
@@ -99,9 +99,9 @@ def test_an_interrupted_rendering_leaves_nothing_and_recovers(duke, tmp_path, mo
 
     monkeypatch.setattr(rendering, "photograph", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        render_domain(tmp_path / "duke", "duke", census=TINY)
+        render_domain(tmp_path / "duke", "duke", population=TINY)
     assert list(tmp_path.iterdir()) == []
-    render_domain(tmp_path / "duke", "duke", census=TINY)
+    render_domain(tmp_path / "duke", "duke", population=TINY)
     assert contents(tmp_path / "duke") == contents(duke)
 
 
@@ -115,7 +115,7 @@ def test_an_incomplete_rendering_is_made_again(duke, tmp_path, damage):
         next((folder / TRAIN).iterdir()).unlink()
     else:
         shutil.rmtree(folder / QUERY)
-    render_domain(folder, "duke", census=TINY)
+    render_domain(folder, "duke", population=TINY)
     assert contents(folder) == contents(duke)
     assert [path.name for path in tmp_path.iterdir()] == ["duke"]
 
@@ -131,7 +131,7 @@ def test_whoever_comes_second_keeps_the_firsts(duke, tmp_path, monkeypatch):
         return photograph(*args, **kwargs)
 
     monkeypatch.setattr(rendering, "photograph", overtaken)
-    render_domain(folder, "duke", census=TINY)
+    render_domain(folder, "duke", population=TINY)
     assert (folder / "first").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["duke"]
 
@@ -141,12 +141,12 @@ def test_what_a_killed_process_left_is_swept_away(tmp_path):
     for part in (dead, alive):
         (part / "duke").mkdir(parents=True)
     os.utime(dead, (0, 0))
-    render_domain(tmp_path / "duke", "duke", census=TINY)
+    render_domain(tmp_path / "duke", "duke", population=TINY)
     assert (dead.exists(), alive.exists()) == (False, True)
 
 
 def test_render_makes_what_is_lacking(tmp_path, monkeypatch):
-    monkeypatch.setattr(rendering, "Census", lambda: TINY)
+    monkeypatch.setattr(rendering, "Population", lambda: TINY)
     root = render(tmp_path, ["duke", "my place"], seed=3)
     assert sorted(path.name for path in root.iterdir()) == ["duke", "my place"]
     assert render(tmp_path, ["duke"], seed=3) == root

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fedretina.reid.camera import HEIGHT, WIDTH, Camera, expose
-from fedretina.reid.canvas import Canvas, Pixels, Point, draw_limb, draw_tube
-from fedretina.reid.figure import Figure, Pose, View
-from fedretina.reid.garments import plain
-from fedretina.reid.person import Person, sample_person
-from fedretina.reid.styles import Style
+from fedretina.reid.rendering.camera import HEIGHT, WIDTH, Camera, expose
+from fedretina.reid.rendering.canvas import Canvas, Pixels, Point, draw_limb, draw_tube
+from fedretina.reid.rendering.figure import Figure, Pose, View
+from fedretina.reid.rendering.garments import plain
+from fedretina.reid.rendering.person import Person, sample_person
+from fedretina.reid.rendering.styles import Style
 
 _AVERAGE = 1.73  # metres: a person of this height fills what a camera's framing says
 

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from fedretina.reid.canvas import Light, Pixels
-from fedretina.reid.scene import draw_scene
-from fedretina.reid.styles import Style
+from fedretina.reid.rendering.canvas import Light, Pixels
+from fedretina.reid.rendering.scene import draw_scene
+from fedretina.reid.rendering.styles import Style
 
 HEIGHT, WIDTH = 128, 64
 """size of a pedestrian's image in pixels"""
@@ -53,7 +53,7 @@ def sample_camera(rng: np.random.Generator, style: Style, index: int) -> Camera:
 
     Examples
     --------
-    >>> from fedretina.reid.styles import style_of
+    >>> from fedretina.reid.rendering.styles import style_of
     >>> sample_camera(np.random.default_rng(0), style_of("duke"), 0).scene.shape
     (160, 384, 3)
     """

@@ -11,7 +11,7 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
-from fedretina.cli_dom.progress import plain
+from fedretina.cli.progress import printable
 
 if TYPE_CHECKING:
     from fedretina.dom import Chain, ChainFile, ModelFile, PayloadInfo, Published, TensorInfo
@@ -42,7 +42,7 @@ def payload_json(info: "PayloadInfo") -> str:
 
 def _cells(tensor: "TensorInfo") -> tuple[RenderableType, ...]:
     return (
-        Text("(the base's)", style="dim") if tensor.name is None else plain(tensor.name),
+        Text("(the base's)", style="dim") if tensor.name is None else printable(tensor.name),
         "?" if tensor.shape is None else "x".join(map(str, tensor.shape)) or "scalar",
         tensor.dtype or "?",
         "?" if tensor.bits_per_weight is None else f"{tensor.bits_per_weight:.2f}",
@@ -64,7 +64,7 @@ def payload_table(path: Path, info: "PayloadInfo") -> RenderableType:
     bpw = f"{8 * info.payload_bytes / max(int(weights), 1):.2f}" if whole else "?"
     grid.add_row(f"{len(info.tensors)} tensors", weights, decimal(info.raw_bytes), bpw, "", decimal(info.payload_bytes))
     hint = [] if whole else ["Names and shapes are the base's: give it with --base."]
-    return Group(plain(f"{path.name}: {_summary(info)}"), grid, *hint)
+    return Group(printable(f"{path.name}: {_summary(info)}"), grid, *hint)
 
 
 def _summary(info: "PayloadInfo") -> str:
@@ -81,7 +81,7 @@ def chain_report(chain: "Chain") -> RenderableType:
     last = len(numbers)
     for file in sorted(chain.files, key=lambda file: (numbers.get(file.link.digest, last), file.path.name)):
         grid.add_row(*_chain_cells(chain, file))
-    return Group(plain(str(chain.folder)), grid, *map(plain, _findings(chain)))
+    return Group(printable(str(chain.folder)), grid, *map(printable, _findings(chain)))
 
 
 def _table(*, left: tuple[str, ...], right: tuple[str, ...]) -> Table:
@@ -100,7 +100,7 @@ def _chain_cells(chain: "Chain", file: "ChainFile") -> tuple[RenderableType, ...
         _number(chain, link.digest),
         short(link.digest),
         "" if link.base is None else _label(chain, link.base),
-        plain(file.path.name),
+        printable(file.path.name),
         file.kind,
         "held" if file.is_model else decimal(len(link.payload)),
         "" if file.is_model else "?" if before is None else decimal(before + len(link.payload)),

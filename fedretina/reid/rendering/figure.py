@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fedretina.reid.canvas import Canvas, Pixels, Point, draw_limb, draw_tube
-from fedretina.reid.garments import cloth, head, plain, turned
-from fedretina.reid.person import RGB, Person
+from fedretina.reid.rendering.canvas import Canvas, Pixels, Point, draw_limb, draw_tube
+from fedretina.reid.rendering.garments import cloth, head, plain, turned
+from fedretina.reid.rendering.person import RGB, Person
 
 Vector = NDArray[np.float64]
 """shape (3,): x to the right, y away from the camera, z up; in body heights"""

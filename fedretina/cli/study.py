@@ -10,13 +10,12 @@ import typer
 from rich.console import Console
 
 from fedretina import home
-from fedretina.errors import BadArgument
+from fedretina.cli.options import parse_names, parse_pixels, parse_seeds
 
 if TYPE_CHECKING:
-    from fedretina.reid import Census, ReIdTask
+    from fedretina.reid import Census
     from fedretina.study import Setting
 
-EMBEDDED = "embedded"
 SOURCES = "msmt17,cuhk03,market1501"
 QUICK_EPOCHS, QUICK_SAMPLES = 10, 1000
 
@@ -56,12 +55,13 @@ def study(
 
     Every finished cell is kept: after Ctrl-C the same command goes on. Cells that studies share are measured once.
     """
+    from fedretina.reid import EMBEDDED, task_of
     from fedretina.study import STUDIES, Laboratory, Setting, Store, run
 
-    height, width = _size(size)
+    height, width = parse_pixels(size)
     length = epochs or (QUICK_EPOCHS if quick else 30)
     base = Setting(
-        method="alone", target=target.strip(), sources=_names(sources), labelled=labelled, model=model, weights=weights,
+        method="alone", target=target.strip(), sources=parse_names(sources), labelled=labelled, model=model, weights=weights,
         height=height, width=width, epochs=length, home_epochs=length,
         data=str(data_root.expanduser().absolute()) if data_root else EMBEDDED,
         epoch_samples=QUICK_SAMPLES if quick else 4000,
@@ -71,8 +71,8 @@ def study(
     console = Console(stderr=True)
     try:
         page = run(
-            STUDIES[name](base, quick), laboratory, _seeds(seeds, quick), console=console, command=_command(),
-            data=_described(base), published=_published(base),
+            STUDIES[name](base, quick), laboratory, parse_seeds(seeds, [0] if quick else [0, 1, 2]), console=console,
+            command=_command(), data=_described(base), published=_published(base),
         )  # fmt: skip
     except KeyboardInterrupt:
         typer.echo(f"interrupted: what is finished is kept in {folder}; the same command goes on", err=True)
@@ -81,35 +81,15 @@ def study(
     typer.echo(str(page))
 
 
-def task_of(setting: "Setting") -> "ReIdTask":
-    """Make the task of a setting; the embedded pedestrians are rendered when they are first needed."""
-    from fedretina.reid import ReIdTask, render
-
-    embedded = setting.data == EMBEDDED
-    domains = (setting.target, *setting.sources)
-    return ReIdTask(
-        root=render(home.renderings(), domains) if embedded else Path(setting.data),
-        target=setting.target,
-        labelled=setting.labelled,
-        models={"": setting.model},
-        height=setting.height,
-        width=setting.width,
-        loss_name=setting.loss,  # type: ignore[arg-type]  # ReIdTask checks it
-        head_name=setting.head,  # type: ignore[arg-type]
-        weights={"": setting.weights} if setting.weights else {},
-        decoded=home.decoded(),
-        embedded=embedded,
-        seed=setting.seed,
-    )
-
-
 def _described(base: "Setting") -> str:
+    from fedretina.reid import EMBEDDED
+
     return "rendered pedestrians, the embedded default" if base.data == EMBEDDED else f"`{Path(base.data).name}`"
 
 
 def _published(base: "Setting") -> bool:
     """Say whether the data are the paper's: as many labels, and the images of every domain as many as were published."""
-    from fedretina.reid import census
+    from fedretina.reid import EMBEDDED, census
     from fedretina.study import Setting
 
     if base.data == EMBEDDED or base.target != "duke" or base.labelled != Setting.labelled:
@@ -124,25 +104,3 @@ def _counts(one: "Census") -> tuple[int, int, int]:
 
 def _command() -> str:
     return "fedretina " + shlex.join(sys.argv[1:])
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def _seeds(text: str, quick: bool) -> list[int]:
-    try:
-        seeds = [int(part) for part in text.split(",")] if text.strip() else [0] if quick else [0, 1, 2]
-    except ValueError:
-        raise BadArgument(f"--seeds {text!r}: give integers with commas between, such as 0,1,2") from None
-    if min(seeds) < 0 or len(set(seeds)) < len(seeds):
-        raise BadArgument(f"--seeds {text!r}: give different integers of 0 or more")
-    return seeds
-
-
-def _size(text: str) -> tuple[int, int]:
-    try:
-        height, width = (int(side) for side in text.lower().split("x"))
-    except ValueError:
-        raise BadArgument(f"--size {text!r}: give height x width in pixels, such as 256x128") from None
-    return height, width

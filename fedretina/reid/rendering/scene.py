@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageDraw
 
-from fedretina.reid.canvas import Pixels
+from fedretina.reid.rendering.canvas import Pixels
 
 HEIGHT, WIDTH = 160, 384
 """size of a scene in pixels; a pedestrian's box is a crop of it"""
@@ -26,7 +26,7 @@ def draw_scene(kind: str, rng: np.random.Generator) -> Pixels:
     Parameters
     ----------
     kind : str
-        One of `fedretina.reid.styles.SCENES`.
+        One of `fedretina.reid.rendering.styles.SCENES`.
     rng : numpy.random.Generator
         Draws colours, sizes and where things stand.
 

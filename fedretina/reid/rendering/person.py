@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fedretina.reid.styles import Style, Weights
+from fedretina.reid.rendering.styles import Style, Weights
 
 RGB = tuple[float, float, float]
 """red, green, blue in [0, 1]"""
@@ -113,7 +113,7 @@ def sample_person(rng: np.random.Generator, style: Style) -> Person:
 
     Examples
     --------
-    >>> from fedretina.reid.styles import style_of
+    >>> from fedretina.reid.rendering.styles import style_of
     >>> sample_person(np.random.default_rng(0), style_of("duke")).body.height > 1.4
     True
     """

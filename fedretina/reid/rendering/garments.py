@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fedretina.reid.canvas import Paint, Pixels
-from fedretina.reid.person import RGB, Person
+from fedretina.reid.rendering.canvas import Paint, Pixels
+from fedretina.reid.rendering.person import RGB, Person
 
 
 def turned(surface: Callable[[Pixels, Pixels], Pixels], yaw: float) -> Paint:

@@ -1,0 +1,112 @@
+"""`fedretina dom`: models and their differences as files, without Flower and without torch."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.filesize import decimal
+
+from fedretina.cli import dom_files, dom_tables
+from fedretina.cli.dom_config import config_of
+from fedretina.cli.options import Base
+from fedretina.cli.progress import progress_bar
+from fedretina.errors import BadArgument
+
+app = typer.Typer(
+    help="Models and their differences as files (.dom), for .safetensors and .npz.",
+    no_args_is_help=True,
+)
+
+
+@app.command()
+def encode(
+    new: Annotated[Path, typer.Argument(help="The model: .safetensors or .npz.", metavar="NEW")],
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the payload goes: .dom.")],
+    base: Base = None,
+    bits: Annotated[int | None, typer.Option(help="Steps of 10^-BITS for the difference (the paper's).")] = None,
+    budget: Annotated[str | None, typer.Option(help="Spend so many bytes: 200kB, 1.5MB, 300KiB.")] = None,
+    relative_error: Annotated[float | None, typer.Option(help="Error of each tensor's difference; default 0.25.")] = None,
+    lossless: Annotated[bool, typer.Option("--lossless", help="Bit by bit.")] = False,
+    keyframe_error: Annotated[float | None, typer.Option(help="Error of tensors without a base; default 0.001.")] = None,
+    effort: Annotated[str | None, typer.Option(help="fast, balanced (default) or small.")] = None,
+) -> None:
+    """Code the model NEW, or with --base its difference from OLD, as a payload."""
+    from fedretina.dom import publish
+    from fedretina.dom.files.atomic import check_output, write_whole
+    from fedretina.dom.files.chain import PAYLOAD_SUFFIX
+
+    check_output(output, (PAYLOAD_SUFFIX,))
+    config = config_of(
+        has_base=base is not None,
+        bits=bits,
+        budget=budget,
+        relative_error=relative_error,
+        lossless=lossless,
+        keyframe_error=keyframe_error,
+        effort=effort,
+    )
+    model = dom_files.read_model_file(new)
+    old = None if base is None else dom_files.read_model_file(base).version
+    with progress_bar("coding"):
+        published = publish(model.version.model, base=old, config=config)
+    write_whole(output, published.payload)
+    typer.echo(dom_tables.encoded(output, model, published))
+
+
+@app.command()
+def decode(
+    source: Annotated[Path, typer.Argument(help="A payload, or a folder of them.", metavar="UP.DOM|DIR")],
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the model goes: .safetensors or .npz.")],
+    base: Base = None,
+    to: Annotated[str | None, typer.Option(help="A version's digest, or its beginning; default: the newest.")] = None,
+) -> None:
+    """Make a model of a payload and its base, or the newest one of a folder of payloads; its digest is verified."""
+    from fedretina.dom import write_model
+    from fedretina.dom.files.atomic import check_output
+    from fedretina.dom.files.models import SUFFIXES
+
+    check_output(output, SUFFIXES)
+    is_folder = dom_files.is_folder(source)
+    if to is not None and not is_folder:
+        raise BadArgument(f"--to chooses among a folder's versions, and {source} is no folder")
+    old = None if base is None else dom_files.read_model_file(base)
+    files = dom_files.files_to_version(source, old, to) if is_folder else dom_files.single_payload(source, old)
+    start, model = dom_files.decode_files(files, old)
+    with progress_bar(f"writing {output}"):
+        write_model(output, model, metadata={} if start is None else start.metadata)
+    names = ", ".join(f"{file.path.name} ({file.kind})" for file in files)
+    size = decimal(sum(array.nbytes for array in model.values()))
+    typer.echo(f"{output}: version {dom_tables.short(files[-1].link.digest)}, {size}, by {names}")
+
+
+@app.command()
+def inspect(
+    payload: Annotated[Path, typer.Argument(help="A payload.", metavar="UP.DOM")],
+    *,
+    base: Base = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Show what a payload holds, tensor by tensor."""
+    from fedretina.dom import inspect as inspect_payload
+    from fedretina.dom.files.models import errors_about, read_payload
+
+    data = read_payload(payload)
+    with errors_about(payload):
+        info = inspect_payload(data)
+    if base is not None:
+        old = dom_files.read_model_file(base)
+        dom_files.check_base(payload, info.base, old)
+        info = inspect_payload(data, base=old.version.model)
+    if as_json:
+        typer.echo(dom_tables.payload_json(info))
+    else:
+        Console().print(dom_tables.payload_table(payload, info))
+
+
+@app.command()
+def chain(folder: Annotated[Path, typer.Argument(help="A folder of payloads and models.", metavar="DIR")]) -> None:
+    """Show the versions that a folder's payloads lead to, and what is missing, ambiguous or damaged."""
+    Console().print(dom_tables.chain_report(dom_files.read_folder(folder)))

@@ -1,0 +1,53 @@
+"""The command `fedretina` with its groups, and what all commands share: the version, and how errors are shown."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from fedretina import __version__
+from fedretina.cli import cache, data, dom, report, study
+from fedretina.errors import FedRetinaError
+
+if TYPE_CHECKING:
+    from click import Context
+
+
+class Commands(TyperGroup):
+    """Commands whose `FedRetinaError`s are shown as a message without a traceback, with exit code 1."""
+
+    def invoke(self, ctx: "Context") -> Any:
+        """Run the command that the arguments name."""
+        try:
+            return super().invoke(ctx)
+        except FedRetinaError as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(1) from error
+
+
+app = typer.Typer(
+    cls=Commands,
+    help="Edge domains that teach each other, over difference-of-models traffic.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+)
+app.command("report")(report.report)
+app.add_typer(cache.app, name="cache")
+app.add_typer(dom.app, name="dom")
+app.command("study")(study.study)
+app.add_typer(data.app, name="data")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"fedretina {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""

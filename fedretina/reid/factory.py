@@ -1,0 +1,125 @@
+"""Make the re-ID task of an app, a command or a study: on the user's data, or on the embedded pedestrians."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from fedretina import home
+from fedretina.reid.rendering import render
+from fedretina.reid.task import ReIdTask
+
+EMBEDDED = "embedded"
+"""The name of the rendered pedestrians, where a setting says which data it means."""
+
+
+def make_task(
+    target: str,
+    sources: Sequence[str],
+    *,
+    data_root: Path | None = None,
+    before_rendering: Callable[[], None] = lambda: None,
+    **options: Any,
+) -> ReIdTask:
+    """Make the task; the embedded pedestrians are rendered when they are first needed.
+
+    Parameters
+    ----------
+    target : str
+        The domain with few labels.
+    sources : sequence of str
+        The other domains.
+    data_root : Path, optional
+        Folder with a folder a domain; without it the pedestrians are rendered into the user's folder.
+    before_rendering : callable, optional
+        Called when the options are checked, before pedestrians are rendered or looked up.
+    **options
+        All other fields of `ReIdTask`.
+
+    Raises
+    ------
+    BadArgument
+        As `ReIdTask` and `render` raise.
+
+    Examples
+    --------
+    >>> make_task("duke", ["cuhk03"], data_root=Path("/data"), models={"": "small"}).embedded
+    False
+    """
+    root = Path() if data_root is None else data_root
+    task = ReIdTask(root=root, target=target, decoded=home.decoded(), embedded=data_root is None, **options)
+    if data_root is not None:
+        return task
+    before_rendering()
+    return replace(task, root=render(home.renderings(), (target, *sources)))
+
+
+class TaskSetting(Protocol):
+    """What the task of a study's cell follows from; `fedretina.study.Setting` has it all."""
+
+    @property
+    def data(self) -> str:
+        """A folder with a folder a domain, or `EMBEDDED`."""
+
+    @property
+    def target(self) -> str:
+        """The domain with few labels."""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The other domains."""
+
+    @property
+    def labelled(self) -> float:
+        """Part of the target's samples that keep their label."""
+
+    @property
+    def model(self) -> str:
+        """The network of all domains."""
+
+    @property
+    def weights(self) -> str:
+        """A file that all networks start from, or ""."""
+
+    @property
+    def height(self) -> int:
+        """Pixels of the input."""
+
+    @property
+    def width(self) -> int:
+        """Pixels of the input."""
+
+    @property
+    def loss(self) -> str:
+        """The supervised loss."""
+
+    @property
+    def head(self) -> str:
+        """What stands on the network."""
+
+    @property
+    def seed(self) -> int:
+        """Chooses the labelled samples."""
+
+
+def task_of(setting: TaskSetting) -> ReIdTask:
+    """Make the task of a study's cell.
+
+    Raises
+    ------
+    BadArgument
+        As `make_task` raises.
+    """
+    return make_task(
+        setting.target,
+        setting.sources,
+        data_root=None if setting.data == EMBEDDED else Path(setting.data),
+        labelled=setting.labelled,
+        models={"": setting.model},
+        height=setting.height,
+        width=setting.width,
+        loss_name=setting.loss,
+        head_name=setting.head,
+        weights={"": setting.weights} if setting.weights else {},
+        seed=setting.seed,
+    )
