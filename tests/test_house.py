@@ -14,14 +14,15 @@ MAY = {
     "ledger": set(),
     "task": set(),
     "dom": set(),
-    "reuse": set(),
-    "reid": {"task"},
+    "features": {"task"},
+    "reuse": {"features"},
+    "reid": {"features", "task"},
     "flower": {"dom", "ledger"},
     "runs": {"ledger"},
     "settings": {"dom"},
     "report": {"ledger"},
-    "strategies": {"flower", "reuse", "dom", "task", "ledger"},
-    "study": {"report", "strategies", "reuse", "dom", "task"},
+    "strategies": {"flower", "reuse", "features", "dom", "task", "ledger"},
+    "study": {"report", "strategies", "reuse", "features", "dom", "task"},
     "testing": set(),
     "cli": {"report", "ledger", "dom", "reid", "reuse", "flower", "strategies", "study"},
 }
@@ -35,6 +36,7 @@ DOM_MAY = {
 }
 NEVER = {
     "dom": {"torch", "flwr"},
+    "features": {"flwr"},
     "reuse": {"flwr"},
     "reid": {"flwr"},
     "task": {"flwr"},

@@ -18,7 +18,7 @@ from fedretina.reid.metrics import Ranked, Scores, evaluate, evaluate_features, 
 from fedretina.reid.models import build
 from fedretina.reid.published import Counts, published_counts
 from fedretina.reid.rendering import render
-from fedretina.reid.rerank import rerank
+from fedretina.reid.reranking import rerank
 from fedretina.reid.sampler import PKSampler
 from fedretina.reid.task import ReIdTask
 

@@ -19,7 +19,7 @@ JUNK, DISTRACTOR = -1, 0
 
 _NAME = re.compile(r"(-?\d+)_c(\d+)")
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
-_log = logging.getLogger("fedretina")
+_log = logging.getLogger("fedretina.reid")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fedretina.errors import BadArgument
+from fedretina.features import layer_features
 from fedretina.reid.aligned import aligned_loss
 from fedretina.reid.augment import augment, to_float
 from fedretina.reid.dataset import read_dataset
@@ -21,7 +22,7 @@ from fedretina.reid.losses import all_triplets_loss, identity_loss, triplet_loss
 from fedretina.reid.metrics import Scores, evaluate, evaluate_features, top
 from fedretina.reid.models import HEADS, MODELS, Output, PartsOutput, build
 from fedretina.reid.published import published_counts
-from fedretina.reid.rerank import rerank
+from fedretina.reid.reranking import rerank
 from fedretina.reid.sampler import PKSampler
 from fedretina.task import Split, Splits, Task
 
@@ -189,9 +190,9 @@ class ReIdTask(Task):
         ranked = top(*features, **_who(query[1], gallery[1]), k=SHOWN_GALLERY, queries=wanted)
         return [
             {
-                "query": _told(query[1][row.query]),
+                "query": _shown(query[1][row.query]),
                 "gallery": [
-                    {**_told(gallery[1][i]), "right": right} for i, right in zip(row.gallery, row.right, strict=True)
+                    {**_shown(gallery[1][i]), "right": right} for i, right in zip(row.gallery, row.right, strict=True)
                 ],
             }
             for row in ranked
@@ -218,15 +219,12 @@ class ReIdTask(Task):
         chosen = self._chosen(len(photos)) if domain == self.target else np.arange(len(photos))
         return self._images(photos)[chosen], tuple(photos[i] for i in chosen)
 
-    @torch.no_grad()
     def _embed(self, model: nn.Module, images: Tensor) -> Tensor:
         """Embed photos, each together with its mirror image, to unit length; shape (N, D)."""
         device = next(model.parameters()).device
-        parts = []
-        for part in torch.split(images, BLOCK):
-            inputs = to_float(part).to(device)
-            parts.append((model(inputs).embedding + model(inputs.flip(3)).embedding).cpu())
-        return nn.functional.normalize(torch.cat(parts), dim=1)
+        batches = (to_float(part).to(device) for part in torch.split(images, BLOCK))
+        features = layer_features(model, self.embedding, batches, views=self.views)
+        return nn.functional.normalize(torch.from_numpy(features), dim=1)
 
 
 def _identity(logits: Tensor, labels: Tensor) -> Tensor:
@@ -292,5 +290,5 @@ def _percent(scores: Scores) -> dict[str, float]:
     return {"mAP": scores.mAP, "rank1": scores.rank1}
 
 
-def _told(photo: Photo) -> dict[str, Any]:
+def _shown(photo: Photo) -> dict[str, Any]:
     return {"picture": str(photo.path), "identity": photo.identity, "camera": photo.camera}

@@ -34,16 +34,15 @@ Sources from other domains: `adapt_batchnorm` first. A warm start of V: `objecti
 bad: measured `risks`, see `ReuseObjective.forward`.
 """
 
-from fedretina.reuse.adabn import adapt_batchnorm
+from fedretina.features import Taps, adapt_batchnorm, embed
 from fedretina.reuse.alpha import Alpha, theorem_alpha
-from fedretina.reuse.committee import Committee, CommitteeOptions, Labelling, embed
+from fedretina.reuse.committee import Committee, CommitteeOptions, Labelling
 from fedretina.reuse.form import Form
 from fedretina.reuse.layers import choose_layers
 from fedretina.reuse.memory import ClassMemory
 from fedretina.reuse.multi import MultiModelReuse, Reused
 from fedretina.reuse.objective import ReuseLoss, ReuseObjective
 from fedretina.reuse.schedule import Schedule
-from fedretina.reuse.taps import Taps
 from fedretina.reuse.transform import Reconstruction, mode_product, ridge
 
 __all__ = [

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from fedretina.errors import BadArgument
-from fedretina.reuse.modes import evaluating
-from fedretina.reuse.taps import version_of
+from fedretina.features.modes import evaluating
+from fedretina.features.taps import version_of
 
 Layers = Sequence[str] | Literal["auto"]
 

@@ -7,15 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from fedretina.errors import BadArgument
-from fedretina.reuse.adabn import adapt_batchnorm
+from fedretina.features import Taps, adapt_batchnorm, evaluating
 from fedretina.reuse.alpha import AlphaMode
 from fedretina.reuse.form import Form
 from fedretina.reuse.layers import Layers
-from fedretina.reuse.modes import evaluating
 from fedretina.reuse.objective import ReuseObjective
 from fedretina.reuse.pairing import pair
 from fedretina.reuse.schedule import Schedule
-from fedretina.reuse.taps import Taps
 
 ALPHA_LR = 10.0
 

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from fedretina.errors import BadArgument
+from fedretina.features.statistics import RunningStatistics
+from fedretina.features.taps import shapes
 from fedretina.reuse.alpha import Alpha, AlphaMode
 from fedretina.reuse.checks import check_names, check_shape
 from fedretina.reuse.form import Form
 from fedretina.reuse.nonlinear import NonlinearReconstruction
-from fedretina.reuse.statistics import RunningStatistics
-from fedretina.reuse.taps import shapes
 from fedretina.reuse.transform import Reconstruction
 
 Shape = Sequence[int]

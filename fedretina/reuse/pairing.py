@@ -8,11 +8,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from fedretina.errors import BadArgument
+from fedretina.features.taps import shapes
 from fedretina.reuse.layers import Layers, automatic, choose_layers, is_vector, orders
-from fedretina.reuse.taps import shapes
 
 Shapes = Mapping[str, tuple[int, ...]]
-_log = logging.getLogger("fedretina")
+_log = logging.getLogger("fedretina.reuse")
 
 
 @dataclass(frozen=True)

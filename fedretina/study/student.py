@@ -6,7 +6,7 @@ from functools import cached_property
 from torch import Tensor, nn
 
 from fedretina.errors import BadArgument
-from fedretina.reuse.taps import shapes
+from fedretina.features.taps import shapes
 from fedretina.strategies.peer_reuse.compute import device
 from fedretina.strategies.peer_reuse.learner import Learner, Span, seeded_model, steps_per_epoch
 from fedretina.strategies.peer_reuse.peers import Peers, arrays_of, meet, start_from

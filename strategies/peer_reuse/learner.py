@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from fedretina.features.modes import evaluating
 from fedretina.reuse import ReuseLoss, ReuseObjective, Taps, adapt_batchnorm
-from fedretina.reuse.modes import evaluating
 from fedretina.strategies.peer_reuse.compute import device, runner, widened
 from fedretina.strategies.peer_reuse.newcomers import grown, newcomers, rearranged
 from fedretina.strategies.peer_reuse.plan import Plan

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from fedretina.errors import BadArgument
+from fedretina.features import running_mean
 from fedretina.reuse import adapt_batchnorm
-from fedretina.reuse.statistics import RunningStatistics
 from fedretina.strategies.peer_reuse.plan import Plan
 from fedretina.task import Splits, Task
 
@@ -42,15 +42,8 @@ def risks_over(scores: Mapping[str, Sequence[float]], plan: Plan) -> dict[str, f
     {'cuhk03': 0.375}
     """
     if plan.alpha == "bound":
-        return {source: _running([risk_of(score) for score in series]) for source, series in scores.items()}
+        return {source: running_mean([risk_of(score) for score in series]) for source, series in scores.items()}
     return {source: risk_of(series[-1]) for source, series in scores.items()}
-
-
-def _running(risks: Sequence[float]) -> float:
-    statistics = RunningStatistics(1, 1)
-    for risk in risks:
-        statistics.remember(statistics.variance, torch.tensor([[risk]]))
-    return statistics.residual.item()
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 
-from fedretina.reuse.committee.features import Whole
+from fedretina.reuse.committee.unit_vectors import Whole
 
 
 def clusters(graph: csr_matrix, *, nearness: float = 0.5, least: int = 3) -> Whole:

@@ -10,11 +10,11 @@ from torch import Tensor
 from fedretina.errors import BadArgument
 from fedretina.reuse.checks import check_names
 from fedretina.reuse.committee.clusters import new_classes
-from fedretina.reuse.committee.features import Floats, Whole, centred, checked, joined, reduced
 from fedretina.reuse.committee.jaccard import overlap
 from fedretina.reuse.committee.options import CommitteeOptions
 from fedretina.reuse.committee.propagation import Votes, constrained, propagate
 from fedretina.reuse.committee.trust import Check, hidden, trusted_share
+from fedretina.reuse.committee.unit_vectors import Floats, Whole, centred, checked, joined, reduced
 from fedretina.reuse.committee.whitening import whitened
 
 OWN = "own"

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix, identity
 
-from fedretina.reuse.committee.features import Floats, Whole
+from fedretina.features.reciprocal import expanded, neighbour_graph, reciprocal, row_of_each_edge
 from fedretina.reuse.committee.neighbours import nearest
+from fedretina.reuse.committee.unit_vectors import Floats, Whole
 
-ENOUGH = 2 / 3
 TRIPLES = 4_000_000
 SMALLEST = 0.04  # a walk along more edges is ten times slower, and on noisy features no better
 
@@ -39,41 +39,25 @@ def overlap(features: Floats, *, k1: int = 12, k2: int = 6) -> csr_matrix:
     [[0.0, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0], [0.0, 0.0, 1.0, 0.0]]
     """
     near = nearest(features, max(k1, k2 - 1))
-    wide = _reciprocal(near[:, :k1])
-    kept = _weighted(_expanded(wide, _reciprocal(near[:, : max(1, round(k1 / 2))])), features)
+    wide, narrow = reciprocal(_graph(near[:, :k1])), reciprocal(_graph(near[:, : max(1, round(k1 / 2))]))
+    encoded = _weighted(expanded(wide, narrow), features)
     if k2 > 1:
-        kept = (_graph(near[:, : k2 - 1]) @ kept).multiply(np.float32(1 / min(k2, near.shape[1] + 1))).tocsr()
-    shared = _shared(kept)
+        encoded = (_graph(near[:, : k2 - 1]) @ encoded).multiply(np.float32(1 / min(k2, near.shape[1] + 1))).tocsr()
+    shared = _shared(encoded)
     shared.data = shared.data / (2 - shared.data)
     return shared
 
 
 def _graph(near: Whole) -> csr_matrix:
-    """Who names whom, himself included."""
-    count, each = near.shape
-    rows = np.repeat(np.arange(count), each)
-    ones = np.ones(near.size, np.float32)
-    return csr_matrix((ones, (rows, near.ravel())), shape=(count, count)) + identity(count, np.float32, format="csr")
-
-
-def _reciprocal(near: Whole) -> csr_matrix:
-    graph = _graph(near)
-    return graph.multiply(graph.T).tocsr()
-
-
-def _expanded(wide: csr_matrix, narrow: csr_matrix) -> csr_matrix:
-    """Add the narrow neighbourhoods of those neighbours whose own lie mostly within: the paper's R*."""
-    inside = wide.multiply(wide @ narrow.T).tocsr()
-    sizes = np.asarray(narrow.sum(1)).ravel()
-    inside.data = (inside.data > ENOUGH * sizes[inside.indices]).astype(np.float32)
-    inside.eliminate_zeros()
-    both: csr_matrix = (wide + inside @ narrow).tocsr()
-    return both
+    """Make the graph of neighbours; each sample names itself too."""
+    graph = neighbour_graph(near)
+    graph.sort_indices()  # sums of weights follow this order
+    return graph + identity(len(near), np.float32, format="csr")
 
 
 def _weighted(graph: csr_matrix, features: Floats) -> csr_matrix:
     """Give neighbours the weights exp(-squared distance), a row's sum 1."""
-    rows = np.repeat(np.arange(graph.shape[0]), np.diff(graph.indptr))
+    rows = row_of_each_edge(graph)
     weights = np.empty(graph.nnz, np.float32)
     step = max(1, TRIPLES // features.shape[1])
     for start in range(0, graph.nnz, step):

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fedretina.reuse.committee.features import Floats, Whole
+from fedretina.reuse.committee.unit_vectors import Floats, Whole
 
 BLOCK = 1024
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix, diags
 
-from fedretina.reuse.committee.features import Floats, Whole
+from fedretina.reuse.committee.unit_vectors import Floats, Whole
 from fedretina.reuse.committee.whitening import same_class
 
 MOST_PER_SAMPLE = 32

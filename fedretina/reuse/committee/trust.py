@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fedretina.reuse.committee.features import Floats, Whole
+from fedretina.reuse.committee.unit_vectors import Floats, Whole
 
 ENOUGH = 10
 HALVINGS = 3

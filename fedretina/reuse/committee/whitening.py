@@ -7,8 +7,8 @@ metric divides by the scatter of their differences, and the next round guesses b
 import numpy as np
 from numpy.typing import NDArray
 
-from fedretina.reuse.committee.features import Floats, Whole, unit
 from fedretina.reuse.committee.neighbours import mutual, nearest
+from fedretina.reuse.committee.unit_vectors import Floats, Whole, unit
 
 NEAR = 2
 MOST_PER_SAMPLE = 8

@@ -110,7 +110,7 @@ def test_absolute_bits_bound_the_error_of_deltas_and_keep_keyframes_relative(rou
     key = decode(encode(new, config=config))
     weight = "layer2.conv2.weight"
     error = np.linalg.norm(key[weight] - new[weight]) / np.linalg.norm(new[weight])
-    assert error == pytest.approx(keyframe_target(config.keyframe_error, new["w"].size), rel=0.05)
+    assert error == pytest.approx(keyframe_target(config.keyframe_error, new[weight].size), rel=0.05)
 
 
 def test_paper_rounding_is_equation_six_read_literally():

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from fedretina.reuse.committee import jaccard
-from fedretina.reuse.committee.features import unit
 from fedretina.reuse.committee.jaccard import overlap
+from fedretina.reuse.committee.unit_vectors import unit
 
 
 def dense(features, k1, k2):

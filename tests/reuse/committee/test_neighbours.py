@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from fedretina.reuse.committee import neighbours
-from fedretina.reuse.committee.features import unit
 from fedretina.reuse.committee.neighbours import mutual, nearest
+from fedretina.reuse.committee.unit_vectors import unit
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 import numpy as np
 
-from fedretina.reuse.committee.features import unit
+from fedretina.reuse.committee.unit_vectors import unit
 from fedretina.reuse.committee.whitening import same_class, whitened
 
 IDENTITY, GROUP = np.repeat(np.arange(60), 4), np.tile(np.arange(4), 60)

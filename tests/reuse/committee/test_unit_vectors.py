@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
 from fedretina.errors import BadArgument
-from fedretina.reuse.committee.features import centred, checked, joined, reduced, unit
+from fedretina.reuse.committee.unit_vectors import centred, checked, joined, reduced, unit
 
 tables = nps.arrays(np.float32, st.tuples(st.integers(2, 12), st.integers(1, 5)), elements=st.floats(-9, 9, width=16))
 

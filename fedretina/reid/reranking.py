@@ -14,9 +14,9 @@ from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from fedretina.errors import BadArgument
+from fedretina.features.reciprocal import expanded, neighbour_graph, reciprocal, row_of_each_edge
 
 BLOCK = 512
-ENOUGH = 2 / 3
 Floats = NDArray[np.float32]
 
 
@@ -103,39 +103,25 @@ def _squares(some: Tensor, every: Tensor) -> Tensor:
 
 def _encoded(space: _Space, k1: int, k2: int) -> csr_matrix:
     """Encode every photo by the weights of its neighbourhood, a row each, with sum 1."""
-    wide = _reciprocal(space.near[:, : k1 + 1])
-    narrow = _reciprocal(space.near[:, : round(k1 / 2) + 1])
-    inside = wide.multiply(wide @ narrow.T).tocsr()
-    sizes = np.asarray(narrow.sum(1)).ravel()
-    inside.data = (inside.data > ENOUGH * sizes[inside.indices]).astype(np.float32)
-    inside.eliminate_zeros()
-    grown = (wide + inside @ narrow).tocsr()
-    rows = np.repeat(np.arange(grown.shape[0]), np.diff(grown.indptr))
-    weights = np.exp(-space.between(rows, grown.indices.astype(np.int64)))
-    sums = np.bincount(rows, weights, minlength=grown.shape[0])
-    encoded = csr_matrix(((weights / sums[rows]).astype(np.float32), grown.indices, grown.indptr), shape=grown.shape)
+    wide = reciprocal(neighbour_graph(space.near[:, : k1 + 1]))
+    narrow = reciprocal(neighbour_graph(space.near[:, : round(k1 / 2) + 1]))
+    graph = expanded(wide, narrow)
+    rows = row_of_each_edge(graph)
+    weights = np.exp(-space.between(rows, graph.indices.astype(np.int64)))
+    sums = np.bincount(rows, weights, minlength=graph.shape[0])
+    encoded = csr_matrix(((weights / sums[rows]).astype(np.float32), graph.indices, graph.indptr), shape=graph.shape)
     nearest = space.near[:, :k2]
-    averaged: csr_matrix = ((_graph(nearest) @ encoded) / nearest.shape[1]).tocsr()
+    averaged: csr_matrix = ((neighbour_graph(nearest) @ encoded) / nearest.shape[1]).tocsr()
     return averaged
-
-
-def _graph(near: NDArray[np.int64]) -> csr_matrix:
-    ends = np.arange(0, near.size + 1, near.shape[1])
-    return csr_matrix((np.ones(near.size, np.float32), near.ravel(), ends), shape=(len(near), len(near)))
-
-
-def _reciprocal(near: NDArray[np.int64]) -> csr_matrix:
-    graph = _graph(near)
-    return graph.multiply(graph.T).tocsr()
 
 
 def _shared(rows: csr_matrix, count: int) -> Iterator[Floats]:
     """Sum min(a_k, b_k) over k, for each of the first rows against all rows: (N,) each."""
     columns = rows.tocsc()
-    for place in range(count):
+    for row in range(count):
         total = np.zeros(rows.shape[0], np.float32)
-        held = slice(rows.indptr[place], rows.indptr[place + 1])
-        for column, value in zip(rows.indices[held], rows.data[held], strict=True):
+        entries = slice(rows.indptr[row], rows.indptr[row + 1])
+        for column, value in zip(rows.indices[entries], rows.data[entries], strict=True):
             part = slice(columns.indptr[column], columns.indptr[column + 1])
             total[columns.indices[part]] += np.minimum(columns.data[part], value)
         yield total

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fedretina.errors import BadArgument
-from fedretina.reuse.modes import evaluating
+from fedretina.features.modes import evaluating
 
 
 def adapt_batchnorm(model: nn.Module, batches: Iterable[Tensor]) -> None:

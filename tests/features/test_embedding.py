@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from fedretina.errors import BadArgument
-from fedretina.reuse import adapt_batchnorm, embed
+from fedretina.features import adapt_batchnorm, embed
 
 
 def network():

@@ -1,7 +1,7 @@
 import pytest
 from torch import nn
 
-from fedretina.reuse.modes import evaluating
+from fedretina.features.modes import evaluating
 
 
 def fail_evaluating(model: nn.Module) -> None:

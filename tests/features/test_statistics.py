@@ -1,6 +1,6 @@
 import torch
 
-from fedretina.reuse.statistics import MOMENTUM, RunningStatistics
+from fedretina.features.statistics import MOMENTUM, RunningStatistics, running_mean
 
 
 def feed(running: RunningStatistics, value: float) -> None:
@@ -31,3 +31,11 @@ def test_eval_mode_remembers_nothing_and_uses_what_there_is() -> None:
     assert not running.batches
     feed(running.train(), 4.0)
     assert running.eval().with_batch(torch.ones(1, 1)).item() == 4
+
+
+def test_a_mean_of_numbers_is_that_of_batches() -> None:
+    values = [0.5, 0.1, 0.9, *(0.01 * i for i in range(20))]
+    running = RunningStatistics(1, 1)
+    for value in values:
+        running.remember(running.variance, torch.tensor([[value]]))
+    assert running_mean(values) == running.residual.item()

@@ -3,7 +3,7 @@ import torch
 from torch import Tensor, nn
 
 from fedretina.errors import BadArgument
-from fedretina.reuse import Taps
+from fedretina.features import Taps
 
 
 class Net(nn.Module):

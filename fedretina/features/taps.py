@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from fedretina.errors import BadArgument
-from fedretina.reuse.modes import evaluating
+from fedretina.features.modes import evaluating
 
 SHOWN = 40
 """At most so many available layers are listed in an error: a ResNet-50 has more than 150."""

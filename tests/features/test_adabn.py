@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from fedretina.errors import BadArgument
-from fedretina.reuse import adapt_batchnorm
+from fedretina.features import adapt_batchnorm
 
 
 def network() -> nn.Sequential:
