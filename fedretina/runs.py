@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from fedretina import home
+from fedretina.atomic import write_text
 from fedretina.errors import BadArgument
 from fedretina.ledger import Row, totals
 
@@ -71,9 +72,7 @@ class RunFolder:
 
     def write(self, name: str, value: object) -> None:
         """Write a JSON file, atomically."""
-        part = self.path / f".{name}.part"
-        part.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-        part.replace(self.path / name)
+        write_text(self.path / name, json.dumps(value, indent=2) + "\n")
 
     def read(self, name: str) -> Any:
         """Read a JSON file; None if there is none."""

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-GROUND = {"errors", "home"}
+GROUND = {"errors", "home", "atomic"}
 MAY = {
     "errors": set(),
     "home": set(),
+    "atomic": set(),
     "ledger": set(),
     "task": set(),
     "dom": set(),

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fedretina.atomic import write_text
+
 Found = dict[str, Any]
 
 
@@ -19,6 +21,4 @@ def kept(file: Path, measure: Callable[[], Found]) -> Found:
 def write(file: Path, found: Found) -> None:
     """Write a file, whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps(found, indent=1))
-    part.replace(file)
+    write_text(file, json.dumps(found, indent=1))

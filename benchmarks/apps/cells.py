@@ -13,6 +13,7 @@ from apps.app import App, Setting
 from apps.compare import Found
 from apps.examples import APPS
 from apps.measure import DOM, PLAIN, measure, run
+from fedretina.atomic import write_text
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -73,9 +74,7 @@ def _kept(out: Path, app: App, seed: int, *, quick: bool) -> Found:
         warm_up(app)
         cell = measure(app, setting) | {"code": code(), "machine": machine(), "nodes": setting.nodes}
         out.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(".part")
-        part.write_text(json.dumps(cell, indent=1))
-        part.replace(file)
+        write_text(file, json.dumps(cell, indent=1))
     return cell
 
 

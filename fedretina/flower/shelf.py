@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from fedretina.atomic import write_bytes
 from fedretina.dom import DomConfig, Model, ReferenceStore, Stream, Version, accept, digest
 from fedretina.dom.feedback import carry, residual_of
-from fedretina.dom.store import write_atomically
 from fedretina.dom.tensors import is_float
 from fedretina.dom.vectors import is_vector
 from fedretina.errors import Corrupt, UnknownBase, Untrusted
@@ -254,7 +254,7 @@ class Shelf:
         held = {str(node): digests for node, digests in self.held.items()}
         state = {"owners": self.owners, "made": self.made, "residuals": self._residuals, "held": held}
         state |= {"trained": sorted(self.trained), "shared": sorted(self.shared)}
-        write_atomically(self.folder / STATE, json.dumps({"streams": list(self.streams), **state}).encode())
+        write_bytes(self.folder / STATE, json.dumps({"streams": list(self.streams), **state}).encode(), private=True)
 
     def _load(self, path: Path) -> None:
         try:

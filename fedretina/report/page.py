@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
+from fedretina.atomic import write_bytes
 from fedretina.errors import BadArgument
 from fedretina.ledger import KINDS
 from fedretina.report import text
@@ -152,10 +152,7 @@ def _png_uri(png: bytes) -> str:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Replace a file at once, so that nobody reads half of it."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        part.write_bytes(data)
-        part.replace(path)
+        write_bytes(path, data)
     except OSError as error:
         raise BadArgument(f"cannot write {path} ({error.strerror or error}): make room, or copy the run") from error

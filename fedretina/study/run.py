@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from fedretina.atomic import write_bytes, write_text
 from fedretina.report.style import to_png
 from fedretina.study.grid import Study
 from fedretina.study.measure import measure
@@ -88,10 +89,10 @@ def run(
     results = laboratory.measure(study, seeds, console)
     page = laboratory.store.folder / f"{study.name}.md"
     text = markdown(study, results, seeds, command=command, data=data, published=published)
-    page.write_text(text, encoding="utf-8")
+    write_text(page, text)
     numbers = json.dumps(document(study, results, seeds, published=published), indent=2)
-    page.with_suffix(".json").write_text(numbers + "\n", encoding="utf-8")
-    page.with_suffix(".png").write_bytes(to_png(plot(study, results, seeds, published=published)))
+    write_text(page.with_suffix(".json"), numbers + "\n")
+    write_bytes(page.with_suffix(".png"), to_png(plot(study, results, seeds, published=published)))
     return page
 
 

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fedretina.atomic import replacing, write_text
 from fedretina.errors import BadArgument
 from fedretina.study.setting import Setting
 
@@ -66,9 +66,7 @@ class Store:
     def keep(self, setting: Setting, numbers: Numbers) -> None:
         """Keep what a cell gave, with its setting, for people who look into the folder."""
         text = json.dumps({"setting": asdict(setting), "numbers": numbers}, indent=2)
-        part = self._part(self._cell(setting))
-        part.write_text(text + "\n", encoding="utf-8")
-        part.replace(self._cell(setting))
+        write_text(self._cell(setting), text + "\n")
 
     def arrays(self, key: str) -> Arrays | None:
         """Read a kept model; None if there is none."""
@@ -81,13 +79,8 @@ class Store:
     def keep_arrays(self, key: str, arrays: Arrays) -> None:
         """Keep a model's arrays."""
         file = self.folder / "models" / f"{key}.npz"
-        part = self._part(file)
-        with part.open("wb") as stream:
+        with replacing(file) as fresh, fresh.open("wb") as stream:
             np.savez(stream, **arrays)  # type: ignore[arg-type]  # numpy's stub takes a name for allow_pickle
-        part.replace(file)
 
     def _cell(self, setting: Setting) -> Path:
         return self.folder / "cells" / f"{setting.method}-{setting.key}.json"
-
-    def _part(self, file: Path) -> Path:
-        return file.with_name(f".{file.name}.{os.getpid()}.part")

@@ -10,6 +10,7 @@ from flwr.app import Array, ArrayRecord
 from safetensors.numpy import load_file, save_file
 
 from fedretina import runs
+from fedretina.atomic import replacing
 from fedretina.ledger import Row
 from fedretina.runs import byte_counts, bytes_of_round
 from fedretina.strategies.peer_reuse import RoundResult, RunResult
@@ -30,9 +31,8 @@ class RunFolder(runs.RunFolder):
         models = self.path / "models"
         models.mkdir(exist_ok=True)
         for domain, record in result.models.items():
-            part = models / f".{domain}.part"
-            save_file({name: array.numpy() for name, array in record.items()}, part)
-            part.replace(models / f"{domain}.safetensors")
+            with replacing(models / f"{domain}.safetensors", private=True) as fresh:
+                save_file({name: array.numpy() for name, array in record.items()}, fresh)
         rounds = [asdict(entry) for entry in result.rounds]
         rest = {"yardsticks": result.yardsticks, "finetuned": result.finetuned}
         self.write("state.json", {"run": run, "rounds": rounds, "models": sorted(result.models), **rest})
