@@ -72,12 +72,13 @@ def report(
     Exits 1, with the reason, if the run did not complete.
     """
     from fedretina import report as room
+    from fedretina import runs
 
-    folder = room.latest() if run is None else _find(run)
+    folder = runs.latest() if run is None else _find(run)
     page = room.build(folder)
     Console().print(room.table(folder))
     typer.echo(str(page))
-    found = room.load(folder)
+    found = runs.load(folder)
     if found.status != "completed":
         _fail(f"the run {found.folder} {_WORDS[found.status]}: {found.reason}")
 

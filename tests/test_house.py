@@ -20,13 +20,13 @@ MAY = {
     "flower": {"dom", "ledger"},
     "runs": {"ledger"},
     "settings": {"dom"},
-    "report": {"ledger"},
+    "report": {"runs", "ledger"},
     "strategies": {"flower", "reuse", "dom", "task", "ledger"},
     "study": {"report", "strategies", "reuse", "dom", "task"},
     "cli_data": {"reid"},
     "cli_dom": {"dom"},
     "cli_study": {"study", "reid"},
-    "cli": {"cli_data", "cli_dom", "cli_study", "report", "ledger", "dom", "reid", "reuse", "flower", "strategies"},
+    "cli": {"cli_data", "cli_dom", "cli_study", "report", "runs", "ledger", "dom", "reid", "reuse", "flower", "strategies"},
 }
 NEVER = {
     "dom": {"torch", "flwr"},

@@ -59,7 +59,8 @@ def load_images(
 
     Examples
     --------
-    >>>     >>> path = Path(tempfile.mkdtemp()) / "0001_c1.png"
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "0001_c1.png"
     >>> Image.new("L", (20, 40), color=7).save(path)
     >>> load_images([Photo(path, 1, 1)], height=4, width=2)[0, :, 0, 0]
     array([7, 7, 7], dtype=uint8)

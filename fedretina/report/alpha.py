@@ -5,9 +5,9 @@ import math
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from fedretina.report.run import Run
 from fedretina.report.style import Theme, label_right, new_figure, quiet
 from fedretina.report.text import by_weight
+from fedretina.runs import Run
 
 
 def plot_alpha(run: Run, theme: Theme) -> Figure:

@@ -19,8 +19,8 @@ from fedretina.report.alpha import plot_alpha
 from fedretina.report.messages import group, plot_messages
 from fedretina.report.peers import COLUMNS, worths
 from fedretina.report.ranking import PLACES, QUERIES, data_uri, mark, plot_ranking, thumbnail
-from fedretina.report.run import Run, Shot, load
 from fedretina.report.style import DARK, LIGHT, Theme, to_png
+from fedretina.runs import Run, Shot, load
 
 PAGE = "report.html"
 
@@ -121,6 +121,7 @@ def _render(run: Run, charts: dict[str, Chart]) -> str:
         gains={key: text.gain_over(run, key) for key in ("baseline", "finetune")},
         groups=group(run.rows),
         kinds=KINDS,
+        labels=text.RESULTS,
         peers=worths(run),
         columns=COLUMNS,
         failures=[row for row in run.rows if row.error],

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from fedretina.report.run import Round, Run
 from fedretina.report.text import by_weight, size
+from fedretina.runs import Round, Run
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def format_bound(entry: Round) -> str:
 
     Examples
     --------
-    >>> from fedretina.report.run import read_round
+    >>> from fedretina.runs import read_round
     >>> format_bound(read_round({"round": 1, "bound": 0.25, "peers": {"duke": {"risk": 0.5}, "cuhk03": {"risk": 0.25}}}))
     'bound 0.250, R_m: cuhk03 0.25, duke 0.50'
     """

@@ -8,8 +8,8 @@ from rich.text import Text
 
 from fedretina.ledger import Totals
 from fedretina.report.peers import COLUMNS, worths
-from fedretina.report.run import Run, load
-from fedretina.report.text import by_weight, headline, label, size, times, value
+from fedretina.report.text import RESULTS, by_weight, headline, label, size, times, value
+from fedretina.runs import Run, load
 
 
 def table(folder: Path) -> Group:
@@ -44,7 +44,7 @@ def table(folder: Path) -> Group:
 def _results(run: Run) -> Table:
     grid = _table(f"Results on {run.target}" if run.target else "Results", "", *map(label, run.metrics))
     for result in run.results.values():
-        name = f"{result.label} ({result.source})" if result.source else result.label
+        name = f"{RESULTS[result.key]} ({result.source})" if result.source else RESULTS[result.key]
         cells = [value(metric, result.metrics.get(metric)) for metric in run.metrics]
         grid.add_row(Text(name), *cells, style="bold" if result.key == "reuse" else None)
     return grid

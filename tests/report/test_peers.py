@@ -6,8 +6,9 @@ import pytest
 from rich.console import Console
 
 from fedretina.errors import Corrupt
-from fedretina.report import build, format_peers, load, read_round, table
+from fedretina.report import build, format_peers, table
 from fedretina.report.peers import format_bound, worths
+from fedretina.runs import load, read_round
 
 
 @pytest.fixture
