@@ -8,6 +8,7 @@ models: Eq. 1, the committee, and what they are compared with.
 from fedretina.study.grid import Grid, Point, Study
 from fedretina.study.measure import measure
 from fedretina.study.methods import METHODS, Method
+from fedretina.study.results import Results
 from fedretina.study.run import Laboratory, run
 from fedretina.study.setting import Setting
 from fedretina.study.store import Store
@@ -21,6 +22,7 @@ __all__ = [
     "Laboratory",
     "Method",
     "Point",
+    "Results",
     "Setting",
     "Store",
     "Student",

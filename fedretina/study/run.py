@@ -50,7 +50,7 @@ class Laboratory:
                 was_kept = self.store.numbers(setting) is not None
                 found = measure(setting, self.tasks, self.store, tick, device=self.device)
                 results[setting] = found
-                line = Text(f"{number:4d}/{len(settings)}  {_words(setting)}: {_told(found)}")
+                line = Text(f"{number:4d}/{len(settings)}  {_words(setting)}: {_shown(found)}")
                 console.print(line.append("  (kept)") if was_kept else line, soft_wrap=True)
                 advance()
         return results
@@ -114,6 +114,6 @@ def _words(setting: Setting) -> str:
     return f"{how}, {100 * setting.labelled:.0f} % of {setting.target}, seed {setting.seed}"
 
 
-def _told(numbers: Numbers) -> str:
+def _shown(numbers: Numbers) -> str:
     shown = [f"{name} {value:.1f}" for name, value in numbers.items() if "." not in name][:3]
     return ", ".join(shown)

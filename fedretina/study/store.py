@@ -1,7 +1,5 @@
 """What is kept of a study: finished cells and trained sources, so that an interrupted one goes on."""
 
-import json
-import logging
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -9,11 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fedretina.atomic import replacing, write_text
+from fedretina.atomic import replacing
 from fedretina.errors import BadArgument
+from fedretina.study.results import Results
 from fedretina.study.setting import Setting
-
-_log = logging.getLogger("fedretina")
 
 Numbers = dict[str, float]
 Arrays = Mapping[str, NDArray[np.generic]]
@@ -54,19 +51,13 @@ class Store:
 
     def numbers(self, setting: Setting) -> Numbers | None:
         """Read what a cell gave; None if it is not finished, or its file is damaged."""
-        try:
-            found: Numbers = json.loads(self._cell(setting).read_text(encoding="utf-8"))["numbers"]
-        except FileNotFoundError:
-            return None
-        except (ValueError, KeyError, TypeError):
-            _log.warning("%s is damaged: that cell is measured anew", self._cell(setting))
-            return None
+        entry = self._cells.entry(_name(setting))
+        found: Numbers | None = entry.value if entry is not None and entry.key == setting.key else None
         return found
 
     def keep(self, setting: Setting, numbers: Numbers) -> None:
         """Keep what a cell gave, with its setting, for people who look into the folder."""
-        text = json.dumps({"setting": asdict(setting), "numbers": numbers}, indent=2)
-        write_text(self._cell(setting), text + "\n")
+        self._cells.put(_name(setting), numbers, key=setting.key, setting=asdict(setting))
 
     def arrays(self, key: str) -> Arrays | None:
         """Read a kept model; None if there is none."""
@@ -82,5 +73,10 @@ class Store:
         with replacing(file) as fresh, fresh.open("wb") as stream:
             np.savez(stream, **arrays)  # type: ignore[arg-type]  # numpy's stub takes a name for allow_pickle
 
-    def _cell(self, setting: Setting) -> Path:
-        return self.folder / "cells" / f"{setting.method}-{setting.key}.json"
+    @property
+    def _cells(self) -> Results:
+        return Results(self.folder / "cells")
+
+
+def _name(setting: Setting) -> str:
+    return f"{setting.method}-{setting.key}"
