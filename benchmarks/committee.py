@@ -23,8 +23,8 @@ from rich.console import Console
 from fedretina import home
 from fedretina.cli_study import EMBEDDED, task_of
 from fedretina.reid import census, render
-from fedretina.report.style import LIGHT, new_figure, quiet, to_png
-from fedretina.study import METHODS, Grid, Laboratory, Point, Results, Setting, Store, Study
+from fedretina.report.style import LIGHT, new_figure, style_axes, to_png
+from fedretina.study import METHODS, Grid, Point, Results, Setting, Store, Study, StudyRunner
 from fedretina.study.tables import mean_text
 from fedretina.study.tables import table as table_of
 
@@ -133,7 +133,7 @@ def plot(rows: Sequence[Row]) -> bytes:
     figure = new_figure(LIGHT, 5.2 * len(parts) + 1.6, 0.9 + 0.3 * len(methods))
     for place, part in enumerate(parts, start=1):
         axes = figure.add_subplot(1, len(parts), place)
-        quiet(axes, LIGHT, title=f"{100 * part:.0f} % labels")
+        style_axes(axes, LIGHT, title=f"{100 * part:.0f} % labels")
         for y, name in enumerate(methods):
             values = over.get((name, part), [])
             axes.barh(y, np.mean(values) if values else 0, 0.7, color=LIGHT.series[0 if name.startswith("committee") else 4])
@@ -230,7 +230,7 @@ def main() -> None:
     torch.set_num_threads(1)
     store = Store(options.state / (Path(options.data_root).name if options.data_root else EMBEDDED))
     for seed, study in product(map(int, options.seeds.split(",")), list(studies(options))):
-        Laboratory(task_of, store).measure(study, [seed], Console())
+        StudyRunner(task_of, store).measure(study, [seed], Console())
         write(options.state, options.page)
 
 

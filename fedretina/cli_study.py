@@ -56,7 +56,7 @@ def study(
 
     Every finished cell is kept: after Ctrl-C the same command goes on. Cells that studies share are measured once.
     """
-    from fedretina.study import STUDIES, Laboratory, Setting, Store, run
+    from fedretina.study import STUDIES, Setting, Store, StudyRunner, run
 
     height, width = _size(size)
     length = epochs or (QUICK_EPOCHS if quick else 30)
@@ -67,11 +67,11 @@ def study(
         epoch_samples=QUICK_SAMPLES if quick else 4000,
     )  # fmt: skip
     folder = out or home.studies() / (f"{base.target}-quick" if quick else base.target)
-    laboratory = Laboratory(task_of, Store(folder), device)
+    runner = StudyRunner(task_of, Store(folder), device)
     console = Console(stderr=True)
     try:
         page = run(
-            STUDIES[name](base, quick), laboratory, _seeds(seeds, quick), console=console, command=_command(),
+            STUDIES[name](base, quick), runner, _seeds(seeds, quick), console=console, command=_command(),
             data=_described(base), published=_published(base),
         )  # fmt: skip
     except KeyboardInterrupt:

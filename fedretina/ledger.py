@@ -59,7 +59,7 @@ class Row:
     node : int
         Flower's number of the node that received (down) or sent (up) it.
     domain : str
-        The domains that the node hosts, comma-separated; "" where it is unknown (`DomGrid.domains`).
+        The domains that the node hosts, comma-separated; "" where nobody told (`DomGrid.domains`).
     direction : str
         "down" (server to node) or "up".
     kind : str

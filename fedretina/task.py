@@ -29,7 +29,7 @@ class Splits:
         Samples without labels, shape (N_u, ...); empty by default.
     hidden : Tensor or None
         The labels of `unlabelled` where an experiment knows them, shape (N_u,), int64. Nothing learns from them but the
-        baseline "all labels".
+        yardstick "all labels".
     groups : Tensor or None
         Where each sample comes from, such as its camera, shape (N_l + N_u,), int64, in the order of `everything`; None where
         that is not known.
@@ -57,7 +57,7 @@ class Splits:
         return torch.cat([self.inputs, self.unlabelled]) if len(self.unlabelled) else self.inputs
 
     def oracle(self) -> "Splits":
-        """Give the same data with every label known: what the baseline "all labels" trains on."""
+        """Give the same data with every label known: what the yardstick "all labels" trains on."""
         if self.hidden is None:
             return Splits(self.inputs, self.labels)
         return Splits(self.everything(), torch.cat([self.labels, self.hidden]))

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from fedretina.report.style import Theme, bytes_axis, label_right, new_figure, outlined, quiet
+from fedretina.report.style import Theme, bytes_axis, label_right, new_figure, outlined, style_axes
 from fedretina.report.text import RESULTS, label, size, times, value
 from fedretina.runs import Run
 
@@ -30,7 +30,7 @@ def plot_accuracy(run: Run, theme: Theme) -> Figure:
     figure = new_figure(theme, 5.2 * len(metrics), 3.9)
     for place, metric in enumerate(metrics, start=1):
         axes = figure.add_subplot(1, len(metrics), place)
-        quiet(axes, theme, title=label(metric) + (" in %" if value(metric, 0.0).endswith("%") else ""))
+        style_axes(axes, theme, title=label(metric) + (" in %" if value(metric, 0.0).endswith("%") else ""))
         _plot_metric(axes, theme, run, metric)
     return figure
 

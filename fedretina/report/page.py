@@ -17,7 +17,7 @@ from fedretina.report import text
 from fedretina.report.accuracy import plot_accuracy
 from fedretina.report.alpha import plot_alpha
 from fedretina.report.messages import group, plot_messages
-from fedretina.report.peers import COLUMNS, worths
+from fedretina.report.peers import COLUMNS, peer_values
 from fedretina.report.ranking import PLACES, QUERIES, data_uri, mark, plot_ranking, thumbnail
 from fedretina.report.style import DARK, LIGHT, Theme, to_png
 from fedretina.runs import Run, Shot, load
@@ -122,7 +122,7 @@ def _render(run: Run, charts: dict[str, Chart]) -> str:
         groups=group(run.rows),
         kinds=KINDS,
         labels=text.RESULTS,
-        peers=worths(run),
+        peers=peer_values(run),
         columns=COLUMNS,
         failures=[row for row in run.rows if row.error],
         rankings=[

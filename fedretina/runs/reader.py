@@ -90,7 +90,7 @@ def read_summary(folder: Path, rows: list[Row]) -> Summary:
         model=fields.get("model", ""),
         results=_results(fields),
         alpha=_weights(fields),
-        final_metrics=fields.numbers(but=("seed", *TRAFFIC)),
+        final_metrics=fields.numbers(without=("seed", *TRAFFIC)),
         totals=_totals(fields) if any(name in fields.values for name in TRAFFIC) else ledger.totals(rows),
         rounds=[read_round(entry, where=f"{fields.where}, rounds[{index}]") for index, entry in entries],
     )
@@ -106,13 +106,13 @@ def read_round(entry: object, *, where: str = "round") -> Round:
     """
     fields = Fields(entry, where=where)
     return Round(
-        number=fields.need("round", 0),
-        metrics=fields.numbers(but=("round", "bound", *TRAFFIC)),
+        number=fields.require("round", 0),
+        metrics=fields.numbers(without=("round", "bound", *TRAFFIC)),
         alpha=_weights(fields),
         totals=_totals(fields),
-        peers={source: _peer(fields.below("peers").below(source)) for source in fields.below("peers").values},
+        peers={source: _peer(fields.child("peers").child(source)) for source in fields.child("peers").values},
         bound=fields.numbers().get("bound"),
-        committee=fields.below("committee").numbers(),
+        committee=fields.child("committee").numbers(),
     )
 
 
@@ -129,10 +129,10 @@ def read_state(folder: Path) -> State:
     fields = _fields(folder / STATE)
     entries = enumerate(fields.items("rounds"))
     return State(
-        run=fields.need("run", ""),
+        run=fields.require("run", ""),
         rounds=[_round_state(Fields(entry, where=f"{fields.where}, rounds[{index}]")) for index, entry in entries],
         models=[str(domain) for domain in fields.items("models")],
-        baselines={name: fields.below("baselines").below(name).numbers() for name in fields.below("baselines").values},
+        baselines={name: fields.child("baselines").child(name).numbers() for name in fields.child("baselines").values},
         finetuned=fields.get("finetuned", ""),
     )
 
@@ -161,13 +161,13 @@ def _fields(path: Path) -> Fields:
 
 
 def _results(summary: Fields) -> dict[str, Result]:
-    found = {key: summary.below(key) for key in RESULTS if summary.values.get(key)}
+    found = {key: summary.child(key) for key in RESULTS if summary.values.get(key)}
     return {key: Result(key, fields.numbers(), fields.get("source", "")) for key, fields in found.items()}
 
 
 def _weights(fields: Fields) -> dict[str, float]:
     """Return alpha, without what is not finite."""
-    return {source: weight for source, weight in fields.below("alpha").numbers().items() if math.isfinite(weight)}
+    return {source: weight for source, weight in fields.child("alpha").numbers().items() if math.isfinite(weight)}
 
 
 def _peer(fields: Fields) -> Peer:
@@ -176,13 +176,13 @@ def _peer(fields: Fields) -> Peer:
 
 
 def _round_state(fields: Fields) -> RoundState:
-    peers = fields.below("peers")
+    peers = fields.child("peers")
     return RoundState(
-        round=fields.need("round", 0),
-        metrics=fields.below("metrics").numbers(),
-        alpha=fields.below("alpha").numbers(),
-        committee=fields.below("committee").numbers(),
-        peers={source: peers.below(source).numbers() for source in peers.values},
+        round=fields.require("round", 0),
+        metrics=fields.child("metrics").numbers(),
+        alpha=fields.child("alpha").numbers(),
+        committee=fields.child("committee").numbers(),
+        peers={source: peers.child(source).numbers() for source in peers.values},
     )
 
 
@@ -201,9 +201,9 @@ def _ranking(fields: Fields) -> Ranking:
     gallery = [
         Fields(entry, where=f"{fields.where}, gallery[{index}]") for index, entry in enumerate(fields.items("gallery"))
     ]
-    return Ranking(_shot(fields.below("query")), [_shot(entry, right=entry.need("right", False)) for entry in gallery])
+    return Ranking(_shot(fields.child("query")), [_shot(entry, right=entry.require("right", False)) for entry in gallery])
 
 
 def _shot(fields: Fields, *, right: bool | None = None) -> Shot:
     identity, camera = (str(fields.values.get(name, "?")) for name in ("identity", "camera"))
-    return Shot(Path(fields.need("picture", "")), identity, camera, right)
+    return Shot(Path(fields.require("picture", "")), identity, camera, right)

@@ -9,7 +9,7 @@ from fedretina.study.grid import Grid, Point, Study
 from fedretina.study.measure import measure
 from fedretina.study.methods import METHODS, Method
 from fedretina.study.results import Results
-from fedretina.study.run import Laboratory, run
+from fedretina.study.run import StudyRunner, run
 from fedretina.study.setting import Setting
 from fedretina.study.store import Store
 from fedretina.study.student import Student
@@ -19,7 +19,6 @@ __all__ = [
     "METHODS",
     "STUDIES",
     "Grid",
-    "Laboratory",
     "Method",
     "Point",
     "Results",
@@ -27,6 +26,7 @@ __all__ = [
     "Store",
     "Student",
     "Study",
+    "StudyRunner",
     "measure",
     "run",
 ]

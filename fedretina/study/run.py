@@ -22,8 +22,8 @@ from fedretina.study.student import Tasks
 
 
 @dataclass(frozen=True)
-class Laboratory:
-    """With what a study's cells are measured.
+class StudyRunner:
+    """Measures the cells of studies.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class Laboratory:
 
 def run(
     study: Study,
-    laboratory: Laboratory,
+    runner: StudyRunner,
     seeds: Sequence[int],
     *,
     console: Console,
@@ -72,7 +72,7 @@ def run(
     ----------
     study : Study
         What is asked.
-    laboratory : Laboratory
+    runner : StudyRunner
         With what it is measured.
     seeds : sequence of int
         Each cell is measured once a seed.
@@ -86,8 +86,8 @@ def run(
     Path
         The Markdown page; beside it stand ``.json`` and ``.png``.
     """
-    results = laboratory.measure(study, seeds, console)
-    page = laboratory.store.folder / f"{study.name}.md"
+    results = runner.measure(study, seeds, console)
+    page = runner.store.folder / f"{study.name}.md"
     text = markdown(study, results, seeds, command=command, data=data, published=published)
     write_text(page, text)
     numbers = json.dumps(document(study, results, seeds, published=published), indent=2)

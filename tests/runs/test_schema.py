@@ -55,12 +55,16 @@ def test_a_result_names_its_source_only_where_it_has_one():
 
 def test_a_state_is_read_as_it_was_written(tmp_path: Path) -> None:
     peers = {"msmt17": {"score": 50.0, "risk": 0.5}}
+    share = {"share": 12, "accuracy": 90.5}
     state = State(
         run="abc",
-        rounds=[RoundState(round=1, metrics={"mAP": 40.0}, alpha={"msmt17": 1.0}, peers=peers)],
+        rounds=[RoundState(round=1, metrics={"mAP": 40.0}, alpha={"msmt17": 1.0}, committee=share, peers=peers)],
         models=["duke"],
         baselines={"alone": {"mAP": 30.0}},
         finetuned="msmt17",
     )
     RunFolder(tmp_path).write_state(state)
     assert read_state(tmp_path) == state
+    before = (tmp_path / "state.json").read_text()
+    RunFolder(tmp_path).write_state(read_state(tmp_path))
+    assert (tmp_path / "state.json").read_text() == before  # whole numbers stay whole
