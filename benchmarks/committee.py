@@ -9,7 +9,6 @@ on where it was, and several processes may share a state. The page shows every d
 """
 
 import argparse
-import json
 import platform
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -23,16 +22,17 @@ from rich.console import Console
 
 from fedretina import home
 from fedretina.reid import EMBEDDED, census, render, task_of
-from fedretina.report.style import LIGHT, new_figure, quiet, to_png
-from fedretina.study import METHODS, Grid, Laboratory, Point, Setting, Store, Study
-from fedretina.study.grid import mean_and_spread
+from fedretina.report.style import LIGHT, new_figure, style_axes, to_png
+from fedretina.study import METHODS, Grid, Point, Results, Setting, Store, Study, StudyRunner
+from fedretina.study.tables import mean_text
+from fedretina.study.tables import table as table_of
 
 SHOWN = (
     "alone", "direct", "finetune", "oracle", "reuse", "reuse-start", "self-start", "committee-best", "committee-two",
     "committee", "committee-reuse", "fmr-start", "consistency", "experts", "distillation", "fedavg", "fedavg-tuned",
     "fedprox", "fedper", "fedbn",
 )  # fmt: skip
-YARDSTICK, LEAST = "finetune", "alone"
+BASELINE, LEAST = "finetune", "alone"
 STEPS = (
     ("committee-best", "self-start"), ("committee-two", "self-start"), ("committee", "self-start"),
     ("committee-two", "committee-best"), ("committee", "committee-best"), ("committee-reuse", "committee"),
@@ -58,22 +58,15 @@ class Row:
 def rows_of(state: Path) -> list[Row]:
     """Read everything that is kept, in the order of the tables; what another release measured is left out."""
     rows = []
-    for file in state.glob("*/cells/*.json"):
-        kept = json.loads(file.read_text(encoding="utf-8"))
-        it, numbers = kept["setting"], kept["numbers"]
-        if it["method"] in SHOWN and file.stem.endswith(Setting(**it | {"sources": tuple(it["sources"])}).key):
-            section = (
-                f"{file.parts[-3]}: {it['height']} x {it['width']} pixels, network `{it['model']}`, {it['epochs']} epochs"
-            )
-            cell = it["target"], it["labelled"], it["seed"], it["method"]
-            rows.append(Row(section, *cell, numbers["mAP"], numbers["rank1"], numbers["minutes"]))
+    for folder in state.glob("*/cells"):
+        for entry in Results(folder).entries():
+            it, numbers = entry.notes["setting"], entry.value
+            if it["method"] in SHOWN and entry.key == Setting(**it | {"sources": tuple(it["sources"])}).key:
+                network = f"{it['height']} x {it['width']} pixels, network `{it['model']}`"
+                section = f"{folder.parent.name}: {network}, {it['epochs']} epochs"
+                cell = it["target"], it["labelled"], it["seed"], it["method"]
+                rows.append(Row(section, *cell, numbers["mAP"], numbers["rank1"], numbers["minutes"]))
     return sorted(rows, key=lambda row: (row.section, -row.labelled, row.target, SHOWN.index(row.method), row.seed))
-
-
-def spread(values: Sequence[float]) -> str:
-    """Write a mean, and the standard deviation where there are several."""
-    mean, deviation = mean_and_spread(values)
-    return f"{mean:.1f}" if deviation is None else f"{mean:.1f} ± {deviation:.1f}"
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -82,56 +75,53 @@ def table(rows: Sequence[Row]) -> str:
     for row in rows:
         cells[row.target, row.labelled, row.method].append(row)
     columns = list(dict.fromkeys((row.target, row.labelled) for row in rows))
-    lines = ["| | " + " | ".join(f"{target}, {100 * part:.0f} %" for target, part in columns) + " |"]
-    lines.append("|---" * (len(columns) + 1) + "|")
+    lines = []
     for method in dict.fromkeys(row.method for row in sorted(rows, key=lambda row: SHOWN.index(row.method))):
         shown = (cells[(*column, method)] for column in columns)
         texts = (
-            f"{spread([c.precision for c in cell])} / {np.mean([c.rank1 for c in cell]):.1f}" if cell else ""
+            f"{mean_text([c.precision for c in cell])} / {np.mean([c.rank1 for c in cell]):.1f}" if cell else ""
             for cell in shown
         )
-        lines.append(f"| {METHODS[method].label} | " + " | ".join(texts) + " |")
-    return "\n".join(lines)
+        lines.append([METHODS[method].label, *texts])
+    return table_of(["", *(f"{target}, {100 * part:.0f} %" for target, part in columns)], lines).rstrip("\n")
 
 
-def gains(rows: Sequence[Row], yardstick: str = YARDSTICK) -> dict[tuple[str, float], list[float]]:
+def gains(rows: Sequence[Row], baseline: str = BASELINE) -> dict[tuple[str, float], list[float]]:
     """Points of mAP that methods bring over one of them, paired by target and seed, by method and part of labels."""
-    beside = {(row.target, row.labelled, row.seed): row.precision for row in rows if row.method == yardstick}
+    beside = {(row.target, row.labelled, row.seed): row.precision for row in rows if row.method == baseline}
     found = defaultdict(list)
     for row in rows:
-        if row.method != yardstick and (pair := beside.get((row.target, row.labelled, row.seed))) is not None:
+        if row.method != baseline and (pair := beside.get((row.target, row.labelled, row.seed))) is not None:
             found[row.method, row.labelled].append(row.precision - pair)
     return found
 
 
 def gained(values: Sequence[float]) -> str:
     """Write a mean, and the standard error where there are several."""
-    mean, deviation = mean_and_spread(values)
-    return f"{mean:+.1f}" if deviation is None else f"{mean:+.1f} ± {deviation / len(values) ** 0.5:.1f}"
+    return mean_text(values, "+.1f", error=True)
 
 
 def gain_table(rows: Sequence[Row]) -> str:
     """Over fine-tuning, and over the target alone: mean, standard error, the least of all cells, and their number."""
-    lines = ["| labels | | over the fine-tuned best | least | over the target alone | cells |", "|---" * 6 + "|"]
+    lines = []
     over, alone = gains(rows), gains(rows, LEAST)
     for method, part in sorted(over, key=lambda key: (-key[1], SHOWN.index(key[0]))):
         values, others = over[method, part], alone.get((method, part), [])
-        lines.append(
-            f"| {100 * part:.0f} % | {METHODS[method].label} | {gained(values)} | {min(values):+.1f} "
-            f"| {gained(others) if others else ''} | {len(values)} |"
-        )
-    return "\n".join(lines)
+        least, beside = f"{min(values):+.1f}", gained(others) if others else ""
+        lines.append([f"{100 * part:.0f} %", METHODS[method].label, gained(values), least, beside, str(len(values))])
+    head = ["labels", "", "over the fine-tuned best", "least", "over the target alone", "cells"]
+    return table_of(head, lines).rstrip("\n")
 
 
 def step_table(rows: Sequence[Row]) -> str:
     """What each part of a committee adds to the one without it: mean and standard error, a column a part of labels."""
     parts = sorted({row.labelled for row in rows}, reverse=True)
-    lines = ["| | over | " + " | ".join(f"{100 * part:.0f} %" for part in parts) + " |", "|---" * (2 + len(parts)) + "|"]
+    lines = []
     for more, less in STEPS:
         cells = (gains(rows, less).get((more, part)) for part in parts)
         texts = (f"{gained(values)} ({len(values)})" if values else "" for values in cells)
-        lines.append(f"| {METHODS[more].label} | {METHODS[less].label} | " + " | ".join(texts) + " |")
-    return "\n".join(lines)
+        lines.append([METHODS[more].label, METHODS[less].label, *texts])
+    return table_of(["", "over", *(f"{100 * part:.0f} %" for part in parts)], lines).rstrip("\n")
 
 
 def plot(rows: Sequence[Row]) -> bytes:
@@ -142,7 +132,7 @@ def plot(rows: Sequence[Row]) -> bytes:
     figure = new_figure(LIGHT, 5.2 * len(parts) + 1.6, 0.9 + 0.3 * len(methods))
     for place, part in enumerate(parts, start=1):
         axes = figure.add_subplot(1, len(parts), place)
-        quiet(axes, LIGHT, title=f"{100 * part:.0f} % labels")
+        style_axes(axes, LIGHT, title=f"{100 * part:.0f} % labels")
         for y, name in enumerate(methods):
             values = over.get((name, part), [])
             axes.barh(y, np.mean(values) if values else 0, 0.7, color=LIGHT.series[0 if name.startswith("committee") else 4])
@@ -196,9 +186,9 @@ def write(state: Path, page: Path) -> None:
         name = data if drawn[data] == 1 else f"{data}-{drawn[data]}"
         (page.parent / "images" / f"committee-{name}.png").write_bytes(plot(mine))
         seeds = ", ".join(map(str, sorted({row.seed for row in mine})))
-        told = {"seeds": seeds, "minutes": sum(row.minutes for row in mine)}
+        facts = {"seeds": seeds, "minutes": sum(row.minutes for row in mine)}
         tables = {"table": table(mine), "gains": gain_table(mine), "steps": step_table(mine)}
-        sections.append(SECTION.format(title=title, name=name, **told, **tables))
+        sections.append(SECTION.format(title=title, name=name, **facts, **tables))
     page.write_text(PAGE.format(torch=torch.__version__, machine=platform.machine(), sections="\n".join(sections)), "utf-8")
 
 
@@ -239,7 +229,7 @@ def main() -> None:
     torch.set_num_threads(1)
     store = Store(options.state / (Path(options.data_root).name if options.data_root else EMBEDDED))
     for seed, study in product(map(int, options.seeds.split(",")), list(studies(options))):
-        Laboratory(task_of, store).measure(study, [seed], Console())
+        StudyRunner(task_of, store).measure(study, [seed], Console())
         write(options.state, options.page)
 
 

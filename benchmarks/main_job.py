@@ -6,12 +6,13 @@ OUT keeps one folder a run, so an interrupted benchmark goes on where it was. Ru
 """
 
 import json
-import statistics
 import subprocess
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from fedretina.study.tables import mean_text
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "main-job.md"
@@ -40,9 +41,7 @@ def summary(out: Path, seed: int, codec: str) -> Summary:
 
 def cell(values: list[float]) -> str:
     """Write a mean with its standard error."""
-    if len(values) == 1:
-        return f"{values[0]:.1f}"
-    return f"{statistics.mean(values):.1f} ± {statistics.stdev(values) / len(values) ** 0.5:.1f}"
+    return mean_text(values, error=True)
 
 
 def page(dom: list[Summary], none: list[Summary]) -> str:
@@ -75,7 +74,7 @@ def page(dom: list[Summary], none: list[Summary]) -> str:
         f"- With DoM instead of raw models: {cell(paired)} points of mAP, paired by seed.",
         f"- Bytes on the wire, first sendings included: {wire:,} instead of {raw:,}, {raw / wire:.1f} times fewer.",
         "",
-        "The model of a round is the round's last; none is chosen by its test result, the yardsticks' neither.",
+        "The model of a round is the round's last; none is chosen by its test result, nor are the baselines'.",
         "",
     ]
     return "\n".join(lines)

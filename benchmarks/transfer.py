@@ -26,6 +26,7 @@ from fedretina.reid.images import load_images
 from fedretina.reid.losses import identity_loss
 from fedretina.reid.metrics import Scores, evaluate_features
 from fedretina.reid.models import build
+from fedretina.study.tables import table as table_of
 from fedretina.task import shuffled
 
 DOMAINS = ("duke", "msmt17", "cuhk03", "market1501")
@@ -147,9 +148,8 @@ def measure(results: Results, *, seed: int, epochs: int, lr: float) -> None:
 
 def table(results: Results) -> str:
     rows = dict.fromkeys(row for row, _ in sorted(results, key=lambda key: (key[0] not in DOMAINS, key[0])))
-    lines = ["| trained on | " + " | ".join(DOMAINS) + " |", "|---" * (len(DOMAINS) + 1) + "|"]
-    lines += [f"| {row} | " + " | ".join(cell(results.get((row, column))) for column in DOMAINS) + " |" for row in rows]
-    return "\n".join(lines)
+    lines = ([row, *(cell(results.get((row, column))) for column in DOMAINS)] for row in rows)
+    return table_of(["trained on", *DOMAINS], lines).rstrip("\n")
 
 
 def cell(values: list[tuple[float, float]] | None) -> str:

@@ -19,3 +19,12 @@ def test_examples_run(name):
     runner = doctest.DocTestRunner()
     runner.run(test)
     assert runner.summarize().failed == 0
+
+
+def test_pages_of_studies_are_of_several_seeds():
+    makefile = (DOCS.parent / "Makefile").read_text(encoding="utf-8")
+    assert "--quick" not in makefile.split("\ndocs:")[1]
+    for page in (DOCS / "studies").glob("*.md"):
+        text = page.read_text(encoding="utf-8")
+        assert "--quick" not in text, f"{page}: a look, not a result"
+        assert "over the seeds." in text, f"{page}: one seed"

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-GROUND = {"errors", "home"}
+GROUND = {"errors", "home", "atomic"}
 MAY = {
     "errors": set(),
     "home": set(),
+    "atomic": set(),
     "ledger": set(),
     "task": set(),
     "dom": set(),
@@ -20,11 +21,11 @@ MAY = {
     "flower": {"dom", "ledger"},
     "runs": {"ledger"},
     "settings": {"dom"},
-    "report": {"ledger"},
+    "report": {"runs", "ledger"},
     "strategies": {"flower", "reuse", "features", "dom", "task", "ledger"},
     "study": {"report", "strategies", "reuse", "features", "dom", "task"},
     "testing": set(),
-    "cli": {"report", "ledger", "dom", "reid", "reuse", "flower", "strategies", "study"},
+    "cli": {"report", "runs", "ledger", "dom", "reid", "reuse", "flower", "strategies", "study"},
 }
 DOM_GROUND = {"config", "parallel", "tensors", "version"}
 DOM_MAY = {

@@ -24,7 +24,8 @@ from any_strategy import networks as networks_
 from any_strategy import page as page_
 from any_strategy import soak as soak_
 from any_strategy import traffic as traffic_
-from any_strategy.results import Found, kept, write
+from any_strategy.tables import Found
+from fedretina.study import Results
 
 app = typer.Typer(add_completion=False, help=__doc__, rich_markup_mode=None)
 Out = Annotated[Path, typer.Argument(help="Folder of the results.")]
@@ -38,13 +39,13 @@ def _numbers(seeds: str) -> list[int]:
 
 def _once(out: Path, name: str, measure: Callable[[], Found]) -> None:
     """Measure a part that is not there yet, and write the page."""
-    kept(out / f"{name}.json", measure)
+    Results(out).measured(name, measure)
     page_.write(out)
 
 
 def _collected(out: Path, name: str, found: Found) -> None:
     """Keep a part whose runs are kept one by one, and write the page."""
-    write(out / f"{name}.json", found)
+    Results(out).put(name, found)
     page_.write(out)
 
 

@@ -4,8 +4,9 @@ import statistics
 from pathlib import Path
 
 from any_strategy.flower import sized_run
-from any_strategy.results import Found, kept
-from codec.tables import table as table_of
+from any_strategy.tables import Found
+from fedretina.study import Results
+from fedretina.study.tables import table as table_of
 
 ROUNDS = 3
 NAMES = {"plain": "plain Flower", "dom": 'DoM, `effort="fast"`'}
@@ -16,8 +17,8 @@ def measure(nodes: int, megabytes: float, repeats: int, folder: Path) -> Found:
     runs = []
     for number in range(repeats):
         for codec in NAMES:
-            file = folder / f"cost-{nodes}-{megabytes:g}-{codec}-{number}.json"
-            runs.append(kept(file, lambda codec=codec: _run(codec, nodes, megabytes)))
+            name = f"cost-{nodes}-{megabytes:g}-{codec}-{number}"
+            runs.append(Results(folder).measured(name, lambda codec=codec: _run(codec, nodes, megabytes)))
     return {"nodes": nodes, "megabytes": megabytes, "runs": runs}
 
 

@@ -48,5 +48,5 @@ def run(nodes: int = 4, **config: Any) -> dict[str, Any]:
                 del os.environ["FEDRETINA_HOME"]
             else:
                 os.environ["FEDRETINA_HOME"] = before
-    summary: dict[str, Any] = one.summary("completed")
+    summary: dict[str, Any] = one.summary("completed").to_json()
     return summary

@@ -5,8 +5,9 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from any_strategy.flower import sized_run
-from any_strategy.results import Found, kept
-from codec.tables import table as table_of
+from any_strategy.tables import Found
+from fedretina.study import Results
+from fedretina.study.tables import table as table_of
 
 NAMES = {"dom": "DoM", "plain": "plain Flower"}
 ROUNDS = 2  # Flower's loop still holds the replies of the round before when those of the next come
@@ -16,8 +17,8 @@ def measure(clients: int, megabytes: float, limit_gb: float, folder: Path) -> Fo
     """Run both; whoever takes more than the limit is ended."""
     runs = []
     for codec in NAMES:
-        file = folder / f"memory-{clients}-{megabytes:g}-{limit_gb:g}-{ROUNDS}-{codec}.json"
-        runs.append(kept(file, lambda codec=codec: _run(codec, clients, megabytes, limit_gb)))
+        name = f"memory-{clients}-{megabytes:g}-{limit_gb:g}-{ROUNDS}-{codec}"
+        runs.append(Results(folder).measured(name, lambda codec=codec: _run(codec, clients, megabytes, limit_gb)))
     return {"clients": clients, "megabytes": megabytes, "limit_gb": limit_gb, "runs": runs}
 
 

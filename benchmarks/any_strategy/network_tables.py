@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 
 from any_strategy.network_models import NETWORKS
 from any_strategy.networks import NODES, SKEW
-from any_strategy.results import Found
-from any_strategy.tables import spread
-from codec.tables import table as table_of
+from any_strategy.tables import Found
+from fedretina.study.tables import mean_text
+from fedretina.study.tables import table as table_of
 
 PICTURE = "any-strategy-networks.png"
 COLUMNS = 4
@@ -98,7 +98,7 @@ def _row(name: str, runs: dict[str, Runs]) -> list[str]:
         NETWORKS[name].title,
         f"{runs['dom'][0]['parameters']:,}",
         str(len(runs["dom"])),
-        spread([one["accuracy"][-1] for one in runs["plain"]]),
+        mean_text([one["accuracy"][-1] for one in runs["plain"]]),
         _difference(rounds[-1]),
         f"{_difference(worst)} (round {worst.number})",
         below or "none",

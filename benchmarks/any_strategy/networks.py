@@ -14,10 +14,11 @@ from flwr.serverapp.strategy import FedAvg
 
 from any_strategy.network_data import Data, deal
 from any_strategy.network_models import NETWORKS, Network, start, train
-from any_strategy.results import Found, kept
+from any_strategy.tables import Found
 from fedretina.dom import DomConfig
 from fedretina.flower import DomGrid, DomMod
 from fedretina.ledger import totals
+from fedretina.study import Results
 from fedretina.testing import LocalGrid
 
 NODES, ROUNDS, SKEW = 4, 12, 2.0
@@ -152,4 +153,5 @@ def _kept(folder: Path, name: str, codec: str, seed: int, rounds: int) -> Found:
         print(f"{name} {codec} seed {seed}: {one['accuracy'][-1]:.1f} %, {one['seconds']:.1f} s", flush=True)
         return one
 
-    return kept(folder / f"network-{name}-{codec}-{seed}-{rounds}.json", measured)
+    found: Found = Results(folder).measured(f"network-{name}-{codec}-{seed}-{rounds}", measured)
+    return found

@@ -1,12 +1,12 @@
 """docs/any-strategy.md, from the results that are there."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 from any_strategy import cost, memory, network_tables, soak, tables, traffic
-from any_strategy.results import Found
+from any_strategy.tables import Found
 from digits_task import TESTED
+from fedretina.study import Results
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = DOCS / "any-strategy.md"
@@ -21,14 +21,13 @@ shared with other work.
 
 def write(out: Path) -> None:
     """Write the page."""
-    parts = [HEAD]
+    parts, results = [HEAD], Results(out)
     for name, section in SECTIONS.items():
-        file = out / f"{name}.json"
-        if file.exists():
-            parts.append(section(json.loads(file.read_text())))
-    files = sorted(out.glob("memory-*.json"), key=lambda file: [float(part) for part in file.stem.split("-")[1:]])
-    if files:
-        parts.append(_memory([json.loads(file.read_text()) for file in files]))
+        if (entry := results.entry(name)) is not None:
+            parts.append(section(entry.value))
+    entries = sorted(results.entries("memory-*"), key=lambda entry: [float(part) for part in entry.name.split("-")[1:]])
+    if entries:
+        parts.append(_memory([entry.value for entry in entries]))
     PAGE.write_text("\n".join(part.rstrip() + "\n" for part in parts))
 
 
@@ -46,7 +45,7 @@ and 1, so that plain Flower trains under every strategy.
 
 
 def _variants(found: Found) -> str:
-    return f"""## What the knobs do
+    return f"""## What the options do
 
 The same, FedAvg, 4 nodes, seeds {tables.seeds_of(found)}.
 

@@ -16,12 +16,12 @@ from flwr.serverapp.strategy import FedAvg
 
 import toy
 from any_strategy.heard import Heard, Model
-from any_strategy.results import Found
-from codec.tables import table as table_of
+from any_strategy.tables import Found
 from fedretina.dom import DomConfig
 from fedretina.flower import DomGrid, grid, node_state
 from fedretina.flower.exchange import NOT_DECODED
 from fedretina.ledger import Row
+from fedretina.study.tables import table as table_of
 from fedretina.testing import FAULTS, Clock, FaultyGrid
 
 NODES = 10

@@ -1,13 +1,13 @@
 """The tables about accuracy and bytes: every strategy beside plain Flower; what bits, budget and feedback do."""
 
-import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from any_strategy.inprocess import module, run
-from any_strategy.results import Found, kept
-from codec.tables import table as table_of
+from fedretina.study import Results
+from fedretina.study.tables import mean_text
+from fedretina.study.tables import table as table_of
 
 NODES = {"Bulyan": 7}  # it wants 4 f + 3
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -21,6 +21,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "relative-error = 0.5, feedback up and down": {"relative_error": 0.5, "feedback_up": True, "feedback_down": True},
 }
 FACTORS = {"down": ("down",), "up": ("up",), "in all": ("down", "up")}
+Found = dict[str, Any]
 Runs = Sequence[Found]
 
 
@@ -57,7 +58,8 @@ def _kept(folder: Path, nodes: int, **config: Any) -> Found:
         print(name, round(found["accuracy"], 1), flush=True)
         return found
 
-    return kept(folder / f"{name}.json", summary)
+    found: Found = Results(folder).measured(name, summary)
+    return found
 
 
 def strategies_table(found: Found) -> str:
@@ -66,7 +68,7 @@ def strategies_table(found: Found) -> str:
     for name in dict.fromkeys(key.split("/")[0] for key in found):
         plain, dom = found[f"{name}/none"], found[f"{name}/dom"]
         apart = _apart(plain, dom)
-        cells = [spread(_accuracies(plain)), spread(_accuracies(dom)), spread(apart, "+.1f"), f"{min(apart):+.1f}"]
+        cells = [mean_text(_accuracies(plain)), mean_text(_accuracies(dom)), mean_text(apart, "+.1f"), f"{min(apart):+.1f}"]
         rows.append([name, str(NODES.get(name, 4)), *cells, *_factors(dom, plain)])
     head = ["strategy", "nodes", "plain Flower, %", "over DoM, %", "difference", "least", *FACTORS]
     return table_of(head, rows)
@@ -77,28 +79,17 @@ def all_pairs(found: Found) -> str:
     names = dict.fromkeys(key.split("/")[0] for key in found)
     apart = [points for name in names for points in _apart(found[f"{name}/none"], found[f"{name}/dom"])]
     less, more = sum(points < -1 for points in apart), sum(points > 1 for points in apart)
+    mean = mean_text(apart, "+.2f", deviation_form=".1f")
     return (
-        f"All {len(apart)} pairs of runs together: {spread(apart, '+.2f')} points; over DoM {less} end more than a point "
+        f"All {len(apart)} pairs of runs together: {mean} points; over DoM {less} end more than a point "
         f"lower, {more} more than a point higher."
     )
 
 
 def variants_table(found: Found) -> str:
     """Write the second table."""
-    rows = [[name, spread(_accuracies(some)), *_factors(some, some)] for name, some in found.items()]
+    rows = [[name, mean_text(_accuracies(some)), *_factors(some, some)] for name, some in found.items()]
     return table_of(["FedAvg, 4 nodes", "accuracy, %", *FACTORS], rows)
-
-
-def spread(values: Sequence[float], form: str = ".1f") -> str:
-    """Write mean and standard deviation; of one value there is none.
-
-    Examples
-    --------
-    >>> spread([97.0, 98.0, 99.0]), spread([-1.0], "+.1f")
-    ('98.0 ± 1.0', '-1.0')
-    """
-    mean = format(statistics.mean(values), form)
-    return f"{mean} ± {statistics.stdev(values):.1f}" if len(values) > 1 else mean
 
 
 def _apart(plain: Runs, dom: Runs) -> list[float]:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from any_strategy.flower import SIZED_APP, Flower, flower, free_port
 from any_strategy.inprocess import APP
-from any_strategy.results import Found
-from codec.tables import table as table_of
+from any_strategy.tables import Found
 from fedretina.ledger import read, totals
+from fedretina.study.tables import table as table_of
 
 NODES, ROUNDS = 2, 3
 CODECS = {"none": "as it is", "dom": "DoM"}

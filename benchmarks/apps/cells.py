@@ -1,8 +1,6 @@
 """Measured pairs of runs, kept in files: a pair is measured again only if the code that it depends on has changed."""
 
 import contextlib
-import hashlib
-import json
 import os
 import platform
 from collections.abc import Iterable, Sequence
@@ -13,6 +11,8 @@ from apps.app import App, Setting
 from apps.compare import Found
 from apps.examples import APPS
 from apps.measure import DOM, PLAIN, measure, run
+from fedretina.study import Results
+from fedretina.study.results import code_digest
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -30,10 +30,9 @@ def measure_all(out: Path, apps: Sequence[App], seeds: Sequence[int] | None, *, 
 def read_all(out: Path) -> dict[str, list[Found]]:
     """Read the pairs of an OUT by app, seeds in order; those of other code stay out."""
     found: dict[str, list[Found]] = {name: [] for name in APPS}
-    for file in out.glob("*.json"):
-        cell = _read(file)
-        if cell is not None and cell["code"] == code() and cell["app"] in found:
-            found[cell["app"]].append(cell)
+    for entry in Results(out).entries():
+        if entry.value["code"] == code() and entry.value["app"] in found:
+            found[entry.value["app"]].append(entry.value)
     return {name: sorted(cells, key=lambda cell: cell["seed"]) for name, cells in found.items() if cells}
 
 
@@ -49,11 +48,8 @@ def warm_up(app: App) -> None:
 def code() -> str:
     """Name the code that results depend on: the codec, the wrapper, this benchmark's apps and checks."""
     folders = (ROOT / "fedretina" / "dom", ROOT / "fedretina" / "flower", ROOT / "fedretina" / "testing", HERE)
-    files = sorted(file for folder in folders for file in folder.rglob("*.py") if file.name not in SHOWN_ONLY)
-    digest = hashlib.sha256()
-    for file in [*files, ROOT / "simulations" / "any_strategy" / "digits_task.py"]:
-        digest.update(file.relative_to(ROOT).as_posix().encode() + file.read_bytes())
-    return digest.hexdigest()[:12]
+    files = (ROOT / "simulations" / "any_strategy" / "digits_task.py",)
+    return code_digest([*folders, *files], without=SHOWN_ONLY)[:12]
 
 
 @cache
@@ -66,23 +62,11 @@ def machine() -> str:
 
 
 def _kept(out: Path, app: App, seed: int, *, quick: bool) -> Found:
-    file = out / f"{app.name}-{seed}.json"
     setting = app.setting(seed, quick=quick)
-    cell = _read(file) if file.exists() else None
-    if cell is None or (cell["code"], cell["rounds"]) != (code(), setting.rounds):
+
+    def measured() -> Found:
         warm_up(app)
-        cell = measure(app, setting) | {"code": code(), "machine": machine(), "nodes": setting.nodes}
-        out.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(".part")
-        part.write_text(json.dumps(cell, indent=1))
-        part.replace(file)
+        return measure(app, setting) | {"code": code(), "machine": machine(), "nodes": setting.nodes}
+
+    cell: Found = Results(out).measured(f"{app.name}-{seed}", measured, key=f"{code()}, {setting.rounds} rounds")
     return cell
-
-
-def _read(file: Path) -> Found | None:
-    """Read a pair; None for a file that is none."""
-    try:
-        cell: Found = json.loads(file.read_text())
-    except ValueError:
-        return None
-    return cell if isinstance(cell, dict) and {"app", "seed", "rounds", "code", "plain", "dom"} <= cell.keys() else None

@@ -1,6 +1,5 @@
 """The tables: each app plain beside DoM, and what differs though it must not."""
 
-import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +8,8 @@ import numpy as np
 from apps.app import Array
 from apps.compare import Found
 from apps.examples import APPS
-from codec.tables import table as table_of
+from fedretina.study.tables import mean_text
+from fedretina.study.tables import table as table_of
 
 Cells = Sequence[Found]
 Measured = Mapping[str, Cells]
@@ -53,18 +53,6 @@ def differences(cells: Cells) -> Array:
     )
 
 
-def spread(values: Sequence[float], form: str = "+.2f") -> str:
-    """Write mean and standard deviation; of one value there is none.
-
-    Examples
-    --------
-    >>> spread([1.0, 2.0, 3.0]), spread([-1.0])
-    ('+2.00 ± 1.00', '-1.00')
-    """
-    mean = format(statistics.mean(values), form)
-    return f"{mean} ± {statistics.stdev(values):{form[1:] if form[0] == '+' else form}}" if len(values) > 1 else mean
-
-
 def is_identical(cell: Found) -> bool:
     """Tell whether everything arrived that must, as it must, and the result is plain Flower's where it must be."""
     checks = cell["dom"]["checks"]
@@ -77,7 +65,7 @@ def is_identical(cell: Found) -> bool:
 def _row(name: str, cells: Cells) -> list[str]:
     app, done = APPS[name], finished(cells)
     title = f"{app.title}; {app.metric}"
-    plain = spread([cell["plain"]["metrics"][-1] for cell in cells], ".2f")
+    plain = mean_text([cell["plain"]["metrics"][-1] for cell in cells], ".2f")
     if not done:
         return [title, plain, *["-"] * 7, f"**DoM's run failed**, {len(cells)} of {len(cells)}"]
     apart = differences(done)
@@ -87,8 +75,8 @@ def _row(name: str, cells: Cells) -> list[str]:
     return [
         title,
         plain,
-        spread(apart[:, -1].tolist()),
-        spread(apart.mean(1).tolist()),
+        mean_text(apart[:, -1].tolist(), "+.2f"),
+        mean_text(apart.mean(1).tolist(), "+.2f"),
         worst,
         *(_factor(done, direction) for direction in ("down", "up")),
         ", ".join(f"{max(cell['excess'][way] for cell in done):+,} B {way}" for way in ("down", "up")),

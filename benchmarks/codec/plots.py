@@ -13,7 +13,7 @@ from codec.rates import at_error, of_family
 from codec.roster import LITERAL, ONE_STEP, ROUNDING, ours
 from codec.skips import History
 from codec.study import Measured
-from fedretina.report.style import LIGHT, new_figure, outlined, quiet, spread, to_png
+from fedretina.report.style import LIGHT, new_figure, outlined, spread, style_axes, to_png
 
 _BLUE, _ORANGE, _GREEN, _PINK, _SKY, _GOLD, _GREY = LIGHT.series
 _CURVES = {  # family: colour, line
@@ -49,9 +49,9 @@ def rate_plot(measured: Measured) -> bytes:
     figure = new_figure(LIGHT, 13.5, 5.2)
     left, right = figure.subplots(1, 2)
     _draw_all(left, measured.points)
-    quiet(left, LIGHT, title=f"{measured.name}: bits per weight")
+    style_axes(left, LIGHT, title=f"{measured.name}: bits per weight")
     _draw_close(right, measured.points)
-    quiet(right, LIGHT, title="against plain rounding with our coder, %")
+    style_axes(right, LIGHT, title="against plain rounding with our coder, %")
     for axes in (left, right):
         axes.set_xlabel("relative error ‖d - d̂‖ / ‖d‖", color=LIGHT.muted, fontsize=9)
         _ticks(axes, "x", (0.003, 0.01, 0.03, 0.1, 0.3, 1))
@@ -116,7 +116,7 @@ def speed_plot(laps: Mapping[int, Sequence[Lap]], name: str) -> bytes:
         for lap in shown:
             colour = _BLUE if lap.label.startswith("DoM") else _GREY
             axes.plot([getattr(lap, way)], [lap.bpw], "o", ms=_MARKER, color=colour)
-        quiet(axes, LIGHT, title=f"{name}, c = 3: {way}, MB/s of fp32")
+        style_axes(axes, LIGHT, title=f"{name}, c = 3: {way}, MB/s of fp32")
         axes.set_ylabel("bits per weight", color=LIGHT.muted, fontsize=9)
         _ticks(axes, "y", (0.1, 0.2, 0.5, 1, 2, 4, 8, 16))
         _ticks(axes, "x", (3, 10, 30, 100, 300, 1000, 3000, 10000))
@@ -175,7 +175,7 @@ def skip_plot(histories: Mapping[str, History]) -> bytes:
         axes.annotate(
             "keyframe", (1, found.keyframe), xytext=(0, 4), textcoords="offset points", fontsize=8, color=LIGHT.muted
         )
-        quiet(axes, LIGHT, title=f"{name}: bits per weight")
+        style_axes(axes, LIGHT, title=f"{name}: bits per weight")
         axes.set_xlabel("versions missed", color=LIGHT.muted, fontsize=9)
         _ticks(axes, "x", missed)
         _ticks(axes, "y", (1, 2, 3, 5, 10, 20, 40))

@@ -1,16 +1,13 @@
-"""What was measured, kept in files: an interrupted benchmark goes on where it was.
-
-A result is measured again when the code that it came from has changed.
-"""
+"""The codec's results in `fedretina.study.Results`: one is measured again when its code or its vectors have changed."""
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import fedretina.dom
+from fedretina.study import results as store
 
 HERE = Path(__file__).parent
 DOM = Path(fedretina.dom.__file__).parent
@@ -39,24 +36,17 @@ class Results:
         settings : str, optional
             What else it depends on.
         """
-        file = self.folder / f"{name}.json"
+
+        def measured() -> Any:
+            print(name, flush=True)
+            return compute()
+
         key = self._key(code, self.vectors / vectors, settings)
-        if file.exists():
-            kept = json.loads(file.read_text(encoding="utf-8"))
-            if kept["key"] == key:
-                return kept["value"]
-        print(name, flush=True)
-        value = compute()
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps({"key": key, "value": value}), encoding="utf-8")
-        return value
+        return store.Results(self.folder).measured(name, measured, key=key)
 
     @staticmethod
     def _key(code: Iterable[Path], vectors: Path, settings: str) -> str:
-        digest = hashlib.sha256(settings.encode())
-        for path in code:
-            for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-                digest.update(file.read_bytes())
+        digest = hashlib.sha256((settings + store.code_digest(code)).encode())
         for file in sorted(vectors.rglob("*.safetensors")):
             digest.update(f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}".encode())
         return digest.hexdigest()

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torchvision.models import resnet50
 
 from codec.pictures import Pictures
+from fedretina.atomic import replacing
 from fedretina.reid.augment import augment
 from fedretina.reid.losses import identity_loss
 from fedretina.reid.models import SmallReID
@@ -130,8 +131,7 @@ def _train(model: nn.Module, optimiser: torch.optim.Optimizer, batches: Iterator
 
 
 def _save(model: nn.Module, file: Path) -> None:
-    """Write a model's state by way of a rename: a file is whole or absent."""
+    """Write a model's state, whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
-    save_file(model.state_dict(), part)
-    part.replace(file)
+    with replacing(file) as fresh:
+        save_file(model.state_dict(), fresh)

@@ -18,7 +18,8 @@ def report(
 
     Exits 1, with the reason, if the run did not complete.
     """
-    from fedretina.report import build, latest, load, table
+    from fedretina.report import build, table
+    from fedretina.runs import latest, load
 
     folder = latest() if run is None else _folder_of(run)
     page = build(folder)

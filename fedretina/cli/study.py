@@ -56,7 +56,7 @@ def study(
     Every finished cell is kept: after Ctrl-C the same command goes on. Cells that studies share are measured once.
     """
     from fedretina.reid import EMBEDDED, task_of
-    from fedretina.study import STUDIES, Laboratory, Setting, Store, run
+    from fedretina.study import STUDIES, Setting, Store, StudyRunner, run
 
     height, width = parse_pixels(size)
     length = epochs or (QUICK_EPOCHS if quick else 30)
@@ -67,11 +67,11 @@ def study(
         epoch_samples=QUICK_SAMPLES if quick else 4000,
     )  # fmt: skip
     folder = out or home.studies() / (f"{base.target}-quick" if quick else base.target)
-    laboratory = Laboratory(task_of, Store(folder), device)
+    runner = StudyRunner(task_of, Store(folder), device)
     console = Console(stderr=True)
     try:
         page = run(
-            STUDIES[name](base, quick), laboratory, parse_seeds(seeds, [0] if quick else [0, 1, 2]), console=console,
+            STUDIES[name](base, quick), runner, parse_seeds(seeds, [0] if quick else [0, 1, 2]), console=console,
             command=_command(), data=_described(base), published=_published(base),
         )  # fmt: skip
     except KeyboardInterrupt:

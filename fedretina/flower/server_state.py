@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from fedretina.atomic import write_bytes
 from fedretina.dom import ReferenceStore
-from fedretina.dom.versions.store import write_atomically
 from fedretina.errors import Corrupt
 from fedretina.flower.acknowledgements import Acknowledgements
 from fedretina.flower.streams import StreamRegistry
@@ -42,7 +42,7 @@ class ServerState:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         state = {"streams": self.streams.to_json(), "acknowledgements": self.acknowledgements.to_json()}
-        write_atomically(self.folder / STATE, json.dumps(state).encode())
+        write_bytes(self.folder / STATE, json.dumps(state).encode(), private=True)
 
     def compare_with(self, nodes: Iterable[int]) -> None:
         """Compare a kept state with the nodes that are there; none of them known: their numbers are another run's."""

@@ -2,7 +2,6 @@
 
 import hashlib
 import struct
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from fedretina.atomic import replacing
 from fedretina.errors import BadArgument
 from fedretina.reid.folder import Photo
 
@@ -115,11 +115,8 @@ def _replacing(file: Path) -> Iterator[IO[bytes]]:
     """Write beside the file, then rename: other processes see all of it or nothing."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=file.parent, suffix=".part") as folder:
-            part = Path(folder) / file.name
-            with part.open("wb") as stream:
-                yield stream
-            part.replace(file)
+        with replacing(file) as fresh, fresh.open("wb") as stream:
+            yield stream
     except OSError as error:
         raise BadArgument(
             f"Decoded images cannot be kept in {file.parent} ({error}): free space there or choose another folder."

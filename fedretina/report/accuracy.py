@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from fedretina.report.run import Run
-from fedretina.report.style import Theme, bytes_axis, label_right, new_figure, outlined, quiet
-from fedretina.report.text import label, size, times, value
+from fedretina.report.style import Theme, bytes_axis, label_right, new_figure, outlined, style_axes
+from fedretina.report.text import RESULTS, label, size, times, value
+from fedretina.runs import Run
 
 _LINES = {"baseline": (3, ":"), "finetune": (1, "--"), "full": (2, "-.")}
 _WORTH_SHOWING = 1.5  # a factor under this moves the curve too little to draw both
@@ -30,7 +30,7 @@ def plot_accuracy(run: Run, theme: Theme) -> Figure:
     figure = new_figure(theme, 5.2 * len(metrics), 3.9)
     for place, metric in enumerate(metrics, start=1):
         axes = figure.add_subplot(1, len(metrics), place)
-        quiet(axes, theme, title=label(metric) + (" in %" if value(metric, 0.0).endswith("%") else ""))
+        style_axes(axes, theme, title=label(metric) + (" in %" if value(metric, 0.0).endswith("%") else ""))
         _plot_metric(axes, theme, run, metric)
     return figure
 
@@ -62,7 +62,7 @@ def _plot_lines(axes: Axes, theme: Theme, run: Run, metric: str) -> list[tuple[f
         score = result.metrics.get(metric) if result else None
         if result is not None and score is not None and math.isfinite(score):
             axes.axhline(score, color=theme.series[colour], linewidth=1.4, linestyle=dashes)
-            name = f"{result.source}, fine-tuned" if result.source else result.label.lower()
+            name = f"{result.source}, fine-tuned" if result.source else RESULTS[result.key].lower()
             labels.append((score, f"{value(metric, score, unit=False)} {name}", theme.series[colour]))
     return labels
 

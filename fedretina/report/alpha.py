@@ -5,9 +5,9 @@ import math
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from fedretina.report.run import Run
-from fedretina.report.style import Theme, label_right, new_figure, quiet
+from fedretina.report.style import Theme, label_right, new_figure, style_axes
 from fedretina.report.text import by_weight
+from fedretina.runs import Run
 
 
 def plot_alpha(run: Run, theme: Theme) -> Figure:
@@ -17,7 +17,7 @@ def plot_alpha(run: Run, theme: Theme) -> Figure:
     last = by_weight({source: rounds[-1].alpha.get(source, 0.0) for source in seen})
     figure = new_figure(theme, 10.4, 3.4)
     axes = figure.add_subplot()
-    quiet(axes, theme, title="Weight of each source (alpha)")
+    style_axes(axes, theme, title="Weight of each source (alpha)")
     labels = []
     for place, (source, weight) in reversed(list(enumerate(last))):
         named = place < len(theme.series)

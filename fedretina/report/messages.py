@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from fedretina.ledger import DIRECTIONS, KINDS, Row, by_round, totals
-from fedretina.report.style import Theme, bytes_axis, new_figure, quiet, short_size
+from fedretina.report.style import Theme, bytes_axis, new_figure, short_size, style_axes
 from fedretina.report.text import times
 
 ARROWS = {"down": "\N{DOWNWARDS ARROW}", "up": "\N{UPWARDS ARROW}"}
@@ -60,7 +60,7 @@ def plot_messages(run_rows: Sequence[Row], theme: Theme) -> Figure:
 
 
 def _plot_groups(axes: Axes, theme: Theme, groups: Sequence[Group]) -> None:
-    quiet(axes, theme, title="Median message: plain Flower and on the wire")
+    style_axes(axes, theme, title="Median message: plain Flower and on the wire")
     axes.grid(visible=False, axis="y")
     axes.grid(axis="x", color=theme.grid, linewidth=0.8)
     for place, this in enumerate(groups):
@@ -95,7 +95,7 @@ def _compared(factor: float) -> str:
 
 
 def _plot_rounds(axes: Axes, theme: Theme, rows: Sequence[Row]) -> None:
-    quiet(axes, theme, title="On the wire per round")
+    style_axes(axes, theme, title="On the wire per round")
     rounds = by_round(rows)
     top = 0
     for number, part in rounds.items():

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,16 +10,17 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
+from fedretina.atomic import write_bytes
 from fedretina.errors import BadArgument
 from fedretina.ledger import KINDS
 from fedretina.report import text
 from fedretina.report.accuracy import plot_accuracy
 from fedretina.report.alpha import plot_alpha
 from fedretina.report.messages import group, plot_messages
-from fedretina.report.peers import COLUMNS, worths
+from fedretina.report.peers import COLUMNS, peer_values
 from fedretina.report.ranking import PLACES, QUERIES, data_uri, mark, plot_ranking, thumbnail
-from fedretina.report.run import Run, Shot, load
 from fedretina.report.style import DARK, LIGHT, Theme, to_png
+from fedretina.runs import Run, Shot, load
 
 PAGE = "report.html"
 
@@ -121,7 +121,8 @@ def _render(run: Run, charts: dict[str, Chart]) -> str:
         gains={key: text.gain_over(run, key) for key in ("baseline", "finetune")},
         groups=group(run.rows),
         kinds=KINDS,
-        peers=worths(run),
+        labels=text.RESULTS,
+        peers=peer_values(run),
         columns=COLUMNS,
         failures=[row for row in run.rows if row.error],
         rankings=[
@@ -152,10 +153,7 @@ def _png_uri(png: bytes) -> str:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Replace a file at once, so that nobody reads half of it."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        part.write_bytes(data)
-        part.replace(path)
+        write_bytes(path, data)
     except OSError as error:
         raise BadArgument(f"cannot write {path} ({error.strerror or error}): make room, or copy the run") from error

@@ -1,14 +1,14 @@
-"""What each peer was worth: its risk at the target, its weight, and the bytes that it cost."""
+"""The peers of a run: the risk of each at the target, its weight, and the bytes that it cost."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from fedretina.report.run import Round, Run
 from fedretina.report.text import by_weight, size
+from fedretina.runs import Round, Run
 
 
 @dataclass(frozen=True)
-class Worth:
+class PeerValue:
     """A peer after the last round: R_m and score (percent) on the target's labels, alpha, bytes sent down in all rounds."""
 
     source: str
@@ -26,21 +26,22 @@ class Worth:
 COLUMNS = ("peer", "R_m", "score", "alpha", "down")
 
 
-def worths(run: Run) -> list[Worth]:
-    """List what the peers of a run were worth, that of the largest alpha first; none if the run did not note it."""
+def peer_values(run: Run) -> list[PeerValue]:
+    """List the peers of a run, the largest alpha first; the list is empty if the run did not record them."""
     last = next((entry for entry in reversed(run.rounds) if entry.peers), None)
     if last is None:
         return []
     sent = {source: sum(e.peers[source].sent for e in run.rounds if source in e.peers) for source in last.peers}
     weights = by_weight({source: last.alpha.get(source, 0.0) for source in last.peers})
     return [
-        Worth(source, last.peers[source].risk, last.peers[source].score, weight, sent[source]) for source, weight in weights
+        PeerValue(source, last.peers[source].risk, last.peers[source].score, weight, sent[source])
+        for source, weight in weights
     ]
 
 
 def format_peers(run: Run) -> Iterator[str]:
     """Write the table of the peers as plain lines, to be printed at the end of a run; none where there is nothing to say."""
-    rows: Sequence[tuple[str, ...]] = [COLUMNS, *(worth.cells for worth in worths(run))]
+    rows: Sequence[tuple[str, ...]] = [COLUMNS, *(peer.cells for peer in peer_values(run))]
     if len(rows) > 1:
         width = max(len(row[0]) for row in rows)
         for name, *cells in rows:
@@ -52,7 +53,7 @@ def format_bound(entry: Round) -> str:
 
     Examples
     --------
-    >>> from fedretina.report.run import read_round
+    >>> from fedretina.runs import read_round
     >>> format_bound(read_round({"round": 1, "bound": 0.25, "peers": {"duke": {"risk": 0.5}, "cuhk03": {"risk": 0.25}}}))
     'bound 0.250, R_m: cuhk03 0.25, duke 0.50'
     """

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from fedretina.report.run import Ranking, Shot
 from fedretina.report.style import Theme, new_figure
+from fedretina.runs import Ranking, Shot
 
 QUERIES, PLACES = 6, 10
 _PITCH, _GAP = 1.13, 0.3  # in widths of a picture

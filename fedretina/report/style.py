@@ -1,4 +1,4 @@
-"""How the plots look: two themes, colours that colour-blind people can tell apart (Okabe and Ito), quiet axes."""
+"""How the plots look: two themes, colours that colour-blind people can tell apart (Okabe and Ito), plain axes."""
 
 import io
 from collections.abc import Sequence
@@ -64,7 +64,7 @@ def to_png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def quiet(axes: Axes, theme: Theme, *, title: str) -> None:
+def style_axes(axes: Axes, theme: Theme, *, title: str) -> None:
     """Take away what is no information: three of four spines, the ticks; put the title to the left."""
     axes.set_facecolor(theme.paper)
     axes.set_title(title, loc="left", color=theme.ink, fontsize=11, fontweight="bold", pad=12)

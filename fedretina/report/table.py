@@ -7,9 +7,9 @@ from rich.table import Table
 from rich.text import Text
 
 from fedretina.ledger import Totals
-from fedretina.report.peers import COLUMNS, worths
-from fedretina.report.run import Run, load
-from fedretina.report.text import by_weight, headline, label, size, times, value
+from fedretina.report.peers import COLUMNS, peer_values
+from fedretina.report.text import RESULTS, by_weight, headline, label, size, times, value
+from fedretina.runs import Run, load
 
 
 def table(folder: Path) -> Group:
@@ -36,7 +36,7 @@ def table(folder: Path) -> Group:
         parts.append(_results(run))
     if run.rounds:
         parts.append(_rounds(run))
-    if worths(run):
+    if peer_values(run):
         parts.append(_peers(run))
     return Group(*parts, Text(headline(run)))
 
@@ -44,7 +44,7 @@ def table(folder: Path) -> Group:
 def _results(run: Run) -> Table:
     grid = _table(f"Results on {run.target}" if run.target else "Results", "", *map(label, run.metrics))
     for result in run.results.values():
-        name = f"{result.label} ({result.source})" if result.source else result.label
+        name = f"{RESULTS[result.key]} ({result.source})" if result.source else RESULTS[result.key]
         cells = [value(metric, result.metrics.get(metric)) for metric in run.metrics]
         grid.add_row(Text(name), *cells, style="bold" if result.key == "reuse" else None)
     return grid
@@ -64,8 +64,8 @@ def _rounds(run: Run) -> Table:
 
 def _peers(run: Run) -> Table:
     grid = _table("Peers", *COLUMNS)
-    for worth in worths(run):
-        name, *cells = worth.cells
+    for peer in peer_values(run):
+        name, *cells = peer.cells
         grid.add_row(Text(name), *cells)
     return grid
 

@@ -4,9 +4,16 @@ import math
 from collections.abc import Mapping, Sequence
 
 from fedretina.ledger import Totals
-from fedretina.report.run import Round, Run, read_round
+from fedretina.runs import Round, Run
 
 WIDTH = 110
+RESULTS = {
+    "baseline": "Target alone",
+    "finetune": "Best source, fine-tuned",
+    "reuse": "Reuse",
+    "full": "Target with all labels",
+}
+"""How people read the keys of a run's results."""
 _PERCENT = {"mAP": "mAP", **{f"rank{k}": f"Rank-{k}" for k in (1, 5, 10, 20)}}
 
 
@@ -93,13 +100,13 @@ def by_weight(alpha: Mapping[str, float]) -> list[tuple[str, float]]:
     return sorted(alpha.items(), key=lambda item: -item[1])
 
 
-def format_round(entry: Mapping[str, object], *, header: bool) -> str:
+def format_round(entry: Round, *, header: bool) -> str:
     """Write one round as a plain line, at most 110 characters wide, to be printed while the run goes on.
 
     Parameters
     ----------
-    entry : mapping
-        An entry of the summary's `rounds`: round, metrics, alpha {source: value}, and the four byte counts.
+    entry : Round
+        Its number, metrics, alpha and bytes are shown.
     header : bool
         Whether the line of column names comes before it. Log the two lines (`splitlines`) one by one: Flower's
         log puts its prefix before the first only.
@@ -110,32 +117,25 @@ def format_round(entry: Mapping[str, object], *, header: bool) -> str:
         One line, or two with the header, without a line break at the end. At most five metrics are shown, and
         of the sources those of the largest alpha that fit.
 
-    Raises
-    ------
-    Corrupt
-        If the entry is no round.
-
     Examples
     --------
-    >>> entry = {"round": 2, "mAP": 58.41, "rank1": 72.0, "alpha": {"msmt17": 0.6, "cuhk03": 0.4},
-    ...          "raw_bytes_down": 9_600_000, "raw_bytes_up": 4_800_000,
-    ...          "wire_bytes_down": 800_000, "wire_bytes_up": 400_000}
+    >>> entry = Round(2, {"mAP": 58.41, "rank1": 72.0}, {"msmt17": 0.6, "cuhk03": 0.4},
+    ...               Totals(raw_down=9_600_000, raw_up=4_800_000, wire_down=800_000, wire_up=400_000))
     >>> print(format_round(entry, header=True))
     round     mAP  Rank-1       down         up    saved  alpha
         2  58.4 %  72.0 %     800 kB     400 kB    12.0x  msmt17 0.60, cuhk03 0.40
     """
-    this = read_round(entry)
-    names, cells = _columns(this)
+    names, cells = _columns(entry)
     lines = [_line(names, "alpha", names)] if header else []
-    return "\n".join([*lines, _line(cells, _alpha(this.alpha, WIDTH - len(_line(cells, "", names))), names)])
+    return "\n".join([*lines, _line(cells, _alpha(entry.alpha, WIDTH - len(_line(cells, "", names))), names)])
 
 
-def _columns(this: Round) -> tuple[list[str], list[str]]:
-    metrics = list(this.metrics.items())[:5]
+def _columns(entry: Round) -> tuple[list[str], list[str]]:
+    metrics = list(entry.metrics.items())[:5]
     names = ["round", *(label(name)[:12] for name, _ in metrics), "down", "up", "saved"]
-    totals = this.totals
+    totals = entry.totals
     traffic = [size(totals.wire_down), size(totals.wire_up), times(totals.factor)]
-    return names, [str(this.number), *(value(name, number) for name, number in metrics), *traffic]
+    return names, [str(entry.number), *(value(name, number) for name, number in metrics), *traffic]
 
 
 def _line(cells: Sequence[str], last: str, names: Sequence[str]) -> str:

@@ -8,7 +8,8 @@ models: Eq. 1, the committee, and what they are compared with.
 from fedretina.study.grid import Grid, Point, Study
 from fedretina.study.measure import measure
 from fedretina.study.methods import METHODS, Method
-from fedretina.study.run import Laboratory, run
+from fedretina.study.results import Results
+from fedretina.study.run import StudyRunner, run
 from fedretina.study.setting import Setting
 from fedretina.study.store import Store
 from fedretina.study.student import Student
@@ -18,13 +19,14 @@ __all__ = [
     "METHODS",
     "STUDIES",
     "Grid",
-    "Laboratory",
     "Method",
     "Point",
+    "Results",
     "Setting",
     "Store",
     "Student",
     "Study",
+    "StudyRunner",
     "measure",
     "run",
 ]

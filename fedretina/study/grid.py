@@ -1,6 +1,5 @@
 """A study as data: tables of points, each a setting and what is shown of its result."""
 
-import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -111,15 +110,3 @@ class Study:
     def _points(self) -> Iterator[Point]:
         for grid in self.grids:
             yield from grid.points.values()
-
-
-def mean_and_spread(values: Sequence[float]) -> tuple[float, float | None]:
-    """Compute mean and standard deviation; no deviation of fewer than two values.
-
-    Examples
-    --------
-    >>> mean_and_spread([1.0, 3.0]), mean_and_spread([2.0])
-    ((2.0, 1.4142135623730951), (2.0, None))
-    """
-    spread = statistics.stdev(values) if len(values) > 1 else None
-    return statistics.fmean(values), spread

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 import fedretina
-from fedretina.study.grid import Grid, Point, Results, Study, mean_and_spread
+from fedretina.study.grid import Grid, Point, Results, Study
+from fedretina.study.tables import mean_and_deviation, mean_text, table
 
 
 def markdown(study: Study, results: Results, seeds: Sequence[int], *, command: str, data: str, published: bool) -> str:
@@ -50,19 +51,11 @@ def markdown(study: Study, results: Results, seeds: Sequence[int], *, command: s
 
 
 def _table(grid: Grid, results: Results, seeds: Sequence[int], published: bool) -> str:
-    lines = [_line(grid.corner, grid.columns), "|---" * (len(grid.columns) + 1) + "|"]
-    for row in grid.rows:
-        points = (grid.points.get((row, column)) for column in grid.columns)
-        lines.append(
-            _line(
-                row, ["" if p is None else shown(p, results, seeds, published=published, digits=grid.digits) for p in points]
-            )
-        )
-    return "\n".join(lines)
+    def cell(point: Point | None) -> str:
+        return "" if point is None else shown(point, results, seeds, published=published, digits=grid.digits)
 
-
-def _line(first: str, others: Sequence[str]) -> str:
-    return "| " + " | ".join([first, *others]) + " |"
+    rows = ([row, *(cell(grid.points.get((row, column))) for column in grid.columns)] for row in grid.rows)
+    return table([grid.corner, *grid.columns], rows).rstrip("\n")
 
 
 def shown(point: Point, results: Results, seeds: Sequence[int], *, published: bool, digits: int = 1) -> str:
@@ -70,10 +63,8 @@ def shown(point: Point, results: Results, seeds: Sequence[int], *, published: bo
     values = point.values(results, seeds)
     if not values:
         return ""
-    means = [mean_and_spread(column) for column in zip(*values, strict=True)]
-    texts = [f"{mean:.{digits}f}" for mean, _ in means]
-    if means[0][1] is not None:
-        texts[0] += f" ± {means[0][1]:.{digits}f}"
+    first, *others = zip(*values, strict=True)
+    texts = [mean_text(first, f".{digits}f"), *(f"{mean_and_deviation(column)[0]:.{digits}f}" for column in others)]
     printed = f" ({' / '.join(f'{number:.2f}' for number in point.paper)})" if published and point.paper else ""
     return " / ".join(texts) + printed
 
@@ -94,7 +85,7 @@ def _cell(point: Point, results: Results, seeds: Sequence[int], published: bool)
     values = point.values(results, seeds)
     metrics = {}
     for i, name in enumerate(point.metrics if values else ()):
-        mean, spread = mean_and_spread([value[i] for value in values])
-        metrics[name] = {"values": [value[i] for value in values], "mean": mean, "deviation": spread}
+        mean, deviation = mean_and_deviation([value[i] for value in values])
+        metrics[name] = {"values": [value[i] for value in values], "mean": mean, "deviation": deviation}
     setting = {name: value for name, value in asdict(point.setting).items() if name != "seed"}
     return {"setting": setting, "metrics": metrics, "paper": list(point.paper) if published else []}

@@ -7,8 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from fedretina.report.style import LIGHT, Theme, label_right, new_figure, quiet
-from fedretina.study.grid import Grid, Results, Study, mean_and_spread
+from fedretina.report.style import LIGHT, Theme, label_right, new_figure, style_axes
+from fedretina.study.grid import Grid, Results, Study
+from fedretina.study.tables import mean_and_deviation
 
 HEIGHT, BAR = 4.0, 0.22  # inches: of a panel of lines; what a bar takes
 Place = tuple[str, str]
@@ -27,7 +28,7 @@ class Measured:
         ours = {}
         for place, point in grid.points.items():
             if values := point.values(results, seeds):
-                mean, spread = mean_and_spread([value[0] for value in values])
+                mean, spread = mean_and_deviation([value[0] for value in values])
                 ours[place] = mean, spread or 0.0
         paper = {place: point.paper[0] for place, point in grid.points.items() if published and point.paper}
         return cls(ours, paper)
@@ -54,7 +55,7 @@ def plot(study: Study, results: Results, seeds: Sequence[int], *, published: boo
     figure = new_figure(theme, 6.6 * len(study.grids), max([HEIGHT, *(1.3 + BAR * count for count in bars)]))
     for place, grid in enumerate(study.grids, start=1):
         axes = figure.add_subplot(1, len(study.grids), place)
-        quiet(axes, theme, title=grid.title)
+        style_axes(axes, theme, title=grid.title)
         measured = Measured.of(grid, results, seeds, published=published)
         (_lines if grid.kind == "lines" else _bars)(axes, theme, grid, measured)
     return figure

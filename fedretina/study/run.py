@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from fedretina.atomic import write_bytes, write_text
 from fedretina.report.style import to_png
 from fedretina.study.grid import Study
 from fedretina.study.measure import measure
@@ -21,8 +22,8 @@ from fedretina.study.student import Tasks
 
 
 @dataclass(frozen=True)
-class Laboratory:
-    """With what a study's cells are measured.
+class StudyRunner:
+    """Measures the cells of studies.
 
     Parameters
     ----------
@@ -49,7 +50,7 @@ class Laboratory:
                 was_kept = self.store.numbers(setting) is not None
                 found = measure(setting, self.tasks, self.store, tick, device=self.device)
                 results[setting] = found
-                line = Text(f"{number:4d}/{len(settings)}  {_words(setting)}: {_told(found)}")
+                line = Text(f"{number:4d}/{len(settings)}  {_words(setting)}: {_shown(found)}")
                 console.print(line.append("  (kept)") if was_kept else line, soft_wrap=True)
                 advance()
         return results
@@ -57,7 +58,7 @@ class Laboratory:
 
 def run(
     study: Study,
-    laboratory: Laboratory,
+    runner: StudyRunner,
     seeds: Sequence[int],
     *,
     console: Console,
@@ -71,7 +72,7 @@ def run(
     ----------
     study : Study
         What is asked.
-    laboratory : Laboratory
+    runner : StudyRunner
         With what it is measured.
     seeds : sequence of int
         Each cell is measured once a seed.
@@ -85,13 +86,13 @@ def run(
     Path
         The Markdown page; beside it stand ``.json`` and ``.png``.
     """
-    results = laboratory.measure(study, seeds, console)
-    page = laboratory.store.folder / f"{study.name}.md"
+    results = runner.measure(study, seeds, console)
+    page = runner.store.folder / f"{study.name}.md"
     text = markdown(study, results, seeds, command=command, data=data, published=published)
-    page.write_text(text, encoding="utf-8")
+    write_text(page, text)
     numbers = json.dumps(document(study, results, seeds, published=published), indent=2)
-    page.with_suffix(".json").write_text(numbers + "\n", encoding="utf-8")
-    page.with_suffix(".png").write_bytes(to_png(plot(study, results, seeds, published=published)))
+    write_text(page.with_suffix(".json"), numbers + "\n")
+    write_bytes(page.with_suffix(".png"), to_png(plot(study, results, seeds, published=published)))
     return page
 
 
@@ -113,6 +114,6 @@ def _words(setting: Setting) -> str:
     return f"{how}, {100 * setting.labelled:.0f} % of {setting.target}, seed {setting.seed}"
 
 
-def _told(numbers: Numbers) -> str:
+def _shown(numbers: Numbers) -> str:
     shown = [f"{name} {value:.1f}" for name, value in numbers.items() if "." not in name][:3]
     return ", ".join(shown)

@@ -3,13 +3,15 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 
 import fedretina
 from fedretina.strategies import Plan
 
-VERSION = 2
-"""Counts up whenever the same setting gives another result within a release: what was kept is then measured anew."""
+VERSION = 3
+"""Counts up whenever the same setting gives another result within a release: what was stored is then measured again.
+
+That is so too when a default changes: keys hold only what differs from the defaults."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,13 +74,21 @@ class Setting:
 
     @property
     def key(self) -> str:
-        """A name for the result: 16 hexadecimal digits, the same in every process."""
-        return _hashed(asdict(self))
+        """A name for the result: 16 hexadecimal digits, the same in every process.
+
+        Only what differs from the defaults is hashed: a new field changes no key, and what was measured before stays.
+        """
+        return _hashed(self._differing)
 
     def source_key(self, source: str) -> str:
         """Name what a source's own training follows from: nothing of the target."""
         unused = {"method", "target", "sources", "labelled", "gamma", "epochs"}
-        return _hashed({name: value for name, value in asdict(self).items() if name not in unused} | {"source": source})
+        return _hashed({name: value for name, value in self._differing.items() if name not in unused} | {"source": source})
+
+    @property
+    def _differing(self) -> dict[str, object]:
+        """The fields without a default, and those that are not at theirs."""
+        return {field.name: value for field in fields(self) if (value := getattr(self, field.name)) != field.default}
 
     def plan(self, device: str = "auto") -> Plan:
         """Give the plan that a `Learner` trains by: one round, all epochs."""

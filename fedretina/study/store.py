@@ -1,8 +1,5 @@
 """What is kept of a study: finished cells and trained sources, so that an interrupted one goes on."""
 
-import json
-import logging
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -10,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fedretina.atomic import replacing
 from fedretina.errors import BadArgument
+from fedretina.study.results import Results
 from fedretina.study.setting import Setting
-
-_log = logging.getLogger("fedretina")
 
 Numbers = dict[str, float]
 Arrays = Mapping[str, NDArray[np.generic]]
@@ -54,21 +51,13 @@ class Store:
 
     def numbers(self, setting: Setting) -> Numbers | None:
         """Read what a cell gave; None if it is not finished, or its file is damaged."""
-        try:
-            found: Numbers = json.loads(self._cell(setting).read_text(encoding="utf-8"))["numbers"]
-        except FileNotFoundError:
-            return None
-        except (ValueError, KeyError, TypeError):
-            _log.warning("%s is damaged: that cell is measured anew", self._cell(setting))
-            return None
+        entry = self._cells.entry(_name(setting))
+        found: Numbers | None = entry.value if entry is not None and entry.key == setting.key else None
         return found
 
     def keep(self, setting: Setting, numbers: Numbers) -> None:
         """Keep what a cell gave, with its setting, for people who look into the folder."""
-        text = json.dumps({"setting": asdict(setting), "numbers": numbers}, indent=2)
-        part = self._part(self._cell(setting))
-        part.write_text(text + "\n", encoding="utf-8")
-        part.replace(self._cell(setting))
+        self._cells.put(_name(setting), numbers, key=setting.key, setting=asdict(setting))
 
     def arrays(self, key: str) -> Arrays | None:
         """Read a kept model; None if there is none."""
@@ -81,13 +70,13 @@ class Store:
     def keep_arrays(self, key: str, arrays: Arrays) -> None:
         """Keep a model's arrays."""
         file = self.folder / "models" / f"{key}.npz"
-        part = self._part(file)
-        with part.open("wb") as stream:
+        with replacing(file) as fresh, fresh.open("wb") as stream:
             np.savez(stream, **arrays)  # type: ignore[arg-type]  # numpy's stub takes a name for allow_pickle
-        part.replace(file)
 
-    def _cell(self, setting: Setting) -> Path:
-        return self.folder / "cells" / f"{setting.method}-{setting.key}.json"
+    @property
+    def _cells(self) -> Results:
+        return Results(self.folder / "cells")
 
-    def _part(self, file: Path) -> Path:
-        return file.with_name(f".{file.name}.{os.getpid()}.part")
+
+def _name(setting: Setting) -> str:
+    return f"{setting.method}-{setting.key}"

@@ -33,7 +33,7 @@ def _all(nodes: int) -> dict[str, Any]:
 
 
 def _attackers(nodes: int) -> int:
-    """How many of the nodes a robust strategy is told to fear: Bulyan wants 4 f + 3 of them."""
+    """How many attackers f a robust strategy shall withstand: Bulyan needs 4 f + 3 nodes."""
     return max(0, min(nodes // 4, (nodes - 3) // 4))
 
 

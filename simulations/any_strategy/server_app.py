@@ -15,9 +15,9 @@ import fedretina
 from choices import check, strategy_of
 from fedretina.errors import FedRetinaError
 from fedretina.flower import DomGrid
-from fedretina.ledger import Ledger
-from fedretina.report import build, format_round, headline, load
-from fedretina.runs import RunFolder, byte_counts, bytes_of_round
+from fedretina.ledger import Ledger, totals
+from fedretina.report import build, format_round, headline
+from fedretina.runs import Round, RunFolder, Summary, load, totals_of_round
 from fedretina.settings import codec
 
 app = ServerApp()
@@ -38,11 +38,11 @@ def main(grid: Grid, context: Context) -> None:
         check(config)
         folder.begin(config)
         run.start(grid, folder)
-        folder.write("summary.json", run.summary("completed"))
+        folder.write_summary(run.summary("completed"))
         page = build(folder.path)
     except BaseException as error:
         reason = str(error) if isinstance(error, FedRetinaError) else f"{type(error).__name__}: {error}"
-        folder.write("summary.json", run.summary("failed", reason))
+        folder.write_summary(run.summary("failed", reason))
         logging.getLogger("flwr").error("the run failed: %s", reason)
         log("the run's folder: %s", folder.path)
         raise
@@ -86,19 +86,24 @@ class Run:
                 log(line)
         return MetricRecord(scores)
 
-    def rounds(self) -> list[dict[str, Any]]:
-        """Give an entry for each round: its number, metrics and bytes."""
+    def rounds(self) -> list[Round]:
+        """Give the rounds so far: number, metrics and bytes."""
         rows = self.ledger.rows
-        return [{"round": n, **scores, **bytes_of_round(rows, n)} for n, scores in self.scores.items()]
+        return [Round(n, scores, {}, totals_of_round(rows, n)) for n, scores in self.scores.items()]
 
-    def summary(self, status: str, error: str = "") -> dict[str, Any]:
+    def summary(self, status: str, error: str = "") -> Summary:
         """Summarise the run: everything follows from the seed, so two equal runs have equal summaries."""
-        told: dict[str, Any] = {"status": status, **({"error": error} if error else {})}
-        told |= {key: self.config[key] for key in ("strategy", "codec", "seed")}
-        told |= {"data": "digits", "model": "64-512-128-10"}
-        if self.scores:
-            told["accuracy"] = self.scores[max(self.scores)]["accuracy"]
-        return told | byte_counts(self.ledger.rows) | {"rounds": self.rounds()}
+        last = self.scores[max(self.scores)] if self.scores else {}
+        return Summary(
+            status=status,
+            error=error,
+            **{key: self.config[key] for key in ("strategy", "codec", "seed")},
+            data="digits",
+            model="64-512-128-10",
+            final_metrics={name: score for name, score in last.items() if name == "accuracy"},
+            totals=totals(self.ledger.rows),
+            rounds=self.rounds(),
+        )
 
 
 def _nodes(grid: Grid) -> int:

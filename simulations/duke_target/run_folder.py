@@ -1,100 +1,96 @@
-"""The run's folder of this experiment: what a resumed run needs, the pictures of the ranking, the summary."""
+"""The run's folder of this experiment: the models that a resumed run needs, and its results in the schema of runs."""
 
-import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from flwr.app import Array, ArrayRecord
 from safetensors.numpy import load_file, save_file
 
 from fedretina import runs
-from fedretina.ledger import Row
-from fedretina.runs import byte_counts, bytes_of_round
+from fedretina.atomic import replacing
+from fedretina.ledger import Row, totals
+from fedretina.runs import Peer, Result, Round, RoundState, State, Summary, totals_of_round
 from fedretina.strategies.peer_reuse import RoundResult, RunResult
 
-KEPT = runs.CONFIG
+KEYS = {"alone": "baseline", "finetune": "finetune", "full": "full"}
+"""The summary's keys for what the strategy compares the target with."""
 
 
 class RunFolder(runs.RunFolder):
     """Writes the files of one run, and reads what a resumed one needs."""
 
     def begin(self, config: Mapping[str, Any], run: str = "") -> None:
-        """Note the run's name, then what every run's folder has."""
-        self.keep(run, RunResult())
+        """Write the run's name, then what every run's folder has."""
+        self.save(run, RunResult())
         super().begin(config)
 
-    def keep(self, run: str, result: RunResult) -> None:
-        """Keep what a resumed run needs: results so far, and every domain's last version."""
+    def save(self, run: str, result: RunResult) -> None:
+        """Write what a resumed run needs: results so far, and every domain's last version."""
         models = self.path / "models"
         models.mkdir(exist_ok=True)
         for domain, record in result.models.items():
-            part = models / f".{domain}.part"
-            save_file({name: array.numpy() for name, array in record.items()}, part)
-            part.replace(models / f"{domain}.safetensors")
-        rounds = [asdict(entry) for entry in result.rounds]
-        rest = {"yardsticks": result.yardsticks, "finetuned": result.finetuned}
-        self.write("state.json", {"run": run, "rounds": rounds, "models": sorted(result.models), **rest})
+            with replacing(models / f"{domain}.safetensors", private=True) as fresh:
+                save_file({name: array.numpy() for name, array in record.items()}, fresh)
+        self.write_state(
+            State(
+                run=run,
+                rounds=[RoundState(**asdict(entry)) for entry in result.rounds],
+                models=sorted(result.models),
+                baselines=result.yardsticks,
+                finetuned=result.finetuned,
+            )
+        )
 
-    def kept(self) -> tuple[str, RunResult]:
-        """Read what `keep` wrote: the run's name and its results so far."""
-        state = self.read("state.json")
-        result = RunResult([RoundResult(**entry) for entry in state["rounds"]], state["yardsticks"], state["finetuned"])
-        for domain in state["models"]:
+    def read(self) -> tuple[str, RunResult]:
+        """Read what `save` wrote: the run's name and its results so far."""
+        state = runs.read_state(self.path)
+        rounds = [RoundResult(**asdict(entry)) for entry in state.rounds]
+        result = RunResult(rounds, {name: dict(metrics) for name, metrics in state.baselines.items()}, state.finetuned)
+        for domain in state.models:
             arrays = load_file(self.path / "models" / f"{domain}.safetensors")
             result.models[domain] = ArrayRecord({name: Array(value) for name, value in arrays.items()})
-        return str(state["run"]), result
-
-    def show(self, showcase: Iterable[Mapping[str, Any]]) -> None:
-        """Copy the pictures of the ranking into the folder, so that the page can be made again later."""
-        folder = self.path / "ranking"
-        folder.mkdir(exist_ok=True)
-        told = []
-        for i, shown in enumerate(showcase):
-            query = _copied(shown["query"], folder, f"q{i}")
-            gallery = [_copied(photo, folder, f"q{i}-{k:02d}") for k, photo in enumerate(shown["gallery"])]
-            told.append({"query": query, "gallery": gallery})
-        if told:
-            self.write("ranking.json", told)
+        return state.run, result
 
 
-def summarise(
-    config: Mapping[str, Any], result: RunResult, rows: Iterable[Row], *, status: str, error: str = ""
-) -> dict[str, Any]:
+def summarise(config: Mapping[str, Any], result: RunResult, rows: Iterable[Row], *, status: str, error: str = "") -> Summary:
     """Make the summary of a run: everything in it follows from the seed, so two equal runs have equal summaries."""
+    rows, last = list(rows), result.rounds[-1] if result.rounds else None
+    results = {key: Result(key, result.yardsticks[name]) for name, key in KEYS.items() if name in result.yardsticks}
+    if "finetune" in results:
+        results["finetune"] = Result("finetune", result.yardsticks["finetune"], result.finetuned)
+    if last:
+        results["reuse"] = Result("reuse", last.metrics)
+    return Summary(
+        status=status,
+        error=error,
+        target=config["target"],
+        sources=[source.strip() for source in config["sources"].split(",")],
+        seed=config["seed"],
+        data=config["data-root"] or "embedded",
+        model=config["model"],
+        results=results,
+        alpha=last.alpha if last else {},
+        totals=totals(rows),
+        rounds=[round_of(entry, rows) for entry in result.rounds],
+    )
+
+
+def round_of(entry: RoundResult, rows: Iterable[Row]) -> Round:
+    """Make a round of the summary; the first round's bytes include what was sent before it."""
     rows = list(rows)
-    summary: dict[str, Any] = {"status": status, **({"error": error} if error else {})}
-    summary |= {"target": config["target"], "sources": [s.strip() for s in config["sources"].split(",")]}
-    summary |= {"seed": config["seed"], "data": config["data-root"] or "embedded", "model": config["model"]}
-    names = {"alone": "baseline", "finetune": "finetune", "full": "full"}
-    summary |= {shown: dict(result.yardsticks[name]) for name, shown in names.items() if name in result.yardsticks}
-    if "finetune" in summary:
-        summary["finetune"]["source"] = result.finetuned
-    if result.rounds:
-        summary |= {"reuse": result.rounds[-1].metrics, "alpha": result.rounds[-1].alpha}
-    summary |= byte_counts(rows)
-    summary["rounds"] = [round_entry(entry, rows) for entry in result.rounds]
-    return summary
+    return Round(
+        number=entry.round,
+        metrics=entry.metrics,
+        alpha=entry.alpha,
+        totals=totals_of_round(rows, entry.round),
+        peers={name: _peer(entry, name, rows) for name in entry.peers},
+        bound=entry.bound,
+        committee=entry.committee,
+    )
 
 
-def round_entry(entry: RoundResult, rows: Iterable[Row]) -> dict[str, Any]:
-    """Make a round's entry of the summary; the first round's bytes include what was said before it."""
-    rows = list(rows)
-    more: dict[str, Any] = {"committee": entry.committee} if entry.committee else {}
-    if entry.peers:
-        more |= {"bound": entry.bound, "peers": {name: _peer(entry, name, rows) for name in entry.peers}}
-    return {"round": entry.round, **entry.metrics, "alpha": entry.alpha, **more, **bytes_of_round(rows, entry.round)}
-
-
-def _peer(entry: RoundResult, name: str, rows: Iterable[Row]) -> dict[str, float]:
+def _peer(entry: RoundResult, name: str, rows: Iterable[Row]) -> Peer:
     """Say what a peer was worth in a round, and what sending its version down to the target cost."""
-    sent = (row for row in rows if (row.round, row.stream, row.direction) == (entry.round, name, "down"))
-    return {**entry.peers[name], "wire_bytes_down": sum(row.wire_bytes for row in sent)}
-
-
-def _copied(photo: Mapping[str, Any], folder: Path, name: str) -> dict[str, Any]:
-    source = Path(photo["picture"])
-    copy = folder / f"{name}{source.suffix.lower()}"
-    shutil.copyfile(source, copy)
-    return {**photo, "picture": f"{folder.name}/{copy.name}"}
+    sent = (row.wire_bytes for row in rows if (row.round, row.stream, row.direction) == (entry.round, name, "down"))
+    return Peer(score=entry.peers[name]["score"], risk=entry.peers[name]["risk"], sent=sum(sent))

@@ -16,11 +16,12 @@ import fedretina
 from fedretina.errors import FedRetinaError
 from fedretina.flower import DomGrid
 from fedretina.ledger import Ledger
-from fedretina.report import build, format_bound, format_peers, format_round, headline, load, read_round
+from fedretina.report import build, format_bound, format_peers, format_round, headline
+from fedretina.runs import load, read_config
 from fedretina.settings import codec
 from fedretina.strategies import PeerReuse
 from fedretina.strategies.peer_reuse import RoundResult, RunResult
-from run_folder import KEPT, RunFolder, round_entry, summarise
+from run_folder import RunFolder, round_of, summarise
 from settings import check, plan_of, task_of
 
 app = ServerApp()
@@ -35,13 +36,13 @@ def main(grid: Grid, context: Context) -> None:
     folder = RunFolder.open(str(config["out"]), str(config["resume"]))
     if config["resume"]:
         log("going on with the run in %s", folder.path)
-        config = _kept_config(folder, config)
+        config = _resumed_config(folder, config)
     result = RunResult()
     with Ledger(folder.ledger) as ledger:
         try:
             check(config)
             if config["resume"]:
-                run, result = folder.kept()
+                run, result = folder.read()
             else:
                 run = uuid.uuid4().hex
                 folder.begin(config, run)
@@ -57,15 +58,15 @@ def _run(grid: Grid, config: dict, folder: RunFolder, *, run: str, result: RunRe
     wire = DomGrid(grid, codec(config), uplink="stream", ledger=ledger, streams=folder.streams)
 
     def on_round(entry: RoundResult, so_far: RunResult) -> None:
-        folder.keep(run, so_far)
-        told = round_entry(entry, ledger.rows)
-        for line in [*format_round(told, header=True).splitlines(), format_bound(read_round(told))]:
+        folder.save(run, so_far)
+        shown = round_of(entry, ledger.rows)
+        for line in [*format_round(shown, header=True).splitlines(), format_bound(shown)]:
             log(line)
 
     knobs = config if config["resume"] else {}
     PeerReuse(plan, run=run, knobs=knobs, on_round=on_round).start(wire, result=result)
-    folder.show(result.showcase)
-    folder.write("summary.json", summarise(config, result, ledger.rows, status="completed"))
+    folder.write_rankings(result.showcase)
+    folder.write_summary(summarise(config, result, ledger.rows, status="completed"))
     page = build(folder.path)
     ended = load(folder.path)
     for line in ("", *format_peers(ended), headline(ended)):
@@ -74,10 +75,10 @@ def _run(grid: Grid, config: dict, folder: RunFolder, *, run: str, result: RunRe
     log("the page: %s", page)
 
 
-def _kept_config(folder: RunFolder, given: dict) -> dict:
-    """A resumed run keeps its own configuration; what was given besides is named, not used."""
-    # A knob that is newer than the run is at its default.
-    kept = given | folder.read(KEPT) | {"resume": given["resume"]}
+def _resumed_config(folder: RunFolder, given: dict) -> dict:
+    """Give the configuration that the run began with; log which other values were given: they are not used."""
+    # A key that is newer than the run has its default value.
+    kept = given | dict(read_config(folder.path).values) | {"resume": given["resume"]}
     other = sorted(key for key in kept if key != "out" and kept[key] != given.get(key))
     if other:
         log("a resumed run keeps its configuration; not used: %s", ", ".join(other))
@@ -86,6 +87,6 @@ def _kept_config(folder: RunFolder, given: dict) -> dict:
 
 def _fail(folder: RunFolder, config: dict, result: RunResult, ledger: Ledger, *, error: BaseException) -> None:
     reason = str(error) if isinstance(error, FedRetinaError) else f"{type(error).__name__}: {error}"
-    folder.write("summary.json", summarise(config, result, ledger.rows, status="failed", error=reason))
+    folder.write_summary(summarise(config, result, ledger.rows, status="failed", error=reason))
     logging.getLogger("flwr").error("the run failed: %s", reason)
     log("the run's folder: %s", folder.path)

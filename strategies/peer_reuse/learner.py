@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from fedretina.atomic import replacing
 from fedretina.features.modes import evaluating
 from fedretina.reuse import ReuseLoss, ReuseObjective, Taps, adapt_batchnorm
 from fedretina.strategies.peer_reuse.compute import device, runner, widened
@@ -247,9 +248,8 @@ class Learner:
         objective = self.reuse.objective.state_dict() if self.reuse is not None else {}
         state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "objective": objective}
         file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(".part")
-        torch.save({**state, "parameters": self._parameters()}, part)
-        part.replace(file)
+        with replacing(file) as fresh:
+            torch.save({**state, "parameters": self._parameters()}, fresh)
 
     def load(self, file: Path) -> tuple[str, ...]:
         """Go on from a kept state. No pickle: tensors and numbers only.

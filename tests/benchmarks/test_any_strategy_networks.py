@@ -7,7 +7,7 @@ import torch
 from any_strategy import network_tables, networks, page
 from any_strategy.network_data import deal
 from any_strategy.network_models import NETWORKS, start, train
-from any_strategy.results import write
+from fedretina.study import Results
 
 FAST = "norm-first-wine"
 
@@ -107,7 +107,7 @@ def test_the_page_has_the_table_and_the_picture(found, tmp_path, monkeypatch):
     monkeypatch.setattr(page, "PAGE", tmp_path / "page.md")
     monkeypatch.setattr(page, "DOCS", tmp_path)
     (tmp_path / "images").mkdir()
-    write(tmp_path / "networks.json", found)
+    Results(tmp_path).put("networks", found)
     page.write(tmp_path)
     assert "## Every kind of network, round by round" in (tmp_path / "page.md").read_text()
     assert (tmp_path / "images" / network_tables.PICTURE).stat().st_size > 1000

@@ -3,7 +3,7 @@
 import pytest
 
 from any_strategy import cost, memory, page, tables
-from any_strategy.results import write
+from fedretina.study import Results
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_who_takes_more_than_the_limit_stands_in_the_table(sized, tmp_path, monk
     monkeypatch.setattr(page, "PAGE", tmp_path / "page.md")
     monkeypatch.setattr(page, "DOCS", tmp_path)
     (tmp_path / "images").mkdir()
-    write(tmp_path / "memory-100-100.json", memory.measure(100, 100.0, 20.0, tmp_path / "runs"))
+    Results(tmp_path).put("memory-100-100", memory.measure(100, 100.0, 20.0, tmp_path / "runs"))
     page.write(tmp_path)
     assert "| 100 x 100 MB | 20 GB | 20.0 GB, **ended at the limit** | 20.0 GB, 12 s |" in (tmp_path / "page.md").read_text()
     assert (tmp_path / "images" / "memory.png").stat().st_size > 1000

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from fedretina.report.accuracy import place_words, plot_accuracy
-from fedretina.report.run import load
 from fedretina.report.style import LIGHT
+from fedretina.runs import load
 
 
 @pytest.mark.parametrize(

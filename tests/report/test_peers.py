@@ -6,8 +6,9 @@ import pytest
 from rich.console import Console
 
 from fedretina.errors import Corrupt
-from fedretina.report import build, format_peers, load, read_round, table
-from fedretina.report.peers import format_bound, worths
+from fedretina.report import build, format_peers, table
+from fedretina.report.peers import format_bound, peer_values
+from fedretina.runs import load, read_round
 
 
 @pytest.fixture
@@ -26,8 +27,8 @@ def printed(run: Path) -> str:
 
 
 def test_what_peers_were_worth_is_the_last_rounds_and_the_bytes_of_all(run: Path) -> None:
-    found = worths(load(run))
-    assert [worth.source for worth in found] == ["msmt17", "cuhk03", "market1501"]
+    found = peer_values(load(run))
+    assert [value.source for value in found] == ["msmt17", "cuhk03", "market1501"]
     assert found[1].cells == ("cuhk03", "0.58", "42.0", "0.28", "15.0 kB")
 
 
@@ -49,7 +50,7 @@ def test_the_bound_is_no_metric(run: Path) -> None:
 
 
 def test_an_older_run_is_shown_without(old: Path) -> None:
-    assert worths(load(old)) == []
+    assert peer_values(load(old)) == []
     assert list(format_peers(load(old))) == []
     assert format_bound(load(old).rounds[-1]) == ""
     assert "Peers" not in printed(old)

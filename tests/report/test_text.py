@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from fedretina.errors import Corrupt
 from fedretina.ledger import Totals
-from fedretina.report.run import load
 from fedretina.report.text import WIDTH, format_round, headline, saving, size, times, value
+from fedretina.runs import load, read_round
 
 names = st.text(st.characters(categories=("L", "N")), min_size=1, max_size=30)
 entries = st.fixed_dictionaries(
@@ -25,8 +25,8 @@ entries = st.fixed_dictionaries(
 @settings(max_examples=40)
 @given(entries, st.dictionaries(names, st.floats(0, 100), max_size=8))
 def test_a_round_fits_and_is_aligned(entry: dict[str, object], metrics: dict[str, float]) -> None:
-    header, row = format_round(metrics | entry, header=True).split("\n")
-    assert row == format_round(metrics | entry, header=False)
+    header, row = format_round(read_round(metrics | entry), header=True).split("\n")
+    assert row == format_round(read_round(metrics | entry), header=False)
     assert max(len(header), len(row)) <= WIDTH
     assert header.index("saved") + len("saved") == len(header) - len("  alpha")
     assert row[len(header) - len("alpha") - 2 :][:2] == "  "
@@ -34,14 +34,14 @@ def test_a_round_fits_and_is_aligned(entry: dict[str, object], metrics: dict[str
 
 def test_the_largest_alphas_are_shown() -> None:
     entry = {"round": 1, "alpha": {f"domain-{index:02}": index / 100 for index in range(30)}}
-    line = format_round(entry, header=False)
+    line = format_round(read_round(entry), header=False)
     assert "domain-29 0.29, domain-28 0.28" in line
     assert line.split(", ")[-1].startswith("+")
 
 
 def test_no_round_is_refused() -> None:
     with pytest.raises(Corrupt, match="round is missing"):
-        format_round({"mAP": 3.0}, header=False)
+        format_round(read_round({"mAP": 3.0}), header=False)
 
 
 @given(st.floats(1, 1e17))

@@ -1,4 +1,6 @@
-"""The run's folder of the experiment: what is kept comes back, the summary adds up. The rest: tests/test_runs.py."""
+"""The run's folder of the experiment: what is kept comes back, the summary adds up. The rest: tests/runs."""
+
+import json
 
 import numpy as np
 import pytest
@@ -24,8 +26,8 @@ def result():
 def test_what_is_kept_comes_back(tmp_path, result):
     folder = RunFolder(tmp_path)
     folder.begin(CONFIG, "abc")
-    folder.keep("abc", result)
-    run, again = RunFolder.open("", str(tmp_path)).kept()
+    folder.save("abc", result)
+    run, again = RunFolder.open("", str(tmp_path)).read()
     assert run == "abc"
     assert (again.rounds, again.yardsticks, again.finetuned) == (result.rounds, result.yardsticks, result.finetuned)
     for name, array in result.models["duke"].items():
@@ -38,7 +40,7 @@ def test_a_run_that_was_killed_as_it_began_is_none(tmp_path, monkeypatch):
     def killed(*state):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(folder, "keep", killed)
+    monkeypatch.setattr(folder, "save", killed)
     with pytest.raises(KeyboardInterrupt):
         folder.begin(CONFIG, "abc")
     with pytest.raises(BadArgument, match=r"no config\.json"):
@@ -48,7 +50,7 @@ def test_a_run_that_was_killed_as_it_began_is_none(tmp_path, monkeypatch):
 
 def test_the_summary_adds_up(result):
     rows = [row(0, "down", 5, 5), row(1, "down", 100, 10), row(1, "up", 50, 4)]
-    summary = summarise(CONFIG, result, rows, status="completed")
+    summary = summarise(CONFIG, result, rows, status="completed").to_json()
     assert summary["baseline"] == {"mAP": 30.0, "rank1": 35.0}
     assert summary["finetune"] == {"mAP": 41.0, "rank1": 52.0, "source": "msmt17"}
     assert (summary["raw_bytes_down"], summary["wire_bytes_down"], summary["wire_bytes_up"]) == (105, 15, 4)
@@ -64,7 +66,7 @@ def test_the_summary_says_what_each_peer_was_worth(result):
         row(1, "down", 90, 7, stream="cuhk03"),
         row(2, "down", 90, 6, stream="msmt17"),
     ]
-    entry = summarise(CONFIG, result, rows, status="completed")["rounds"][0]
+    entry = summarise(CONFIG, result, rows, status="completed").to_json()["rounds"][0]
     assert entry["peers"] == {
         "msmt17": {"score": 50.0, "risk": 0.5, "wire_bytes_down": 8},
         "cuhk03": {"score": 25.0, "risk": 0.75, "wire_bytes_down": 7},
@@ -75,16 +77,17 @@ def test_the_summary_says_what_each_peer_was_worth(result):
 def test_a_run_that_noted_no_risks_goes_on(tmp_path, result):
     folder = RunFolder(tmp_path)
     folder.begin(CONFIG, "abc")
-    folder.keep("abc", result)
-    state = folder.read("state.json")
+    folder.save("abc", result)
+    file = tmp_path / "state.json"
+    state = json.loads(file.read_text())
     for entry in state["rounds"]:
         del entry["peers"]
-    folder.write("state.json", state)
-    again = folder.kept()[1]
+    file.write_text(json.dumps(state))
+    again = folder.read()[1]
     assert again.rounds[0].bound is None
-    assert not {"bound", "peers"} & set(summarise(CONFIG, again, [], status="completed")["rounds"][0])
+    assert not {"bound", "peers"} & set(summarise(CONFIG, again, [], status="completed").to_json()["rounds"][0])
 
 
 def test_a_failed_run_says_why():
-    summary = summarise(CONFIG, RunResult(), [], status="failed", error="gamma = -1")
+    summary = summarise(CONFIG, RunResult(), [], status="failed", error="gamma = -1").to_json()
     assert (summary["status"], summary["error"], summary["rounds"]) == ("failed", "gamma = -1", [])

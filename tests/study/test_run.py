@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from digits import Digits
-from fedretina.study import Grid, Laboratory, Point, Store, Study, run
+from fedretina.study import Grid, Point, Store, Study, StudyRunner, run
 from fedretina.study.run import _bars
 
 
@@ -19,8 +19,8 @@ def study(base):
 
 def go(study, folder, seeds=(0,)):
     console = Console(file=io.StringIO(), width=200)
-    laboratory = Laboratory(lambda setting: Digits(target=setting.target), Store(folder), "cpu")
-    page = run(study, laboratory, seeds, console=console, command="fedretina study toy", data="digits")
+    runner = StudyRunner(lambda setting: Digits(target=setting.target), Store(folder), "cpu")
+    page = run(study, runner, seeds, console=console, command="fedretina study toy", data="digits")
     return page, console.file.getvalue()
 
 

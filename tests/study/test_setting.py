@@ -1,4 +1,4 @@
-from dataclasses import fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 
 import pytest
 
@@ -16,6 +16,18 @@ def test_every_field_changes_the_key(base):
     assert set(OTHER) == {field.name for field in fields(Setting)}
     keys = {replace(base, **{name: value}).key for name, value in OTHER.items()}
     assert len(keys | {base.key}) == len(OTHER) + 1
+
+
+def test_a_new_field_at_its_default_changes_no_key(base):
+    @dataclass(frozen=True, kw_only=True)
+    class Wider(Setting):
+        momentum: float = 0.9
+
+    wider = Wider(**asdict(base))
+    assert wider.key == base.key
+    assert wider.source_key("hall") == base.source_key("hall")
+    assert replace(wider, momentum=0.5).key != base.key
+    assert replace(wider, momentum=0.5).source_key("hall") != base.source_key("hall")
 
 
 def test_a_source_is_trained_anew_only_for_what_changes_its_training(base):

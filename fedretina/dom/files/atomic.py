@@ -1,12 +1,10 @@
-"""Files that are whole or absent: for what users name, with their permissions; the store has its own folder."""
+"""Write the files that a user names: checked before the work, whole or not at all, errors as `BadArgument`."""
 
-import os
-import secrets
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from fedretina import atomic
 from fedretina.errors import BadArgument
 
 
@@ -33,20 +31,11 @@ def replacing(path: Path) -> Iterator[Path]:
     BadArgument
         If the system refuses: no space, no permission. What was at `path` is as it was.
     """
-    target = path.resolve()  # a link stays a link: what it names is replaced
-    fresh = target.with_name(f".fedretina-{secrets.token_hex(4)}.tmp")
     try:
-        fresh.touch(exist_ok=False)
-        mode = stat.S_IMODE((target if target.exists() else fresh).stat().st_mode)
-        yield fresh
-        with fresh.open("rb+") as file:
-            os.fsync(file.fileno())  # else a power cut after the rename may leave an empty file
-        fresh.chmod(mode)  # safetensors makes files that only their owner may read
-        fresh.replace(target)
+        with atomic.replacing(path.resolve(), durable=True) as fresh:  # a link stays a link: the file it names is replaced
+            yield fresh
     except OSError as error:
         raise BadArgument(f"{path} cannot be written: {error.strerror or error}; nothing was changed") from error
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fedretina.atomic import remove_abandoned, write_bytes
 from fedretina.dom.format.envelope import read_envelope
-from fedretina.dom.versions.store import remove_stale, write_atomically
 from fedretina.errors import BadArgument, FedRetinaError
 
 _SUFFIX = ".dom"
@@ -57,11 +57,11 @@ class LinkFolder:
 
     def save(self, link: Link, *, oldest: int) -> None:
         """Add a link's file, and remove those outside `oldest` to the link's number."""
-        write_atomically(self.folder / f"{link.number:08d}{_SUFFIX}", link.payload)
+        write_bytes(self.folder / f"{link.number:08d}{_SUFFIX}", link.payload, private=True)
         for path in self._files():
             if not oldest <= int(path.stem) <= link.number:
                 path.unlink(missing_ok=True)
-        remove_stale(self.folder)
+        remove_abandoned(self.folder)
 
     def _files(self) -> list[Path]:
         return [path for path in self.folder.glob(f"*{_SUFFIX}") if path.stem.isdecimal()]

@@ -3,8 +3,6 @@
 import os
 import re
 import struct
-import tempfile
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import msgpack
 import numpy as np
 from blake3 import blake3
 
+from fedretina.atomic import remove_abandoned, write_bytes
 from fedretina.dom.tensors import DTYPES, Array, Model, dtype_code, freeze
 from fedretina.dom.version import Version, digest_checked
 from fedretina.errors import BadArgument
@@ -20,7 +19,6 @@ _PREFIX = struct.Struct("<4sII")  # magic, version, length of the head
 _MAGIC, _VERSION = b"FREF", 0
 _ALIGN = 64  # a file may be memory-mapped
 _SUFFIX = ".ref"
-_STALE_SECONDS = 3600
 _DIGEST = re.compile("[0-9a-f]{64}")
 
 
@@ -67,7 +65,7 @@ class ReferenceStore:
         """Keep a version; does nothing but mark it as used if it is there already."""
         path = self._path(version.digest)
         if not _touch(path):
-            write_atomically(path, _dump(version))
+            write_bytes(path, _dump(version), private=True)
         self._evict(path)
 
     def get(self, digest: str) -> Version | None:
@@ -115,27 +113,7 @@ class ReferenceStore:
             if path != keep:
                 path.unlink(missing_ok=True)
                 total -= size
-        remove_stale(self.folder)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that it is whole or absent, whoever else writes it."""
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def remove_stale(folder: Path) -> None:
-    """Remove what writers that died left behind."""
-    for path in folder.glob("*.tmp"):
-        with suppress(OSError):
-            if time.time() - path.stat().st_mtime > _STALE_SECONDS:
-                path.unlink()
+        remove_abandoned(self.folder)
 
 
 def _touch(path: Path) -> bool:

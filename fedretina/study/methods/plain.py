@@ -1,4 +1,4 @@
-"""The yardsticks that need no reuse: the target alone, with all labels, and the best source, as it is or fine-tuned."""
+"""The baselines that need no reuse: the target alone, with all labels, and the best source, as it is or fine-tuned."""
 
 from torch import nn
 

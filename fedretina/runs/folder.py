@@ -1,18 +1,19 @@
-"""A run's folder: what is written while a run goes on; `fedretina.report` reads it."""
+"""Write a run's folder while the run goes on."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import shutil
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
 from fedretina import home
+from fedretina.atomic import write_text
 from fedretina.errors import BadArgument
-from fedretina.ledger import Row, totals
+from fedretina.runs.schema import CONFIG, LEDGER, RANKING, STATE, SUMMARY, VERSIONS, State, Summary
 
 PACKAGES = ("fedretina", "flwr", "ray", "torch", "torchvision", "numpy", "pcodec", "msgpack", "blake3")
-CONFIG = "config.json"
 
 
 class RunFolder:
@@ -26,9 +27,10 @@ class RunFolder:
     Examples
     --------
     >>> import tempfile
+    >>> from fedretina.runs import read_config
     >>> folder = RunFolder.open(tempfile.mkdtemp(), "")
     >>> folder.begin({"seed": 3})
-    >>> folder.read("config.json")
+    >>> read_config(folder.path).values
     {'seed': 3}
     """
 
@@ -56,51 +58,59 @@ class RunFolder:
         if (path / CONFIG).exists():
             raise BadArgument(f"out = {out!r}: that folder holds a run already; give another, or resume it")
         if path.exists() and not path.is_dir():
-            raise BadArgument(f"out = {out!r}: that is no folder")
+            raise BadArgument(f"out = {out!r}: that is no folder; give a folder, or a path where none is yet")
         return cls(path)
 
     @property
     def ledger(self) -> Path:
         """The ledger's file."""
-        return self.path / "ledger.jsonl"
+        return self.path / LEDGER
 
     @property
     def streams(self) -> Path:
         """Where the payloads of the streams are kept."""
         return self.path / "streams"
 
-    def write(self, name: str, value: object) -> None:
-        """Write a JSON file, atomically."""
-        part = self.path / f".{name}.part"
-        part.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-        part.replace(self.path / name)
-
-    def read(self, name: str) -> Any:
-        """Read a JSON file; None if there is none."""
-        file = self.path / name
-        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
-
     def begin(self, config: Mapping[str, Any]) -> None:
-        """Note the packages and last, since it makes the folder a run's, the configuration."""
-        self.write("versions.json", {name: version(name) for name in PACKAGES})
-        self.write(CONFIG, dict(config))
+        """Write the packages' versions, then the configuration: with it the folder is a run's, so it comes last."""
+        self._write(VERSIONS, {name: version(name) for name in PACKAGES})
+        self._write(CONFIG, dict(config))
+
+    def write_summary(self, summary: Summary) -> None:
+        """Write summary.json."""
+        self._write(SUMMARY, summary.to_json())
+
+    def write_state(self, state: State) -> None:
+        """Write state.json."""
+        self._write(STATE, state.to_json())
+
+    def write_rankings(self, rankings: Iterable[Mapping[str, Any]]) -> None:
+        """Write ranking.json, and copy its pictures into the folder, so that the page can be made again later.
+
+        Parameters
+        ----------
+        rankings : iterable of mapping
+            As `fedretina.task.Task.showcase` gives them; without any nothing is written.
+        """
+        folder = self.path / "ranking"
+        folder.mkdir(exist_ok=True)
+        entries = []
+        for number, ranking in enumerate(rankings):
+            query = _copy_picture(ranking["query"], folder, f"q{number}")
+            gallery = [_copy_picture(shot, folder, f"q{number}-{k:02d}") for k, shot in enumerate(ranking["gallery"])]
+            entries.append({"query": query, "gallery": gallery})
+        if entries:
+            self._write(RANKING, entries)
+
+    def _write(self, name: str, value: object) -> None:
+        write_text(self.path / name, json.dumps(value, indent=2) + "\n")
 
 
-def byte_counts(rows: Iterable[Row]) -> dict[str, int]:
-    """Sum up rows as a summary has it: raw and wire bytes, down and up.
-
-    Examples
-    --------
-    >>> byte_counts([])
-    {'raw_bytes_down': 0, 'raw_bytes_up': 0, 'wire_bytes_down': 0, 'wire_bytes_up': 0}
-    """
-    sums = totals(rows)
-    return {f"{kind}_bytes_{way}": getattr(sums, f"{kind}_{way}") for kind in ("raw", "wire") for way in ("down", "up")}
-
-
-def bytes_of_round(rows: Sequence[Row], number: int) -> dict[str, int]:
-    """Sum up one round's rows; the first round's include what was said before it."""
-    return byte_counts(row for row in rows if row.round == number or (row.round == 0 and number == 1))
+def _copy_picture(shot: Mapping[str, Any], folder: Path, name: str) -> dict[str, Any]:
+    source = Path(shot["picture"])
+    copy = folder / f"{name}{source.suffix.lower()}"
+    shutil.copyfile(source, copy)
+    return {**shot, "picture": f"{folder.name}/{copy.name}"}
 
 
 def _absolute(key: str, given: str) -> Path:

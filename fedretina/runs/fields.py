@@ -36,21 +36,21 @@ class Fields:
         empty: list[Any] = []
         return self.get(name, empty)
 
-    def need(self, name: str, default: Kind) -> Kind:
+    def require(self, name: str, default: Kind) -> Kind:
         """Like `get`, for a key that must be there."""
         if self.values.get(name) is None:
             raise Corrupt(f"{self.where}: {name} is missing")
         return self.get(name, default)
 
-    def numbers(self, *, but: tuple[str, ...] = ()) -> dict[str, float]:
-        """Return the values that are numbers, in their order, without those named."""
+    def numbers(self, *, without: tuple[str, ...] = ()) -> dict[str, float]:
+        """Return the values that are numbers, in their order; `without` names what to leave out."""
         return {
-            name: float(value)
+            name: value
             for name, value in self.values.items()
-            if name not in but and isinstance(value, int | float) and not isinstance(value, bool)
+            if name not in without and isinstance(value, int | float) and not isinstance(value, bool)
         }
 
-    def below(self, name: str) -> "Fields":
+    def child(self, name: str) -> "Fields":
         """Return the object of that name, empty if there is none."""
         return Fields(self.values.get(name) or {}, where=f"{self.where}, {name}")
 

@@ -1,0 +1,56 @@
+"""The tables of studies and benchmarks: Markdown, means and how far values lie from them."""
+
+import statistics
+from collections.abc import Iterable, Sequence
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Write a Markdown table; it ends with a line break.
+
+    Examples
+    --------
+    >>> print(table(["a", "b"], [["1", "2"]]), end="")
+    | a | b |
+    |---|---|
+    | 1 | 2 |
+    """
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|", *("| " + " | ".join(row) + " |" for row in rows)]
+    return "\n".join(lines) + "\n"
+
+
+def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
+    """Compute mean and standard deviation; the deviation of fewer than two values is None.
+
+    Examples
+    --------
+    >>> mean_and_deviation([1.0, 3.0]), mean_and_deviation([2.0])
+    ((2.0, 1.4142135623730951), (2.0, None))
+    """
+    deviation = statistics.stdev(values) if len(values) > 1 else None
+    return statistics.fmean(values), deviation
+
+
+def mean_text(values: Sequence[float], form: str = ".1f", *, deviation_form: str = "", error: bool = False) -> str:
+    """Write the mean and, of two values or more, their standard deviation.
+
+    Parameters
+    ----------
+    values : sequence of float
+        One value or more.
+    form : str, default ".1f"
+        How the mean is written, as `format` takes it.
+    deviation_form : str, default ""
+        How the deviation is written; "" is as the mean, without its sign.
+    error : bool, default False
+        Write the mean's standard error (deviation / sqrt(n)) instead of the deviation.
+
+    Examples
+    --------
+    >>> mean_text([97.0, 98.0, 99.0]), mean_text([-1.0], "+.1f"), mean_text([1.0, 2.0, 3.0], "+.2f", error=True)
+    ('98.0 ± 1.0', '-1.0', '+2.00 ± 0.58')
+    """
+    mean, deviation = mean_and_deviation(values)
+    if deviation is None:
+        return format(mean, form)
+    shown = deviation / len(values) ** 0.5 if error else deviation
+    return f"{mean:{form}} ± {shown:{deviation_form or form.removeprefix('+')}}"
