@@ -65,9 +65,10 @@ def encode_tensor(
     """
     spec = Spec(name, new.dtype, new.shape)
     pair = Pair(new.reshape(-1), None if base is None else base.reshape(-1))
-    if exact or not is_float(new.dtype) or holds_whole_numbers(pair.new):
+    fine = is_coded_as_vector(config, new.shape)
+    if exact or not is_float(new.dtype) or holds_whole_numbers(pair.new) or (fine and base is None):
         return _encode_exactly(spec, pair, config, keep)
-    if is_coded_as_vector(config, new.shape):
+    if fine:
         config, chooser = config.for_vectors, vector_step_chooser(config.vector_error or 0.0)
     trial = Trial.of(pair, new.shape, config, keep=keep)
     if not trial.scale.difference:
