@@ -15,7 +15,7 @@ from torchvision.models import resnet50
 from codec.pictures import Pictures
 from fedretina.reid.augment import augment
 from fedretina.reid.losses import identity_loss
-from fedretina.reid.models import SmallReID
+from fedretina.reid.networks import SmallReID
 from fedretina.task import shuffled
 
 IMAGENET_CLASSES = 1000  # ResNet-50 as it is known, 25.6 M parameters; the labels at hand take up some of its outputs
