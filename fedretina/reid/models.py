@@ -58,6 +58,7 @@ def build(
 
     Examples
     --------
+    >>> import torch
     >>> model = build("small", 10, height=64, width=32).eval()
     >>> embedding, logits = model(torch.zeros(2, 3, 64, 32))
     >>> tuple(embedding.shape), tuple(logits.shape)
