@@ -16,7 +16,7 @@ from codec.pictures import Pictures
 from fedretina.atomic import replacing
 from fedretina.reid.augment import augment
 from fedretina.reid.losses import identity_loss
-from fedretina.reid.models import SmallReID
+from fedretina.reid.networks import SmallReID
 from fedretina.task import shuffled
 
 IMAGENET_CLASSES = 1000  # ResNet-50 as it is known, 25.6 M parameters; the labels at hand take up some of its outputs

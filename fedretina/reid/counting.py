@@ -127,12 +127,12 @@ def _missing(photos: Sequence[Photo]) -> list[str]:
     there = {photo.path: photo.path.is_file() for photo in photos}
     gone = [path for path, found in there.items() if not found]
     empty = [path for path, found in there.items() if found and not path.stat().st_size]
-    told = []
+    problems = []
     for paths, what in ((gone, "are listed but not there"), (empty, "are empty")):
         if paths:
             some = ", ".join(str(path) for path in paths[:SHOWN])
-            told.append(f"{len(paths)} of {len(photos)} images {what}, for example {some}")
-    return told
+            problems.append(f"{len(paths)} of {len(photos)} images {what}, for example {some}")
+    return problems
 
 
 def _differing(splits: dict[str, list[Photo]], published: Counts | None) -> list[str]:

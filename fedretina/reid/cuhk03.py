@@ -65,18 +65,18 @@ def _names(folder: Path, kind: str) -> dict[str, list[str]]:
 
 def _from_matrix(file: Path) -> dict[str, list[str]]:
     try:
-        held = loadmat(file)
-        names = [str(cell[0]) for cell in held["filelist"].ravel()]
+        stored = loadmat(file)
+        names = [str(cell[0]) for cell in stored["filelist"].ravel()]
         places = {TRAIN: "train_idx", QUERY: "query_idx", GALLERY: "gallery_idx"}
-        return {split: [names[int(i) - 1] for i in held[key].ravel()] for split, key in places.items()}
+        return {split: [names[int(i) - 1] for i in stored[key].ravel()] for split, key in places.items()}
     except (MatReadError, ValueError, KeyError, IndexError, NotImplementedError) as error:
         raise BadArgument(f"{file} is not the protocol's file of file names and indices: {error}") from error
 
 
 def _from_json(file: Path) -> dict[str, list[str]]:
     try:
-        held = json.loads(file.read_text(encoding="utf-8"))
-        first = held[0] if isinstance(held, list) else held
+        stored = json.loads(file.read_text(encoding="utf-8"))
+        first = stored[0] if isinstance(stored, list) else stored
         # The paths in it are those of the machine that extracted the images.
         return {split: [Path(row[0]).name for row in first[key]] for split, key in _KEYS.items()}
     except (ValueError, KeyError, IndexError, TypeError) as error:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fedretina.reid.cuhk03 import KINDS, cuhk03_splits, is_cuhk03
-from fedretina.reid.folder import TRAIN, Domain, Photo, assemble, market_splits, told
+from fedretina.reid.folder import TRAIN, Domain, Photo, assemble, market_splits, warn_of_oddities
 from fedretina.reid.msmt17 import is_msmt17, msmt17_splits
 from fedretina.reid.published import Counts
 
@@ -88,4 +88,4 @@ def read_dataset(folder: Path, *, name: str | None = None, expected: Counts | No
     place = located(Path(folder)) or Path(folder)
     found = layout(place)
     read = found[1] if found else market_splits  # whose error names what a folder must hold
-    return told(assemble(place, read(place), name=name or Path(folder).name, expected=expected))
+    return warn_of_oddities(assemble(place, read(place), name=name or Path(folder).name, expected=expected))

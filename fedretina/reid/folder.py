@@ -100,7 +100,7 @@ def read_domain(folder: Path, *, name: str | None = None, expected: Counts | Non
     [(2, 1), (2, 2)]
     """
     folder = Path(folder)
-    return told(assemble(folder, market_splits(folder), name=name, expected=expected))
+    return warn_of_oddities(assemble(folder, market_splits(folder), name=name, expected=expected))
 
 
 def market_splits(folder: Path) -> dict[str, list[Photo]]:
@@ -127,7 +127,7 @@ def assemble(
     )
 
 
-def told(domain: Domain) -> Domain:
+def warn_of_oddities(domain: Domain) -> Domain:
     """Warn of a domain's oddities."""
     for oddity in oddities(domain):
         _log.warning("%s: %s", domain.name, oddity)

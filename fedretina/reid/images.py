@@ -75,9 +75,9 @@ def load_images(
         images.flags.writeable = False
         return images
     file = Path(cache) / f"{_key(photos, height, width)}.npy"
-    held = _open(file, shape)
-    if held is not None:
-        return held
+    stored = _open(file, shape)
+    if stored is not None:
+        return stored
     with _replacing(file) as stream:
         # A stream, not a mapping: a full disk is an error here, where writing to a mapping kills the process.
         np.lib.format.write_array_header_1_0(stream, {"descr": "|u1", "fortran_order": False, "shape": shape})

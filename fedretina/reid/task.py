@@ -13,21 +13,20 @@ from torch import Tensor, nn
 
 from fedretina.errors import BadArgument
 from fedretina.features import layer_features
-from fedretina.reid.aligned import aligned_loss
 from fedretina.reid.augment import augment, to_float
 from fedretina.reid.dataset import read_dataset
 from fedretina.reid.folder import Domain, Photo
+from fedretina.reid.heads import HEADS, PartsOutput
 from fedretina.reid.images import load_images
-from fedretina.reid.losses import all_triplets_loss, identity_loss, triplet_loss
 from fedretina.reid.metrics import Scores, evaluate, evaluate_features, top
-from fedretina.reid.models import HEADS, MODELS, Output, PartsOutput, build
+from fedretina.reid.models import MODELS, build
+from fedretina.reid.networks import Output
 from fedretina.reid.published import published_counts
 from fedretina.reid.reranking import rerank
 from fedretina.reid.sampler import PKSampler
+from fedretina.reid.supervised import LOSSES
 from fedretina.task import Split, Splits, Task
 
-Loss = Literal["softmax", "softmax+triplet", "triplet", "batch-hard", "aligned"]
-LOSSES = ("softmax", "softmax+triplet", "triplet", "batch-hard", "aligned")
 BLOCK = 256
 IMAGES_PER_IDENTITY = 4
 SHOWN_QUERIES, SHOWN_GALLERY = 5, 10
@@ -83,13 +82,13 @@ class ReIdTask(Task):
     models: Mapping[str, str]
     height: int = 64
     width: int = 32
-    loss_name: Loss = "softmax"
+    loss_name: str = "softmax"
     weights: Mapping[str, str] = field(default_factory=dict)
     decoded: Path | None = None
     embedded: bool = False
     seed: int = 0
     reranked: bool = False
-    head_name: Literal["global", "plain", "parts"] = "global"
+    head_name: str = "global"
     last_stride: Literal[1, 2] = 1
 
     metric = "mAP"
@@ -110,8 +109,9 @@ class ReIdTask(Task):
                 raise BadArgument(f"{key} = {value!r}: allowed are {', '.join(allowed)}")
         if self.last_stride not in (1, 2):
             raise BadArgument(f"last-stride = {self.last_stride}: 1 or 2 is allowed")
-        if self.loss_name == "aligned" and self.head_name != "parts":
-            raise BadArgument("loss = 'aligned' aligns parts: it needs head = 'parts'")
+        needed = LOSSES[self.loss_name].head
+        if needed and self.head_name != needed:
+            raise BadArgument(f"loss = {self.loss_name!r} aligns {needed}: it needs head = {needed!r}")
         for domain, name in self.models.items():
             if name not in MODELS:
                 where = f" of domain {domain!r}" if domain else ""
@@ -148,20 +148,11 @@ class ReIdTask(Task):
 
     def loss(self, output: Output | PartsOutput, labels: Tensor) -> Tensor:
         """Compute the loss that `loss_name` names; an identity without a logit has no identity loss."""
-        if self.loss_name == "triplet":
-            return all_triplets_loss(output.embedding, labels)
-        if self.loss_name == "batch-hard":
-            return triplet_loss(output.embedding, labels)
-        loss = _identity(output.logits, labels)
-        if self.loss_name != "softmax":
-            loss = loss + triplet_loss(output.embedding, labels)
-        if self.loss_name == "aligned" and isinstance(output, PartsOutput):
-            loss = loss + aligned_loss(output.embedding, output.local, labels)
-        return loss
+        return LOSSES[self.loss_name].compute(output, labels)
 
     def batches(self, labels: Tensor, size: int, generator: torch.Generator) -> Iterable[Tensor]:
         """Draw batches for ever: P identities x K photos for the triplet loss, else every photo once a pass."""
-        if self.loss_name == "softmax":
+        if not LOSSES[self.loss_name].by_identity:
             yield from super().batches(labels, size, generator)
         k = min(IMAGES_PER_IDENTITY, size)
         sampler = PKSampler(labels, p=max(1, size // k), k=k, generator=generator)
@@ -225,18 +216,6 @@ class ReIdTask(Task):
         batches = (to_float(part).to(device) for part in torch.split(images, BLOCK))
         features = layer_features(model, self.embedding, batches, views=self.views)
         return nn.functional.normalize(torch.from_numpy(features), dim=1)
-
-
-def _identity(logits: Tensor, labels: Tensor) -> Tensor:
-    """Compute the identity loss of the samples whose identity has a logit, averaged over the parts if there are some."""
-    known = labels < logits.shape[-1]
-    if not known.all():
-        logits, labels = logits[known], labels[known]
-    if not len(labels):
-        return 0 * logits.sum()
-    if logits.ndim == 3:
-        return torch.stack([identity_loss(part, labels) for part in logits.unbind(1)]).mean()
-    return identity_loss(logits, labels)
 
 
 _Set = tuple[Tensor, Sequence[Photo]]

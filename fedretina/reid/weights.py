@@ -67,8 +67,8 @@ def load_weights(model: nn.Module, given: Mapping[str, Tensor], path: Path) -> N
     ]
     faults = [("lacks", missing), ("has unknown", unexpected), ("has misshapen", unfit)]
     if any(keys for _, keys in faults):
-        told = "; ".join(f"{what} {_some(keys)}" for what, keys in faults if keys)
-        raise BadArgument(f"weights file {path} does not fit {type(model).__name__}: it {told}. Give one of this model")
+        found = "; ".join(f"{what} {_some(keys)}" for what, keys in faults if keys)
+        raise BadArgument(f"weights file {path} does not fit {type(model).__name__}: it {found}. Give one of this model")
     model.load_state_dict(given, strict=False)
 
 

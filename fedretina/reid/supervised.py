@@ -1,0 +1,74 @@
+"""The supervised losses by name: what Table 3 of the paper compares."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fedretina.reid.aligned import aligned_loss
+from fedretina.reid.heads import PartsOutput
+from fedretina.reid.losses import all_triplets_loss, identity_loss, triplet_loss
+from fedretina.reid.networks import Output
+
+
+@dataclass(frozen=True)
+class SupervisedLoss:
+    """A loss on a model's output and the labels of a batch.
+
+    Parameters
+    ----------
+    compute : callable
+        Takes an `Output` or `PartsOutput` and labels of shape (B,), returns a scalar.
+    by_identity : bool, default True
+        Whether batches have several photos of each identity, as triplets need.
+    head : str, default ""
+        The head that it needs; "" for any.
+    """
+
+    compute: Callable[[Output | PartsOutput, Tensor], Tensor]
+    by_identity: bool = True
+    head: str = ""
+
+
+def known_identity_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Compute the identity loss of the samples whose identity has a logit, averaged over the parts if there are some."""
+    known = labels < logits.shape[-1]
+    if not known.all():
+        logits, labels = logits[known], labels[known]
+    if not len(labels):
+        return 0 * logits.sum()
+    if logits.ndim == 3:
+        return torch.stack([identity_loss(part, labels) for part in logits.unbind(1)]).mean()
+    return identity_loss(logits, labels)
+
+
+def _softmax(output: Output | PartsOutput, labels: Tensor) -> Tensor:
+    return known_identity_loss(output.logits, labels)
+
+
+def _softmax_and_triplet(output: Output | PartsOutput, labels: Tensor) -> Tensor:
+    return _softmax(output, labels) + triplet_loss(output.embedding, labels)
+
+
+def _triplet(output: Output | PartsOutput, labels: Tensor) -> Tensor:
+    return all_triplets_loss(output.embedding, labels)
+
+
+def _batch_hard(output: Output | PartsOutput, labels: Tensor) -> Tensor:
+    return triplet_loss(output.embedding, labels)
+
+
+def _aligned(output: Output | PartsOutput, labels: Tensor) -> Tensor:
+    assert isinstance(output, PartsOutput)  # its head is "parts"
+    return _softmax_and_triplet(output, labels) + aligned_loss(output.embedding, output.local, labels)
+
+
+LOSSES: Mapping[str, SupervisedLoss] = {
+    "softmax": SupervisedLoss(_softmax, by_identity=False),
+    "softmax+triplet": SupervisedLoss(_softmax_and_triplet),
+    "triplet": SupervisedLoss(_triplet),
+    "batch-hard": SupervisedLoss(_batch_hard),
+    "aligned": SupervisedLoss(_aligned, head="parts"),
+}
+"""Identity loss; identity and batch-hard triplet loss; triplets alone, all or batch-hard; AlignedReID."""
