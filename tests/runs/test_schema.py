@@ -6,7 +6,7 @@ from pathlib import Path
 from fedretina import ledger
 from fedretina.ledger import Totals
 from fedretina.runs import Result, Round, RoundState, RunFolder, State, Summary, load, read_state
-from fedretina.runs.reader import read_summary
+from fedretina.runs.documents import read_summary
 from fedretina.runs.schema import totals_of_round, traffic_to_json
 from rows import row
 
