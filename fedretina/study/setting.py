@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import fedretina
-from fedretina.strategies import Plan
+from fedretina.train import Training
 
 VERSION = 2
 """Counts up whenever the same setting gives another result within a release: what was kept is then measured anew."""
@@ -80,18 +80,15 @@ class Setting:
         unused = {"method", "target", "sources", "labelled", "gamma", "epochs"}
         return _hashed({name: value for name, value in asdict(self).items() if name not in unused} | {"source": source})
 
-    def plan(self, device: str = "auto") -> Plan:
-        """Give the plan that a `Learner` trains by: one round, all epochs."""
-        return Plan(
-            target=self.target,
-            sources=self.sources,
+    def training(self, device: str = "auto") -> Training:
+        """Give the settings of a `Learner`: one round, all epochs."""
+        return Training(
             rounds=1,
             local_epochs=self.epochs,
             home_epochs=self.home_epochs,
             epoch_samples=self.epoch_samples,
             lr=self.lr,
-            gamma=self.gamma,
-            device=device,  # type: ignore[arg-type]  # Plan checks it
+            device=device,  # type: ignore[arg-type]  # Training checks it
             seed=self.seed,
         )
 

@@ -34,13 +34,13 @@ class RunFolder(runs.RunFolder):
             save_file({name: array.numpy() for name, array in record.items()}, part)
             part.replace(models / f"{domain}.safetensors")
         rounds = [asdict(entry) for entry in result.rounds]
-        rest = {"yardsticks": result.yardsticks, "finetuned": result.finetuned}
+        rest = {"baselines": result.baselines, "finetuned": result.finetuned}
         self.write("state.json", {"run": run, "rounds": rounds, "models": sorted(result.models), **rest})
 
     def kept(self) -> tuple[str, RunResult]:
         """Read what `keep` wrote: the run's name and its results so far."""
         state = self.read("state.json")
-        result = RunResult([RoundResult(**entry) for entry in state["rounds"]], state["yardsticks"], state["finetuned"])
+        result = RunResult([RoundResult(**entry) for entry in state["rounds"]], state["baselines"], state["finetuned"])
         for domain in state["models"]:
             arrays = load_file(self.path / "models" / f"{domain}.safetensors")
             result.models[domain] = ArrayRecord({name: Array(value) for name, value in arrays.items()})
@@ -50,13 +50,13 @@ class RunFolder(runs.RunFolder):
         """Copy the pictures of the ranking into the folder, so that the page can be made again later."""
         folder = self.path / "ranking"
         folder.mkdir(exist_ok=True)
-        told = []
+        ranking = []
         for i, shown in enumerate(showcase):
             query = _copied(shown["query"], folder, f"q{i}")
             gallery = [_copied(photo, folder, f"q{i}-{k:02d}") for k, photo in enumerate(shown["gallery"])]
-            told.append({"query": query, "gallery": gallery})
-        if told:
-            self.write("ranking.json", told)
+            ranking.append({"query": query, "gallery": gallery})
+        if ranking:
+            self.write("ranking.json", ranking)
 
 
 def summarise(
@@ -68,7 +68,7 @@ def summarise(
     summary |= {"target": config["target"], "sources": [s.strip() for s in config["sources"].split(",")]}
     summary |= {"seed": config["seed"], "data": config["data-root"] or "embedded", "model": config["model"]}
     names = {"alone": "baseline", "finetune": "finetune", "full": "full"}
-    summary |= {shown: dict(result.yardsticks[name]) for name, shown in names.items() if name in result.yardsticks}
+    summary |= {shown: dict(result.baselines[name]) for name, shown in names.items() if name in result.baselines}
     if "finetune" in summary:
         summary["finetune"]["source"] = result.finetuned
     if result.rounds:

@@ -21,7 +21,7 @@ from fedretina.settings import codec
 from fedretina.strategies import PeerReuse
 from fedretina.strategies.peer_reuse import RoundResult, RunResult
 from run_folder import KEPT, RunFolder, round_entry, summarise
-from settings import check, plan_of, task_of
+from settings import check, reuse_of, task_of, topology_of, training_of
 
 app = ServerApp()
 log = logging.getLogger("flwr").info
@@ -52,18 +52,19 @@ def main(grid: Grid, context: Context) -> None:
 
 
 def _run(grid: Grid, config: dict, folder: RunFolder, *, run: str, result: RunResult, ledger: Ledger) -> None:
-    plan = plan_of(config)
     task_of(config, say=log)
     wire = DomGrid(grid, codec(config), uplink="stream", ledger=ledger, streams=folder.streams)
 
     def on_round(entry: RoundResult, so_far: RunResult) -> None:
         folder.keep(run, so_far)
-        told = round_entry(entry, ledger.rows)
-        for line in [*format_round(told, header=True).splitlines(), format_bound(read_round(told))]:
+        shown = round_entry(entry, ledger.rows)
+        for line in [*format_round(shown, header=True).splitlines(), format_bound(read_round(shown))]:
             log(line)
 
-    knobs = config if config["resume"] else {}
-    PeerReuse(plan, run=run, knobs=knobs, on_round=on_round).start(wire, result=result)
+    settings = config if config["resume"] else {}
+    parts = topology_of(config), training_of(config), reuse_of(config)
+    strategy = PeerReuse(*parts, run=run, baselines=bool(config["baselines"]), settings=settings, on_round=on_round)
+    strategy.start(wire, result=result)
     folder.show(result.showcase)
     folder.write("summary.json", summarise(config, result, ledger.rows, status="completed"))
     page = build(folder.path)
@@ -76,7 +77,7 @@ def _run(grid: Grid, config: dict, folder: RunFolder, *, run: str, result: RunRe
 
 def _kept_config(folder: RunFolder, given: dict) -> dict:
     """A resumed run keeps its own configuration; what was given besides is named, not used."""
-    # A knob that is newer than the run is at its default.
+    # A setting that is newer than the run has its default.
     kept = given | folder.read(KEPT) | {"resume": given["resume"]}
     other = sorted(key for key in kept if key != "out" and kept[key] != given.get(key))
     if other:

@@ -1,0 +1,46 @@
+"""Checks of configured values. Each error names the key as the app spells it, the value, and what is allowed."""
+
+import math
+from collections.abc import Collection
+
+from fedretina.errors import BadArgument
+
+
+def check_at_least(key: str, value: int, least: int) -> None:
+    """Refuse an integer below `least`.
+
+    Examples
+    --------
+    >>> check_at_least("batch_size", 1, 2)
+    Traceback (most recent call last):
+    fedretina.errors.BadArgument: batch-size = 1: an integer of 2 or more is allowed
+    """
+    if value < least:
+        raise BadArgument(f"{key.replace('_', '-')} = {value}: an integer of {least} or more is allowed")
+
+
+def check_number(key: str, value: float, *, positive: bool) -> None:
+    """Refuse a number that is not finite, or below 0; with `positive` also 0.
+
+    Examples
+    --------
+    >>> check_number("gamma", -1.0, positive=False)
+    Traceback (most recent call last):
+    fedretina.errors.BadArgument: gamma = -1.0: a number of 0 or more is allowed
+    """
+    if not math.isfinite(value) or value < 0 or (positive and value == 0):
+        allowed = "a positive number" if positive else "a number of 0 or more"
+        raise BadArgument(f"{key} = {value}: {allowed} is allowed")
+
+
+def check_one_of(key: str, value: str, allowed: Collection[str]) -> None:
+    """Refuse a word that is not among the allowed ones.
+
+    Examples
+    --------
+    >>> check_one_of("device", "tpu", ["auto", "cpu"])
+    Traceback (most recent call last):
+    fedretina.errors.BadArgument: device = 'tpu': allowed are 'auto', 'cpu'
+    """
+    if value not in allowed:
+        raise BadArgument(f"{key} = {value!r}: allowed are {', '.join(repr(a) for a in allowed)}")
