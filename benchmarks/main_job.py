@@ -75,7 +75,7 @@ def page(dom: list[Summary], none: list[Summary]) -> str:
         f"- With DoM instead of raw models: {cell(paired)} points of mAP, paired by seed.",
         f"- Bytes on the wire, first sendings included: {wire:,} instead of {raw:,}, {raw / wire:.1f} times fewer.",
         "",
-        "The model of a round is the round's last; none is chosen by its test result, the yardsticks' neither.",
+        "The model of a round is the round's last. No model is chosen by its test result, and no baseline's is.",
         "",
     ]
     return "\n".join(lines)

@@ -22,7 +22,7 @@ MAY = {
     "settings": {"dom"},
     "report": {"ledger"},
     "strategies": {"flower", "train", "reuse", "task"},
-    "study": {"report", "train", "reuse", "dom", "task"},
+    "study": {"runs", "report", "train", "reuse", "dom", "task"},
     "cli_data": {"reid"},
     "cli_dom": {"dom"},
     "cli_study": {"study", "reid"},

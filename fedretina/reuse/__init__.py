@@ -42,8 +42,8 @@ from fedretina.reuse.layers import choose_layers
 from fedretina.reuse.memory import ClassMemory
 from fedretina.reuse.multi import MultiModelReuse, Reused
 from fedretina.reuse.objective import ReuseLoss, ReuseObjective
-from fedretina.reuse.schedule import Schedule
-from fedretina.reuse.taps import Taps
+from fedretina.reuse.schedule import Schedule, linear_ramp, scale_gradients
+from fedretina.reuse.taps import Taps, layer_outputs
 from fedretina.reuse.transform import Reconstruction, mode_product, ridge
 
 __all__ = [
@@ -63,7 +63,10 @@ __all__ = [
     "adapt_batchnorm",
     "choose_layers",
     "embed",
+    "layer_outputs",
+    "linear_ramp",
     "mode_product",
     "ridge",
+    "scale_gradients",
     "theorem_alpha",
 ]

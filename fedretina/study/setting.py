@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 import fedretina
 from fedretina.train import Training
+from fedretina.train.checks import check_domains
 
 VERSION = 2
 """Counts up whenever the same setting gives another result within a release: what was kept is then measured anew."""
@@ -81,7 +82,8 @@ class Setting:
         return _hashed({name: value for name, value in asdict(self).items() if name not in unused} | {"source": source})
 
     def training(self, device: str = "auto") -> Training:
-        """Give the settings of a `Learner`: one round, all epochs."""
+        """Give the settings of a `Learner`: one round, all epochs; `BadArgument` for wrong values or domains."""
+        check_domains(self.target, self.sources)
         return Training(
             rounds=1,
             local_epochs=self.epochs,

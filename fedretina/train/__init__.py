@@ -26,9 +26,9 @@ from fedretina.train.batches import Batch, Batches, DomainBatches
 from fedretina.train.checkpoints import Checkpoints
 from fedretina.train.compute import device, runner
 from fedretina.train.learner import Learner, OnEpoch
-from fedretina.train.peers import Peers, adapt_peers, arrays_of
+from fedretina.train.peers import Peers, Weights, adapt_peers, arrays_of
 from fedretina.train.pseudo_labels import ClassMemoryTerm, PseudoLabelBatches, PseudoLabels
-from fedretina.train.reuse_term import ReuseTerm
+from fedretina.train.reuse_term import ReuseTerm, warm_up_inputs
 from fedretina.train.risks import risks_over
 from fedretina.train.schedule import Span, steps_per_epoch
 from fedretina.train.seeds import seeded, seeded_model
@@ -53,6 +53,7 @@ __all__ = [
     "SupervisedLoss",
     "Term",
     "Training",
+    "Weights",
     "adapt_peers",
     "arrays_of",
     "device",
@@ -63,4 +64,5 @@ __all__ = [
     "start_from",
     "start_from_average",
     "steps_per_epoch",
+    "warm_up_inputs",
 ]

@@ -1,7 +1,7 @@
 """Checks of configured values. Each error names the key as the app spells it, the value, and what is allowed."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from fedretina.errors import BadArgument
 
@@ -44,3 +44,23 @@ def check_one_of(key: str, value: str, allowed: Collection[str]) -> None:
     """
     if value not in allowed:
         raise BadArgument(f"{key} = {value!r}: allowed are {', '.join(repr(a) for a in allowed)}")
+
+
+def check_domains(target: str, sources: Sequence[str]) -> None:
+    """Refuse domains that are missing, named twice, or no folder's name.
+
+    Examples
+    --------
+    >>> check_domains("duke", ["../cuhk03"])
+    Traceback (most recent call last):
+    fedretina.errors.BadArgument: sources = '../cuhk03': a folder's name is allowed, without / and , and no dot before it
+    """
+    names = (target, *sources)
+    if not sources or not all(names) or len(set(names)) < len(names):
+        raise BadArgument(
+            f"target = {target!r}, sources = {','.join(sources)!r}: give one target and at least one source, all different"
+        )
+    for name in names:
+        if name.startswith(".") or set(name) & set("/\\,"):
+            key = "target" if name == target else "sources"
+            raise BadArgument(f"{key} = {name!r}: a folder's name is allowed, without / and , and no dot before it")

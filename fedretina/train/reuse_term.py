@@ -7,9 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fedretina.reuse import ReuseLoss, ReuseObjective, adapt_batchnorm
-from fedretina.reuse.schedule import linear_ramp, scale_gradients
-from fedretina.reuse.taps import layer_outputs
+from fedretina.reuse import ReuseLoss, ReuseObjective, adapt_batchnorm, layer_outputs, linear_ramp, scale_gradients
 from fedretina.task import Splits, Task
 from fedretina.train.compute import runner, to_float32
 from fedretina.train.term import ForwardPass, Term

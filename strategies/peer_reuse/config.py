@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fedretina.errors import BadArgument
-from fedretina.train.checks import check_number, check_one_of
+from fedretina.train.checks import check_domains, check_number, check_one_of
 
 INITS = ("best-peer", "average", "given", "scratch")
 ALPHAS = ("learned", "bound", "uniform")
@@ -40,15 +40,7 @@ class Topology:
             raise BadArgument(
                 f"targets = {','.join(self.targets)!r}: exactly one target is allowed so far; start one run for each target"
             )
-        if not self.targets or not self.sources or not all(self.domains) or len(set(self.domains)) < len(self.domains):
-            raise BadArgument(
-                f"target = {','.join(self.targets)!r}, sources = {','.join(self.sources)!r}: "
-                "give one target and at least one source, all different"
-            )
-        for name in self.domains:
-            if name.startswith(".") or set(name) & set("/\\,"):
-                key = "target" if name in self.targets else "sources"
-                raise BadArgument(f"{key} = {name!r}: a folder's name is allowed, without / and , and no dot before it")
+        check_domains("".join(self.targets), self.sources)
 
     @property
     def target(self) -> str:

@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
+from flwr.app import ArrayRecord, Message, RecordDict
 from flwr.serverapp import Grid
 
 from fedretina.errors import BadArgument, FedRetinaError
@@ -13,6 +13,7 @@ from fedretina.flower import DomGrid
 from fedretina.strategies.peer_reuse.config import ReuseConfig, Topology
 from fedretina.strategies.peer_reuse.hosts import assign_hosts
 from fedretina.strategies.peer_reuse.jobs import Job, Setting, Work
+from fedretina.strategies.peer_reuse.replies import failure_of, good_replies, metrics_of, numbers_of
 from fedretina.strategies.peer_reuse.results import RoundResult, RunResult
 from fedretina.train import Training, risks_over
 
@@ -95,7 +96,7 @@ class PeerReuse:
         if not nodes:
             raise BadArgument("no node is connected: start some, or give the simulation supernodes")
         asked = [Message(RecordDict(), dst_node_id=node, message_type="query.domains") for node in nodes]
-        answers = _answers(grid.send_and_receive(asked, timeout=NODES_S))
+        answers = good_replies(grid.send_and_receive(asked, timeout=NODES_S))
         found = {reply.metadata.src_node_id: dict(reply.content.config_records["hosts"]) for reply in answers}
         order = sorted(found, key=lambda node: (int(str(found[node]["order"])), node))
         hosted = {node: [name for name in str(found[node]["domains"]).split(",") if name] for node in order}
@@ -116,7 +117,7 @@ class PeerReuse:
         timeout: float | None = None,
         scores: Mapping[str, Sequence[float]] | None = None,
     ) -> list[Message]:
-        """Send one message to each node that has work, and wait: never are two on the way to one node."""
+        """Send one message to each node that has work, and wait: at most one message per node is in flight."""
         messages = []
         for node in dict.fromkeys(self._hosts[domain] for domain in work):
             of_node = {domain: work[domain] for domain in work if self._hosts[domain] == node}
@@ -139,7 +140,7 @@ class PeerReuse:
         )
 
     def _describe(self, grid: Grid) -> None:
-        replies = _answers(self._ask(grid, 0, dict.fromkeys(self.topology.domains, "describe")))
+        replies = good_replies(self._ask(grid, 0, dict.fromkeys(self.topology.domains, "describe")))
         counts = {domain: m for reply in replies for domain, m in reply.content.metric_records.items()}
         for domain in self.topology.domains:
             c = counts[domain]
@@ -166,7 +167,7 @@ class PeerReuse:
         scores = before if self.reuse.alpha == "bound" else None
         replies = self._ask(grid, number, {self.topology.target: "reuse"}, sources, timeout=timeout, scores=scores)
         self._take(replies, result, must=True)
-        entry = self._entry(number, dict(_metrics(replies, f"{self.topology.target}/reuse")), before)
+        entry = self._entry(number, metrics_of(replies, f"{self.topology.target}/reuse"), before)
         result.rounds.append(entry)
         if self._on_round is not None:
             self._on_round(entry, result)
@@ -187,7 +188,7 @@ class PeerReuse:
         A source that failed is reused in its last version. With `must` a failed target ends the run.
         """
         for reply in replies:
-            if (reason := _failure(reply)) is not None:
+            if (reason := failure_of(reply)) is not None:
                 if must and self._hosts[self.topology.target] == reply.metadata.src_node_id:
                     raise FedRetinaError(f"the target's node failed: {reason}")
                 _log.warning("a node failed, its domains are reused in their last version: %s", reason)
@@ -196,36 +197,9 @@ class PeerReuse:
             for name, record in reply.content.metric_records.items():
                 domain, _, learner = name.partition("/")
                 if domain == self.topology.target and learner != "reuse":
-                    result.baselines[learner] = _numbers(record)
+                    result.baselines[learner] = numbers_of(record)
             configs = reply.content.config_records
             if "showcase" in configs:
                 result.showcase = json.loads(str(configs["showcase"]["json"]))
             if "finetune" in configs:
                 result.finetuned = str(configs["finetune"]["source"])
-
-
-def _failure(reply: Message) -> str | None:
-    if reply.has_error():
-        return reply.error.reason or f"error {reply.error.code}"
-    record = reply.content.config_records.get("error")
-    return str(record["text"]) if record is not None else None
-
-
-def _answers(replies: Iterable[Message]) -> list[Message]:
-    """Insist on good replies."""
-    good = list(replies)
-    for reply in good:
-        if (reason := _failure(reply)) is not None:
-            raise FedRetinaError(reason)
-    return good
-
-
-def _numbers(record: MetricRecord) -> dict[str, float]:
-    return {key: float(value) for key, value in record.items() if isinstance(value, int | float)}
-
-
-def _metrics(replies: Iterable[Message], name: str) -> Mapping[str, float]:
-    for reply in replies:
-        if reply.has_content() and name in reply.content.metric_records:
-            return _numbers(reply.content.metric_records[name])
-    raise FedRetinaError(f"no reply brought the metrics {name!r}")

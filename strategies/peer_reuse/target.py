@@ -1,7 +1,6 @@
 """The target at work on one message: reuses its peers' models, and trains the baselines beside."""
 
 import json
-from collections.abc import Sequence
 
 from flwr.app import ConfigRecord
 from torch import nn
@@ -21,15 +20,15 @@ from fedretina.train import (
     Span,
     SupervisedLoss,
     Term,
+    Weights,
     adapt_peers,
     device,
     risks_over,
     seeded,
     start_from,
     start_from_average,
+    warm_up_inputs,
 )
-from fedretina.train.peers import Weights
-from fedretina.train.reuse_term import warm_up_inputs
 
 BASELINES = ("alone", "full")
 
@@ -68,47 +67,51 @@ class TargetWorker(DomainWorker):
         for peer in peers.models.values():
             peer.to(device(self.training))
         labels = self._pseudo_labels(splits, peers)
-        terms: list[Term] = [SupervisedLoss(self.task), *equation, *(ClassMemoryTerm(one) for one in labels)]
-        batches = self._batches(splits, labels, mixed=bool(equation))
-        learner = Learner(model, self.task, self.training, name=name, batches=batches, terms=terms)
+        learner = self._learner(model, splits, name, equation, labels)
         new = self.load(learner)
-        if new:
+        if equation is not None and new:
             self.say(f"from now on reuses {', '.join(new)} too")
-            equation[0].warm_up(model, warm_up_inputs(self.task, splits).to(device(self.training)), sources=new)
+            equation.warm_up(model, warm_up_inputs(self.task, splits).to(device(self.training)), sources=new)
         self.train(learner, self._span(name), samples=len(splits.everything()))
         self._report_reuse(learner, peers, equation, labels)
         self.reply[self.domain] = record_of(model)
         if self.job.round == self.training.rounds:
             self._finish(model, splits, weights)
 
-    def _equation(self, model: nn.Module, splits: Splits, peers: Peers, *, warm_up: bool) -> list[ReuseTerm]:
-        """Make Eq. 1's second term, if gamma is not 0.
+    def _equation(self, model: nn.Module, splits: Splits, peers: Peers, *, warm_up: bool) -> ReuseTerm | None:
+        """Make Eq. 1's second term; None where gamma is 0.
 
         V is warmed up where the training begins; later it is that of the round before.
         """
         reuse = self.job.reuse
         if not reuse.gamma:
-            return []
+            return None
         example = self.task.prepare(splits.inputs[:2])
         with seeded(self.training, f"{self.domain}/V"):
             objective = ReuseObjective.probe(model, peers.models, self.layers, example, gamma=reuse.gamma, alpha=reuse.alpha)
         term = ReuseTerm(peers.models, objective, self._risks(peers), training=self.training)
         if warm_up:
             term.warm_up(model, warm_up_inputs(self.task, splits))
-        return [term]
+        return term
 
-    def _pseudo_labels(self, splits: Splits, peers: Peers) -> list[PseudoLabels]:
-        """Convene the committee, if there is one."""
+    def _pseudo_labels(self, splits: Splits, peers: Peers) -> PseudoLabels | None:
+        """Make the committee's pseudo-labels; None where it is turned off."""
         if not self.job.reuse.committee:
-            return []
+            return None
         alpha = self._theorem_alpha(peers)
-        return [PseudoLabels(self.task, splits, peers.models, alpha=alpha, training=self.training)]
+        return PseudoLabels(self.task, splits, peers.models, alpha=alpha, training=self.training)
 
-    def _batches(self, splits: Splits, labels: Sequence[PseudoLabels], *, mixed: bool) -> Batches:
+    def _learner(
+        self, model: nn.Module, splits: Splits, name: str, equation: ReuseTerm | None, labels: PseudoLabels | None
+    ) -> Learner:
+        """Join the terms, and choose the batches: of pseudo-labelled samples, or for Eq. 1 alone half unlabelled."""
         size = self.training.batch_size
-        if labels:
-            return PseudoLabelBatches(labels[0], size)
-        return DomainBatches(self.task, splits, size, unlabelled=mixed)
+        memory = ClassMemoryTerm(labels) if labels is not None else None
+        terms: list[Term] = [term for term in (SupervisedLoss(self.task), equation, memory) if term is not None]
+        batches: Batches = DomainBatches(self.task, splits, size, unlabelled=equation is not None)
+        if labels is not None:
+            batches = PseudoLabelBatches(labels, size)
+        return Learner(model, self.task, self.training, name=name, batches=batches, terms=terms)
 
     def _theorem_alpha(self, peers: Peers) -> dict[str, float]:
         if self.job.reuse.alpha == "uniform":
@@ -119,15 +122,14 @@ class TargetWorker(DomainWorker):
         scores = {name: [*self.job.scores.get(name, ()), score] for name, score in peers.scores.items()}
         return risks_over(scores, self.job.reuse.alpha)
 
-    def _report_reuse(
-        self, learner: Learner, peers: Peers, equation: Sequence[ReuseTerm], labels: Sequence[PseudoLabels]
-    ) -> None:
+    def _report_reuse(self, learner: Learner, peers: Peers, equation: ReuseTerm | None, labels: PseudoLabels | None) -> None:
         """Report the target's metrics, the sources' weights and scores, and what the committee labelled."""
         metrics = self.measure(learner)
-        alpha = equation[0].alpha if equation else self._theorem_alpha(peers)
+        alpha = equation.alpha if equation is not None else self._theorem_alpha(peers)
         metrics |= {f"alpha.{source}": value for source, value in alpha.items()}
         metrics |= {f"peer.{source}": score for source, score in peers.scores.items()}
-        metrics |= {f"committee.{name}": value for one in labels for name, value in one.metrics.items()}
+        if labels is not None:
+            metrics |= {f"committee.{name}": value for name, value in labels.metrics.items()}
         self.report("reuse", metrics)
 
     def _start(self, model: nn.Module, splits: Splits, peers: Peers) -> None:

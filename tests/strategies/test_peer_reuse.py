@@ -5,6 +5,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
+from flwr.app import ConfigRecord
 from flwr.clientapp import ClientApp
 from torch import nn
 
@@ -15,7 +16,7 @@ from fedretina.flower import DomGrid, DomMod
 from fedretina.ledger import totals
 from fedretina.reuse import theorem_alpha
 from fedretina.strategies import PeerReuse, PeerReuseClient, ReuseConfig, Topology, hosted_domains
-from fedretina.strategies.peer_reuse import RunResult
+from fedretina.strategies.peer_reuse import Job, RunResult
 from fedretina.train import Training
 from grids import LocalGrid
 
@@ -336,6 +337,12 @@ def test_missing_data_end_the_run_before_anything_is_trained(tmp_path):
 
     with pytest.raises(FedRetinaError, match="left: no folder /left"):
         run(tmp_path, grid=LocalGrid(client_app(tmp_path, Missing()), 2))
+
+
+def test_a_node_of_another_release_ends_the_run_with_the_reason(tmp_path, monkeypatch):
+    monkeypatch.setattr(Job, "record", lambda job: ConfigRecord({"json": json.dumps({"version": 99})}))
+    with pytest.raises(FedRetinaError, match="job has version 99: this node reads version 1; install the same release"):
+        run(tmp_path)
 
 
 def test_domains_live_where_the_nodes_say(tmp_path):

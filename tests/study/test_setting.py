@@ -30,6 +30,8 @@ def test_the_training_is_checked(base):
     assert base.training("cpu").local_epochs == base.epochs
     with pytest.raises(BadArgument, match="device"):
         base.training("tpu")
+    with pytest.raises(BadArgument, match="all different"):
+        replace(base, sources=(base.target,)).training()
 
 
 def test_subsets_come_small_ones_first_in_the_order_of_the_names():

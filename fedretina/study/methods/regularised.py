@@ -8,8 +8,7 @@ from fedretina.reuse import ReuseObjective
 from fedretina.reuse.alpha import AlphaMode
 from fedretina.reuse.form import Form
 from fedretina.study.student import Student
-from fedretina.train import ReuseTerm, seeded
-from fedretina.train.reuse_term import warm_up_inputs
+from fedretina.train import ReuseTerm, seeded, warm_up_inputs
 
 Start = Literal["scratch", "best-peer"]
 
