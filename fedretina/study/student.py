@@ -27,7 +27,7 @@ from fedretina.train import (
     steps_per_epoch,
 )
 
-Tick = Callable[[str, int, int], None]
+OnProgress = Callable[[str, int, int], None]
 Tasks = Callable[[Setting], Task]
 
 
@@ -42,14 +42,16 @@ class Student:
         Makes the task of a setting.
     store : Store
         Keeps the sources' models, each trained once.
-    tick : callable
-        Told what trains, how many of its epochs are done, and of how many.
+    on_progress : callable
+        Called with the name of what trains, its finished epochs, and epochs in total.
     where : {"auto", "cpu", "cuda"}, default "auto"
         Where to compute.
     """
 
-    def __init__(self, setting: Setting, tasks: Tasks, store: Store, tick: Tick, *, where: str = "auto") -> None:
-        self.setting, self.store, self.tick = setting, store, tick
+    def __init__(
+        self, setting: Setting, tasks: Tasks, store: Store, on_progress: OnProgress, *, where: str = "auto"
+    ) -> None:
+        self.setting, self.store, self.on_progress = setting, store, on_progress
         self.training: Training = setting.training(where)
         self.task = tasks(setting)
         self.device = device(self.training)
@@ -169,7 +171,7 @@ class Student:
     def _train(self, learner: Learner, epochs: int, samples: int, what: str) -> None:
         def on_epoch(epoch: int, total: int, loss: float, speed: float) -> None:
             del loss, speed
-            self.tick(what, epoch, total)
+            self.on_progress(what, epoch, total)
 
         learner.train(Span(0, epochs, epochs), samples, on_epoch)
 

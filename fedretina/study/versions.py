@@ -41,7 +41,7 @@ def versions(student: Student) -> Numbers:
             for way in ("dom", "plain"):
                 sent = _send(student, taken, config, difference=way == "dom")
                 numbers |= {f"{name}.{way}.c{bits}.{key}": value for key, value in sent.items()}
-            student.tick(f"coding, {name}", BITS.index(bits) + 1, len(BITS))
+            student.on_progress(f"coding, {name}", BITS.index(bits) + 1, len(BITS))
     return numbers
 
 
@@ -57,7 +57,7 @@ def _train(student: Student) -> Iterator[Model]:
 
         def on_epoch(epoch: int, total: int, loss: float, speed: float) -> None:
             del loss, speed
-            student.tick("versions", epoch, total)
+            student.on_progress("versions", epoch, total)
 
         learner.train(Span(first, last, training.epochs), student.samples, on_epoch)
         yield {key: value.copy() for key, value in arrays_of(model).items()}

@@ -119,11 +119,11 @@ def federated(student: Student, *, at_home: AtHome = nothing, mu: float = 0.0, t
             _train(student, site, epoch)
         states = [site.learner.model.state_dict() for site in sites]
         shared = averaged(states, [site.weight for site in sites], names)
-        student.tick(student.setting.method, epoch + 1, total)
+        student.on_progress(student.setting.method, epoch + 1, total)
     sites[0].begin(shared)
     for epoch in range(together, total):
         _train(student, sites[0], epoch)
-        student.tick(student.setting.method, epoch + 1, total)
+        student.on_progress(student.setting.method, epoch + 1, total)
     return target
 
 
