@@ -18,10 +18,8 @@ import torch
 
 from fedretina.reid import ReIdTask, build, evaluate_features
 from fedretina.reuse import ReuseObjective
-from fedretina.strategies import Plan
-from fedretina.strategies.peer_reuse.compute import runner
-from fedretina.strategies.peer_reuse.learner import Learner, Reuse, Span
 from fedretina.task import Splits
+from fedretina.train import DomainBatches, Learner, ReuseTerm, Span, SupervisedLoss, Training, runner
 
 QUERIES, GALLERY, WIDTH, IDENTITIES, CAMERAS = 2_228, 17_661, 2_048, 1_110, 8
 SOURCES, IDS, IMAGES, REPEATS = ("hall", "shop", "yard"), 60, 512, 9
@@ -46,19 +44,22 @@ def step_cost() -> None:
     images = torch.randint(0, 256, (IMAGES, 3, 64, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     labelled = Splits(images, torch.arange(IMAGES) % IDS)
     half = Splits(images[: IMAGES // 2], torch.arange(IMAGES // 2) % IDS, images[IMAGES // 2 :])
-    plan = Plan(target="duke", sources=SOURCES, device="cpu")
+    training = Training(device="cpu")
+    size = training.batch_size
     peers = {name: build("small", IDS, height=64, width=32).requires_grad_(False).eval() for name in SOURCES}
     example = task.prepare(images[:2])
     target = build("small", IDS, height=64, width=32)
     objective = ReuseObjective.probe(target, peers, tuple(task.layers), example, gamma=0.3)
-    term, run = Reuse(peers, objective, dict.fromkeys(peers, 0.5), plan=plan), runner(plan)
-    reuse = Learner(target, task, half, plan, name="reuse", reuse=term)
-    plain = Learner(build("small", IDS, height=64, width=32), task, labelled, plan, name="alone")
-    batch = task.prepare(images[: plan.batch_size])
+    term, run = ReuseTerm(peers, objective, dict.fromkeys(peers, 0.5), training=training), runner(training)
+    mixed, terms = DomainBatches(task, half, size, unlabelled=True), [SupervisedLoss(task), term]
+    reuse = Learner(target, task, training, name="reuse", batches=mixed, terms=terms)
+    other = build("small", IDS, height=64, width=32)
+    plain = Learner(other, task, training, name="alone", batches=DomainBatches(task, labelled, size))
+    batch = task.prepare(images[:size])
 
     @torch.no_grad()
     def forward() -> None:
-        for _ in range(IMAGES // plan.batch_size):
+        for _ in range(IMAGES // size):
             for peer in peers.values():
                 run(peer, batch)
 
@@ -66,11 +67,11 @@ def step_cost() -> None:
     taken = {name: [] for name in works}
     for _ in range(REPEATS + 1):
         for name, work in works.items():  # in turns, so that a busy moment hits all alike
-            taken[name].append(1000 * timed(work) / (IMAGES // plan.batch_size))
+            taken[name].append(1000 * timed(work) / (IMAGES // size))
     step = {name: statistics.median(values[1:]) for name, values in taken.items()}
     share = step["reuse"] / (step["alone"] + step["forward"])
     print(
-        f"step of {plan.batch_size} images: {step['reuse']:.1f} ms with {len(SOURCES)} sources; "
+        f"step of {size} images: {step['reuse']:.1f} ms with {len(SOURCES)} sources; "
         f"{step['alone']:.1f} ms without, and {step['forward']:.1f} ms for their forward passes: {share:.2f} x the sum"
     )
 

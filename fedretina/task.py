@@ -28,8 +28,8 @@ class Splits:
     unlabelled : Tensor
         Samples without labels, shape (N_u, ...); empty by default.
     hidden : Tensor or None
-        The labels of `unlabelled` where an experiment knows them, shape (N_u,), int64. Nothing learns from them but the
-        yardstick "all labels".
+        The labels of `unlabelled` where an experiment knows them, shape (N_u,), int64. Only the
+        baseline "all labels" learns from them.
     groups : Tensor or None
         Where each sample comes from, such as its camera, shape (N_l + N_u,), int64, in the order of `everything`; None where
         that is not known.
@@ -56,8 +56,8 @@ class Splits:
         """All training samples, labelled ones first, shape (N_l + N_u, ...)."""
         return torch.cat([self.inputs, self.unlabelled]) if len(self.unlabelled) else self.inputs
 
-    def oracle(self) -> "Splits":
-        """Give the same data with every label known: what the yardstick "all labels" trains on."""
+    def with_all_labels(self) -> "Splits":
+        """Give the same data with every label known, for the baseline "all labels"."""
         if self.hidden is None:
             return Splits(self.inputs, self.labels)
         return Splits(self.everything(), torch.cat([self.labels, self.hidden]))

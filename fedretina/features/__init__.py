@@ -9,7 +9,7 @@ from fedretina.features.adabn import adapt_batchnorm
 from fedretina.features.embedding import embed, layer_features
 from fedretina.features.modes import evaluating
 from fedretina.features.statistics import RunningStatistics, running_mean
-from fedretina.features.taps import Taps, shapes
+from fedretina.features.taps import Taps, layer_outputs, shapes
 
 __all__ = [
     "RunningStatistics",
@@ -18,6 +18,7 @@ __all__ = [
     "embed",
     "evaluating",
     "layer_features",
+    "layer_outputs",
     "running_mean",
     "shapes",
 ]

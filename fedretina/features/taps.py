@@ -1,9 +1,9 @@
 """Taps: read the hidden representations Z^h of any network (Eq. 1)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -92,9 +92,33 @@ def shapes(model: nn.Module, layers: Sequence[str], inputs: Tensor) -> dict[str,
     >>> shapes(nn.Sequential(nn.Linear(4, 3)), ["0"], torch.ones(2, 4))
     {'0': torch.Size([3])}
     """
+    return {name: z.shape[1:] for name, z in layer_outputs(model, layers, inputs).items()}
+
+
+def layer_outputs(
+    model: nn.Module, layers: Sequence[str], inputs: Tensor, *, run: Callable[[nn.Module, Tensor], Any] = nn.Module.__call__
+) -> dict[str, Tensor]:
+    """Give the outputs of a model's layers for a batch, in eval mode and without gradients.
+
+    Parameters
+    ----------
+    model : nn.Module
+        In any mode; it is afterwards in the same.
+    layers : sequence of str
+        As for `Taps`.
+    inputs : Tensor
+        (N, ...).
+    run : callable, optional
+        Runs the model on the inputs, for instance under autocast.
+
+    Examples
+    --------
+    >>> layer_outputs(nn.Sequential(nn.Linear(4, 3)), ["0"], torch.ones(2, 4))["0"].shape
+    torch.Size([2, 3])
+    """
     with evaluating(model), torch.no_grad(), Taps(model, layers) as taps:
-        model(inputs)
-        return {name: z.shape[1:] for name, z in taps.collect().items()}
+        run(model, inputs)
+        return taps.collect()
 
 
 def _check_layers(model: nn.Module, layers: Sequence[str]) -> tuple[str, ...]:

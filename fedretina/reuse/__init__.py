@@ -34,7 +34,7 @@ Sources from other domains: `adapt_batchnorm` first. A warm start of V: `objecti
 bad: measured `risks`, see `ReuseObjective.forward`.
 """
 
-from fedretina.features import Taps, adapt_batchnorm, embed
+from fedretina.features import Taps, adapt_batchnorm, embed, layer_outputs
 from fedretina.reuse.alpha import Alpha, theorem_alpha
 from fedretina.reuse.committee import Committee, CommitteeOptions, Labelling
 from fedretina.reuse.form import Form
@@ -42,7 +42,7 @@ from fedretina.reuse.layers import choose_layers
 from fedretina.reuse.memory import ClassMemory
 from fedretina.reuse.multi import MultiModelReuse, Reused
 from fedretina.reuse.objective import ReuseLoss, ReuseObjective
-from fedretina.reuse.schedule import Schedule
+from fedretina.reuse.schedule import Schedule, linear_ramp, scale_gradients
 from fedretina.reuse.transform import Reconstruction, mode_product, ridge
 
 __all__ = [
@@ -62,7 +62,10 @@ __all__ = [
     "adapt_batchnorm",
     "choose_layers",
     "embed",
+    "layer_outputs",
+    "linear_ramp",
     "mode_product",
     "ridge",
+    "scale_gradients",
     "theorem_alpha",
 ]

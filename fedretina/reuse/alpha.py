@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from fedretina.errors import BadArgument
 from fedretina.reuse.checks import check_names
-from fedretina.reuse.form import Term
+from fedretina.reuse.form import AlphaLoss
 
 AlphaMode = Literal["learned", "bound", "uniform"]
 
@@ -136,14 +136,14 @@ class Alpha(nn.Module):
         column = self.logits.new_tensor([risks[name] for name in self.sources])
         return column if self.layers is None else column[:, None].expand_as(self.logits)
 
-    def loss(self, risks: Tensor, *, term: Term = "quadratic", temperature: float = 0.5) -> Tensor:
-        """Compute what a learned alpha descends, a scalar; see `Form.term`.
+    def loss(self, risks: Tensor, *, kind: AlphaLoss = "quadratic", temperature: float = 0.5) -> Tensor:
+        """Compute the loss of a learned alpha, a scalar; see `Form.alpha_loss`.
 
         Parameters
         ----------
         risks : Tensor
             R_m > 0, (M,) or (M, H') as the weights are; without gradients.
-        term : {"quadratic", "entropy", "none"}, default "quadratic"
+        kind : {"quadratic", "entropy", "none"}, default "quadratic"
             Theorem 1, or Eq. 2 less the entropy, or Eq. 2 alone.
         temperature : float, default 0.5
             Of the entropy.
@@ -154,10 +154,10 @@ class Alpha(nn.Module):
         1.0
         """
         weights = self()
-        if term == "quadratic":
+        if kind == "quadratic":
             return torch.dot(weights.square().flatten(), risks.flatten())
         linear = torch.dot(weights.flatten(), risks.flatten())
-        return linear if term == "none" else linear + temperature * (weights * weights.log()).sum()
+        return linear if kind == "none" else linear + temperature * (weights * weights.log()).sum()
 
     @torch.no_grad()
     def fit(self, risks: Mapping[str, float]) -> None:

@@ -1,4 +1,4 @@
-"""Which of Eq. 1's forms is meant: what stands beside alpha, what V is, what is summed."""
+"""The forms of Eq. 1: the loss of alpha, the kind of V, the sum."""
 
 from dataclasses import dataclass
 from numbers import Integral
@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from fedretina.errors import BadArgument
 
-Term = Literal["quadratic", "entropy", "none"]
+AlphaLoss = Literal["quadratic", "entropy", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,8 +15,8 @@ class Form:
 
     Parameters
     ----------
-    term : {"quadratic", "entropy", "none"}, default "quadratic"
-        What a learned alpha descends: sum_m alpha_m^2 R_m (Theorem 1), whose optimum is alpha_m proportional to 1 / R_m; or
+    alpha_loss : {"quadratic", "entropy", "none"}, default "quadratic"
+        The loss of a learned alpha: sum_m alpha_m^2 R_m (Theorem 1), whose optimum is alpha_m proportional to 1 / R_m; or
         sum_m alpha_m R_m - temperature * entropy(alpha), whose optimum is the softmax of -R_m / temperature; or Eq. 2 alone,
         sum_m alpha_m R_m, which ends on the one source of the smallest R_m.
     temperature : float, default 0.5
@@ -38,11 +38,11 @@ class Form:
 
     Examples
     --------
-    >>> Form(literal=True).term
+    >>> Form(literal=True).alpha_loss
     'quadratic'
     """
 
-    term: Term = "quadratic"
+    alpha_loss: AlphaLoss = "quadratic"
     temperature: float = 0.5
     per_layer: bool = False
     hidden: int = 0
@@ -50,8 +50,8 @@ class Form:
     closed: bool = False
 
     def __post_init__(self) -> None:
-        if self.term not in get_args(Term):
-            raise BadArgument(f"term = {self.term!r}: allowed are {', '.join(get_args(Term))}")
+        if self.alpha_loss not in get_args(AlphaLoss):
+            raise BadArgument(f"alpha_loss = {self.alpha_loss!r}: allowed are {', '.join(get_args(AlphaLoss))}")
         if not 0 < self.temperature < float("inf"):
             raise BadArgument(f"temperature = {self.temperature}: a positive number is allowed")
         if not isinstance(self.hidden, Integral) or isinstance(self.hidden, bool) or self.hidden < 0:

@@ -7,15 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from fedretina.errors import BadArgument
-from fedretina.features import Taps, adapt_batchnorm, evaluating
+from fedretina.features import Taps, adapt_batchnorm, layer_outputs
 from fedretina.reuse.alpha import AlphaMode
 from fedretina.reuse.form import Form
 from fedretina.reuse.layers import Layers
 from fedretina.reuse.objective import ReuseObjective
 from fedretina.reuse.pairing import pair
-from fedretina.reuse.schedule import Schedule
-
-ALPHA_LR = 10.0
+from fedretina.reuse.schedule import Schedule, scale_gradients
 
 Features = Mapping[str, Mapping[str, Tensor]]
 
@@ -67,7 +65,7 @@ class MultiModelReuse(nn.Module):
     form : Form, optional
         Other forms of Eq. 1.
     schedule : Schedule, optional
-        Warm-up and ramp of the pull on the target, in calls in train mode; default: at once.
+        Warm-up and ramp of the weight of reuse, in calls in train mode; default: in full at once.
 
     Raises
     ------
@@ -131,11 +129,8 @@ class MultiModelReuse(nn.Module):
         return self._held[1]
 
     def groups(self, *, lr: float) -> list[dict[str, Any]]:
-        """Give the parameter groups of V and alpha for an optimiser; alpha's learning rate is ten times V's."""
-        alpha = list(self.objective.alpha.parameters())
-        v = [p for p in self.objective.v.parameters() if p.requires_grad]
-        made = [{"params": v, "lr": lr}, {"params": alpha, "lr": ALPHA_LR * lr, "weight_decay": 0.0}]
-        return [group for group in made if group["params"]]
+        """Give the parameter groups of V and alpha for an optimizer; alpha's learning rate is ten times V's."""
+        return self.objective.parameter_groups(lr=lr)
 
     def adapt(self, batches: Callable[[], Iterable[Tensor]]) -> None:
         """Re-estimate the sources' BatchNorm statistics on the target's inputs (AdaBN).
@@ -166,30 +161,25 @@ class MultiModelReuse(nn.Module):
         with Taps(self.target, self.layers) as taps:
             output = self.target(inputs)
             z = self.pairing.flat(taps.collect())
-        pull = self.schedule.pull(int(self.steps))
-        felt = {name: value.detach() + pull * (value - value.detach()) for name, value in z.items()}
+        scaled = scale_gradients(z, self.schedule.weight(int(self.steps)))
         known = self.features(inputs) if features is None else {n: self.pairing.flat(z) for n, z in features.items()}
-        term = self.objective(felt if pull < 1 else z, known, risks=risks)
+        term = self.objective(scaled, known, risks=risks)
         if self.training:
             self.steps += 1
         return Reused(output, term.loss, term.residuals)
 
-    @torch.no_grad()
     def features(self, inputs: Tensor) -> dict[str, dict[str, Tensor]]:
         """Give the sources' layers for a batch, under the target's names: where nothing is augmented, once is enough."""
         found = {}
         for name, source in self.sources.items():
-            with Taps(source.eval(), list(self.pairing.names[name].values())) as taps:
-                source(inputs)
-                found[name] = self.pairing.renamed(name, taps.collect())
+            outputs = layer_outputs(source.eval(), list(self.pairing.names[name].values()), inputs)
+            found[name] = self.pairing.renamed(name, outputs)
         return found
 
     @torch.no_grad()
     def fit(self, inputs: Tensor, *, strength: float = 1e-2) -> None:
         """Set every V by least squares on one large batch: a warm start, or the refresh of `Form(closed=True)`."""
-        with evaluating(self.target), Taps(self.target, self.layers) as taps:
-            self.target(inputs)
-            z = self.pairing.flat(taps.collect())
+        z = self.pairing.flat(layer_outputs(self.target, self.layers, inputs))
         self.objective.fit(z, self.features(inputs), strength=strength)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "MultiModelReuse":

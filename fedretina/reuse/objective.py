@@ -1,8 +1,8 @@
 """The second term of Eq. 1, to drop into any training loop."""
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Self, cast
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple, Self, cast
 from urllib.parse import quote
 
 import torch
@@ -19,6 +19,9 @@ from fedretina.reuse.transform import Reconstruction
 
 Shape = Sequence[int]
 Features = Mapping[str, Tensor]
+
+ALPHA_LR = 10.0
+"""alpha's learning rate beside V's: it has few steps and a smooth bound to descend."""
 
 SMALLEST_RISK = 1e-6
 """A source that is reconstructed perfectly keeps this measured risk, so that 1 / R_m exists."""
@@ -164,12 +167,27 @@ class ReuseObjective(nn.Module):
             )
         return cast(Reconstruction, self.v[_key(source, layer)])
 
-    def fit(self, target_z: Features, source_z: Mapping[str, Features], *, strength: float = 1e-2) -> None:
-        """Warm every V by `Reconstruction.fit` on the features of one large batch, given as to `forward`."""
+    def parameter_groups(self, *, lr: float) -> list[dict[str, Any]]:
+        """Give the optimizer's parameter groups of V and alpha; alpha's learning rate is ten times V's."""
+        alpha = list(self.alpha.parameters())
+        v = [p for p in self.v.parameters() if p.requires_grad]
+        groups = [{"params": v, "lr": lr}, {"params": alpha, "lr": ALPHA_LR * lr, "weight_decay": 0.0}]
+        return [group for group in groups if group["params"]]
+
+    def fit(
+        self,
+        target_z: Features,
+        source_z: Mapping[str, Features],
+        *,
+        sources: Collection[str] | None = None,
+        strength: float = 1e-2,
+    ) -> None:
+        """Warm V by `Reconstruction.fit` on the features of one large batch; with `sources` only theirs."""
         self._check(target_z, source_z)
         for source, layer in self._pairs():
-            v = self.reconstruction(source, layer)
-            v.fit(target_z[layer], source_z[source][layer], strength=strength)
+            if sources is None or source in sources:
+                v = self.reconstruction(source, layer)
+                v.fit(target_z[layer], source_z[source][layer], strength=strength)
 
     def forward(
         self,
@@ -212,7 +230,7 @@ class ReuseObjective(nn.Module):
         measured = self._running_risks(table) if risks is None else self.alpha.measured(risks)
         if self.alpha.mode == "bound":
             self.alpha.settle(measured)
-        bound = self.alpha.loss(measured, term=self.form.term, temperature=self.form.temperature)
+        bound = self.alpha.loss(measured, kind=self.form.alpha_loss, temperature=self.form.temperature)
         summed = errors * self._entries(source_z) if self.form.literal else table
         loss = self.gamma * self._weighted(summed) + bound
         return ReuseLoss(loss, dict(zip(self.alpha.sources, residual.detach(), strict=True)))

@@ -1,22 +1,25 @@
-"""When reuse pulls on the target: V learns first."""
+"""The weight of reuse over the training: V learns first, then the target."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from torch import Tensor
 
 from fedretina.errors import BadArgument
 
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """How gamma grows: 0 while V alone learns, then in a straight line to 1, its whole, and at the end down again if wished.
+    """The part of gamma in force: 0 while V alone learns, then up in a straight line to 1; on request 0 again at the end.
 
     Parameters
     ----------
     warm_up : int, default 0
-        Steps in which V learns and the target feels nothing.
+        Steps in which V learns and no gradient of reuse reaches the target.
     ramp : int, default 0
-        Steps in which the pull grows.
+        Steps in which the part grows.
     end : int, optional
-        Step from which there is no pull any more; default: never.
+        Step from which the part is 0 again; default: never.
 
     Raises
     ------
@@ -26,7 +29,7 @@ class Schedule:
     Examples
     --------
     >>> schedule = Schedule(warm_up=2, ramp=4, end=8)
-    >>> [schedule.pull(step) for step in range(10)]
+    >>> [schedule.weight(step) for step in range(10)]
     [0.0, 0.0, 0.25, 0.5, 0.75, 1.0, 1.0, 1.0, 0.0, 0.0]
     """
 
@@ -40,10 +43,46 @@ class Schedule:
         if self.end is not None and self.end < self.warm_up + self.ramp:
             raise BadArgument(f"end = {self.end}: it must not come before warm_up + ramp = {self.warm_up + self.ramp}")
 
-    def pull(self, step: int) -> float:
-        """Give the part of gamma that the target feels at a step, from 0 to 1."""
+    def weight(self, step: int) -> float:
+        """Give the part of gamma that is in force at a step, 0 to 1."""
         if self.end is not None and step >= self.end:
             return 0.0
         if not self.ramp:
             return float(step >= self.warm_up)
-        return min(1.0, max(0.0, (step + 1 - self.warm_up) / self.ramp))
+        return linear_ramp(step + 1 - self.warm_up, self.ramp)
+
+
+def linear_ramp(position: float, length: float) -> float:
+    """Grow in a straight line from 0 at position 0 to 1 at `length`, and stay there.
+
+    Examples
+    --------
+    >>> [linear_ramp(position, 4) for position in (-1, 0, 1, 4, 9)]
+    [0.0, 0.0, 0.25, 1.0, 1.0]
+    """
+    return min(1.0, max(0.0, position / length))
+
+
+def scale_gradients(z: Mapping[str, Tensor], weight: float) -> Mapping[str, Tensor]:
+    """Leave features as they are and multiply their gradients by a weight, 0 to 1.
+
+    The reuse loss then moves the target by a part, while V learns in full.
+
+    Parameters
+    ----------
+    z : mapping of str to Tensor
+        Features by layer, with their graph.
+    weight : float
+        From 0 to 1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> scale_gradients({"a": x}, 0.25)["a"].sum().backward()
+    >>> x.grad
+    tensor([0.2500, 0.2500])
+    """
+    if weight >= 1:
+        return z
+    return {name: value.detach() + weight * (value - value.detach()) for name, value in z.items()}

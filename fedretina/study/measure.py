@@ -6,14 +6,14 @@ from fedretina.errors import BadArgument
 from fedretina.study.methods import METHODS
 from fedretina.study.setting import Setting
 from fedretina.study.store import Numbers, Store
-from fedretina.study.student import Student, Tasks, Tick
+from fedretina.study.student import OnProgress, Student, Tasks
 from fedretina.study.versions import versions
 
 VERSIONS = "versions"
 """The name of what measures Table 4 and Fig. 5 beside the names of `METHODS`."""
 
 
-def measure(setting: Setting, tasks: Tasks, store: Store, tick: Tick, *, device: str = "auto") -> Numbers:
+def measure(setting: Setting, tasks: Tasks, store: Store, on_progress: OnProgress, *, device: str = "auto") -> Numbers:
     """Train and test what a setting says; from the store if it was done before.
 
     Parameters
@@ -24,8 +24,8 @@ def measure(setting: Setting, tasks: Tasks, store: Store, tick: Tick, *, device:
         Makes the task of a setting.
     store : Store
         Keeps the result, and the sources' models.
-    tick : callable
-        Told what trains, how many of its epochs are done, and of how many.
+    on_progress : callable
+        Called with the name of what trains, its finished epochs, and epochs in total.
     device : {"auto", "cpu", "cuda"}, default "auto"
         Where to compute.
 
@@ -44,7 +44,7 @@ def measure(setting: Setting, tasks: Tasks, store: Store, tick: Tick, *, device:
     if setting.method not in {*METHODS, VERSIONS}:
         raise BadArgument(f"method = {setting.method!r}: allowed are {', '.join([*METHODS, VERSIONS])}")
     start = time.monotonic()
-    student = Student(setting, tasks, store, tick, where=device)
+    student = Student(setting, tasks, store, on_progress, where=device)
     if setting.method == VERSIONS:
         numbers = versions(student)
     else:

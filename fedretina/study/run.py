@@ -45,10 +45,10 @@ class StudyRunner:
         A cell that is interrupted leaves nothing, and is begun anew the next time.
         """
         settings, results = study.settings(seeds), dict[Setting, Numbers]()
-        with _bars(console, len(settings)) as (advance, tick):
+        with _bars(console, len(settings)) as (advance, on_progress):
             for number, setting in enumerate(settings, start=1):
                 was_kept = self.store.numbers(setting) is not None
-                found = measure(setting, self.tasks, self.store, tick, device=self.device)
+                found = measure(setting, self.tasks, self.store, on_progress, device=self.device)
                 results[setting] = found
                 line = Text(f"{number:4d}/{len(settings)}  {_words(setting)}: {_shown(found)}")
                 console.print(line.append("  (kept)") if was_kept else line, soft_wrap=True)
@@ -102,10 +102,10 @@ def _bars(console: Console, cells: int) -> Iterator[tuple[Callable[[], None], Ca
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         whole, part = progress.add_task("cells", total=cells), progress.add_task("", total=1)
 
-        def tick(what: str, done: int, total: int) -> None:
+        def on_progress(what: str, done: int, total: int) -> None:
             progress.update(part, description=what, completed=done, total=total)
 
-        yield lambda: progress.advance(whole), tick
+        yield lambda: progress.advance(whole), on_progress
 
 
 def _words(setting: Setting) -> str:

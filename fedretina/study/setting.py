@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import fedretina
-from fedretina.strategies import Plan
+from fedretina.train import Training
+from fedretina.train.checks import check_domains
 
 VERSION = 3
 """Counts up whenever the same setting gives another result within a release: what was stored is then measured again.
@@ -90,18 +91,16 @@ class Setting:
         """The fields without a default, and those that are not at theirs."""
         return {field.name: value for field in fields(self) if (value := getattr(self, field.name)) != field.default}
 
-    def plan(self, device: str = "auto") -> Plan:
-        """Give the plan that a `Learner` trains by: one round, all epochs."""
-        return Plan(
-            target=self.target,
-            sources=self.sources,
+    def training(self, device: str = "auto") -> Training:
+        """Give the settings of a `Learner`: one round, all epochs; `BadArgument` for wrong values or domains."""
+        check_domains(self.target, self.sources)
+        return Training(
             rounds=1,
             local_epochs=self.epochs,
             home_epochs=self.home_epochs,
             epoch_samples=self.epoch_samples,
             lr=self.lr,
-            gamma=self.gamma,
-            device=device,  # type: ignore[arg-type]  # Plan checks it
+            device=device,  # type: ignore[arg-type]  # Training checks it
             seed=self.seed,
         )
 

@@ -1,22 +1,33 @@
 """What a method gets: the target, its data, the sources' models, and one budget of steps."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
 from torch import Tensor, nn
 
 from fedretina.errors import BadArgument
-from fedretina.features.taps import shapes
-from fedretina.strategies.peer_reuse.compute import device
-from fedretina.strategies.peer_reuse.learner import Learner, Span, seeded_model, steps_per_epoch
-from fedretina.strategies.peer_reuse.peers import Peers, arrays_of, meet, start_from
-from fedretina.strategies.peer_reuse.teaching import Teaching
-from fedretina.strategies.peer_reuse.term import Term
+from fedretina.features import shapes
 from fedretina.study.setting import Setting
 from fedretina.study.store import Arrays, Numbers, Store
 from fedretina.task import Splits, Task
+from fedretina.train import (
+    Batches,
+    DomainBatches,
+    Learner,
+    Peers,
+    Span,
+    SupervisedLoss,
+    Term,
+    Training,
+    adapt_peers,
+    arrays_of,
+    device,
+    seeded_model,
+    start_from,
+    steps_per_epoch,
+)
 
-Tick = Callable[[str, int, int], None]
+OnProgress = Callable[[str, int, int], None]
 Tasks = Callable[[Setting], Task]
 
 
@@ -31,16 +42,19 @@ class Student:
         Makes the task of a setting.
     store : Store
         Keeps the sources' models, each trained once.
-    tick : callable
-        Told what trains, how many of its epochs are done, and of how many.
+    on_progress : callable
+        Called with the name of what trains, its finished epochs, and epochs in total.
     where : {"auto", "cpu", "cuda"}, default "auto"
         Where to compute.
     """
 
-    def __init__(self, setting: Setting, tasks: Tasks, store: Store, tick: Tick, *, where: str = "auto") -> None:
-        self.setting, self.store, self.tick = setting, store, tick
-        self.plan, self.task = setting.plan(where), tasks(setting)
-        self.device = device(self.plan)
+    def __init__(
+        self, setting: Setting, tasks: Tasks, store: Store, on_progress: OnProgress, *, where: str = "auto"
+    ) -> None:
+        self.setting, self.store, self.on_progress = setting, store, on_progress
+        self.training: Training = setting.training(where)
+        self.task = tasks(setting)
+        self.device = device(self.training)
         self.numbers: Numbers = {}
 
     @cached_property
@@ -61,13 +75,13 @@ class Student:
     @property
     def steps(self) -> int:
         """Steps that every method's target takes."""
-        return self.plan.local_epochs * steps_per_epoch(self.samples, self.plan)
+        return self.training.epochs * steps_per_epoch(self.samples, self.training)
 
     @cached_property
     def peers(self) -> Peers:
         """The sources' models, adapted to the target and measured on its labelled samples."""
         weights = {name: self._source(name) for name in self.setting.sources}
-        peers = meet(weights, self.task, self.splits, self.plan)
+        peers = adapt_peers(weights, self.task, self.splits, self.setting.target)
         for model in peers.models.values():
             model.to(self.device)
         return peers
@@ -100,7 +114,7 @@ class Student:
 
     def fresh(self, name: str = "target", *, classes: int | None = None) -> nn.Module:
         """Make the target's network with new weights: the same at every call of one name."""
-        return seeded_model(self.task, self.setting.target, classes or self.splits.classes, self.plan, name)
+        return seeded_model(self.task, self.setting.target, classes or self.splits.classes, self.training, name)
 
     def started(self) -> nn.Module:
         """Make the target's network, started from the best source."""
@@ -113,14 +127,27 @@ class Student:
         model: nn.Module,
         *,
         splits: Splits | None = None,
-        reuse: Term | None = None,
-        teaching: Teaching | None = None,
+        batches: Batches | None = None,
+        terms: Sequence[Term] = (),
     ) -> nn.Module:
-        """Train a model for the whole budget, on the target's data unless others are given; its last state counts."""
-        data, name = splits or self.splits, f"{self.setting.target}/{self.setting.method}"
-        learner = Learner(model, self.task, data, self.plan, name=name, reuse=reuse, teaching=teaching)
-        self._train(learner, self.plan.local_epochs, self.samples, self.setting.method)
-        self.numbers |= {f"committee.{key}": value for key, value in learner.taught.items()}
+        """Train a model for the whole budget; its last state counts.
+
+        Parameters
+        ----------
+        model : Module
+            Changed in place.
+        splits : Splits, optional
+            The data; default: the target's.
+        batches : Batches, optional
+            The samples; default: the labelled samples of `splits`, and beside terms as many unlabelled ones in every batch.
+        terms : sequence of Term
+            Terms beside the supervised loss.
+        """
+        name, data = f"{self.setting.target}/{self.setting.method}", splits or self.splits
+        batches = batches or DomainBatches(self.task, data, self.training.batch_size, unlabelled=bool(terms))
+        terms = [SupervisedLoss(self.task), *terms]
+        learner = Learner(model, self.task, self.training, name=name, batches=batches, terms=terms)
+        self._train(learner, self.training.epochs, self.samples, self.setting.method)
         return model
 
     def score(self, model: nn.Module) -> Numbers:
@@ -133,19 +160,20 @@ class Student:
         kept = self.store.arrays(key)
         if kept is None:
             splits = self.task.splits(name)
-            model = seeded_model(self.task, name, splits.classes, self.plan, "source")
-            learner = Learner(model, self.task, splits, self.plan, name=f"{name}/source")
-            self._train(learner, self.plan.home_epochs, len(splits.labels), name)
+            model = seeded_model(self.task, name, splits.classes, self.training, "source")
+            batches = DomainBatches(self.task, splits, self.training.batch_size)
+            learner = Learner(model, self.task, self.training, name=f"{name}/source", batches=batches)
+            self._train(learner, self.training.home_epochs, len(splits.labels), name)
             kept = arrays_of(model)
             self.store.keep_arrays(key, kept)
         return kept
 
     def _train(self, learner: Learner, epochs: int, samples: int, what: str) -> None:
-        def progress(epoch: int, total: int, loss: float, speed: float) -> None:
+        def on_epoch(epoch: int, total: int, loss: float, speed: float) -> None:
             del loss, speed
-            self.tick(what, epoch, total)
+            self.on_progress(what, epoch, total)
 
-        learner.train(Span(0, epochs, epochs), samples, progress)
+        learner.train(Span(0, epochs, epochs), samples, on_epoch)
 
 
 def logits(output: object) -> Tensor:

@@ -11,11 +11,10 @@ import torch
 
 from fedretina.dom import DomConfig, decode, encode
 from fedretina.dom.config import Rounding
-from fedretina.strategies.peer_reuse.learner import Learner, Span
-from fedretina.strategies.peer_reuse.peers import arrays_of
 from fedretina.study.methods.regularised import term
 from fedretina.study.store import Numbers
 from fedretina.study.student import Student
+from fedretina.train import DomainBatches, Learner, Span, SupervisedLoss, arrays_of
 
 Model = Mapping[str, np.ndarray]
 CUTS = (0.4, 0.6, 0.8, 1.0)
@@ -42,23 +41,25 @@ def versions(student: Student) -> Numbers:
             for way in ("dom", "plain"):
                 sent = _send(student, taken, config, difference=way == "dom")
                 numbers |= {f"{name}.{way}.c{bits}.{key}": value for key, value in sent.items()}
-            student.tick(f"coding, {name}", BITS.index(bits) + 1, len(BITS))
+            student.on_progress(f"coding, {name}", BITS.index(bits) + 1, len(BITS))
     return numbers
 
 
 def _train(student: Student) -> Iterator[Model]:
-    model, plan = student.fresh(), student.plan
+    model, training = student.fresh(), student.training
     name = f"{student.setting.target}/versions"
-    learner = Learner(model, student.task, student.splits, plan, name=name, reuse=term(student, model))
+    terms = [SupervisedLoss(student.task), term(student, model)]
+    batches = DomainBatches(student.task, student.splits, training.batch_size, unlabelled=True)
+    learner = Learner(model, student.task, training, name=name, batches=batches, terms=terms)
     first = 0
     for cut in CUTS:
-        last = max(first, round(cut * plan.local_epochs))
+        last = max(first, round(cut * training.epochs))
 
-        def progress(epoch: int, total: int, loss: float, speed: float) -> None:
+        def on_epoch(epoch: int, total: int, loss: float, speed: float) -> None:
             del loss, speed
-            student.tick("versions", epoch, total)
+            student.on_progress("versions", epoch, total)
 
-        learner.train(Span(first, last, plan.local_epochs), student.samples, progress)
+        learner.train(Span(first, last, training.epochs), student.samples, on_epoch)
         yield {key: value.copy() for key, value in arrays_of(model).items()}
         first = last
 

@@ -5,7 +5,7 @@ from flwr.clientapp import ClientApp
 
 from fedretina import home
 from fedretina.flower import dom_mod
-from fedretina.strategies import PeerReuseClient, homes
+from fedretina.strategies import PeerReuseClient, hosted_domains
 from fedretina.strategies.peer_reuse import Job
 from settings import task_of
 
@@ -14,10 +14,10 @@ app = ClientApp(mods=[dom_mod])
 
 def answer(message: Message, context: Context) -> Message:
     """Do what the strategy asks. A resumed run has the configuration that it began with, not this context's."""
-    config = {**context.run_config, **Job.of(message).knobs}
+    config = {**context.run_config, **Job.of(message).settings}
     return PeerReuseClient(task_of(config), home.nodes())(message, context)
 
 
-app.query("homes")(homes)
+app.query("domains")(hosted_domains)
 app.query("describe")(answer)
 app.train()(answer)

@@ -37,7 +37,7 @@ class RunFolder(runs.RunFolder):
                 run=run,
                 rounds=[RoundState(**asdict(entry)) for entry in result.rounds],
                 models=sorted(result.models),
-                baselines=result.yardsticks,
+                baselines=result.baselines,
                 finetuned=result.finetuned,
             )
         )
@@ -56,9 +56,9 @@ class RunFolder(runs.RunFolder):
 def summarise(config: Mapping[str, Any], result: RunResult, rows: Iterable[Row], *, status: str, error: str = "") -> Summary:
     """Make the summary of a run: everything in it follows from the seed, so two equal runs have equal summaries."""
     rows, last = list(rows), result.rounds[-1] if result.rounds else None
-    results = {key: Result(key, result.yardsticks[name]) for name, key in KEYS.items() if name in result.yardsticks}
+    results = {key: Result(key, result.baselines[name]) for name, key in KEYS.items() if name in result.baselines}
     if "finetune" in results:
-        results["finetune"] = Result("finetune", result.yardsticks["finetune"], result.finetuned)
+        results["finetune"] = Result("finetune", result.baselines["finetune"], result.finetuned)
     if last:
         results["reuse"] = Result("reuse", last.metrics)
     return Summary(

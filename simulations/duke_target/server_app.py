@@ -22,7 +22,7 @@ from fedretina.settings import codec
 from fedretina.strategies import PeerReuse
 from fedretina.strategies.peer_reuse import RoundResult, RunResult
 from run_folder import RunFolder, round_of, summarise
-from settings import check, plan_of, task_of
+from settings import check, reuse_of, task_of, topology_of, training_of
 
 app = ServerApp()
 log = logging.getLogger("flwr").info
@@ -53,7 +53,6 @@ def main(grid: Grid, context: Context) -> None:
 
 
 def _run(grid: Grid, config: dict, folder: RunFolder, *, run: str, result: RunResult, ledger: Ledger) -> None:
-    plan = plan_of(config)
     task_of(config, say=log)
     wire = DomGrid(grid, codec(config), uplink="stream", ledger=ledger, streams=folder.streams)
 
@@ -63,8 +62,10 @@ def _run(grid: Grid, config: dict, folder: RunFolder, *, run: str, result: RunRe
         for line in [*format_round(shown, header=True).splitlines(), format_bound(shown)]:
             log(line)
 
-    knobs = config if config["resume"] else {}
-    PeerReuse(plan, run=run, knobs=knobs, on_round=on_round).start(wire, result=result)
+    settings = config if config["resume"] else {}
+    parts = topology_of(config), training_of(config), reuse_of(config)
+    strategy = PeerReuse(*parts, run=run, baselines=bool(config["baselines"]), settings=settings, on_round=on_round)
+    strategy.start(wire, result=result)
     folder.write_rankings(result.showcase)
     folder.write_summary(summarise(config, result, ledger.rows, status="completed"))
     page = build(folder.path)

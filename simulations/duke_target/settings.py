@@ -1,4 +1,4 @@
-"""What the user configured, checked: the plan for the strategy, and the task."""
+"""The user's configuration, checked: three parts for the strategy, and the task."""
 
 import sys
 from collections.abc import Callable
@@ -7,79 +7,90 @@ from pathlib import Path
 from fedretina.errors import BadArgument
 from fedretina.reid import ReIdTask, make_task
 from fedretina.settings import Config, codec, flag, names, number, text, whole, within
-from fedretina.strategies import Plan
+from fedretina.strategies import ReuseConfig, Topology
+from fedretina.train import Training
 
 
-def plan_of(config: Config) -> Plan:
-    """Read the plan; a wrong value raises `BadArgument` with key, value and what is allowed."""
-    return Plan(
-        target=text(config, "target").strip(),
-        sources=names(config, "sources"),
+def topology_of(config: Config) -> Topology:
+    """Read the domains; a wrong value raises `BadArgument` with key, value and what is allowed, here and below."""
+    return Topology(targets=(text(config, "target").strip(),), sources=names(config, "sources"))
+
+
+def training_of(config: Config) -> Training:
+    """Read the settings of the training."""
+    return Training(
         rounds=whole(config, "rounds"),
         local_epochs=whole(config, "local-epochs"),
         home_epochs=whole(config, "home-epochs"),
         epoch_samples=within(config, "epoch-images", 0, sys.maxsize, "an integer of 0 or more"),
         batch_size=whole(config, "batch-size"),
         lr=number(config, "lr"),
-        gamma=number(config, "gamma"),
-        alpha=text(config, "alpha"),
-        init=text(config, "init"),
-        committee=flag(config, "committee"),
-        layers=names(config, "layers"),
-        baselines=flag(config, "baselines"),
         device=text(config, "device"),
         precision=text(config, "precision"),
         seed=whole(config, "seed"),
     )
 
 
+def reuse_of(config: Config) -> ReuseConfig:
+    """Read the settings of the reuse."""
+    return ReuseConfig(
+        gamma=number(config, "gamma"),
+        alpha=text(config, "alpha"),
+        init=text(config, "init"),
+        committee=flag(config, "committee"),
+        layers=names(config, "layers"),
+    )
+
+
 def task_of(config: Config, *, say: Callable[[str], None] = lambda _: None) -> ReIdTask:
     """Make the task, the embedded data rendered if they are asked for and not there yet."""
-    plan = plan_of(config)
+    topology = topology_of(config)
     given = text(config, "data-root")
     return make_task(
-        plan.target,
-        plan.sources,
+        topology.target,
+        topology.sources,
         data_root=Path(given).expanduser() if given else None,
         before_rendering=lambda: say("data-root is empty: using the embedded pedestrians, rendered on first use"),
         labelled=number(config, "labelled"),
-        models=_by_domain(config, "model", plan.domains),
+        models=_by_domain(config, "model", topology.domains),
         height=whole(config, "image-height"),
         width=whole(config, "image-width"),
         loss_name=text(config, "loss"),
         head_name=text(config, "head"),
         last_stride=whole(config, "last-stride"),
-        weights=_weights(config, plan),
-        seed=plan.seed,
+        weights=_weights(config, topology),
+        seed=whole(config, "seed"),
         reranked=flag(config, "rerank"),
     )
 
 
 def check(config: Config) -> None:
     """Check everything that can be checked before the data are opened."""
-    plan = plan_of(config)
+    topology = topology_of(config)
+    training_of(config)
+    flag(config, "baselines")
     codec(config)
-    _check_start(config, plan)
+    _check_start(config, topology, reuse_of(config).init)
     if root := text(config, "data-root"):
         _require_absolute("data-root", root)
         if not Path(root).expanduser().is_dir():
             raise BadArgument(f"data-root = {root!r}: there is no such folder")
-    for file in filter(None, _weights(config, plan).values()):
+    for file in filter(None, _weights(config, topology).values()):
         _require_absolute("weights", file)
         if not Path(file).expanduser().is_file():
             raise BadArgument(f"weights = {file!r}: there is no such file; a .safetensors, .pth or .pt file is allowed")
 
 
-def _check_start(config: Config, plan: Plan) -> None:
+def _check_start(config: Config, topology: Topology, init: str) -> None:
     """Refuse a start that is not there, and weights that the target would not start from. A file for all is fine."""
-    weights, target = _weights(config, plan), plan.target
-    if plan.init == "given" and not weights.get(target, weights.get("")):
+    weights, target = _weights(config, topology), topology.target
+    if init == "given" and not weights.get(target, weights.get("")):
         raise BadArgument(f"init = 'given': no weights are given for {target!r}; say weights = '{target}=/path/of/a/file'")
-    models = _by_domain(config, "model", plan.domains)
-    alike = [name for name in plan.sources if models.get(name, models.get("")) == models.get(target, models.get(""))]
-    if plan.init in ("best-peer", "average") and weights.get(target) and alike:
+    models = _by_domain(config, "model", topology.domains)
+    alike = [name for name in topology.sources if models.get(name, models.get("")) == models.get(target, models.get(""))]
+    if init in ("best-peer", "average") and weights.get(target) and alike:
         raise BadArgument(
-            f"weights = {config['weights']!r}: {target!r} has a file of its own, but with init = {plan.init!r} it starts "
+            f"weights = {config['weights']!r}: {target!r} has a file of its own, but with init = {init!r} it starts "
             f"from a source of its kind of model ({', '.join(alike)}); say init = 'given' to start from it, or give none"
         )
 
@@ -89,8 +100,8 @@ def _require_absolute(key: str, path: str) -> None:
         raise BadArgument(f"{key} = {path!r}: give an absolute path; the app does not run in your folder")
 
 
-def _weights(config: Config, plan: Plan) -> dict[str, str]:
-    return _by_domain(config, "weights", plan.domains) if text(config, "weights") else {}
+def _weights(config: Config, topology: Topology) -> dict[str, str]:
+    return _by_domain(config, "weights", topology.domains) if text(config, "weights") else {}
 
 
 def _by_domain(config: Config, key: str, domains: tuple[str, ...]) -> dict[str, str]:

@@ -1,91 +1,81 @@
-"""What the server asks of a node, and where the domains live."""
+"""The job in a message: the work that the server asks of a node."""
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, Self
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Self
 
 from flwr.app import ConfigRecord, Message
 
 from fedretina.errors import BadArgument
-from fedretina.strategies.peer_reuse.plan import Plan
+from fedretina.strategies.peer_reuse.config import ReuseConfig
+from fedretina.train import Training
 
-Knob = bool | int | float | str
-Work = Literal["describe", "source", "yardsticks", "reuse"]
+VERSION = 1
+"""Version of a job's JSON; another one is refused."""
+
+Setting = bool | int | float | str
+Work = Literal["describe", "source", "baselines", "reuse"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
-    """One message's work: what is to be done for which domains of the node, in which round (1 is the first).
+    """The work of one message.
 
-    `run` names the run's checkpoints on the node, so that a resumed run finds them. `knobs` are the app's: values of its
-    configuration that hold instead of those that the node was started with. `scores` are, by source, those of the rounds
-    before at the target, for an alpha that remembers them.
+    Parameters
+    ----------
+    run : str
+        Names the run's checkpoints on the node, so that a resumed run finds them.
+    round : int
+        From 1; 0 before the first.
+    training : Training
+        Settings of the training.
+    reuse : ReuseConfig
+        Settings of the reuse.
+    work : mapping of str to {"describe", "source", "baselines", "reuse"}
+        By domain of the node.
+    baselines : bool, default True
+        Whether the target's baselines are trained.
+    settings : mapping of str to bool, int, float or str, default none
+        The app's: they replace the values that the node was started with.
+    scores : mapping of str to sequence of float, default none
+        By source its scores at the target in the rounds before, for an alpha that remembers them.
+
+    Examples
+    --------
+    >>> job = Job(run="demo", round=1, training=Training(), reuse=ReuseConfig(), work={"duke": "reuse"})
+    >>> Job.read(job.record()) == job
+    True
     """
 
     run: str
     round: int
-    plan: Plan
+    training: Training
+    reuse: ReuseConfig
     work: Mapping[str, Work]
-    knobs: Mapping[str, Knob] = field(default_factory=dict)
+    baselines: bool = True
+    settings: Mapping[str, Setting] = field(default_factory=dict)
     scores: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def record(self) -> ConfigRecord:
-        """Give the job as a record of a message."""
-        record = ConfigRecord({"run": self.run, "round": self.round})
-        record["plan"], record["work"] = self.plan.to_json(), json.dumps(dict(self.work))
-        if self.knobs:
-            record["knobs"] = json.dumps(dict(self.knobs))
-        if self.scores:
-            record["scores"] = json.dumps({name: list(scores) for name, scores in self.scores.items()})
-        return record
+        """Write the job as a record of a message; empty mappings are left out."""
+        body = {key: value for key, value in asdict(self).items() if value != {}}
+        return ConfigRecord({"json": json.dumps({"version": VERSION, **body}, sort_keys=True)})
 
     @classmethod
     def read(cls, record: ConfigRecord) -> Self:
-        """Read what `record` wrote."""
-        number = record["round"]
-        assert isinstance(number, int)
-        plan = Plan.from_json(str(record["plan"]))
-        rest = {name: json.loads(str(record.get(name, "{}"))) for name in ("work", "knobs", "scores")}
-        return cls(str(record["run"]), number, plan, **rest)
+        """Read a record that `record` wrote; `BadArgument` if its version is another one."""
+        body: dict[str, Any] = json.loads(str(record.get("json", "{}")))
+        if (version := body.pop("version", None)) != VERSION:
+            raise BadArgument(
+                f"the server's job has version {version}: this node reads version {VERSION}; "
+                "install the same release of fedretina on the server and on every node"
+            )
+        reuse = body.pop("reuse")
+        reuse["layers"] = tuple(reuse["layers"])
+        return cls(training=Training(**body.pop("training")), reuse=ReuseConfig(**reuse), **body)
 
     @classmethod
     def of(cls, message: Message) -> Self:
         """Read the job of a message."""
         return cls.read(message.content.config_records["job"])
-
-
-def deal(domains: Sequence[str], homes: Mapping[int, Sequence[str]]) -> dict[str, int]:
-    """Say which node hosts which domain.
-
-    Parameters
-    ----------
-    domains : sequence of str
-        The domains of the run, the target first.
-    homes : mapping of int to sequence of str
-        Per node, in order, the domains that it says it hosts; empty where it hosts whatever it is dealt (a simulation).
-
-    Returns
-    -------
-    dict of str to int
-        The node of each domain.
-
-    Raises
-    ------
-    BadArgument
-        If a domain has no node.
-
-    Examples
-    --------
-    >>> deal(["duke", "cuhk03", "msmt17"], {7: [], 9: []})
-    {'duke': 7, 'cuhk03': 9, 'msmt17': 7}
-    >>> deal(["duke", "cuhk03"], {7: ["cuhk03"], 9: ["duke"]})
-    {'duke': 9, 'cuhk03': 7}
-    """
-    fixed = {domain: node for node, names in homes.items() for domain in names}
-    free = [node for node, names in homes.items() if not names]
-    rest = [domain for domain in domains if domain not in fixed]
-    if rest and not free:
-        raise BadArgument(f"no node hosts {', '.join(rest)}: the nodes host {', '.join(fixed) or 'nothing'}")
-    dealt = {domain: free[i % len(free)] for i, domain in enumerate(rest)}
-    return {domain: fixed.get(domain, dealt.get(domain, -1)) for domain in domains}

@@ -33,7 +33,7 @@ def test_the_target_keeps_the_labels_of_a_part(root):
     splits = task(root, labelled=0.5).splits("yard")
     assert (len(splits.inputs), len(splits.unlabelled), len(splits.hidden)) == (9, 9, 9)
     assert sorted(set(splits.labels.tolist())) == list(range(splits.classes))
-    assert splits.oracle().classes == 6
+    assert splits.with_all_labels().classes == 6
 
 
 def test_a_source_is_labelled_throughout(root):

@@ -10,12 +10,12 @@ from fedretina.reuse import Alpha, Form, ReuseObjective
 RISKS = {"a": 0.4, "b": 0.6, "c": 0.75}
 
 
-def descended(term: str, temperature: float = 0.5) -> dict[str, float]:
+def descended(kind: str, temperature: float = 0.5) -> dict[str, float]:
     alpha = Alpha(list(RISKS))
     optimiser = torch.optim.Adam(alpha.parameters(), lr=0.05)
     for _ in range(500):
         optimiser.zero_grad()
-        alpha.loss(alpha.measured(RISKS), term=term, temperature=temperature).backward()
+        alpha.loss(alpha.measured(RISKS), kind=kind, temperature=temperature).backward()
         optimiser.step()
     return alpha.values()
 
@@ -136,7 +136,14 @@ def test_a_nonlinear_v_learns_what_a_linear_one_cannot() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"term": "x"}, {"temperature": 0.0}, {"hidden": -1}, {"hidden": 1.5}, {"hidden": True}, {"hidden": 8, "closed": True}],
+    [
+        {"alpha_loss": "x"},
+        {"temperature": 0.0},
+        {"hidden": -1},
+        {"hidden": 1.5},
+        {"hidden": True},
+        {"hidden": 8, "closed": True},
+    ],
 )
 def test_what_is_impossible_is_told(wrong: dict[str, object]) -> None:
     with pytest.raises(BadArgument, match=next(iter(wrong))):

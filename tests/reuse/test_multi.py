@@ -95,18 +95,18 @@ def test_sources_stay_frozen_and_are_no_part_of_the_state():
     assert next(reuse.double().sources["peer"].parameters()).dtype == torch.float64
 
 
-def test_while_v_warms_up_the_target_feels_nothing():
+def test_while_v_warms_up_no_gradient_reaches_the_target():
     reuse = MultiModelReuse(network(8), {"peer": network(6)}, IMAGES[:2], schedule=Schedule(warm_up=2, ramp=2))
-    pulls = []
+    gradients = []
     for _ in range(5):
         reuse.zero_grad()
         reuse.target.zero_grad()
         reuse(IMAGES).loss.backward()
-        pulls.append(float(reuse.target[0].weight.grad.abs().sum()))
+        gradients.append(float(reuse.target[0].weight.grad.abs().sum()))
         assert all(float(p.grad.abs().sum()) > 0 for p in reuse.objective.v.parameters())
-    assert pulls[:2] == [0, 0]
-    assert 0 < pulls[2] < 0.7 * pulls[3]
-    assert pulls[4] == pytest.approx(pulls[3], rel=1e-3)
+    assert gradients[:2] == [0, 0]
+    assert 0 < gradients[2] < 0.7 * gradients[3]
+    assert gradients[4] == pytest.approx(gradients[3], rel=1e-3)
 
 
 def test_evaluation_counts_no_steps():

@@ -1,4 +1,4 @@
-"""Every network learns under the strategy, in any company: the app joins `fedretina.reid` and `fedretina.strategies`."""
+"""Every network learns under the strategy, in any company: the app joins `fedretina.reid` and `fedretina.train`."""
 
 import pytest
 import torch
@@ -6,12 +6,12 @@ from safetensors.torch import save_file
 
 from fedretina.reid import ReIdTask
 from fedretina.reuse import ReuseObjective
-from fedretina.strategies import Plan
-from fedretina.strategies.peer_reuse.learner import Learner, Reuse, Span, seeded_model
 from fedretina.task import Splits
+from fedretina.train import DomainBatches, Learner, ReuseTerm, Span, SupervisedLoss, Training, seeded_model
 
 CLASSES, PHOTOS = 4, 8
-PLAN = Plan(target="yard", sources=("hall", "shop"), batch_size=8, lr=0.001, layers=("layer2", "embedding"), device="cpu")
+SOURCES, LAYERS = ("hall", "shop"), ("layer2", "embedding")
+TRAINING = Training(batch_size=8, lr=0.001, device="cpu")
 
 
 def task(tmp_path, model, **weights):
@@ -30,15 +30,16 @@ def splits():
 
 
 @pytest.mark.parametrize("model", ["small", "resnet18", pytest.param("resnet50", marks=pytest.mark.slow)])
-def test_a_network_learns_and_goes_on_from_a_kept_state(model, splits, tmp_path):
+def test_a_network_learns_and_goes_on_from_a_saved_state(model, splits, tmp_path):
     it = task(tmp_path, model)
 
     def learner():
-        student = seeded_model(it, "yard", CLASSES, PLAN, "target")
-        peers = {name: seeded_model(it, name, 9, PLAN, "source").eval() for name in PLAN.sources}
-        objective = ReuseObjective.probe(student, peers, PLAN.layers, it.prepare(splits.inputs[:2]), gamma=PLAN.gamma)
-        reuse = Reuse(peers, objective, {"hall": 0.5, "shop": 0.6}, plan=PLAN)
-        return Learner(student, it, splits, PLAN, name="yard/reuse", reuse=reuse)
+        student = seeded_model(it, "yard", CLASSES, TRAINING, "target")
+        peers = {name: seeded_model(it, name, 9, TRAINING, "source").eval() for name in SOURCES}
+        objective = ReuseObjective.probe(student, peers, LAYERS, it.prepare(splits.inputs[:2]), gamma=0.3)
+        reuse = ReuseTerm(peers, objective, {"hall": 0.5, "shop": 0.6}, training=TRAINING)
+        batches, terms = DomainBatches(it, splits, 8, unlabelled=True), [SupervisedLoss(it), reuse]
+        return Learner(student, it, TRAINING, name="yard/reuse", batches=batches, terms=terms)
 
     losses, first, again = [], learner(), learner()
     first.train(Span(0, 4, 5), PHOTOS, lambda epoch, total, loss, speed: losses.append(loss))

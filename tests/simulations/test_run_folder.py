@@ -19,8 +19,8 @@ def result():
     model = ArrayRecord({"w": Array(np.arange(6, dtype=np.float32).reshape(2, 3)), "n": Array(np.array(4))})
     peers = {"msmt17": {"score": 50.0, "risk": 0.5}, "cuhk03": {"score": 25.0, "risk": 0.75}}
     rounds = [RoundResult(1, {"mAP": 40.0, "rank1": 50.0}, {"msmt17": 0.6, "cuhk03": 0.4}, peers=peers)]
-    yardsticks = {"alone": {"mAP": 30.0, "rank1": 35.0}, "finetune": {"mAP": 41.0, "rank1": 52.0}}
-    return RunResult(rounds, yardsticks, "msmt17", {"duke": model})
+    baselines = {"alone": {"mAP": 30.0, "rank1": 35.0}, "finetune": {"mAP": 41.0, "rank1": 52.0}}
+    return RunResult(rounds, baselines, "msmt17", {"duke": model})
 
 
 def test_what_is_kept_comes_back(tmp_path, result):
@@ -29,7 +29,7 @@ def test_what_is_kept_comes_back(tmp_path, result):
     folder.save("abc", result)
     run, again = RunFolder.open("", str(tmp_path)).read()
     assert run == "abc"
-    assert (again.rounds, again.yardsticks, again.finetuned) == (result.rounds, result.yardsticks, result.finetuned)
+    assert (again.rounds, again.baselines, again.finetuned) == (result.rounds, result.baselines, result.finetuned)
     for name, array in result.models["duke"].items():
         assert np.array_equal(array.numpy(), again.models["duke"][name].numpy())
 

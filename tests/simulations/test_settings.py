@@ -1,4 +1,4 @@
-"""Every knob of the app is checked, and each has a comment."""
+"""Every setting of the app is checked, and each has a comment."""
 
 import re
 import tomllib
@@ -8,7 +8,7 @@ import pytest
 
 from fedretina.errors import BadArgument
 from fedretina.settings import codec
-from settings import check, plan_of, task_of
+from settings import check, task_of, topology_of
 
 APP = Path(__file__).parent.parent.parent / "simulations" / "duke_target" / "pyproject.toml"
 DEFAULTS = tomllib.loads(APP.read_text(encoding="utf-8"))["tool"]["flwr"]["app"]["config"]
@@ -16,11 +16,11 @@ DEFAULTS = tomllib.loads(APP.read_text(encoding="utf-8"))["tool"]["flwr"]["app"]
 
 def test_the_defaults_are_allowed():
     check(DEFAULTS)
-    assert plan_of(DEFAULTS).domains == ("duke", "msmt17", "cuhk03", "market1501")
+    assert topology_of(DEFAULTS).domains == ("duke", "msmt17", "cuhk03", "market1501")
     assert codec(DEFAULTS).relative_error == DEFAULTS["relative-error"]
 
 
-def test_every_knob_has_a_comment():
+def test_every_setting_has_a_comment():
     text = APP.read_text(encoding="utf-8").split("[tool.flwr.app.config]")[1]
     lines = [line for line in text.splitlines() if "=" in line.split("#")[0]]
     assert len(lines) == len(DEFAULTS)
@@ -92,7 +92,7 @@ def test_a_wrong_value_is_named_with_its_key_and_what_is_allowed(key, value, all
     assert shown in str(caught.value) or (key, value) == ("sources", "")
 
 
-def test_no_knob_is_forgotten():
+def test_no_setting_is_forgotten():
     # Those two are checked by the run's folder: tests/test_runs.py.
     assert {key for key, *_ in WRONG} | {"out", "resume"} == set(DEFAULTS)
 
@@ -115,8 +115,8 @@ def with_files(tmp_path):
     for name in ("a.pth", "b.pth"):
         (tmp_path / name).touch()
 
-    def configure(weights, **knobs):
-        return DEFAULTS | {"weights": weights.replace("@", f"{tmp_path}/")} | knobs
+    def configure(weights, **settings):
+        return DEFAULTS | {"weights": weights.replace("@", f"{tmp_path}/")} | settings
 
     return configure
 

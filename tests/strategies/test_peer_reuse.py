@@ -5,6 +5,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
+from flwr.app import ConfigRecord
 from flwr.clientapp import ClientApp
 from torch import nn
 
@@ -14,35 +15,33 @@ from fedretina.errors import BadArgument, FedRetinaError
 from fedretina.flower import DomGrid, DomMod
 from fedretina.ledger import totals
 from fedretina.reuse import theorem_alpha
-from fedretina.strategies import PeerReuse, PeerReuseClient, Plan, homes
-from fedretina.strategies.peer_reuse import RunResult
+from fedretina.strategies import PeerReuse, PeerReuseClient, ReuseConfig, Topology, hosted_domains
+from fedretina.strategies.peer_reuse import Job, RunResult
 from fedretina.testing import LocalGrid
+from fedretina.train import Training
 
-PLAN = Plan(
-    target="faint",
-    sources=("upright", "left"),
-    rounds=3,
-    local_epochs=4,
-    home_epochs=8,
-    batch_size=32,
-    lr=0.01,
-    device="cpu",
-)
+TOPOLOGY = Topology(targets=("faint",), sources=("upright", "left"))
+TRAINING = Training(rounds=3, local_epochs=4, home_epochs=8, batch_size=32, lr=0.01, device="cpu")
 
 
 def client_app(folder, task=None, **mods):
     app = ClientApp(mods=[DomMod(folder / "references")])
     answer = PeerReuseClient(task or Digits(), folder / "nodes")
-    app.query("homes")(homes)
+    app.query("domains")(hosted_domains)
     app.query("describe")(answer)
     app.train()(answer)
     return app
 
 
-def run(folder, *, plan=PLAN, nodes=2, config=DomConfig(), grid=None, result=None, name="run", **options):
+def run(
+    folder, *, nodes=2, config=DomConfig(), grid=None, result=None, name="run", on_round=None, baselines=True, **settings
+):
     inner = grid or LocalGrid(client_app(folder), nodes)
     wire = DomGrid(inner, config, uplink="stream", store=folder / "references", streams=folder / "streams")
-    return PeerReuse(plan, run=name, **options).start(wire, result=result), wire
+    training = replace(TRAINING, **{key: settings.pop(key) for key in list(settings) if hasattr(TRAINING, key)})
+    parts = TOPOLOGY, training, ReuseConfig(**settings)
+    strategy = PeerReuse(*parts, run=name, baselines=baselines, on_round=on_round)
+    return strategy.start(wire, result=result), wire
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +52,9 @@ def done(tmp_path_factory):
 def test_reuse_beats_the_target_alone(done):
     result, _ = done
     reuse = result.rounds[-1].metrics["accuracy"]
-    assert reuse > result.yardsticks["alone"]["accuracy"] + 2
-    assert set(result.yardsticks) == {"alone", "full", "finetune"}
-    assert result.finetuned in PLAN.sources
+    assert reuse > result.baselines["alone"]["accuracy"] + 2
+    assert set(result.baselines) == {"alone", "full", "finetune"}
+    assert result.finetuned in TOPOLOGY.sources
 
 
 def test_a_committee_labels_and_its_accuracy_is_told(done):
@@ -67,18 +66,18 @@ def test_a_committee_labels_and_its_accuracy_is_told(done):
 
 
 def test_without_a_committee_it_is_eq_1_alone(done, tmp_path):
-    result, _ = run(tmp_path, plan=replace(PLAN, committee=False, baselines=False))
+    result, _ = run(tmp_path, committee=False, baselines=False)
     assert not result.rounds[-1].committee
-    assert result.rounds[-1].metrics["accuracy"] > done[0].yardsticks["alone"]["accuracy"]
+    assert result.rounds[-1].metrics["accuracy"] > done[0].baselines["alone"]["accuracy"]
     assert result.rounds[-1].alpha["upright"] > result.rounds[-1].alpha["left"]
 
 
 def test_without_eq_1_alpha_is_theorem_1s_and_weighs_the_committee(tmp_path):
-    result, _ = run(tmp_path, plan=replace(PLAN, gamma=0.0, rounds=1, baselines=False))
+    result, _ = run(tmp_path, gamma=0.0, rounds=1, baselines=False)
     assert result.rounds[0].committee["share"] > 50
     assert result.rounds[0].alpha["upright"] > 2 * result.rounds[0].alpha["left"]
     assert sum(result.rounds[0].alpha.values()) == pytest.approx(1)
-    plain, _ = run(tmp_path / "b", plan=replace(PLAN, gamma=0.0, alpha="uniform", rounds=1, baselines=False))
+    plain, _ = run(tmp_path / "b", gamma=0.0, alpha="uniform", rounds=1, baselines=False)
     assert set(plain.rounds[0].alpha.values()) == {0.5}
 
 
@@ -100,8 +99,8 @@ def test_each_round_tells_what_its_peers_are_worth(done):
 
 @pytest.mark.parametrize("gamma", [0.3, 0.0])
 def test_alpha_by_the_bound_is_theorem_1s_of_the_risks_so_far(tmp_path, gamma):
-    result, _ = run(tmp_path, plan=replace(SHORT, rounds=3, gamma=gamma, alpha="bound", seed=5))
-    seen = {name: [1 - entry.peers[name]["score"] / 100 for entry in result.rounds] for name in PLAN.sources}
+    result, _ = run(tmp_path, **SHORT | {"rounds": 3, "gamma": gamma, "alpha": "bound", "seed": 5})
+    seen = {name: [1 - entry.peers[name]["score"] / 100 for entry in result.rounds] for name in TOPOLOGY.sources}
     assert len(set(seen["upright"])) > 1  # else the rounds before would not show
     for entry in result.rounds:
         mean = {name: sum(risks[: entry.round]) / entry.round for name, risks in seen.items()}
@@ -117,18 +116,18 @@ def test_a_resumed_run_remembers_the_risks(tmp_path):
         if entry.round == 2:
             raise KeyboardInterrupt
 
-    plan = replace(SHORT, rounds=3, alpha="bound")
-    whole, _ = run(tmp_path / "whole", plan=plan)
+    settings = SHORT | {"rounds": 3, "alpha": "bound"}
+    whole, _ = run(tmp_path / "whole", **settings)
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "torn", plan=plan, on_round=stop)
-    again, _ = run(tmp_path / "torn", plan=plan, result=kept["result"])
+        run(tmp_path / "torn", **settings, on_round=stop)
+    again, _ = run(tmp_path / "torn", **settings, result=kept["result"])
     assert_same(again, whole)
 
 
 @pytest.mark.parametrize(("epochs", "committee", "said"), [(1, True, True), (2, True, False), (1, False, False)])
 def test_a_committee_that_could_not_label_is_told_of(tmp_path, caplog, epochs, committee, said):
-    plan = replace(PLAN, rounds=1, local_epochs=epochs, home_epochs=1, baselines=False, committee=committee)
-    result, _ = run(tmp_path, plan=plan)
+    settings = {"local_epochs": epochs, "committee": committee}
+    result, _ = run(tmp_path, rounds=1, home_epochs=1, baselines=False, **settings)
     assert ("the committee labels from the second epoch on" in caplog.text) == said
     assert bool(result.rounds[0].committee) == (committee and not said)
 
@@ -145,7 +144,7 @@ def test_weights_travel_as_differences_both_ways(done):
 
 def test_payloads_are_relayed_byte_for_byte(done):
     rows = done[1].ledger.rows
-    up = {row.digest for row in rows if row.direction == "up" and row.stream in PLAN.sources}
+    up = {row.digest for row in rows if row.direction == "up" and row.stream in TOPOLOGY.sources}
     down = {row.digest for row in rows if row.direction == "down" and row.stream}
     assert down
     assert down <= up
@@ -159,15 +158,15 @@ def test_the_same_seed_gives_the_same_run(done, tmp_path):
 
 
 def test_another_seed_gives_another_run(done, tmp_path):
-    other, _ = run(tmp_path, plan=replace(PLAN, seed=1, rounds=1, baselines=False))
+    other, _ = run(tmp_path, seed=1, rounds=1, baselines=False)
     assert other.rounds[0].metrics != done[0].rounds[0].metrics or other.rounds[0].alpha != done[0].rounds[0].alpha
 
 
 @pytest.mark.parametrize("nodes", [1, 3])
 def test_any_number_of_nodes_learns_the_same_without_a_codec(tmp_path, nodes):
-    plan = replace(PLAN, rounds=2, baselines=False)
-    one, _ = run(tmp_path / "a", plan=plan, nodes=2, config=None)
-    other, wire = run(tmp_path / "b", plan=plan, nodes=nodes, config=None)
+    settings = {"rounds": 2, "baselines": False}
+    one, _ = run(tmp_path / "a", **settings, nodes=2, config=None)
+    other, wire = run(tmp_path / "b", **settings, nodes=nodes, config=None)
     assert one.rounds == other.rounds
     assert totals(wire.ledger.rows).factor == 1
 
@@ -180,13 +179,13 @@ def test_never_two_messages_on_the_way_to_one_node(tmp_path):
             assert len(nodes) == len(set(nodes))
             return names
 
-    run(tmp_path, plan=replace(PLAN, rounds=1), grid=Watched(client_app(tmp_path), 2))
+    run(tmp_path, rounds=1, grid=Watched(client_app(tmp_path), 2))
 
 
 def test_a_source_that_fails_is_reused_in_its_last_version(tmp_path):
-    # Calls: 0-2 homes, 3-5 describe; round 1: 6-8, target 9; round 2: 10-12. The order of nodes is that of the domains.
+    # Calls: 0-2 domains, 3-5 describe; round 1: 6-8, target 9; round 2: 10-12. The order of nodes is that of the domains.
     grid = LocalGrid(client_app(tmp_path), 3, failing={11})
-    result, wire = run(tmp_path, plan=replace(PLAN, rounds=2, baselines=True), grid=grid)
+    result, wire = run(tmp_path, rounds=2, baselines=True, grid=grid)
     assert len(result.rounds) == 2
     assert [row for row in wire.ledger.rows if row.error]
 
@@ -194,7 +193,7 @@ def test_a_source_that_fails_is_reused_in_its_last_version(tmp_path):
 def starts(folder, capsys, task=None, **options):
     """Run one round; give what the target says of its start."""
     grid = LocalGrid(client_app(folder, task), 2)
-    run(folder, plan=replace(PLAN, rounds=1, baselines=False, **options), grid=grid)
+    run(folder, rounds=1, baselines=False, **options, grid=grid)
     return next(line.split("starts from ")[1] for line in capsys.readouterr().out.splitlines() if "starts from" in line)
 
 
@@ -218,7 +217,7 @@ def test_where_no_source_is_of_the_targets_kind_it_says_so(tmp_path, capsys, ini
     assert starts(tmp_path, capsys, Wide(), init=init).endswith("no source has its kind of model")
 
 
-SHORT = replace(PLAN, rounds=4, local_epochs=2, baselines=False)
+SHORT = {"rounds": 4, "local_epochs": 2, "baselines": False}
 # Calls of a short run on three nodes: six before round 1; then a round has upright's, left's and the target's.
 LEFT_IN_ROUND = {1: 7, 2: 10, 3: 13}
 
@@ -233,7 +232,7 @@ def published(wire, stream):
 
 @pytest.mark.parametrize("missed", [(2,), (2, 3)])
 def test_a_source_that_was_gone_goes_on_when_it_is_back(tmp_path, missed, capsys):
-    result, wire = run(tmp_path, plan=SHORT, grid=flaky(tmp_path, *missed))
+    result, wire = run(tmp_path, **SHORT, grid=flaky(tmp_path, *missed))
     assert published(wire, "upright") == [1, 2, 3, 4]
     assert published(wire, "left") == [number for number in (1, 2, 3, 4) if number not in missed]
     assert len(result.rounds) == 4
@@ -241,7 +240,7 @@ def test_a_source_that_was_gone_goes_on_when_it_is_back(tmp_path, missed, capsys
 
 
 def test_a_source_may_join_later(tmp_path, capsys):
-    result, wire = run(tmp_path, plan=SHORT, grid=flaky(tmp_path, 1))
+    result, wire = run(tmp_path, **SHORT, grid=flaky(tmp_path, 1))
     assert published(wire, "left") == [2, 3, 4]
     assert [set(entry.alpha) for entry in result.rounds] == [{"upright"}, *3 * [{"upright", "left"}]]
     assert [sum(entry.alpha.values()) for entry in result.rounds] == pytest.approx([1.0] * 4, abs=1e-5)
@@ -271,11 +270,11 @@ def test_a_run_with_a_gap_that_was_killed_goes_on_as_if_it_had_not_been(tmp_path
         if entry.round == (2 if killed == "after" else 3):
             raise KeyboardInterrupt
 
-    whole, _ = run(tmp_path / "whole", plan=SHORT, grid=flaky(tmp_path / "whole", missed), config=None)
+    whole, _ = run(tmp_path / "whole", **SHORT, grid=flaky(tmp_path / "whole", missed), config=None)
     torn = tmp_path / "torn"
     with pytest.raises(KeyboardInterrupt):
-        run(torn, plan=SHORT, grid=flaky(torn, missed), on_round=stop, config=None)
-    again, _ = run(torn, plan=SHORT, nodes=3, result=kept["result"], config=None)
+        run(torn, **SHORT, grid=flaky(torn, missed), on_round=stop, config=None)
+    again, _ = run(torn, **SHORT, nodes=3, result=kept["result"], config=None)
     assert_same(again, whole)
 
 
@@ -288,11 +287,11 @@ def test_a_run_with_a_gap_goes_on_over_the_codec(tmp_path, missed):
         if entry.round == 2:
             raise KeyboardInterrupt
 
-    whole, _ = run(tmp_path / "whole", plan=SHORT, grid=flaky(tmp_path / "whole", missed))
+    whole, _ = run(tmp_path / "whole", **SHORT, grid=flaky(tmp_path / "whole", missed))
     torn = tmp_path / "torn"
     with pytest.raises(KeyboardInterrupt):
-        run(torn, plan=SHORT, grid=flaky(torn, missed), on_round=stop)
-    again, after = run(torn, plan=SHORT, nodes=3, result=kept["result"])
+        run(torn, **SHORT, grid=flaky(torn, missed), on_round=stop)
+    again, after = run(torn, **SHORT, nodes=3, result=kept["result"])
     assert_same(again, whole)
     assert published(after, "left") == [3, 4]
 
@@ -302,11 +301,11 @@ def test_a_target_without_its_states_makes_up_for_what_it_lost(tmp_path, capsys)
         if entry.round == 2:
             shutil.rmtree(tmp_path / "nodes" / "run" / "faint")
 
-    result, _ = run(tmp_path, plan=replace(SHORT, baselines=True, rounds=3), on_round=lose)
+    result, _ = run(tmp_path, **SHORT | {"baselines": True, "rounds": 3}, on_round=lose)
     said = capsys.readouterr().out
     assert "reuse: missed round 2, begins now" in said
     assert said.count("faint/reuse              epoch   1/6") == said.count("faint/alone              epoch   1/6") == 2
-    assert result.rounds[-1].metrics["accuracy"] > result.yardsticks["alone"]["accuracy"]
+    assert result.rounds[-1].metrics["accuracy"] > result.baselines["alone"]["accuracy"]
 
 
 def test_a_target_that_fails_ends_the_run_with_the_reason(tmp_path):
@@ -340,11 +339,17 @@ def test_missing_data_end_the_run_before_anything_is_trained(tmp_path):
         run(tmp_path, grid=LocalGrid(client_app(tmp_path, Missing()), 2))
 
 
+def test_a_node_of_another_release_ends_the_run_with_the_reason(tmp_path, monkeypatch):
+    monkeypatch.setattr(Job, "record", lambda job: ConfigRecord({"json": json.dumps({"version": 99})}))
+    with pytest.raises(FedRetinaError, match="job has version 99: this node reads version 1; install the same release"):
+        run(tmp_path)
+
+
 def test_domains_live_where_the_nodes_say(tmp_path):
     grid = LocalGrid(client_app(tmp_path), 2)
     first, second = grid.contexts.values()
     first.node_config["domains"], second.node_config["domains"] = "left,upright", "faint"
-    _, wire = run(tmp_path, plan=replace(PLAN, rounds=1, baselines=False), grid=grid)
+    _, wire = run(tmp_path, rounds=1, baselines=False, grid=grid)
     assert {node: wire.nodes.label(node) for node in (100, 101)} == {100: "upright,left", 101: "faint"}
 
 
@@ -354,5 +359,5 @@ def test_a_showcase_reaches_the_result(tmp_path):
             return [{"shown": domain}]
 
     grid = LocalGrid(client_app(tmp_path, Showing()), 2)
-    result, _ = run(tmp_path, plan=replace(PLAN, rounds=1, baselines=False), grid=grid)
+    result, _ = run(tmp_path, rounds=1, baselines=False, grid=grid)
     assert json.loads(json.dumps(result.showcase)) == [{"shown": "faint"}]

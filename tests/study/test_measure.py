@@ -13,9 +13,9 @@ def tasks(setting):
 
 def test_a_cell_is_measured_once(base, tmp_path):
     store, setting = Store(tmp_path), replace(base, epochs=2)
-    told = []
-    first = measure(setting, tasks, store, lambda *what: told.append(what), device="cpu")
-    assert told == [("alone", 1, 2), ("alone", 2, 2)]
+    calls = []
+    first = measure(setting, tasks, store, lambda *what: calls.append(what), device="cpu")
+    assert calls == [("alone", 1, 2), ("alone", 2, 2)]
     assert measure(setting, None, store, None) == first
     assert {"accuracy", "minutes"} <= set(first)
 
@@ -32,9 +32,9 @@ def test_an_interrupted_cell_leaves_nothing_but_its_trained_sources(base, tmp_pa
         measure(setting, tasks, store, interrupt, device="cpu")
     assert not list((tmp_path / "cells").iterdir())
     assert len(list((tmp_path / "models").iterdir())) == 2
-    told = []
-    again = measure(setting, tasks, store, lambda *what: told.append(what), device="cpu")
-    assert {what for what, _, _ in told} == {"finetune"}
+    calls = []
+    again = measure(setting, tasks, store, lambda *what: calls.append(what), device="cpu")
+    assert {what for what, _, _ in calls} == {"finetune"}
     assert again["accuracy"] == whole["accuracy"]
 
 

@@ -47,7 +47,7 @@ def test_a_second_run_measures_only_what_is_new_and_the_table_is_the_same(study,
 def test_bars_only_on_terminals():
     for terminal in (True, False):
         console = Console(file=io.StringIO(), force_terminal=terminal)
-        with _bars(console, 2) as (advance, tick):
-            tick("alone", 1, 2)
+        with _bars(console, 2) as (advance, on_progress):
+            on_progress("alone", 1, 2)
             advance()
         assert bool(console.file.getvalue()) == terminal

@@ -38,10 +38,12 @@ def test_a_source_is_trained_anew_only_for_what_changes_its_training(base):
     assert base.source_key("hall") != base.source_key("shop")
 
 
-def test_the_plan_is_checked(base):
-    assert base.plan("cpu").local_epochs == base.epochs
+def test_the_training_is_checked(base):
+    assert base.training("cpu").local_epochs == base.epochs
     with pytest.raises(BadArgument, match="device"):
-        base.plan("tpu")
+        base.training("tpu")
+    with pytest.raises(BadArgument, match="all different"):
+        replace(base, sources=(base.target,)).training()
 
 
 def test_subsets_come_small_ones_first_in_the_order_of_the_names():

@@ -11,12 +11,13 @@ BASE = Setting(method="alone", target="duke", sources=("msmt17", "cuhk03", "mark
 
 @pytest.mark.parametrize("name", STUDIES)
 @pytest.mark.parametrize("quick", [False, True])
-def test_every_setting_names_a_method_and_can_be_planned(name, quick):
+def test_every_setting_names_a_method_and_can_be_trained(name, quick):
     study = STUDIES[name](BASE, quick)
     assert study.name == name
     for setting in study.settings([0]):
         assert setting.method in {*METHODS, VERSIONS}
-        assert setting.plan().target == "duke"
+        assert setting.target == "duke"
+        assert setting.training().epochs == setting.epochs
         assert setting.epochs == BASE.epochs
 
 

@@ -10,9 +10,9 @@ from typing import Literal
 from torch import nn
 
 from fedretina.reuse import CommitteeOptions, theorem_alpha
-from fedretina.strategies.peer_reuse.teaching import Teaching
 from fedretina.study.methods.regularised import Start, begin, term
 from fedretina.study.student import Student
+from fedretina.train import ClassMemoryTerm, PseudoLabelBatches, PseudoLabels, Term
 
 Voters = Literal["none", "best", "two", "all"]
 
@@ -26,13 +26,17 @@ def committee(
     grouped: bool = True,
     options: CommitteeOptions | None = None,
 ) -> nn.Module:
-    """Train on what the voters and the target itself say; with `regularise` with Eq. 1 beside it.
+    """Train on the labels of the voters and of the target itself; with `regularise` also with Eq. 1.
 
-    Not `grouped`, the voters are not told which camera took a photo; `options` other than the default leave out a part.
+    Without `grouped` the voters do not know which camera took a photo; `options` other than the default leave out a part.
     """
     model = begin(student, start)
-    reuse = term(student, model) if regularise else None
-    return student.fit(model, reuse=reuse, teaching=_teaching(student, _names(student, voters), grouped, options))
+    terms: list[Term] = [term(student, model)] if regularise else []
+    labels = _pseudo_labels(student, _names(student, voters), grouped, options)
+    batches = PseudoLabelBatches(labels, student.training.batch_size)
+    student.fit(model, batches=batches, terms=[*terms, ClassMemoryTerm(labels)])
+    student.numbers |= {f"committee.{key}": value for key, value in labels.metrics.items()}
+    return model
 
 
 def _names(student: Student, voters: Voters) -> Sequence[str]:
@@ -44,8 +48,8 @@ def _names(student: Student, voters: Voters) -> Sequence[str]:
     return {"best": ranked[:1], "two": ranked[:2], "all": ranked}[voters]
 
 
-def _teaching(student: Student, names: Sequence[str], grouped: bool, options: CommitteeOptions | None) -> Teaching:
+def _pseudo_labels(student: Student, names: Sequence[str], grouped: bool, options: CommitteeOptions | None) -> PseudoLabels:
     splits = student.splits if grouped else replace(student.splits, groups=None)
     alpha = theorem_alpha({name: student.peers.risks[name] for name in names}) if names else {}
     models = {name: student.peers.models[name] for name in names}
-    return Teaching(student.task, splits, models, alpha=alpha, plan=student.plan, options=options)
+    return PseudoLabels(student.task, splits, models, alpha=alpha, training=student.training, options=options)

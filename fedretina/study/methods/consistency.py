@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fedretina.strategies.peer_reuse.learner import seeded
 from fedretina.study.methods.fusion import Aside, Fusion, outputs
 from fedretina.study.student import Student, frozen
+from fedretina.train import seeded
 
 WEIGHT = 1.0
 
@@ -56,7 +56,7 @@ def modal_consistency(student: Student) -> nn.Module:
     """Train the members together; the target starts from the best source."""
     model = student.started()
     width = student.width(model)
-    with seeded(student.plan, "members"):
+    with seeded(student.training, "members"):
         joint = Consistent(
             model,
             frozen(student.peers.models),
@@ -64,4 +64,4 @@ def modal_consistency(student: Student) -> nn.Module:
             example=student.example.to(student.device),
             width=width,
         )
-    return student.fit(joint, reuse=Aside(joint, WEIGHT))
+    return student.fit(joint, terms=[Aside(joint, WEIGHT)])

@@ -11,15 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fedretina.strategies.peer_reuse.learner import seeded
-from fedretina.strategies.peer_reuse.term import Step
 from fedretina.study.methods.regularised import Start, begin
 from fedretina.study.student import Student, frozen, logits
+from fedretina.train import ForwardPass, Term, seeded
 
 TEMPERATURE = 3.0
 
 
-class Distillation:
+class Distillation(Term):
     """The term: cross-entropy between softened outputs, averaged over the sources.
 
     Parameters
@@ -38,16 +37,21 @@ class Distillation:
 
     def __init__(self, sources: list[nn.Module], classes: list[int], *, layer: str, width: int, weight: float = 1.0) -> None:
         self.sources, self.layers, self.weight = sources, (layer,), weight
-        self.objective = nn.ModuleList(nn.Linear(width, count) for count in classes)
+        self.heads = nn.ModuleList(nn.Linear(width, count) for count in classes)
 
-    def groups(self) -> list[dict[str, Any]]:
+    @property
+    def module(self) -> nn.Module:
+        """The heads."""
+        return self.heads
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
         """Give the heads' parameters."""
-        return [{"params": list(self.objective.parameters()), "scale": 1.0}]
+        return [{"params": list(self.heads.parameters()), "scale": 1.0}]
 
-    def loss(self, step: Step) -> Tensor:
+    def loss(self, forward: ForwardPass) -> Tensor:
         """Compute the term; its gradient has about the scale of a cross-entropy's, whatever the temperature."""
-        z = step.z[self.layers[0]]
-        parts = [self._part(head(z), source, step.inputs) for head, source in zip(self.objective, self.sources, strict=True)]
+        z = forward.z[self.layers[0]]
+        parts = [self._part(head(z), source, forward.inputs) for head, source in zip(self.heads, self.sources, strict=True)]
         return self.weight * torch.stack(parts).mean()
 
     def _part(self, made: Tensor, source: nn.Module, inputs: Tensor) -> Tensor:
@@ -61,6 +65,6 @@ def distilled(student: Student, *, start: Start = "best-peer") -> nn.Module:
     model, sources = begin(student, start), frozen(student.peers.models)
     with torch.no_grad():
         counts = [logits(source(student.example.to(student.device))).shape[1] for source in sources]
-    with seeded(student.plan, "heads"):
+    with seeded(student.training, "heads"):
         term = Distillation(sources, counts, layer=student.layer, width=student.width(model))
-    return student.fit(model, reuse=term)
+    return student.fit(model, terms=[term])

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from fedretina.strategies.peer_reuse.learner import seeded
 from fedretina.study.methods.fusion import Fusion, See, features
 from fedretina.study.student import Student, frozen
+from fedretina.train import seeded
 
 
 class BagOfExperts(Fusion):
@@ -42,7 +42,7 @@ def bag_of_experts(student: Student) -> nn.Module:
     """Train the bag on the labelled samples; the target starts from the best source."""
     model = student.started()
     width = student.width(model)
-    with seeded(student.plan, "experts"):
+    with seeded(student.training, "experts"):
         bag = BagOfExperts(
             model,
             frozen(student.peers.models),

@@ -8,16 +8,14 @@ other methods. Classifiers stay at home always: identities differ (as in FedPav,
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from fedretina.strategies.peer_reuse.learner import Learner, Span, seeded_model
-from fedretina.strategies.peer_reuse.term import Step
 from fedretina.study.student import Student
 from fedretina.task import Splits
+from fedretina.train import DomainBatches, ForwardPass, Learner, Span, SupervisedLoss, Term, seeded_model
 
 State = dict[str, Tensor]
 AtHome = Callable[[nn.Module], set[str]]
@@ -46,7 +44,7 @@ def last_layers(model: nn.Module) -> set[str]:
     return {name for name, _ in list(model.named_children())[-LAST:]}
 
 
-class Proximal:
+class Proximal(Term):
     """FedProx's term: mu / 2 times the squared distance of the weights from those that the round began with.
 
     Parameters
@@ -57,19 +55,15 @@ class Proximal:
         0 or more.
     """
 
-    layers: tuple[str, ...] = ()
-
     def __init__(self, model: nn.Module, mu: float) -> None:
-        self.model, self.mu, self.objective = model, mu, nn.Module()
+        self.model, self.mu = model, mu
         self.anchor: Mapping[str, Tensor] = {}
 
-    def groups(self) -> list[dict[str, Any]]:
-        """Give nothing: there is nothing else to train."""
-        return []
-
-    def loss(self, step: Step) -> Tensor:
-        """Measure the distance, over what is shared."""
-        del step
+    def loss(self, forward: ForwardPass) -> Tensor | None:
+        """Measure the distance, over what is shared; None where mu is 0."""
+        del forward
+        if not self.mu:
+            return None
         own = dict(self.model.named_parameters())
         squares = [(own[name] - value).square().sum() for name, value in self.anchor.items() if name in own]
         return self.mu / 2 * torch.stack(squares).sum()
@@ -81,13 +75,12 @@ class Site:
 
     learner: Learner
     weight: float
-    proximal: Proximal | None
+    proximal: Proximal
 
     def begin(self, shared: State) -> None:
         """Take over what is shared."""
         self.learner.model.load_state_dict(shared, strict=False)
-        if self.proximal is not None:
-            self.proximal.anchor = {name: value.clone() for name, value in shared.items()}
+        self.proximal.anchor = {name: value.clone() for name, value in shared.items()}
 
 
 def averaged(states: Sequence[State], weights: Sequence[float], names: Sequence[str]) -> State:
@@ -113,12 +106,12 @@ def federated(student: Student, *, at_home: AtHome = nothing, mu: float = 0.0, t
     sites = [_site(student, student.setting.target, target, student.labelled, mu=mu)]
     for name in student.setting.sources:
         splits = student.task.splits(name)
-        model = seeded_model(student.task, name, splits.classes, student.plan, "target")
+        model = seeded_model(student.task, name, splits.classes, student.training, "target")
         sites.append(_site(student, name, model, splits, mu=mu))
     kept = {*at_home(target), student.task.head} - {""}
     names = [key for key in target.state_dict() if not any(key.startswith(f"{name}.") for name in kept)]
     shared = {name: value.clone() for name, value in target.state_dict().items() if name in names}
-    total = student.plan.local_epochs
+    total = student.training.epochs
     together = max(1, round((1 - tuned) * total))
     for epoch in range(together):
         for site in sites:
@@ -126,20 +119,21 @@ def federated(student: Student, *, at_home: AtHome = nothing, mu: float = 0.0, t
             _train(student, site, epoch)
         states = [site.learner.model.state_dict() for site in sites]
         shared = averaged(states, [site.weight for site in sites], names)
-        student.tick(student.setting.method, epoch + 1, total)
+        student.on_progress(student.setting.method, epoch + 1, total)
     sites[0].begin(shared)
     for epoch in range(together, total):
         _train(student, sites[0], epoch)
-        student.tick(student.setting.method, epoch + 1, total)
+        student.on_progress(student.setting.method, epoch + 1, total)
     return target
 
 
 def _site(student: Student, domain: str, model: nn.Module, splits: Splits, *, mu: float) -> Site:
-    proximal = Proximal(model, mu) if mu else None
-    data, name = Splits(splits.inputs, splits.labels), f"{domain}/{student.setting.method}"
-    learner = Learner(model, student.task, data, student.plan, name=name, reuse=proximal)
+    proximal, name = Proximal(model, mu), f"{domain}/{student.setting.method}"
+    batches = DomainBatches(student.task, splits, student.training.batch_size)
+    terms = [SupervisedLoss(student.task), proximal]
+    learner = Learner(model, student.task, student.training, name=name, batches=batches, terms=terms)
     return Site(learner, len(splits.labels), proximal)
 
 
 def _train(student: Student, site: Site, epoch: int) -> None:
-    site.learner.train(Span(epoch, epoch + 1, student.plan.local_epochs), student.samples, lambda *_: None)
+    site.learner.train(Span(epoch, epoch + 1, student.training.epochs), student.samples, lambda *_: None)

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fedretina.strategies.peer_reuse.learner import seeded
 from fedretina.study.methods.fusion import Aside, Fusion, See, features
 from fedretina.study.methods.regularised import Start, begin
 from fedretina.study.student import Student, frozen
+from fedretina.train import seeded
 
 WEIGHT = 1.0
 
@@ -79,7 +79,7 @@ def fixed_model_reuse(student: Student, *, start: Start = "scratch") -> nn.Modul
     """Train with the best source's features, labelled and unlabelled samples alike."""
     model = begin(student, start)
     width = student.width(model)
-    with seeded(student.plan, "absorbing"):
+    with seeded(student.training, "absorbing"):
         absorbing = Absorbing(
             model,
             frozen({student.best: student.peers.models[student.best]}),
@@ -89,4 +89,4 @@ def fixed_model_reuse(student: Student, *, start: Start = "scratch") -> nn.Modul
             width=width,
             steps=student.steps,
         )
-    return student.fit(absorbing, reuse=Aside(absorbing, WEIGHT))
+    return student.fit(absorbing, terms=[Aside(absorbing, WEIGHT)])

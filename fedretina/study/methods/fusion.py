@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from fedretina.reuse import Taps
-from fedretina.strategies.peer_reuse.term import Step
 from fedretina.study.student import logits
+from fedretina.train import ForwardPass, Term
 
 See = Callable[[nn.Module, Tensor], Tensor]
 
@@ -87,7 +87,7 @@ class Fusion(nn.Module):
         return self
 
 
-class Aside:
+class Aside(Term):
     """The term that a fusion computes while it runs.
 
     Parameters
@@ -98,17 +98,10 @@ class Aside:
         Of the term.
     """
 
-    layers: tuple[str, ...] = ()
-
     def __init__(self, fusion: Fusion, weight: float) -> None:
         self.fusion, self.weight = fusion, weight
-        self.objective = nn.Module()  # what is trained is the fusion's own
 
-    def groups(self) -> list[dict[str, Any]]:
-        """Give nothing."""
-        return []
-
-    def loss(self, step: Step) -> Tensor:
-        """Take what the fusion computed on this batch."""
-        del step
+    def loss(self, forward: ForwardPass) -> Tensor:
+        """Take the value that the fusion computed on this batch."""
+        del forward
         return self.weight * self.fusion.aside

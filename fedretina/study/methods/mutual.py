@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fedretina.reuse import Taps
-from fedretina.strategies.peer_reuse.term import Step
 from fedretina.study.student import Student, logits
 from fedretina.task import Task
+from fedretina.train import ForwardPass, Term
 
 
 def agreement(one: Tensor, other: Tensor) -> Tensor:
@@ -44,7 +44,7 @@ def _distances(z: Tensor) -> Tensor:
     return torch.cdist(unit, unit, compute_mode="donot_use_mm_for_euclid_dist")
 
 
-class Mutual:
+class Mutual(Term):
     """The term: the second network's own loss, and what both learn from each other.
 
     Parameters
@@ -58,25 +58,30 @@ class Mutual:
     """
 
     def __init__(self, task: Task, second: nn.Module, *, layer: str) -> None:
-        self.task, self.objective, self.layers = task, second, (layer,)
+        self.task, self.second, self.layers = task, second, (layer,)
 
-    def groups(self) -> list[dict[str, Any]]:
+    @property
+    def module(self) -> nn.Module:
+        """The second network."""
+        return self.second
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
         """Give the second network's parameters."""
-        return [{"params": list(self.objective.parameters()), "scale": 1.0, "weight_decay": 5e-4}]
+        return [{"params": list(self.second.parameters()), "scale": 1.0, "weight_decay": 5e-4}]
 
-    def loss(self, step: Step) -> Tensor:
+    def loss(self, forward: ForwardPass) -> Tensor:
         """Run the second network on the same batch, all of it labelled."""
-        with Taps(self.objective, self.layers) as taps:
-            output = self.objective(step.inputs)
+        with Taps(self.second, self.layers) as taps:
+            output = self.second(forward.inputs)
             z = taps.collect()[self.layers[0]]
-        total = self.task.loss(output, step.labels)
-        for one, other in ((step.output, output), (output, step.output)):
+        total = self.task.loss(output, forward.labels)
+        for one, other in ((forward.output, output), (output, forward.output)):
             total = total + agreement(logits(one), logits(other))
-        own = step.z[self.layers[0]]
+        own = forward.z[self.layers[0]]
         return total + metric_agreement(own, z) + metric_agreement(z, own)
 
 
 def mutual(student: Student) -> nn.Module:
     """Train two targets from scratch on the labelled samples; keep the first."""
     term = Mutual(student.task, student.fresh("second"), layer=student.layer)
-    return student.fit(student.fresh(), splits=student.labelled, reuse=term)
+    return student.fit(student.fresh(), splits=student.labelled, terms=[term])

@@ -7,10 +7,9 @@ from torch import nn
 from fedretina.reuse import ReuseObjective
 from fedretina.reuse.alpha import AlphaMode
 from fedretina.reuse.form import Form
-from fedretina.strategies.peer_reuse.learner import Reuse, seeded
 from fedretina.study.student import Student
+from fedretina.train import ReuseTerm, seeded, warm_up_inputs
 
-WARM_SAMPLES = 1024
 Start = Literal["scratch", "best-peer"]
 
 
@@ -19,10 +18,10 @@ def begin(student: Student, start: Start) -> nn.Module:
     return student.started() if start == "best-peer" else student.fresh()
 
 
-def term(student: Student, model: nn.Module, *, alpha: AlphaMode = "learned", form: Form | None = None) -> Reuse:
+def term(student: Student, model: nn.Module, *, alpha: AlphaMode = "learned", form: Form | None = None) -> ReuseTerm:
     """Make Eq. 1's second term for a model that is to be trained: all sources, the task's layers, V warm."""
     models = student.peers.models
-    with seeded(student.plan, "V"):
+    with seeded(student.training, "V"):
         objective = ReuseObjective.probe(
             model.to(student.device),
             models,
@@ -32,9 +31,8 @@ def term(student: Student, model: nn.Module, *, alpha: AlphaMode = "learned", fo
             alpha=alpha,
             form=form,
         )
-    reuse, everything = Reuse(models, objective, student.peers.risks, plan=student.plan), student.splits.everything()
-    sample = everything[:: max(1, len(everything) // WARM_SAMPLES)]
-    reuse.warm(model, student.task.prepare(sample).to(student.device))
+    reuse = ReuseTerm(models, objective, student.peers.risks, training=student.training)
+    reuse.warm_up(model, warm_up_inputs(student.task, student.splits).to(student.device))
     return reuse
 
 
@@ -44,6 +42,6 @@ def regularised(
     """Train with Eq. 1; alpha is noted beside the result."""
     model = begin(student, start)
     reuse = term(student, model, alpha=alpha, form=form)
-    student.fit(model, reuse=reuse)
-    student.numbers |= {f"alpha.{name}": weight for name, weight in reuse.objective.alpha.values().items()}
+    student.fit(model, terms=[reuse])
+    student.numbers |= {f"alpha.{name}": weight for name, weight in reuse.alpha.items()}
     return model

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from fedretina.strategies.peer_reuse.term import Step
 from fedretina.study.methods.federated import Proximal, averaged, federated, last_layers, norms
+from fedretina.train import ForwardPass
 
 
 @pytest.mark.parametrize("name", ["fedavg", "fedavg-tuned", "fedprox", "fedper", "fedbn"])
@@ -38,7 +38,7 @@ def test_the_proximal_term_is_the_squared_distance():
     model = nn.Linear(2, 1, bias=False)
     term = Proximal(model, 0.5)
     term.anchor = {"weight": model.weight.detach() + torch.tensor([[3.0, 4.0]])}
-    loss = term.loss(Step(torch.empty(0), torch.empty(0), None, {}, 0.0))
+    loss = term.loss(ForwardPass(torch.empty(0), torch.empty(0), None, {}, 0.0))
     assert loss.item() == pytest.approx(0.25 * 25)
     loss.backward()
     assert torch.allclose(model.weight.grad, torch.tensor([[-1.5, -2.0]]))

@@ -23,11 +23,11 @@ def test_they_come_to_agree(student):
         it = student("mutual", epochs=6)
         term = Mutual(it.task, it.fresh("second"), layer=it.layer)
         if not weight:
-            term.loss = lambda step: it.task.loss(term.objective(step.inputs), step.labels)
-        model = it.fit(it.fresh(), splits=it.labelled, reuse=term)
+            term.loss = lambda forward: it.task.loss(term.second(forward.inputs), forward.labels)
+        model = it.fit(it.fresh(), splits=it.labelled, terms=[term])
         x = it.task.prepare(it.splits.unlabelled)
         with torch.no_grad():
-            return float(agreement(model.eval()(x), term.objective.eval()(x)))
+            return float(agreement(model.eval()(x), term.second.eval()(x)))
 
     assert apart(1) < 0.8 * apart(0)
 

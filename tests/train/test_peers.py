@@ -2,7 +2,7 @@ import torch
 from torch import nn
 
 from digits import Digits
-from fedretina.strategies.peer_reuse.peers import Peers, start_from_average
+from fedretina.train import Peers, start_from_average
 
 
 class Headed(Digits):

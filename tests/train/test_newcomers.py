@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from fedretina.reuse import ReuseObjective
-from fedretina.strategies.peer_reuse.newcomers import grown, newcomers, rearranged
+from fedretina.train.newcomers import extend_optimizer_state, extend_state, new_sources
 
 SHAPES = {"cuhk03": {"a": (4,), "b": (3, 2)}, "duke.2": {"a": (5,), "b": (2, 2)}, "msmt17": {"a": (6,), "b": (3, 3)}}
 OLD, ALL = ("cuhk03", "msmt17"), tuple(SHAPES)
@@ -30,17 +30,17 @@ def trained(it):
 def test_nobody_is_new():
     it = objective(*OLD)
     kept = it.state_dict()
-    assert newcomers(it, kept) == ()
-    assert grown(it, kept) is kept
-    assert newcomers(nn.Linear(1, 1), {}) == ()
+    assert new_sources(it, kept) == ()
+    assert extend_state(it, kept) is kept
+    assert new_sources(nn.Linear(1, 1), {}) == ()
 
 
 def test_a_state_grows_by_the_new_sources_v_and_its_share():
     old, it = objective(*OLD), objective(*ALL, seed=1)
     trained(old)
     before, made = old.alpha.values(), it.reconstruction("duke.2", "a").state_dict()
-    assert newcomers(it, old.state_dict()) == ("duke.2",)
-    it.load_state_dict(grown(it, old.state_dict()))
+    assert new_sources(it, old.state_dict()) == ("duke.2",)
+    it.load_state_dict(extend_state(it, old.state_dict()))
     for source in OLD:
         for name, value in old.reconstruction(source, "b").state_dict().items():
             assert torch.equal(it.reconstruction(source, "b").state_dict()[name], value)
@@ -54,7 +54,7 @@ def test_a_state_grows_by_the_new_sources_v_and_its_share():
 @pytest.mark.parametrize("alpha", ["uniform", "bound"])
 def test_weights_that_are_not_learned_grow_too(alpha):
     old, it = objective(*OLD, alpha=alpha), objective(*ALL, alpha=alpha)
-    it.load_state_dict(grown(it, old.state_dict()))
+    it.load_state_dict(extend_state(it, old.state_dict()))
     assert it.alpha.values() == pytest.approx(dict.fromkeys(ALL, 1 / 3))
 
 
@@ -63,7 +63,7 @@ def test_an_optimizers_state_is_kept_by_name_where_shapes_are_the_same():
     optimizer = trained(old)
     kept, after = optimizer.state_dict(), torch.optim.Adam(it.parameters(), lr=0.1)
     names, kept_names = ([name for name, _ in module.named_parameters()] for module in (it, old))
-    after.load_state_dict(rearranged(after, names, kept, kept_names))
+    after.load_state_dict(extend_optimizer_state(after, names, kept, kept_names))
     of = dict(it.named_parameters())
     for name, parameter in old.named_parameters():
         if name == "alpha.logits":  # its moments are one vector, of another size

@@ -1,15 +1,14 @@
-"""Eq. 1's second term in a learner: V is warm, and the peers' pull grows."""
+"""Eq. 1's second term in a learner: V is warm, and the weight of reuse grows."""
 
 import pytest
 import torch
 from torch import nn
 
 from fedretina.reuse import ReuseObjective, Taps
-from fedretina.strategies import Plan
-from fedretina.strategies.peer_reuse.learner import RAMP, Reuse
-from fedretina.strategies.peer_reuse.term import Step
+from fedretina.train import ForwardPass, ReuseTerm, Training
+from fedretina.train.reuse_term import RAMP
 
-PLAN = Plan(target="c", sources=("a", "b"), device="cpu", precision="float32")
+TRAINING = Training(device="cpu", precision="float32")
 
 
 def network(width):
@@ -21,14 +20,14 @@ def problem():
     torch.manual_seed(0)
     target, peers, inputs = network(8), {"a": network(5).eval(), "b": network(9).eval()}, torch.randn(64, 6)
     objective = ReuseObjective.probe(target, peers, ["1"], inputs, gamma=1.0)
-    return target, Reuse(peers, objective, {"a": 0.5, "b": 0.5}, plan=PLAN), inputs
+    return target, ReuseTerm(peers, objective, {"a": 0.5, "b": 0.5}, training=TRAINING), inputs
 
 
-def pulled(problem, done):
+def gradients(problem, progress):
     target, reuse, inputs = problem
     with Taps(target.train(), ["1"]) as taps:
         target(inputs)
-        loss = reuse.loss(Step(inputs, torch.empty(0), None, taps.collect(), done))
+        loss = reuse.loss(ForwardPass(inputs, torch.empty(0), None, taps.collect(), progress))
     target.zero_grad()
     reuse.objective.zero_grad()
     loss.backward()
@@ -39,29 +38,29 @@ def pulled(problem, done):
 def test_a_warm_v_reconstructs_better_and_the_target_stays_as_it_was(problem):
     target, reuse, inputs = problem
     state = {name: value.clone() for name, value in target.state_dict().items()}
-    before = pulled(problem, 1.0)[0]
+    before = gradients(problem, 1.0)[0]
     target.load_state_dict(state)
-    reuse.warm(target.train(), inputs)
+    reuse.warm_up(target.train(), inputs)
     assert target.training
     assert all(torch.equal(value, state[name]) for name, value in target.state_dict().items())
-    assert pulled(problem, 1.0)[0] < before - 0.3
+    assert gradients(problem, 1.0)[0] < before - 0.3
 
 
 def test_v_is_fit_for_the_features_of_training_whatever_the_new_models_statistics_are(problem):
     target, reuse, inputs = problem
     target[0].weight.data *= 0.01  # what a new BatchNorm, with a variance of 1, would not scale up
-    reuse.warm(target, inputs)
+    reuse.warm_up(target, inputs)
     with Taps(target.train(), ["1"]) as taps:
         target(inputs)
-        step = Step(inputs, torch.empty(0), None, taps.collect(), 1.0)
-    assert reuse.loss(step) < 1.2  # gamma 1, residuals below 1, and alpha's bound
+        forward = ForwardPass(inputs, torch.empty(0), None, taps.collect(), 1.0)
+    assert reuse.loss(forward) < 1.2  # gamma 1, residuals below 1, and alpha's bound
 
 
-def test_the_pull_grows_while_v_learns_from_the_start(problem):
-    _, at_first, v_at_first = pulled(problem, 0.0)
-    _, half, _ = pulled(problem, RAMP / 2)
-    _, whole, v = pulled(problem, RAMP)
+def test_the_weight_for_the_target_grows_while_v_learns_from_the_start(problem):
+    _, at_first, v_at_first = gradients(problem, 0.0)
+    _, half, _ = gradients(problem, RAMP / 2)
+    _, whole, v = gradients(problem, RAMP)
     assert at_first == 0
     assert half == pytest.approx(whole / 2, rel=1e-4)
     assert v_at_first == pytest.approx(v)
-    assert pulled(problem, 1.0)[1] == pytest.approx(whole)
+    assert gradients(problem, 1.0)[1] == pytest.approx(whole)

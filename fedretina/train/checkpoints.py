@@ -1,25 +1,25 @@
-"""What a node keeps of a learner between rounds, so that it goes on from there, and a round can be done again."""
+"""Checkpoints of a learner on the node's disk: the training goes on from them, and a round can be done again."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Kept:
-    """The states of one learner on the node's disk, one for each round that it took part in.
+class Checkpoints:
+    """The states of one learner, one for each round that it took part in.
 
-    A domain that was late or gone in a round goes on from the newest state that there is.
+    A domain that missed a round goes on from the newest state.
 
     Parameters
     ----------
     folder : Path
-        The learner's own.
+        The learner's own folder.
     round : int
-        The round that is being done, from 1.
+        The current round, from 1.
 
     Examples
     --------
-    >>> Kept(Path("/nowhere"), 3).last
+    >>> Checkpoints(Path("/nowhere"), 3).last
     0
     """
 
@@ -28,15 +28,15 @@ class Kept:
 
     @property
     def last(self) -> int:
-        """The newest round before this one of which a state is there; 0 if there is none."""
+        """The newest round before this one that has a state; 0 if there is none."""
         return max((number for number in self._numbers() if number < self.round), default=0)
 
     def file(self, number: int) -> Path:
         """Name the file of a round's state."""
         return self.folder / f"round-{number}.pt"
 
-    def forget(self) -> None:
-        """Remove what is older than `last`: from that one this round could be done again."""
+    def remove_old(self) -> None:
+        """Remove what is older than `last`: from that state this round could be done again."""
         last = self.last
         for number in self._numbers():
             if number < last:

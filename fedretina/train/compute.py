@@ -1,4 +1,4 @@
-"""Where a model is trained, and in which numbers."""
+"""Device and precision of the training."""
 
 from collections.abc import Callable
 from functools import cache
@@ -9,55 +9,55 @@ import torch
 from torch import Tensor, nn
 
 from fedretina.errors import BadArgument
-from fedretina.strategies.peer_reuse.plan import Plan
+from fedretina.train.training import Training
 
 _CPUINFO = Path("/proc/cpuinfo")
 
 
-def device(plan: Plan) -> torch.device:
+def device(training: Training) -> torch.device:
     """Choose where to compute; `BadArgument` where a GPU is wanted and there is none."""
-    if plan.device == "cuda" and not torch.cuda.is_available():
+    if training.device == "cuda" and not torch.cuda.is_available():
         raise BadArgument("device = 'cuda': torch finds no GPU on this node; allowed here are 'auto', 'cpu'")
-    name = ("cuda" if torch.cuda.is_available() else "cpu") if plan.device == "auto" else plan.device
+    name = ("cuda" if torch.cuda.is_available() else "cpu") if training.device == "auto" else training.device
     return torch.device(name)
 
 
-def runner(plan: Plan) -> Callable[[nn.Module, Tensor], Any]:
-    """Give what runs a model on a batch in the plan's precision; what comes out is float32, and losses are computed so.
+def runner(training: Training) -> Callable[[nn.Module, Tensor], Any]:
+    """Give a function that runs a model on a batch in the training's precision; its outputs are float32, for the losses.
 
     bfloat16 has float32's range, so that nothing needs to be scaled (Kalamkar et al., 2019). A training step of the small
     network takes two thirds of its time with it, of a ResNet-50 half.
 
     Examples
     --------
-    >>> run = runner(Plan(target="duke", sources=("cuhk03",), precision="bfloat16", device="cpu"))
+    >>> run = runner(Training(precision="bfloat16", device="cpu"))
     >>> run(nn.Linear(2, 2), torch.zeros(1, 2)).dtype
     torch.float32
     """
-    where = device(plan)
-    low = has_bfloat16(where) if plan.precision == "auto" else plan.precision == "bfloat16"
+    where = device(training)
+    low = has_bfloat16(where) if training.precision == "auto" else training.precision == "bfloat16"
 
     def run(model: nn.Module, inputs: Tensor) -> Any:
         with torch.autocast(where.type, torch.bfloat16, enabled=low):
-            return widened(model(inputs))
+            return to_float32(model(inputs))
 
     return run
 
 
-def widened(output: Any) -> Any:
+def to_float32(output: Any) -> Any:
     """Make float32 of the bfloat16 tensors in a model's output: a tensor, or tuples, lists and mappings of them.
 
     Examples
     --------
-    >>> [part.dtype for part in widened((torch.zeros(1, dtype=torch.bfloat16), torch.ones(1, dtype=torch.int64)))]
+    >>> [part.dtype for part in to_float32((torch.zeros(1, dtype=torch.bfloat16), torch.ones(1, dtype=torch.int64)))]
     [torch.float32, torch.int64]
     """
     if isinstance(output, Tensor):
         return output.float() if output.dtype == torch.bfloat16 else output
     if isinstance(output, dict):
-        return {name: widened(part) for name, part in output.items()}
+        return {name: to_float32(part) for name, part in output.items()}
     if isinstance(output, tuple | list):
-        parts = [widened(part) for part in output]
+        parts = [to_float32(part) for part in output]
         return output._make(parts) if hasattr(output, "_make") else type(output)(parts)
     return output
 

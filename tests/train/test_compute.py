@@ -1,4 +1,4 @@
-"""Where models train, and in which numbers."""
+"""Device and precision of the training."""
 
 from collections import namedtuple
 
@@ -6,14 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from fedretina.strategies import Plan
-from fedretina.strategies.peer_reuse import compute
-from fedretina.strategies.peer_reuse.learner import Learner, Span
 from fedretina.task import Splits, Task
+from fedretina.train import DomainBatches, Learner, Span, Training, compute
 
 
-def plan(precision):
-    return Plan(target="duke", sources=("cuhk03",), device="cpu", precision=precision, batch_size=16, lr=0.02)
+def training(precision):
+    return Training(device="cpu", precision=precision, batch_size=16, lr=0.02)
 
 
 @pytest.fixture
@@ -40,13 +38,13 @@ def test_auto_takes_bfloat16_where_the_cpu_has_it(cpuinfo, text, native):
     assert compute.has_bfloat16(torch.device("cpu")) is native
     model, seen = nn.Linear(2, 2), []
     model.register_forward_hook(lambda _module, _inputs, output: seen.append(output.dtype))
-    assert compute.runner(plan("auto"))(model, torch.ones(1, 2)).dtype == torch.float32
+    assert compute.runner(training("auto"))(model, torch.ones(1, 2)).dtype == torch.float32
     assert seen == [torch.bfloat16 if native else torch.float32]
 
 
-def test_outputs_of_every_make_come_out_wide():
+def test_outputs_of_every_kind_are_float32():
     low, pair = torch.ones(1, dtype=torch.bfloat16), namedtuple("pair", "a b")  # as an old model may give
-    output = compute.widened({"x": [low, low.double()], "y": pair(low, torch.tensor([1])), "z": None})
+    output = compute.to_float32({"x": [low, low.double()], "y": pair(low, torch.tensor([1])), "z": None})
     assert output["x"][0].dtype == torch.float32
     assert output["x"][1].dtype == torch.float64
     assert isinstance(output["y"], pair)
@@ -66,14 +64,15 @@ class Blobs(Task):
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_a_learner_learns_in_either_precision_and_its_weights_stay_wide(precision):
+def test_a_learner_learns_in_either_precision_and_its_weights_stay_float32(precision):
     draw = torch.Generator().manual_seed(0)
     labels = torch.arange(64) % 2
     inputs = torch.randn(64, 8, generator=draw) + 3 * labels[:, None]
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 2))
     losses = []
-    learner = Learner(model, Blobs(), Splits(inputs, labels), plan(precision), name="x")
+    batches = DomainBatches(Blobs(), Splits(inputs, labels), 16)
+    learner = Learner(model, Blobs(), training(precision), name="x", batches=batches)
     learner.train(Span(0, 20, 20), 64, lambda _epoch, _of, loss, _rate: losses.append(loss))
     assert losses[-1] < 0.2 < losses[0]
     assert {value.dtype for value in model.parameters()} == {torch.float32}

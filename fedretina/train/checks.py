@@ -1,0 +1,66 @@
+"""Checks of configured values. Each error names the key as the app spells it, the value, and what is allowed."""
+
+import math
+from collections.abc import Collection, Sequence
+
+from fedretina.errors import BadArgument
+
+
+def check_at_least(key: str, value: int, least: int) -> None:
+    """Refuse an integer below `least`.
+
+    Examples
+    --------
+    >>> check_at_least("batch_size", 1, 2)
+    Traceback (most recent call last):
+    fedretina.errors.BadArgument: batch-size = 1: an integer of 2 or more is allowed
+    """
+    if value < least:
+        raise BadArgument(f"{key.replace('_', '-')} = {value}: an integer of {least} or more is allowed")
+
+
+def check_number(key: str, value: float, *, positive: bool) -> None:
+    """Refuse a number that is not finite, or below 0; with `positive` also 0.
+
+    Examples
+    --------
+    >>> check_number("gamma", -1.0, positive=False)
+    Traceback (most recent call last):
+    fedretina.errors.BadArgument: gamma = -1.0: a number of 0 or more is allowed
+    """
+    if not math.isfinite(value) or value < 0 or (positive and value == 0):
+        allowed = "a positive number" if positive else "a number of 0 or more"
+        raise BadArgument(f"{key} = {value}: {allowed} is allowed")
+
+
+def check_one_of(key: str, value: str, allowed: Collection[str]) -> None:
+    """Refuse a word that is not among the allowed ones.
+
+    Examples
+    --------
+    >>> check_one_of("device", "tpu", ["auto", "cpu"])
+    Traceback (most recent call last):
+    fedretina.errors.BadArgument: device = 'tpu': allowed are 'auto', 'cpu'
+    """
+    if value not in allowed:
+        raise BadArgument(f"{key} = {value!r}: allowed are {', '.join(repr(a) for a in allowed)}")
+
+
+def check_domains(target: str, sources: Sequence[str]) -> None:
+    """Refuse domains that are missing, named twice, or no folder's name.
+
+    Examples
+    --------
+    >>> check_domains("duke", ["../cuhk03"])
+    Traceback (most recent call last):
+    fedretina.errors.BadArgument: sources = '../cuhk03': a folder's name is allowed, without / and , and no dot before it
+    """
+    names = (target, *sources)
+    if not sources or not all(names) or len(set(names)) < len(names):
+        raise BadArgument(
+            f"target = {target!r}, sources = {','.join(sources)!r}: give one target and at least one source, all different"
+        )
+    for name in names:
+        if name.startswith(".") or set(name) & set("/\\,"):
+            key = "target" if name == target else "sources"
+            raise BadArgument(f"{key} = {name!r}: a folder's name is allowed, without / and , and no dot before it")

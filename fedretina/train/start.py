@@ -1,0 +1,50 @@
+"""How a target starts: from a peer's weights, or from the average of its peers'."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from fedretina.reuse import adapt_batchnorm
+from fedretina.task import Splits, Task
+
+ADAPT_BATCH = 256
+ADAPT_SAMPLES = 4096
+
+
+def start_from(model: nn.Module, peer: nn.Module, head: str) -> None:
+    """Copy a peer's weights into a model of the same kind, except the head, which means something else there."""
+    model.load_state_dict(body_of(peer, head), strict=False)
+
+
+def start_from_average(model: nn.Module, peers: Sequence[nn.Module], task: Task, splits: Splits) -> None:
+    """Give a model the mean of its peers' bodies, all of its kind, and the target's own BatchNorm statistics.
+
+    Tensors that are no floating-point numbers, such as counters, are the first peer's.
+    """
+    bodies = [body_of(peer, task.head) for peer in peers]
+    mean = {
+        name: torch.stack([body[name] for body in bodies]).mean(0) if value.is_floating_point() else value
+        for name, value in bodies[0].items()
+    }
+    model.load_state_dict(mean, strict=False)
+    adapt_batchnorm(model, clean_batches(task, splits))
+
+
+def body_of(model: nn.Module, head: str) -> Mapping[str, Tensor]:
+    """Give a model's state without its head."""
+    return {name: value for name, value in model.state_dict().items() if not is_part(name, head)}
+
+
+def is_part(name: str, module: str) -> bool:
+    """Say whether a tensor of that name belongs to a submodule; nothing belongs to the empty name."""
+    return bool(module) and name.startswith(f"{module}.")
+
+
+def clean_batches(task: Task, splits: Splits) -> list[Tensor]:
+    """Give some thousand samples of a domain, prepared without augmentation, in batches of about one size."""
+    everything = splits.everything()
+    step = max(1, len(everything) // ADAPT_SAMPLES)
+    chosen = everything[::step]
+    count = max(1, round(len(chosen) / ADAPT_BATCH))
+    return [task.prepare(part) for part in torch.tensor_split(chosen, count)]

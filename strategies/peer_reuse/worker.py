@@ -1,0 +1,131 @@
+"""One domain at work on one message: describes its data, or trains as a source."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from flwr.app import Array, ArrayRecord, MetricRecord, RecordDict
+from torch import nn
+
+from fedretina.errors import BadArgument
+from fedretina.reuse import Taps
+from fedretina.strategies.peer_reuse.jobs import Job
+from fedretina.task import Splits, Task
+from fedretina.train import Checkpoints, DomainBatches, Learner, OnEpoch, Span, arrays_of, device, seeded_model
+
+
+class DomainWorker:
+    """One domain's part of one message; its results go into `reply`.
+
+    Parameters
+    ----------
+    task : Task
+        The problem.
+    folder : Path
+        The run's own on this node.
+    job : Job
+        The work.
+    domain : str
+        The domain that works.
+    reply : RecordDict
+        Where results go.
+    """
+
+    def __init__(self, task: Task, folder: Path, job: Job, domain: str, reply: RecordDict) -> None:
+        self.task, self.folder, self.job, self.training = task, folder, job, job.training
+        self.domain, self.reply = domain, reply
+
+    def describe(self) -> None:
+        """Open the data and make the model, so that errors in them end the run before anything is trained."""
+        splits = self.task.splits(self.domain)
+        model = self.new_model(splits.classes, "source").to(device(self.training))
+        try:
+            Taps(model, self.layers).close()
+        except BadArgument as error:
+            raise BadArgument(f"layers = {','.join(self.layers)!r}: {error}") from None
+        counts = MetricRecord()
+        counts["labelled"], counts["unlabelled"] = len(splits.labels), len(splits.unlabelled)
+        counts["classes"] = splits.classes
+        self.reply[self.domain] = counts
+
+    def source(self) -> None:
+        """Train at home on all labels, and publish the version."""
+        splits = self.task.splits(self.domain)
+        model = self.new_model(splits.classes, "source")
+        learner = self.supervised_learner(model, splits, "source")
+        self.load(learner)
+        self.train(learner, self._span_at_home(learner), samples=len(splits.labels))
+        self.reply[self.domain] = record_of(model)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers that are reconstructed."""
+        return self.job.reuse.layers or tuple(self.task.layers)
+
+    def new_model(self, classes: int, name: str) -> nn.Module:
+        """Make the domain's model; its weights follow from the seed, the domain and the name."""
+        return seeded_model(self.task, self.domain, classes, self.training, name)
+
+    def supervised_learner(self, model: nn.Module, splits: Splits, name: str) -> Learner:
+        """Make a learner on the labelled samples."""
+        batches = DomainBatches(self.task, splits, self.training.batch_size)
+        return Learner(model, self.task, self.training, name=f"{self.domain}/{name}", batches=batches)
+
+    def load(self, learner: Learner) -> tuple[str, ...]:
+        """Go on from the newest state of a round before, if there is one; name the sources that are new since."""
+        checkpoints = self.checkpoints(learner.name)
+        if self.job.round > 1 and checkpoints.last < self.job.round - 1:
+            start = f"goes on from round {checkpoints.last}" if checkpoints.last else "begins now"
+            self.say(f"{learner.name.rpartition('/')[2]}: missed round {self.job.round - 1}, {start}")
+        return learner.load(checkpoints.file(checkpoints.last)) if checkpoints.last else ()
+
+    def train(self, learner: Learner, span: Span, *, samples: int) -> None:
+        """Train one round, and save the state that the next one goes on from."""
+        checkpoints = self.checkpoints(learner.name)
+        learner.train(span, samples, self.on_epoch(learner.name))
+        if self.job.round < self.training.rounds:  # nothing goes on from the last one
+            learner.save(checkpoints.file(self.job.round))
+        checkpoints.remove_old()
+
+    def checkpoints(self, name: str) -> Checkpoints:
+        """Give the checkpoints of a learner, in this round."""
+        return Checkpoints(self.folder / name, self.job.round)
+
+    def measure(self, learner: Learner) -> dict[str, float]:
+        """Measure a learner's model on the domain's test."""
+        learner.model.cpu().eval()
+        return {name: float(value) for name, value in self.task.evaluate(learner.model, self.domain).items()}
+
+    def report(self, name: str, metrics: Mapping[str, float]) -> None:
+        """Put a learner's metrics into the reply, and print them."""
+        self.reply[f"{self.domain}/{name}"] = MetricRecord(dict(metrics))
+        shown = "  ".join(f"{key} {value:.2f}" for key, value in metrics.items())
+        self.say(f"{name}: {shown}")
+
+    def on_epoch(self, name: str) -> OnEpoch:
+        """Give a function that prints a line an epoch."""
+
+        def line(epoch: int, total: int, loss: float, speed: float) -> None:
+            print(f"{name:<24} epoch {epoch:3d}/{total}   loss {loss:7.4f}   {speed:6.0f} images/s", flush=True)
+
+        return line
+
+    def say(self, text: str) -> None:
+        """Print a line with the domain's name."""
+        print(f"{self.domain:<24} {text}", flush=True)
+
+    def _span_at_home(self, learner: Learner) -> Span:
+        """Say which epochs a source trains. A version must be good when it is published: each round is a cycle of its own.
+
+        Nobody waits for epochs that a source has missed: when it is back it trains this round's epochs, and before its first
+        version those at home.
+        """
+        home, epochs = self.training.home_epochs, self.training.local_epochs
+        if not self.checkpoints(learner.name).last:
+            return Span(0, home + epochs, home + epochs)
+        last = home + self.job.round * epochs
+        return Span(last - epochs, last, last)
+
+
+def record_of(model: nn.Module) -> ArrayRecord:
+    """Make the record of a model that is published."""
+    return ArrayRecord({name: Array(array) for name, array in arrays_of(model).items()})
