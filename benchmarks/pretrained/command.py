@@ -21,8 +21,8 @@ from pretrained.state import State
 
 HERE = Path(__file__).parent
 DOCS = HERE.parents[1] / "docs"
-ERRORS = (0.03, 0.01, 0.004, 0.002, 0.001)
-BY_SIZE = (0.01, 0.004, 0.002)
+ERRORS = (0.03, 0.01, 0.004, 0.001)
+BY_SIZE = (0.01, 0.004)
 DEPENDENCIES = [
     DOM,
     *(HERE / f"{name}.py" for name in ("bert", "coders", "images", "measure", "networks", "scores", "texts")),

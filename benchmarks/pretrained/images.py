@@ -17,7 +17,7 @@ from torch.nn.functional import interpolate
 from fedretina.reid.folder import read_domain
 from pretrained.scores import probe, retrieval
 
-SIDE = 96  # pixels; small, so that one thread is enough
+SIDE = 64  # pixels; small, so that one thread is enough
 DIGITS = 600
 ALPHABETS = 3
 CROPS = 24  # of each photograph
@@ -72,7 +72,7 @@ def _characters() -> Images | None:
 def _photographs() -> Images:
     """Random crops of the photographs that scikit-learn and scikit-image ship, labelled with their photograph."""
     rng = np.random.default_rng(0)
-    pictures = [picture for picture in _pictures() if min(picture.size) >= 2 * SIDE]
+    pictures = [picture for picture in _pictures() if min(picture.size) >= 3 * SIDE]
     crops = torch.stack([_crop(picture, rng) for _ in range(CROPS) for picture in pictures])
     return Images("photographs", crops, torch.arange(len(pictures)).repeat(CROPS), torch.arange(len(crops)))
 
