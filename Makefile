@@ -1,4 +1,4 @@
-.PHONY: check test flwr bench docs
+.PHONY: check test constraints flwr bench docs
 
 STUDIES = table2 table3 table4 fig4 fig5 ablation
 
@@ -11,6 +11,9 @@ check: ## lint, format and types, as CI does
 test: ## the quick tests; `pytest -m slow` runs the others
 	pytest
 
+constraints: ## shows that constraints.txt leaves room for packages that Flower apps often need
+	pip install --dry-run -q -c constraints.txt -e ".[test]" flwr-datasets transformers accelerate xgboost peft pandas
+
 flwr: ## what touches Flower, with another release of it beside the installed dependencies: make flwr FLWR=1.41.0
 	pip install -q --no-deps --upgrade --target build/flwr-$(FLWR) flwr==$(FLWR)
 	PYTHONPATH=$(CURDIR)/build/flwr-$(FLWR)$${PYTHONPATH:+:$$PYTHONPATH} flwr --version
@@ -22,6 +25,7 @@ bench: ## the tables of docs/, which take hours; runs of the main job that are i
 	python benchmarks/committee.py --targets duke --seeds 0,1,2
 	python benchmarks/codec
 	python benchmarks/any_strategy all build/any-strategy
+	python benchmarks/apps run build/apps && python benchmarks/apps page build/apps
 
 docs: bench ## what docs/ shows of measurements and of commands
 	python benchmarks/dom_cli.py

@@ -3,6 +3,22 @@
 It is a file of JSON lines that only grows. A message that carries several models leaves one row for each, and what is
 around them (configuration, metrics, headers) counts on the first; a message without a model leaves one of kind
 `control`. So the sums over the rows are the bytes of all messages.
+
+The rows of a message down are written when it is pushed, those of a reply when it is pulled. What fails leaves one row of
+kind `control`, with the reason in `error`:
+
+======================================  =========  ==================================
+what failed                             direction  wire_bytes
+======================================  =========  ==================================
+the grid rejected the message           down       0
+the node answered with an error         up         the reply's
+the SuperLink answered for the node     up         0
+a model could not be decoded            up         the reply's; the message is resent
+the reply could not be believed         up         the reply's
+no reply came in time                   up         0
+======================================  =========  ==================================
+
+A reply that is pulled after its timeout leaves its own row besides.
 """
 
 import json
@@ -58,8 +74,10 @@ class Row:
         What plain Flower would have put into the message.
     wire_bytes : int
         What was sent, headers and envelope included, as measured.
-    encode_s, decode_s : float
-        Seconds spent on encoding and decoding.
+    encode_s : float
+        Seconds spent on encoding.
+    decode_s : float
+        Seconds that the server spent on decoding a reply. It is 0 for "down": the row is written before the node decodes.
     error : str
         Why the message counts as failed; "" (default) if it does not.
 

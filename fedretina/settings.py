@@ -95,7 +95,7 @@ def codec(config: Config) -> DomConfig | None:
 
     Examples
     --------
-    >>> codec({"codec": "dom", "relative-error": 0.1, "keyframe-error": 0.03, "bits": 0}).relative_error
+    >>> codec({"codec": "dom", "relative-error": 0.1, "keyframe-error": 0.001, "bits": 0}).relative_error
     0.1
     """
     kind = choice(config, "codec", CODECS)

@@ -5,7 +5,7 @@ import pytest
 from fedretina import settings
 from fedretina.errors import BadArgument
 
-GOOD = {"codec": "dom", "relative-error": 0.25, "keyframe-error": 0.03, "bits": 0}
+GOOD = {"codec": "dom", "relative-error": 0.25, "keyframe-error": 0.001, "bits": 0}
 
 
 def test_what_is_read():

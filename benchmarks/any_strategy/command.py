@@ -1,8 +1,9 @@
 """What DoM does under Flower's strategies: measures, keeps the results in OUT, writes docs/any-strategy.md.
 
     python benchmarks/any_strategy all OUT                 # everything but memory
-    python benchmarks/any_strategy strategies OUT          # one part: strategies, variants, soak, cost, traffic
+    python benchmarks/any_strategy strategies OUT          # one part: strategies, variants, networks, soak, cost, traffic
     python benchmarks/any_strategy memory OUT --clients 100 --megabytes 100 --limit-gb 20
+    python benchmarks/any_strategy networks OUT --quick    # two seeds, four rounds: prints the table, leaves the page alone
     python benchmarks/any_strategy page OUT                # only writes the page from what is in OUT
 
 What was measured is measured again only if its file is removed from OUT; a part that was broken off goes on with
@@ -18,9 +19,10 @@ import typer
 
 from any_strategy import cost as cost_
 from any_strategy import memory as memory_
+from any_strategy import network_tables, tables
+from any_strategy import networks as networks_
 from any_strategy import page as page_
 from any_strategy import soak as soak_
-from any_strategy import tables
 from any_strategy import traffic as traffic_
 from any_strategy.results import Found, kept, write
 
@@ -59,6 +61,20 @@ def variants(out: Out, seeds: Seeds = FRESH) -> None:
 
 
 @app.command()
+def networks(
+    out: Out,
+    seeds: Seeds = "0,1,2,3,4",
+    quick: Annotated[bool, typer.Option("--quick", help="Two seeds, four rounds; only prints the table.")] = False,
+) -> None:
+    """Every kind of network beside plain Flower, round by round."""
+    if quick:
+        found = networks_.measure(_numbers(seeds)[:2], out / "runs", rounds=4)
+        print(network_tables.table(found))
+    else:
+        _collected(out, "networks", networks_.measure(_numbers(seeds), out / "runs"))
+
+
+@app.command()
 def soak(out: Out, rounds: int = 50) -> None:
     """Rounds in which everything goes wrong."""
     _once(out, "soak", lambda: soak_.measure(rounds))
@@ -88,6 +104,7 @@ def all_(out: Out) -> None:
     """Everything but memory."""
     strategies(out)
     variants(out)
+    networks(out)
     soak(out)
     cost(out)
     traffic(out)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from any_strategy import cost, memory, soak, tables, traffic
+from any_strategy import cost, memory, network_tables, soak, tables, traffic
 from any_strategy.results import Found
 from digits_task import TESTED
 
@@ -53,6 +53,13 @@ The same, FedAvg, 4 nodes, seeds {tables.seeds_of(found)}.
 {tables.variants_table(found)}"""
 
 
+def _networks(found: Found) -> str:
+    network_tables.plot(found, DOCS / "images" / network_tables.PICTURE)
+    return f"""## Every kind of network, round by round
+
+{network_tables.text(found)}"""
+
+
 def _soak(found: Found) -> str:
     return f"""## Everything goes wrong
 
@@ -88,6 +95,7 @@ run that takes more than the limit is ended. `memory OUT --clients 100 --megabyt
 SECTIONS: dict[str, Callable[[Found], str]] = {
     "strategies": _strategies,
     "variants": _variants,
+    "networks": _networks,
     "soak": _soak,
     "cost": _cost,
     "traffic": _traffic,

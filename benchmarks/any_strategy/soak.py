@@ -20,6 +20,7 @@ from any_strategy.results import Found
 from codec.tables import table as table_of
 from fedretina.dom import DomConfig
 from fedretina.flower import DomGrid, grid, state
+from fedretina.flower.exchange import NOT_DECODED
 from fedretina.ledger import Row
 from grids import FAULTS, Clock, FaultyGrid
 
@@ -133,7 +134,7 @@ def _told(run: Run, plain: Run) -> Found:
     """Compare a run with the average of what its nodes sent, and with plain Flower."""
     assert isinstance(run.inner, Heard)
     means = [run.inner.mean(number) for number in range(1, len(run.aggregates) + 1)]
-    resent = [row for row in run.rows if row.direction == "down" and ("UnknownBase" in row.error or "Corrupt" in row.error)]
+    resent = [row for row in run.rows if row.error.startswith(NOT_DECODED)]
     return {
         "injected": dict(run.inner.injected),
         "rows": len(run.rows),

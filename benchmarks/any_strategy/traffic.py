@@ -40,6 +40,7 @@ def _read(out: Path) -> Found:
 CASES = {
     "digits, 0.4 MB": Case(APP, "", _read),
     "10 MB": Case(SIZED_APP, "megabytes=10.0", _told),
+    "10 MB, push only": Case(SIZED_APP, "megabytes=10.0 pull=false", _told),
 }
 
 
@@ -87,7 +88,7 @@ def measure() -> Found:
 
 
 def _run(one: Flower, case: Case, codec: str) -> Found:
-    out = one.folder / f"{case.app.name}-{codec}"
+    out = one.folder / f"{case.app.name}-{codec}-{len(case.config)}"
     told = one.run(case.app, "prod", config=f"codec='{codec}' rounds={ROUNDS} out='{out}' {case.config}".strip())
     if not out.exists():
         raise SystemExit(told[-3000:])

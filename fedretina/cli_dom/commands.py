@@ -35,7 +35,7 @@ def encode(
     budget: Annotated[str | None, typer.Option(help="Spend so many bytes: 200kB, 1.5MB, 300KiB.")] = None,
     relative_error: Annotated[float | None, typer.Option(help="Error of each tensor's difference; default 0.25.")] = None,
     lossless: Annotated[bool, typer.Option("--lossless", help="Bit by bit.")] = False,
-    keyframe_error: Annotated[float | None, typer.Option(help="Error of tensors without a base; default 0.03.")] = None,
+    keyframe_error: Annotated[float | None, typer.Option(help="Error of tensors without a base; default 0.001.")] = None,
     effort: Annotated[str | None, typer.Option(help="fast, balanced (default) or small.")] = None,
 ) -> None:
     """Code the model NEW, or with --base its difference from OLD, as a payload."""

@@ -22,9 +22,9 @@ class DomConfig:
     relative_error : float, default 0.25
         Target of ``||d - d^|| / ||d||`` per tensor, where ``d = new - base``. One-shot payloads meet it within 5 %,
         lattice payloads within a factor of 1.41.
-    keyframe_error : float, default 0.004
-        The same target for what has no base: keyframes, and tensors that the base lacks. It is fine, since nothing trains
-        away what a frozen tensor lost.
+    keyframe_error : float, default 0.001
+        The same target for what has no base: keyframes, and tensors that the base lacks. Tensors of fewer than 65,536 values
+        have less (`fedretina.dom.steps.keyframe_target`). It is fine, since nothing trains away what a frozen tensor lost.
     vector_error : float or None, default 0.01
         The target for vectors (all dimensions but one are 1: norms, biases, running statistics, scalars), with or without
         base. It is met from below: the step is also at most 1/64 of the values that count (`fedretina.dom.vectors`), so
@@ -71,7 +71,7 @@ class DomConfig:
     """
 
     relative_error: float = 0.25
-    keyframe_error: float = 0.004
+    keyframe_error: float = 0.001
     vector_error: float | None = 0.01
     lossy_tensors: tuple[str, ...] = ("*",)
     bits: int | None = None

@@ -11,6 +11,7 @@ from flwr.app import ArrayRecord, Message, RecordDict
 from fedretina.dom import DomConfig, Stream, publish
 from fedretina.dom.links import link_of
 from fedretina.flower import header, records
+from fedretina.flower.lazy import source_of
 from fedretina.flower.parcels import Parcel, plain
 from fedretina.flower.precision import RecordRule, classify, exactly, find_model, find_rule, under_rule
 from fedretina.flower.reply import LEAST_BYTES
@@ -89,20 +90,20 @@ class Batch:
         if legs.down is None:
             return plain
         placed: dict[str, _Placed] = {}
-        main = find_model(content)
+        main, message_type = find_model(content), metadata.message_type
         for name, record in content.array_records.items():
-            kind = metadata.message_type
-            place = partial(self._place, name, record, legs, metadata.dst_node_id, kind, is_main=name == main)
-            found, _ = self._once(record, (name, kind), place)
+            place = partial(self._place, name, record, legs, metadata.dst_node_id, message_type, is_main=name == main)
+            found, _ = self._once(record, (name, message_type, name == main), place)
             if found is not None:
                 placed[name] = found
-        if not placed:
+        publishes = legs.uplink == "stream" and legs.up is not None and message_type == "train"
+        if not placed and not publishes:  # the node is told how to publish also where it receives no model
             return plain
         held = {name: self._held(metadata.dst_node_id, found) for name, found in placed.items()}
-        key = ("coded", legs.down, legs.up, *held.values())
+        key = ("coded", message_type, legs.down, legs.up, *held.values())
         packed, new = self._once(content, key, lambda: self._pack(content, legs, placed, held))
         opens = any(found.stream is not None for found in placed.values())
-        if packed.wire_bytes > plain.wire_bytes + (MOST_OVERHEAD if opens else 0):
+        if not publishes and packed.wire_bytes > plain.wire_bytes + (MOST_OVERHEAD if opens else 0):
             return plain
         return packed if new else packed.again()
 
@@ -133,7 +134,9 @@ class Batch:
         kind = classify(rule, message_type, is_main=is_main)
         config = legs.down if rule is None else under_rule(legs.down, rule)
         stream, payload = None, b""
-        if kind != "data" or self._shelf.continues(name, model):
+        source = source_of(record)
+        relayed = source is not None and self._shelf.is_newest(source.digest)
+        if kind != "data" or relayed or self._shelf.continues(name, model):
             stream = self._shelf.place(
                 name,
                 model,

@@ -15,13 +15,13 @@ from typing import Any
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
-from fedretina.dom import DomConfig, ReferenceStore
+from fedretina.dom import ReferenceStore
 from fedretina.errors import BadArgument
 from fedretina.flower import header
 from fedretina.flower.down import Legs
 from fedretina.flower.exchange import Exchange
 from fedretina.flower.lazy import Pool
-from fedretina.flower.legs import Codec, both_legs, check_feedback, round_of, unbiased
+from fedretina.flower.legs import DEFAULT, Codec, both_legs, check_feedback, round_of, unbiased
 from fedretina.flower.order import place_of
 from fedretina.flower.precision import RecordRule
 from fedretina.flower.shelf import Shelf
@@ -39,14 +39,17 @@ class DomGrid(Grid):
     A node that lacks a base is served in another way before the strategy hears of it. A reply that cannot be believed
     becomes an error reply, as a crash of the node would. Records that hold no weights travel as they are.
 
+    It behaves as Flower's grids do; `send_and_receive` names the differences. Use it from one thread.
+
     Parameters
     ----------
     grid : Grid
         Flower's.
     config : DomConfig, callable or None, optional
-        How models are coded; by default ``DomConfig()``. A callable gets a `Leg` (direction, kind of message, round) and
-        returns the configuration for it. None sends models as they are, and only counts. Where a configuration leaves
-        `rounding` open, it is "nearest" here (with ``effort="small"`` it is not): see `fedretina.flower.legs.unbiased`.
+        How models are coded; by default ``DomConfig(relative_error=0.3)``. A callable gets a `Leg` (direction, kind of
+        message, round) and returns the configuration for it. None sends models as they are, and only counts. Where a
+        configuration leaves `rounding` open, it is "nearest" here, except with ``effort="small"``: see
+        `fedretina.flower.legs.unbiased`.
     uplink : {"one-shot", "stream"}, default "one-shot"
         What a reply's model is: something to be aggregated, coded against the model that the node just received; or a
         version of the node's own stream (named as the record is), kept, and relayed as published.
@@ -78,12 +81,10 @@ class DomGrid(Grid):
         they are.
     """
 
-    _default = DomConfig()
-
     def __init__(
         self,
         grid: Grid,
-        config: Codec = _default,
+        config: Codec = DEFAULT,
         *,
         uplink: header.Uplink = "one-shot",
         feedback_up: bool = False,
@@ -149,43 +150,74 @@ class DomGrid(Grid):
         return self._grid.get_nodes()
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
-        """Encode and send; what the grid rejects leaves a row with an error, and no identifier here."""
+        """Encode and push. Every message leaves a row in the ledger, also one that the grid rejects.
+
+        Parameters
+        ----------
+        messages : iterable of Message
+            Their ``metadata.message_id`` is set, as Flower's grids do; nothing else in them changes. The caller may change
+            their contents after the push: what travels is a copy.
+
+        Returns
+        -------
+        iterable of str
+            What Flower's grid returns. For a message that it rejects, that is nothing in a simulation, and None or "" in
+            a deployment.
+
+        Raises
+        ------
+        ValueError
+            If Flower's grid refuses a message, because it is a reply or was delivered already.
+        """
         messages, call = list(messages), next(self._calls)
+        self._exchange.drop_expired()
         if call == 0:
             self.shelf.meet(self._grid.get_node_ids())
         moment: object = ("call", call)
         if len(messages) == 1 and (number := round_of(messages[0])):
             moment = (number, messages[0].metadata.message_type)
-        names = self._exchange.send(messages, moment=moment)
+        identifiers = self._exchange.send(messages, moment=moment)
         self.shelf.save()
-        return names
+        return identifiers  # type: ignore[return-value]  # Flower's annotation leaves out None, which its grids return
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
-        """Fetch the replies that have come, decoded; a message that must be sent again has none yet."""
-        waiting = [self._exchange.waiting_for(name) for name in message_ids]
-        replies = [self._exchange.receive(reply) for reply in list(self._grid.pull_messages(waiting))]
+        """Fetch the replies that have come, decoded. A message that had to be sent again has no reply yet.
+
+        An identifier that is unknown, whose reply was pulled before, or whose time to live has ended gets an error reply
+        from Flower's grid.
+        """
+        self._exchange.drop_expired()
+        current = [self._exchange.current_id(identifier) for identifier in dict.fromkeys(message_ids)]
+        replies = [self._exchange.receive(reply) for reply in list(self._grid.pull_messages(current))]
         if replies:
             self.shelf.save()
         return [reply for reply in replies if reply is not None]
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
-        """Send, and wait until all have answered or `timeout` seconds have passed; the late ones leave a row.
+        """Push, and wait until all have answered or `timeout` seconds have passed; each missing reply leaves a row.
 
-        The replies come in an order that follows from what they carry (see `fedretina.flower.order`), failures last:
-        sums of floats depend on it, and so equal runs give equal models, however Flower numbers the nodes.
+        A reply that comes after the timeout can be pulled until the time to live of its message ends.
+
+        Three things differ from Flower's grids:
+
+        - The replies come in an order that follows from what they carry, failures last; see `fedretina.flower.order`.
+          Sums of floats depend on the order. So equal runs give equal models, however Flower numbers the nodes.
+        - A message that the grid rejects gets no reply. Flower's HTTP grid asks for a reply to the message "" instead,
+          and returns the error.
+        - Replies are asked for every 0.1 seconds. Flower's HTTP grid waits 3 seconds each time.
         """
-        waiting = dict.fromkeys(self.push_messages(messages))
+        waiting = dict.fromkeys(identifier for identifier in self.push_messages(messages) if identifier)
         end = None if timeout is None else time.monotonic() + timeout
         replies: dict[str, Message] = {}
         while waiting and (end is None or time.monotonic() < end):
             news = {reply.metadata.reply_to_message_id: reply for reply in self.pull_messages(list(waiting))}
             replies |= news
-            for name in news:
-                waiting.pop(name, None)
+            for identifier in news:
+                waiting.pop(identifier, None)
             if waiting and not news:
                 time.sleep(POLL_S)
-        for name in waiting:
-            self._exchange.give_up(name)
+        for identifier in waiting:
+            self._exchange.give_up(identifier)
         return sorted(replies.values(), key=place_of)
 
     def _legs(self, kind: str, number: int) -> Legs:

@@ -145,14 +145,11 @@ class Up:
         By record name: why it could not be decoded; the node's app was not asked then.
     models : mapping of str to ReturnedModel
         By record name: the coded records.
-    decode_s : float
-        Seconds that the node needed to decode the message.
     """
 
     holds: Mapping[str, str]
     missing: Mapping[str, str] = field(default_factory=dict)
     models: Mapping[str, ReturnedModel] = field(default_factory=dict)
-    decode_s: float = 0.0
 
     def record(self) -> ConfigRecord:
         """Give the header as a record; numbers of seconds take the same space whatever they are."""
@@ -161,14 +158,14 @@ class Up:
             for name, m in self.models.items()
         }
         holds = {stream: bytes.fromhex(digest) for stream, digest in self.holds.items()}
-        return _record([holds, dict(self.missing), models, self.decode_s])
+        return _record([holds, dict(self.missing), models])
 
     @classmethod
     def read(cls, record: ConfigRecord) -> Self:
         """Read a header; `Corrupt` if it is none, `TooNew` if it is of another protocol."""
         fields = _fields(record, "the node")
         try:
-            holds, missing, models, decode_s = fields
+            holds, missing, models = fields
             return cls(
                 holds={_text(stream): _digest(digest) for stream, digest in holds.items()},
                 missing={_text(name): _text(reason) for name, reason in missing.items()},
@@ -181,7 +178,6 @@ class Up:
                     )
                     for name, (stream, base, order, encode_s) in models.items()
                 },
-                decode_s=_seconds(decode_s),
             )
         except (AttributeError, TypeError, ValueError) as error:
             raise Corrupt(f"a reply's DoM header cannot be read: {error!r}; the reply is dropped") from None

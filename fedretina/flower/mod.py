@@ -1,6 +1,5 @@
 """The client's half: a mod that turns payloads into models before the app runs, and models into payloads after."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,14 +56,12 @@ class DomMod:
         return ReplyEncoder(context, down, received, store, main, message.metadata.message_type).encode(reply)
 
     def _decode(self, message: Message, down: header.Down, store: ReferenceStore) -> Received:
-        start = time.perf_counter()
         received = Received()
         for name, model in down.models.items():
             try:
                 received.versions[name] = self._version(name, message, model, store)
             except FedRetinaError as error:
                 received.missing[name] = f"{type(error).__name__}: {error}"
-        received.seconds = time.perf_counter() - start
         return received
 
     def _version(self, name: str, message: Message, model: header.SentModel, store: ReferenceStore) -> Version:
@@ -97,7 +94,7 @@ class DomMod:
 
 def _without_base(message: Message, context: Context, received: Received, store: ReferenceStore) -> Message:
     held = {stream: digest for stream, digest in state.holds(context).items() if digest in store}
-    up = header.Up(holds=held, missing=received.missing, decode_s=received.seconds)
+    up = header.Up(holds=held, missing=received.missing)
     return Message(RecordDict({header.NAME: up.record()}), reply_to=message)
 
 

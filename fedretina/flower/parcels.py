@@ -37,8 +37,8 @@ class Parcel:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Letter:
-    """A whole message: whose, which way, its models, and its bytes, as plain Flower's and as sent."""
+class MessageTraffic:
+    """One message: its node, its direction, its models, and its bytes as plain Flower would send them and as sent."""
 
     round: int
     node: int

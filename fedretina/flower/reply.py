@@ -18,10 +18,9 @@ LEAST_BYTES = 512  # smaller records are not worth a payload
 
 @dataclass
 class Received:
-    """The models of one message: versions by record name, how long decoding took, and what failed why."""
+    """The models of one message: versions by record name, and what could not be decoded, with the reason."""
 
     versions: dict[str, Version] = field(default_factory=dict)
-    seconds: float = 0.0
     missing: dict[str, str] = field(default_factory=dict)
 
 
@@ -100,7 +99,7 @@ class ReplyEncoder:
         """Return a content with payloads and a header."""
         content = records.replaced(plain, {name: one.packed for name, one in sent.items()})
         models = {name: one.model for name, one in sent.items()}
-        up = header.Up(holds=state.holds(self.context), models=models, decode_s=self.received.seconds)
+        up = header.Up(holds=state.holds(self.context), models=models)
         content[header.NAME] = up.record()
         return content
 

@@ -137,6 +137,10 @@ class Shelf:
         stream = self.streams.get(name)
         return stream is not None and stream.newest is not None and is_near(model, stream.newest.model)
 
+    def is_newest(self, digest: str) -> bool:
+        """Tell whether a version is the newest of one of the streams."""
+        return any(stream.newest is not None and stream.newest.digest == digest for stream in self.streams.values())
+
     def note_trained(self, base: str) -> None:
         """Note that a node sent the next version of a version (by its digest): what is in that stream is trained."""
         for stream in self.streams.values():

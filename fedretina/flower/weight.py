@@ -11,13 +11,14 @@ from functools import lru_cache
 from typing import Any, Literal, Protocol
 
 import numpy as np
-from flwr.app import Array, ArrayRecord, RecordDict
+from flwr.app import Array, ArrayRecord, Message, RecordDict
 
 from fedretina.dom import Model
 
 Way = Literal["down", "up"]
 NAMED: dict[Way, int] = {"down": 68, "up": 68 + 66}  # an object's name with its tags: in the tree; up also in the answer
 AROUND: dict[Way, int] = {"down": 367, "up": 689}  # the message's own object, its metadata, both calls
+_NAME_OF_CONTENT = 60  # the message's own object names its content; an error reply has none
 _SMALL = 2**16  # equal arrays up to this size are looked for: larger ones that are equal are no trained weights
 
 
@@ -54,6 +55,19 @@ def weight_of_message(content: RecordDict, way: Way) -> int:
     True
     """
     return AROUND[way] + weight(content, way)
+
+
+def weight_of_error(reply: Message) -> int:
+    """Measure what a node's error reply puts on the wire, in bytes: the error travels in the call and in the object.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> reply = SimpleNamespace(error=SimpleNamespace(reason="a text of 21 bytes: é"))
+    >>> AROUND["up"] - weight_of_error(reply)
+    16
+    """
+    return AROUND["up"] - _NAME_OF_CONTENT + 2 * len((reply.error.reason or "").encode())
 
 
 def weight_of_model(model: Model) -> int:

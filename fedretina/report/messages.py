@@ -37,8 +37,9 @@ class Group:
 
 
 def group(rows: Sequence[Row]) -> list[Group]:
-    """Group rows by direction and kind, down first, kinds in the ledger's order."""
-    parts = {(d, k): [row for row in rows if (row.direction, row.kind) == (d, k)] for d in DIRECTIONS for k in KINDS}
+    """Group rows by direction and kind, down first, kinds in the ledger's order. Failures that sent nothing are left out."""
+    sent = [row for row in rows if row.wire_bytes or row.raw_bytes or not row.error]
+    parts = {(d, k): [row for row in sent if (row.direction, row.kind) == (d, k)] for d in DIRECTIONS for k in KINDS}
     return [_group(kind, direction, part) for (direction, kind), part in parts.items() if part]
 
 

@@ -75,7 +75,7 @@ def build(folder: Path) -> Path:
 def _charts(run: Run) -> Iterator[Chart]:
     if any(entry.metrics for entry in run.rounds):
         yield _chart("accuracy", _accuracy_alt(run), lambda theme: plot_accuracy(run, theme))
-    if run.rows:
+    if group(run.rows):
         yield _chart("messages", _messages_alt(run), lambda theme: plot_messages(run.rows, theme))
     if any(entry.alpha for entry in run.rounds):
         yield _chart("alpha", _alpha_alt(run), lambda theme: plot_alpha(run, theme))

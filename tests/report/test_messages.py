@@ -20,6 +20,12 @@ def test_messages_of_no_bytes_are_drawn(run: Path) -> None:
     assert to_png(plot_messages([type(row)(**(vars(row) | {"raw_bytes": 0, "wire_bytes": 0}))], LIGHT))
 
 
+def test_a_reply_that_never_came_is_no_message(run: Path) -> None:
+    row = read(run / "ledger.jsonl")[0]
+    missing = {"kind": "control", "direction": "up", "raw_bytes": 0, "wire_bytes": 0, "error": "no reply in time"}
+    assert [this.count for this in group([row, type(row)(**(vars(row) | missing))])] == [1]
+
+
 @pytest.mark.parametrize(
     ("raw", "wire", "words"),
     [(1000, 500, "2.0x less"), (1000, 990, "as plain"), (1000, 1010, "as plain"), (500, 1000, "2.0x more")],

@@ -20,3 +20,10 @@ def train(message: Message, context: Context) -> Message:
         moved[name] = Array(value + np.float32(1e-3) * noise)
     metrics = MetricRecord({"num-examples": 1})
     return Message(RecordDict({"arrays": moved, "metrics": metrics}), reply_to=message)
+
+
+@app.train("step")
+def step(message: Message, context: Context) -> Message:
+    """Take what was pushed, and say so."""
+    sizes = [array.numpy().size for array in message.content.array_records["gradients"].values()]
+    return Message(RecordDict({"metrics": MetricRecord({"values": sum(sizes)})}), reply_to=message)

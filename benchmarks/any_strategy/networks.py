@@ -1,0 +1,155 @@
+"""Whether each kind of network trains as under plain Flower, round by round: FedAvg, four nodes, in this process."""
+
+import logging
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from flwr.app import Array, ArrayRecord, Context, Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
+from flwr.serverapp.strategy import FedAvg
+
+from any_strategy.network_data import Data, deal
+from any_strategy.network_models import NETWORKS, Network, start, train
+from any_strategy.results import Found, kept
+from fedretina.dom import DomConfig
+from fedretina.flower import DomGrid, DomMod
+from fedretina.ledger import totals
+from grids import LocalGrid
+
+NODES, ROUNDS, SKEW = 4, 12, 2.0
+LOSSLESS_SEEDS = 2  # equal accuracies show on a few runs; bytes hardly vary
+CODECS: dict[str, DomConfig | None] = {"plain": None, "dom": DomConfig(), "lossless": DomConfig(lossless=True)}
+
+
+class RunningVariances:
+    """Watches the running variances that arrive, at nodes and at the server."""
+
+    def __init__(self) -> None:
+        self.count, self.negative, self.least = 0, 0, float("inf")
+
+    def look(self, record: ArrayRecord) -> None:
+        """Count a received model's running variances."""
+        for name, array in record.items():
+            if name.endswith("running_var"):
+                values = array.numpy()
+                self.count += values.size
+                self.negative += int((values < 0).sum())
+                self.least = min(self.least, float(values.min()))
+
+    def summary(self) -> Found:
+        """Return how many arrived, how many were below 0, and the least."""
+        return {"count": self.count, "negative": self.negative, "least": self.least if self.count else None}
+
+
+class WatchedFedAvg(FedAvg):
+    """FedAvg that shows the replies' models to somebody."""
+
+    def __init__(self, variances: RunningVariances) -> None:
+        super().__init__(fraction_evaluate=0.0, min_train_nodes=NODES, min_available_nodes=NODES)
+        self.variances = variances
+
+    def aggregate_train(self, server_round: int, replies: Iterable[Message]) -> tuple[Any, Any]:
+        """Look at the replies, then average them."""
+        replies = list(replies)
+        for reply in replies:
+            self.variances.look(reply.content.array_records["arrays"])
+        return super().aggregate_train(server_round, replies)
+
+
+def record_of(model: torch.nn.Module) -> ArrayRecord:
+    """Make a record of everything in a model's state."""
+    return ArrayRecord({name: Array(tensor.detach().numpy()) for name, tensor in model.state_dict().items()})
+
+
+def load(model: torch.nn.Module, record: ArrayRecord) -> torch.nn.Module:
+    """Set a model's state from a record; the means of counters are rounded, as DoM does. Torch would cut them off."""
+    state = {name: torch.from_numpy(array.numpy().copy()) for name, array in record.items()}
+    counters = {name for name, value in model.state_dict().items() if not value.is_floating_point()}
+    model.load_state_dict({name: value.round() if name in counters else value for name, value in state.items()})
+    return model
+
+
+@torch.no_grad()
+def accuracy(model: torch.nn.Module, data: Data) -> float:
+    """Return the accuracy on the test examples, in percent."""
+    model.eval()
+    return 100 * float((model(data.test_x).argmax(1) == data.test_y).float().mean())
+
+
+def client_app(name: str, seed: int, folder: Path, variances: RunningVariances) -> ClientApp:
+    """Make the app of a node that trains the network on its share of the data."""
+    network: Network = NETWORKS[name]
+    data = network.load()
+    shares = deal(data.y, NODES, skew=SKEW, seed=seed)
+    model = start(name, seed)
+    app = ClientApp(mods=[DomMod(folder)])
+
+    @app.train()
+    def train_share(message: Message, context: Context) -> Message:
+        number = int(message.content.config_records["config"]["server-round"])
+        place = int(context.node_config["partition-id"])
+        variances.look(message.content.array_records["arrays"])
+        load(model, message.content.array_records["arrays"])
+        rows = shares[place]
+        batches = (seed * 1000 + number) * NODES + place
+        loss = train(model, data.x[rows], data.y[rows], network, epochs=network.epochs, seed=batches)
+        metrics = MetricRecord({"num-examples": len(rows), "loss": loss})
+        return Message(RecordDict({"arrays": record_of(model), "metrics": metrics}), reply_to=message)
+
+    return app
+
+
+def run(name: str, config: DomConfig | None, seed: int, rounds: int = ROUNDS) -> Found:
+    """Train a network, and return its accuracy after each round, bytes, and running variances."""
+    logging.getLogger("flwr").setLevel(logging.ERROR)
+    began = time.perf_counter()
+    variances, data, model = RunningVariances(), NETWORKS[name].load(), start(name, seed)
+    scores: list[float] = []
+
+    def evaluate(number: int, arrays: ArrayRecord) -> MetricRecord:
+        if number:
+            scores.append(accuracy(load(model, arrays), data))
+        return MetricRecord({})
+
+    with tempfile.TemporaryDirectory() as folder:
+        app = client_app(name, seed, Path(folder), variances)
+        grid = DomGrid(LocalGrid(app, NODES), config, store=Path(folder))
+        WatchedFedAvg(variances).start(grid, record_of(model), num_rounds=rounds, evaluate_fn=evaluate)
+    sums = totals(grid.ledger.rows)
+    return {
+        "accuracy": scores,
+        "raw_bytes": sums.raw,
+        "wire_bytes": sums.wire,
+        "running_variances": variances.summary(),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "seconds": time.perf_counter() - began,
+    }
+
+
+def seeds_of(name: str, seeds: Sequence[int]) -> list[int]:
+    """Return the seeds of a network's runs: several for each one asked for, where training is chaotic."""
+    repeats = NETWORKS[name].repeats
+    return [seed + 1000 * number for seed in seeds for number in range(repeats)]
+
+
+def measure(seeds: Sequence[int], folder: Path, *, rounds: int = ROUNDS, names: Sequence[str] = tuple(NETWORKS)) -> Found:
+    """Run every network with every codec, "lossless" on the first seeds only; each run is kept in a file of its own."""
+    networks: Found = {name: {} for name in names}
+    for codec in CODECS:
+        chosen = seeds[:LOSSLESS_SEEDS] if codec == "lossless" else seeds
+        for name in names:
+            networks[name][codec] = [_kept(folder, name, codec, seed, rounds) for seed in seeds_of(name, chosen)]
+    return {"seeds": list(seeds), "rounds": rounds, "networks": networks}
+
+
+def _kept(folder: Path, name: str, codec: str, seed: int, rounds: int) -> Found:
+    def measured() -> Found:
+        one = run(name, CODECS[codec], seed, rounds)
+        print(f"{name} {codec} seed {seed}: {one['accuracy'][-1]:.1f} %, {one['seconds']:.1f} s", flush=True)
+        return one
+
+    return kept(folder / f"network-{name}-{codec}-{seed}-{rounds}.json", measured)
