@@ -3,6 +3,7 @@
 import math
 import tempfile
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 from safetensors.numpy import load_file, save_file
@@ -10,33 +11,30 @@ from typer.testing import CliRunner
 
 from fedretina.cli import app
 from fedretina.dom import DomConfig, decode, encode
+from fedretina.dom.steps import keyframe_target
 from pretrained.state import State
 
-REFERENCE = 2**16  # values; a smaller tensor gets a smaller error where `code_by_size` codes
-_FINEST = 1e-5
-_PER_OCTAVE = 4
+_PER_OCTAVE = 4  # sizes whose targets differ by less share a payload
+_LARGEST = 0.99
 
 
-def code(state: State, error: float) -> tuple[State, int]:
-    """Send weights with a keyframe error; return what arrives, and the bytes."""
-    payload = encode(state, config=DomConfig(keyframe_error=error))
+def code(state: State, config: DomConfig) -> tuple[State, int]:
+    """Send weights by a configuration; return what arrives, and the bytes."""
+    payload = encode(state, config=config)
     return decode(payload), len(payload)
 
 
-def code_by_size(state: State, error: float) -> tuple[State, int]:
-    """Send weights so that a tensor of n < 65,536 values gets the error times sqrt(n / 65536); a payload for each error.
-
-    Every tensor's relative error hurts the output about alike, whatever its size; bits are paid per value. So the same
-    damage is cheapest with errors that grow with the square root of the size.
-    """
+def code_alike(state: State, config: DomConfig) -> tuple[State, int]:
+    """Send weights with one `keyframe_error` for tensors of all sizes (small ones usually get less), as several payloads."""
     parts: dict[float, State] = defaultdict(dict)
     for name, value in state.items():
-        steps = round(_PER_OCTAVE * math.log2(max(value.size, 1) / REFERENCE) / 2)
-        parts[max(_FINEST, error * 2 ** (min(0, steps) / _PER_OCTAVE))][name] = value
+        octaves = math.log2(keyframe_target(1.0, max(value.size, 1)))
+        parts[2.0 ** (round(_PER_OCTAVE * octaves) / _PER_OCTAVE)][name] = value
     restored: State = {}
     total = 0
-    for finer, part in parts.items():
-        found, size = code(part, finer)
+    for share, part in parts.items():
+        error = min(config.keyframe_error / share, _LARGEST)
+        found, size = code(part, replace(config, keyframe_error=error))
         restored |= found
         total += size
     return restored, total

@@ -13,7 +13,7 @@ import typer
 
 from codec.results import DOM, Results
 from fedretina.dom import DomConfig
-from pretrained.coders import code, code_by_cli, code_by_size
+from pretrained.coders import code, code_alike, code_by_cli
 from pretrained.measure import Change, Cost, measure
 from pretrained.networks import Named, Network, networks
 from pretrained.page import Row, install_command, write
@@ -21,8 +21,8 @@ from pretrained.state import State
 
 HERE = Path(__file__).parent
 DOCS = HERE.parents[1] / "docs"
-ERRORS = (0.03, 0.01, 0.004, 0.001)
-BY_SIZE = (0.01, 0.004)
+ERRORS = (0.03, 0.01, 0.004, 0.002, 0.001)
+FINE_VECTORS = 0.0003
 DEPENDENCIES = [
     DOM,
     *(HERE / f"{name}.py" for name in ("bert", "coders", "images", "measure", "networks", "scores", "texts")),
@@ -46,15 +46,32 @@ def main(
         print(f"not installed: {', '.join(n.name for n in absent)}; {install_command(absent)}", file=sys.stderr)
     if not installed:
         raise typer.Exit(1)
-    default = DomConfig().keyframe_error
-    coders: dict[str, Coder] = {f"{error:g}": partial(code, error=error) for error in ERRORS if error != default}
-    coders[f"{default:g}, CLI"] = code_by_cli
-    coders = dict(sorted(coders.items(), key=lambda item: -float(item[0].split(",")[0])))
-    by_size: dict[str, Coder] = {f"{error:g} by size": partial(code_by_size, error=error) for error in BY_SIZE}
     results = Results(out, out)
-    rows = [row for network in installed for row in _rows(network, coders, results)]
-    finer = [row for network in installed for row in _rows(network, by_size, results)]
-    write(docs / "pretrained-results.md", rows, finer, networks(), has_characters="FEDRETINA_TEST_DATA" in os.environ)
+    rows, others = ([row for n in installed for row in _rows(n, coders, results)] for coders in (usual(), alternatives()))
+    write(docs / "pretrained-results.md", rows, others, networks(), has_characters="FEDRETINA_TEST_DATA" in os.environ)
+
+
+def usual() -> dict[str, Coder]:
+    """Return the codec with its default options, but for the error; the default error through the command line."""
+    default = DomConfig().keyframe_error
+    return {
+        f"{error:g}{', CLI' * (error == default)}": code_by_cli if error == default else _coder(code, keyframe_error=error)
+        for error in sorted({*ERRORS, default}, reverse=True)
+    }
+
+
+def alternatives() -> dict[str, Coder]:
+    """Return what the codec might do instead: vectors with smaller errors, and matrices of all sizes with the same."""
+    fine = {"vector_error": FINE_VECTORS}
+    return {
+        f"0.001, vectors {FINE_VECTORS}": _coder(code, keyframe_error=0.001, **fine),
+        f"0.002, vectors {FINE_VECTORS}": _coder(code, keyframe_error=0.002, **fine),
+        f"0.002, vectors {FINE_VECTORS}, sizes alike": _coder(code_alike, keyframe_error=0.002, **fine),
+    }
+
+
+def _coder(function: Callable[[State, DomConfig], tuple[State, int]], **options: float) -> Coder:
+    return partial(function, config=DomConfig(**options))  # type: ignore[arg-type]
 
 
 def _rows(network: Network, coders: dict[str, Coder], results: Results) -> list[Row]:

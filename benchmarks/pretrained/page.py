@@ -36,15 +36,15 @@ The row "{default:g}, CLI" is `fedretina dom encode FILE` with default options, 
 
 {summary}
 {agreement}
-## Small tensors deserve smaller errors
+## What else was tried
 
-Here a tensor of n < 65,536 values is sent with `keyframe_error` times sqrt(n / 65536), vectors as before. The codec does
-not do so by itself; the benchmark makes one payload for each error (`benchmarks/pretrained/coders.py`).
-The reason: a relative error in any tensor hurts the outputs about alike, but bits are paid per value. So the same damage
-costs the fewest bits if the error grows with the square root of the tensor's size. Depthwise and first convolutions are
-few values.
+"vectors e" is `vector_error=e`, where the default is {vector_error:g}: norms, biases and running statistics are sent more
+finely. "sizes alike" gives matrices of all sizes the same error. The codec gives a matrix of n < 65,536 values the error
+times sqrt(n / 65536). The reason: a relative error in any tensor hurts the outputs about alike, but bits are paid per
+value. So the same damage costs the fewest bits if the error grows with the square root of the tensor's size. Depthwise
+and first convolutions are few values.
 
-{by_size}
+{others}
 ## Task by task
 
 {tasks}
@@ -73,7 +73,7 @@ class Row:
 
 
 def write(
-    page: Path, rows: Sequence[Row], by_size: Sequence[Row], all_networks: Iterable[Network], *, has_characters: bool
+    page: Path, rows: Sequence[Row], others: Sequence[Row], all_networks: Iterable[Network], *, has_characters: bool
 ) -> None:
     """Write the page."""
     text = PAGE.format(
@@ -86,8 +86,9 @@ def write(
         install=_install(all_networks),
         default=DomConfig().keyframe_error,
         summary=_summary(rows),
-        agreement=_agreement([*rows, *by_size]),
-        by_size=_summary(by_size),
+        agreement=_agreement([*rows, *others]),
+        others=_summary(others),
+        vector_error=DomConfig().vector_error or 0,
         tasks=_tasks(rows),
         characters="FEDRETINA_TEST_DATA names the folder" if has_characters else "absent: FEDRETINA_TEST_DATA was not set",
     )

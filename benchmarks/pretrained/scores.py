@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize, one_hot
 
-RIDGE = 1e-2
+RIDGE = 0.3
 FOLDS = 5
 
 
@@ -37,7 +37,7 @@ def probe(embeddings: Tensor, labels: Tensor) -> Tensor:
     classes = one_hot(labels.unique(return_inverse=True)[1]).double()
     inputs = normalize(embeddings.double() - embeddings.double().mean(0), dim=1)
     inputs = torch.cat([inputs, torch.ones(len(inputs), 1, dtype=inputs.dtype)], 1)
-    fold = torch.arange(len(inputs)) % FOLDS
+    fold = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(0)) % FOLDS
     scores = torch.zeros_like(classes)
     for index in range(FOLDS):
         known = inputs[fold != index]
