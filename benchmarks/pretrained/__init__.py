@@ -1,0 +1,1 @@
+"""What the first sending of a pretrained network costs in accuracy."""
