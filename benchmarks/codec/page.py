@@ -120,7 +120,7 @@ def _history(name: str, found: History) -> dict[str, Any]:
         for skip in found.skips
     ]
     head = ["missed", "chain, bpw", "offered, bpw", "in mean deltas", "of the chain", "one-shot, bpw"]
-    costs = {"keyframe": f"{found.keyframe:.2f}", "delta": f"{found.delta:.2f}", "ways": found.ways}
+    costs = {"keyframe": f"{found.keyframe:.2f}", "delta": f"{found.delta:.2f}", "routes": found.routes}
     return {"name": name, "table": table(head, rows), **costs}
 
 
