@@ -48,7 +48,7 @@ class DomGrid(Grid):
     grid : Grid
         Flower's.
     config : DomConfig, callable or None, optional
-        How models are coded; by default ``DomConfig(relative_error=0.3)``. A callable gets a `Transfer` (direction, kind of
+        How models are coded; by default ``DomConfig(relative_error=0.28)``. A callable gets a `Transfer` (direction, kind of
         message, round) and returns the configuration for it. None sends models as they are, and only counts. Where a
         configuration leaves `rounding` open, it is "nearest" here, except with ``effort="small"``: see
         `fedretina.flower.transfers.unbiased`.
