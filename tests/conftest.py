@@ -1,5 +1,6 @@
 """What several rooms' tests share."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -15,3 +16,11 @@ def omniglot() -> Path:
     folder = Path(data) / "omniglot_reid"
     assert folder.is_dir(), f"FEDRETINA_TEST_DATA is set, but there is no {folder}"
     return folder
+
+
+@pytest.fixture(autouse=True)
+def enabled_loggers() -> None:
+    """Enable all loggers: Flower's data base, opened in this process by an earlier test, disables those that exist."""
+    for logger in logging.root.manager.loggerDict.values():
+        if isinstance(logger, logging.Logger):
+            logger.disabled = False

@@ -21,6 +21,7 @@ from fedretina.dom.version import digest_bits
 
 _TINY, _HUGE = 2.0**-400, 2.0**400  # outside, squares leave float64: such differences travel bit-exact
 _PROBED_VALUES = 64  # values that are looked at before all are
+_FIRST_VECTORS = 0.03  # on the lattice, the error of vectors without base over that of their differences
 _SPARE_BITS = 12  # integers that need so many bits less than the dtype beat its raw bits without a trial
 
 
@@ -66,10 +67,12 @@ def encode_tensor(
     spec = Spec(name, new.dtype, new.shape)
     pair = Pair(new.reshape(-1), None if base is None else base.reshape(-1))
     fine = is_coded_as_vector(config, new.shape)
-    if exact or not is_float(new.dtype) or holds_whole_numbers(pair.new) or (fine and base is None):
+    first = fine and base is None
+    if exact or not is_float(new.dtype) or holds_whole_numbers(pair.new) or (first and not config.lattice):
         return _encode_exactly(spec, pair, config, keep)
     if fine:
-        config, chooser = config.for_vectors, vector_step_chooser(config.vector_error or 0.0)
+        error = (config.vector_error or 0.0) * (_FIRST_VECTORS if first else 1.0)
+        config, chooser = config.for_vectors, vector_step_chooser(error)
     trial = Trial.of(pair, new.shape, config, keep=keep)
     if not trial.scale.difference:
         return _unchanged_tensor(spec, pair, keep)
