@@ -29,7 +29,8 @@ class DomConfig:
         The target for the differences of vectors (all dimensions but one are 1: norms, biases, running statistics, scalars).
         It is met from below: the step is also at most 1/64 of the values that count (`fedretina.dom.quantisation.vectors`),
         so that variances stay positive. Vectors without base are exact, on the lattice within 3 % of this error: they cost
-        little, and pretrained networks depend on them. It holds beside `bits` and `budget_bytes` too. None codes vectors like other tensors.
+        little, and pretrained networks depend on them.
+        It holds beside `bits` and `budget_bytes` too. None codes vectors like other tensors.
     lossy_tensors : tuple of str, default ("*",)
         Patterns (`fnmatch`) of the names of tensors that may lose anything; all others are exact. The last pattern that
         matches decides; one that begins with "!" excludes: ``("*", "!*.counts")``.
