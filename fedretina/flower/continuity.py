@@ -2,9 +2,7 @@
 
 import numpy as np
 
-from fedretina.dom import Model
-from fedretina.dom.quantisation.vectors import is_vector
-from fedretina.dom.tensors import Array, is_float
+from fedretina.dom import Array, Model, is_float, is_vector
 
 LEAST_LOSSY = 256  # weights; smaller models are exact
 

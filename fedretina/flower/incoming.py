@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from flwr.app import ArrayRecord, RecordDict
 
-from fedretina.dom.versions.link import link_of
+from fedretina.dom import link_of
 from fedretina.errors import Corrupt
 from fedretina.flower import header, records
 from fedretina.flower.acknowledgements import Acknowledgements

@@ -7,8 +7,7 @@ from functools import cached_property
 
 from flwr.app import ArrayRecord, Message, RecordDict
 
-from fedretina.dom import Model, Stream, publish
-from fedretina.dom.versions.link import link_of
+from fedretina.dom import Model, Stream, link_of, publish
 from fedretina.flower import header, records
 from fedretina.flower.acknowledgements import Acknowledgements
 from fedretina.flower.lazy import source_of

@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from flwr.app import Array, ArrayRecord, RecordDict
 
-from fedretina.dom import Model
-from fedretina.dom.tensors import check_model, is_float
+from fedretina.dom import Model, check_model, is_float
 from fedretina.errors import BadArgument, Corrupt
 from fedretina.flower.lazy import NUMPY
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 
 from flwr.app import ArrayRecord, Context, Message, RecordDict
 
-from fedretina.dom import DomConfig, Model, ReferenceStore, Version, publish
-from fedretina.dom.quantisation.feedback import carry
+from fedretina.dom import DomConfig, Model, ReferenceStore, Version, add_residual, publish
 from fedretina.flower import header, node_state, records
 from fedretina.flower.continuity import has_same_tensors, is_near, is_tiny, matching_tensors, replaced_tensors
 from fedretina.flower.precision import MODEL_NAMES, exactly, find_model, find_rule, under_rule
@@ -156,7 +155,7 @@ class ReplyEncoder:
         )
         return _Coded(
             packed=records.pack([published.payload]),
-            plain=records.to_record(carry(model, carried), records.order_of(record)) if carried else record,
+            plain=records.to_record(add_residual(model, carried), records.order_of(record)) if carried else record,
             model=told,
             residual=Version.of(published.residual) if feeds_back and not plan.config.lossless else None,
         )

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from fedretina.dom import DomConfig, Model, ReferenceStore, Stream, Version, accept, digest
-from fedretina.dom.quantisation.feedback import carry, residual_of
+from fedretina.dom import DomConfig, Model, ReferenceStore, Stream, Version, accept, add_residual, digest, residual_of
 from fedretina.errors import UnknownBase
 from fedretina.flower.continuity import count_weights, is_near, is_tiny, matching_tensors, restore_dtypes
 from fedretina.flower.ownership import FirstPublisherOwns
@@ -170,7 +169,7 @@ class StreamRegistry:
     def _publish(self, stream: Stream, model: Model, config: DomConfig, *, feedback: bool) -> None:
         stream.config = on_lattice(config)
         first, residual = stream.newest is None, self._residual(stream.name, model) if feedback else {}
-        stream.publish(carry(model, residual))
+        stream.publish(add_residual(model, residual))
         if feedback and not first:  # what a keyframe lost is not added later: training started without it
             assert stream.newest is not None
             left = Version.of(residual_of(model, residual, stream.newest.model))

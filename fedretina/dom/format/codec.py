@@ -10,7 +10,7 @@ from fedretina.dom.format.decoder import declared_tensors, restore_tensors, spec
 from fedretina.dom.format.envelope import read_envelope
 from fedretina.dom.format.header import read_header
 from fedretina.dom.parallel import count_threads
-from fedretina.dom.quantisation.feedback import carry, check_residual, residual_of
+from fedretina.dom.quantisation.feedback import add_residual, check_residual, residual_of
 from fedretina.dom.tensors import MAX_RAW_BYTES, Array, Model, check_model, freeze
 from fedretina.dom.version import Version, digest_rows, shared_version
 from fedretina.errors import Corrupt, UnknownBase
@@ -194,7 +194,7 @@ def publish(
     count = count_threads(threads)
     checked = check_model(new, threads=count)
     previous = check_residual(residual or {}, checked)
-    job = Job(carry(checked, previous), base, config, count, frozenset(exact))
+    job = Job(add_residual(checked, previous), base, config, count, frozenset(exact))
     composed = _compose(job, sensitivities, keep=True)
     version = Version(freeze(composed.model), composed.digest)
     return Published(composed.payload, version, composed.error, checked, previous)
