@@ -19,7 +19,7 @@ from fedretina.dom.versions.link import Link
 from fedretina.dom.versions.log import PayloadLog
 from fedretina.dom.versions.route import Route
 from fedretina.dom.versions.store import ReferenceStore
-from fedretina.errors import BadArgument, Corrupt, UnknownBase
+from fedretina.errors import Corrupt, UnknownBase
 
 _log = logging.getLogger("fedretina.dom")
 
@@ -110,8 +110,7 @@ class Stream:
         Corrupt
             If one of them does not lead to its version. It is discarded with those after it; the version before is in force.
         """
-        while self._pending:
-            self._decode_next()
+        self._decode_pending()
         return self._decoded
 
     def publish(self, model: Model) -> Link:
@@ -137,11 +136,11 @@ class Stream:
         Corrupt, Truncated, TooNew
             As `decode`. The newest version stays in force.
         """
-        link = self.log.read(payload)
-        if (known := self.log.find(link)) is not None:
+        if (known := self.log.find(self.log.read(payload))) is not None:
             return known
-        with suppress(Corrupt):  # it is logged; the payload at hand may be sound
-            self.newest  # noqa: B018  # decodes what waits
+        with suppress(Corrupt):  # a payload before this one is corrupt; it is logged
+            self._decode_pending()
+        link = self.log.read(payload)
         return self._add(link, accept(payload, base=self._find(link.base), max_bytes=max_bytes))
 
     def relay(self, payload: bytes, *, max_bytes: int = MAX_RAW_BYTES) -> Link:
@@ -176,12 +175,16 @@ class Stream:
         UnknownBase
             If it is not held (any more).
         Corrupt
-            As `newest`.
+            As `newest`; if it was discarded.
         """
         if any(link.digest == digest for link in self._pending) or self._decoded is None or digest == self._decoded.digest:
             newest = self.newest
             if newest is not None and newest.digest == digest:
                 return newest
+        if digest in self.discarded:
+            raise Corrupt(
+                f"stream {self.name!r}: version {digest[:8]} was corrupt and is discarded; wait for the next version"
+            )
         found = self.store.get(digest)
         if found is None:
             raise UnknownBase(f"stream {self.name!r}: version {digest[:8]} is not held (any more); ask for another route")
@@ -249,6 +252,10 @@ class Stream:
     def _set_decoded(self, version: Version) -> None:
         self.store.put(version)
         self._decoded = version
+
+    def _decode_pending(self) -> None:
+        while self._pending:
+            self._decode_next()
 
     def _decode_next(self) -> None:
         """Decode the payload that has waited longest; discard it and all after it if it is corrupt."""
