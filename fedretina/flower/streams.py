@@ -201,7 +201,7 @@ class StreamRegistry:
         return stream
 
     def check_relayed(self, digests: Mapping[str, str]) -> None:
-        """Decode relayed versions (digests by stream) that a node could not decode; a corrupt one is discarded and logged."""
+        """Decode relayed versions (digests by stream) that a node could not decode; corrupt ones are discarded."""
         for name, sent in digests.items():
             if name in self._streams and self._streams[name].log.newest == sent:
                 with suppress(Corrupt):

@@ -55,14 +55,11 @@ def test_fields_of_other_types_are_corrupt(reader, fields):
 
 
 def test_every_byte_that_is_cut_off_is_noticed():
+    sent = SentModel(stream="a", digest="ab" * 32)
+    returned = ReturnedModel(base="cd" * 32)
     for record, reader in (
-        (
-            DownHeader(
-                config=DomConfig(), uplink="one-shot", models={"a": SentModel(stream="a", digest="ab" * 32)}
-            ).to_record(),
-            DownHeader,
-        ),
-        (UpHeader(held={"a": "ab" * 32}, models={"a": ReturnedModel(base="cd" * 32)}).to_record(), UpHeader),
+        (DownHeader(config=DomConfig(), uplink="one-shot", models={"a": sent}).to_record(), DownHeader),
+        (UpHeader(held={"a": "ab" * 32}, models={"a": returned}).to_record(), UpHeader),
     ):
         data = record[""]
         for length in range(len(data)):

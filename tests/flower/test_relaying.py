@@ -9,6 +9,7 @@ from flwr.clientapp import ClientApp
 
 import toy
 from fedretina.dom.format.envelope import read_envelope, write_envelope
+from fedretina.dom.versions import stream
 from fedretina.errors import Corrupt
 from fedretina.flower import DomGrid, DomMod, records
 from fedretina.flower.lazy import source_of
@@ -62,14 +63,14 @@ def grids(folder, **options):
 
 def test_nothing_is_decoded_on_the_way_from_node_to_node(tmp_path, monkeypatch):
     _, wire = grids(tmp_path)
-    accept = pytest.importorskip("fedretina.dom.format.codec").accept
-    monkeypatch.setattr("fedretina.dom.versions.stream.accept", lambda *_, **__: pytest.fail("the server decoded"))
+    accept = stream.accept
+    monkeypatch.setattr(stream, "accept", lambda *_, **__: pytest.fail("the server decoded"))
     for number in (1, 2, 3):
         (published,) = wire.send_and_receive([to(100, number)])
         (reply,) = wire.send_and_receive([to(101, number, published.content["duke"])])
         assert reply.content["seen"]["sum"] == pytest.approx(float(version(number)["w"].sum()), abs=5)
     assert [row.kind for row in wire.ledger.rows if row.stream == "duke"] == ["keyframe", "keyframe"] + ["delta"] * 4
-    monkeypatch.setattr("fedretina.dom.versions.stream.accept", accept)
+    monkeypatch.setattr(stream, "accept", accept)
     read = toy.model_of(published.content["duke"])["w"]
     assert np.abs(read - version(3)["w"]).max() < 0.1
     assert source_of(published.content["duke"]).digest == wire.streams.open("duke").log.newest
@@ -109,7 +110,7 @@ def test_the_version_before_is_sent_instead_of_a_corrupt_one(tmp_path, caplog):
 
 
 def test_a_corrupt_version_that_must_be_decoded_at_the_push_is_replaced_too(tmp_path):
-    inner, wire = grids(tmp_path, dishonest={3})
+    _, wire = grids(tmp_path, dishonest={3})
     for number in (1, 2):
         (published,) = wire.send_and_receive([to(100, number)])
         if number == 1:

@@ -182,9 +182,7 @@ class Stream:
             if newest is not None and newest.digest == digest:
                 return newest
         if digest in self.discarded:
-            raise Corrupt(
-                f"stream {self.name!r}: version {digest[:8]} was corrupt and is discarded; wait for the next version"
-            )
+            raise Corrupt(f"stream {self.name!r}: version {digest[:8]} was corrupt and is discarded; take the next one")
         found = self.store.get(digest)
         if found is None:
             raise UnknownBase(f"stream {self.name!r}: version {digest[:8]} is not held (any more); ask for another route")
