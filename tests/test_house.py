@@ -26,8 +26,9 @@ MAY = {
     "report": {"runs", "ledger"},
     "strategies": {"flower", "train", "reuse", "features", "task"},
     "study": {"runs", "report", "train", "reuse", "features", "dom", "task"},
+    "city": {"trust", "flower"},
     "testing": set(),
-    "cli": {"report", "runs", "ledger", "dom", "reid", "reuse", "flower", "strategies", "study"},
+    "cli": {"city", "report", "runs", "ledger", "dom", "reid", "reuse", "flower", "strategies", "study"},
 }
 DOM_GROUND = {"config", "parallel", "tensors", "version"}
 DOM_MAY = {
