@@ -50,7 +50,7 @@ def examine(node: NodeFolder) -> list[Finding]:
 
 
 def _keys(node: NodeFolder) -> Iterator[Finding]:
-    names = [node.flower_key, *(f(d) for d in node.domains for f in (node.signing_key, node.sealing_key))]
+    names = [node.flower_key, *(f(d) for d in node.domains for f in (node.identity.signing_key, node.identity.sealing_key))]
     missing = [path for path in names if not path.exists()]
     if missing:
         yield Finding("error", f"the key file {missing[0]} is missing", "restore it from a backup, or make a new request")

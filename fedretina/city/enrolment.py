@@ -121,7 +121,7 @@ def make_request(folder: Path, domains: Sequence[str], *, role: str, data: Path)
         )
     make_private(node.keys)
     flower = _make_flower_key(node.flower_key)
-    keys = {name: _make_domain_keys(node.signing_key(name), node.sealing_key(name)) for name in domains}
+    keys = {name: _make_domain_keys(node.identity.signing_key(name), node.identity.sealing_key(name)) for name in domains}
     request = _request(node, flower, keys, [key for key, _ in keys.values()])
     atomic.write_bytes(node.request, request)
     node.save()
@@ -138,9 +138,11 @@ def make_rotation(node: NodeFolder, domain: str) -> bytes:
     """
     if domain not in node.domains:
         raise BadArgument(f"{node.path} hosts no domain {domain!r}; it hosts {', '.join(node.domains)}")
-    keys = {domain: _make_domain_keys(_pending(node.signing_key(domain)), _pending(node.sealing_key(domain)))}
+    keys = {
+        domain: _make_domain_keys(_pending(node.identity.signing_key(domain)), _pending(node.identity.sealing_key(domain)))
+    }
     flower = node.flower_key.with_suffix(".pub").read_text(encoding="utf-8").strip()
-    return _request(node, flower, keys, [keys[domain][0], SigningKey.load(node.signing_key(domain))])
+    return _request(node, flower, keys, [keys[domain][0], SigningKey.load(node.identity.signing_key(domain))])
 
 
 def admit(city: CityFolder, request: Request) -> CityRoot:
@@ -151,7 +153,7 @@ def admit(city: CityFolder, request: Request) -> CityRoot:
     BadArgument
         If a domain is listed with another key, or too few root keys are in the folder.
     """
-    root = city.root()
+    root = city.identity.root()
     for name, (key, _) in request.domains.items():
         known = name in root.domains and root.domains[name].signers.keys != (key.id,)
         if known and not request.is_rotation(root, name):
@@ -167,7 +169,7 @@ def admit(city: CityFolder, request: Request) -> CityRoot:
 
 def next_root(city: CityFolder, domains: dict[str, Domain], new_keys: Sequence[VerifyKey] = ()) -> CityRoot:
     """Sign the next root with these domains, and keep it; keys that nobody uses any more are left out."""
-    root = city.root()
+    root = city.identity.root()
     used = {*root.root.keys, *root.server.keys, *(key for domain in domains.values() for key in domain.signers.keys)}
     keys = {name: key for name, key in {**root.keys, **merge_keys(new_keys)}.items() if name in used}
     newer = replace(root, version=root.version + 1, expires=int(time.time()) + ROOT_LIFETIME_S, keys=keys, domains=domains)
@@ -176,7 +178,7 @@ def next_root(city: CityFolder, domains: dict[str, Domain], new_keys: Sequence[V
         raise BadArgument(
             f"{len(signing)} root keys are in {city.keys}, {root.root.threshold} must sign: bring back the other root-*.pem"
         )
-    city.add_root(newer, newer.sign(signing).to_bytes())
+    city.identity.add_root(newer.version, newer.sign(signing).to_bytes())
     return newer
 
 
@@ -187,7 +189,7 @@ def make_join_file(city: CityFolder, request: Request) -> bytes:
         "flower": request.flower,
         "address": city.address,
         "ca": (city.tls / "ca.crt").read_bytes(),
-        "roots": city.signed_roots(),
+        "roots": city.identity.signed_roots(),
     }
     return Signed.by([city.server_key()], JOIN, pack(answer)).to_bytes()
 
@@ -246,9 +248,8 @@ class Invitation:
             raise Replayed(
                 f"the join file is for the node {self.found['node']!r} with another key: ask for the one of {node.name}"
             )
-        node.roots.mkdir(exist_ok=True)
         for version, data in enumerate(self.found["roots"], 1):
-            atomic.write_bytes(node.roots / f"{version}.root", data, durable=True)
+            node.identity.add_root(version, data)
         atomic.write_bytes(node.ca, self.found["ca"], durable=True)
         joined = replace(node, city=root.city, address=self.found["address"])
         joined.save()
@@ -281,7 +282,7 @@ def _pending(key: Path) -> Path:
 
 def _take_pending_keys(node: NodeFolder, root: CityRoot) -> None:
     for domain in node.domains:
-        signing, sealing = node.signing_key(domain), node.sealing_key(domain)
+        signing, sealing = node.identity.signing_key(domain), node.identity.sealing_key(domain)
         pending = _pending(signing)
         if pending.exists() and SigningKey.load(pending).public.id in root.domains[domain].signers.keys:
             pending.replace(signing)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from fedretina import atomic
-from fedretina.errors import BadArgument, FedRetinaError
-from fedretina.trust import CityRoot, Signed, SigningKey
+from fedretina.errors import BadArgument
+from fedretina.trust import IdentityFolder, SigningKey
 
 PRIVATE_MODE = 0o700
 
@@ -24,14 +24,14 @@ class _Folder:
     path: Path
 
     @property
-    def keys(self) -> Path:
-        """The folder of the private keys."""
-        return self.path / "keys"
+    def identity(self) -> IdentityFolder:
+        """The files of trust in this folder: keys and city roots."""
+        return IdentityFolder(self.path)
 
     @property
-    def roots(self) -> Path:
-        """The folder of the city roots that are trusted here: 1.root, 2.root, ..."""
-        return self.path / "roots"
+    def keys(self) -> Path:
+        """The folder of the private keys."""
+        return self.identity.keys
 
     @property
     def log(self) -> Path:
@@ -42,31 +42,6 @@ class _Folder:
     def pid(self) -> Path:
         """The identifier of that process."""
         return self.path / "flower.pid"
-
-    def signed_roots(self) -> list[bytes]:
-        """Return the signed roots, oldest first."""
-        paths = sorted(self.roots.glob("*.root"), key=lambda path: int(path.stem) if path.stem.isdigit() else 0)
-        return [path.read_bytes() for path in paths]
-
-    def root(self) -> CityRoot:
-        """Return the newest root.
-
-        Raises
-        ------
-        BadArgument
-            If there is none that can be read.
-        """
-        try:
-            return CityRoot.from_bytes(Signed.from_bytes(self.signed_roots()[-1]).body)
-        except (IndexError, FedRetinaError) as error:
-            raise BadArgument(
-                f"{self.roots} holds no city root that can be read ({error}): restore it from a backup"
-            ) from error
-
-    def add_root(self, root: CityRoot, signed: bytes) -> None:
-        """Keep a newer root."""
-        self.roots.mkdir(exist_ok=True)
-        atomic.write_bytes(self.roots / f"{root.version}.root", signed, durable=True)
 
     def _write_description(self, description: dict[str, Any]) -> None:
         atomic.write_text(self.path / self.FILE, json.dumps(description, indent=1) + "\n")
@@ -194,14 +169,6 @@ class NodeFolder(_Folder):
     def ca(self) -> Path:
         """The certificate that the server's certificate is checked against."""
         return self.path / "ca.crt"
-
-    def signing_key(self, domain: str) -> Path:
-        """Return the file of a domain's signing key."""
-        return self.keys / f"{domain}.sign.pem"
-
-    def sealing_key(self, domain: str) -> Path:
-        """Return the file of a domain's sealing key."""
-        return self.keys / f"{domain}.seal.pem"
 
     @classmethod
     def load(cls, path: Path) -> Self:

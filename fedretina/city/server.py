@@ -66,7 +66,7 @@ def create(
         server=Role((server.public.id,)),
         domains={},
     )
-    city.add_root(root, root.sign(roots).to_bytes())
+    city.identity.add_root(root.version, root.sign(roots).to_bytes())
     city.save()
     write_connection(city)
     return city
@@ -74,7 +74,7 @@ def create(
 
 def first_fingerprint(city: CityFolder) -> str:
     """Return what is read aloud to everyone who joins: the fingerprint of the first root."""
-    return fingerprint(Signed.from_bytes(city.signed_roots()[0]).body)
+    return fingerprint(Signed.from_bytes(city.identity.signed_roots()[0]).body)
 
 
 def up(city: CityFolder, show: Show) -> None:
@@ -131,7 +131,7 @@ def revoke(city: CityFolder, domain: str) -> CityRoot:
     BadArgument
         If the city does not list the domain.
     """
-    domains = dict(city.root().domains)
+    domains = dict(city.identity.root().domains)
     if domain not in domains:
         raise BadArgument(f"the city lists no domain {domain!r}; it lists {', '.join(domains) or 'none'}")
     del domains[domain]

@@ -18,6 +18,7 @@ from fedretina.trust.attacks import (
     UnknownSigner,
     Unsealed,
 )
+from fedretina.trust.identity import Identity, IdentityFolder
 from fedretina.trust.keys import SigningKey, VerifyKey
 from fedretina.trust.memory import TrustMemory
 from fedretina.trust.newest import Newest
@@ -39,6 +40,8 @@ __all__ = [
     "Expired",
     "Forged",
     "Frozen",
+    "Identity",
+    "IdentityFolder",
     "MixAndMatch",
     "Newest",
     "Policy",

@@ -59,9 +59,9 @@ def test_two_files_make_a_member(city, tmp_path, registered):
     assert registered == [processes.register_command(city, "duke+market1501")]
     node = join(city, node, answer)
     assert (node.city, node.address) == ("testville", "retina.example:9193")
-    root = NodeFolder.load(node.path).root()
-    assert root == city.root()
-    assert root.domains["duke"].signers.keys == (SigningKey.load(node.signing_key("duke")).public.id,)
+    root = NodeFolder.load(node.path).identity.root()
+    assert root == city.identity.root()
+    assert root.domains["duke"].signers.keys == (SigningKey.load(node.identity.signing_key("duke")).public.id,)
     assert root.domains["duke"] != root.domains["market1501"]
     assert node.ca.read_bytes() == (city.tls / "ca.crt").read_bytes()
 
@@ -83,8 +83,8 @@ def test_later_members_learn_all_roots_and_pin_the_first(city, tmp_path, registe
         request, node = ask(tmp_path, name)
         _, answer = approve(city, request, quiet)
         join(city, node, answer)
-    assert node.root().version == 4
-    assert len(node.signed_roots()) == 4
+    assert node.identity.root().version == 4
+    assert len(node.identity.signed_roots()) == 4
 
 
 @pytest.mark.parametrize("at", range(0, 1200, 37))
@@ -94,7 +94,7 @@ def test_edited_requests_are_refused(city, tmp_path, registered, at):
     changed[at % len(request)] ^= 1
     with pytest.raises((Corrupt, Forged, UnknownSigner, Replayed, BadArgument)):
         approve(city, bytes(changed), quiet)
-    assert city.root().version == 1
+    assert city.identity.root().version == 1
     assert not registered
 
 
@@ -154,7 +154,7 @@ def test_a_repeated_approval_changes_nothing(city, tmp_path, registered):
     request, node = ask(tmp_path, "duke")
     approve(city, request, quiet)
     _, answer = approve(city, request, quiet)
-    assert city.root().version == 2
+    assert city.identity.root().version == 2
     assert len(registered) == 1
     join(city, node, answer)
 
@@ -181,21 +181,21 @@ def test_a_replaced_machine_needs_a_revocation(city, tmp_path, registered):
         approve(city, again, quiet)
     assert "duke" not in revoke(city, "duke").domains
     approve(city, again, quiet)
-    assert "duke" in city.root().domains
+    assert "duke" in city.identity.root().domains
 
 
 def test_rotated_keys_are_signed_by_the_old_and_taken_up_with_the_answer(city, tmp_path, registered):
     request, node = ask(tmp_path, "duke")
     _, answer = approve(city, request, quiet)
     node = join(city, node, answer)
-    old = SigningKey.load(node.signing_key("duke")).public.id
+    old = SigningKey.load(node.identity.signing_key("duke")).public.id
     rotation = make_rotation(node, "duke")
-    assert SigningKey.load(node.signing_key("duke")).public.id == old
+    assert SigningKey.load(node.identity.signing_key("duke")).public.id == old
     _, answer = approve(city, rotation, quiet)
     node = join(city, node, answer)
-    new = SigningKey.load(node.signing_key("duke")).public.id
-    assert city.root().domains["duke"].signers.keys == (new,) != (old,)
-    assert old not in city.root().keys
+    new = SigningKey.load(node.identity.signing_key("duke")).public.id
+    assert city.identity.root().domains["duke"].signers.keys == (new,) != (old,)
+    assert old not in city.identity.root().keys
     with pytest.raises(BadArgument, match="hosts no domain 'ghost'"):
         make_rotation(node, "ghost")
 
@@ -233,6 +233,6 @@ def test_names_and_folders_are_checked(city, tmp_path):
 def test_the_request_is_signed_by_every_domain_in_it(tmp_path):
     request, node = ask(tmp_path, "duke", "market1501")
     signed = Signed.from_bytes(request)
-    one = SigningKey.load(node.signing_key("duke")).public.id
+    one = SigningKey.load(node.identity.signing_key("duke")).public.id
     with pytest.raises(UnknownSigner):
         approve(None, Signed(signed.type, signed.body, {one: signed.signatures[one]}).to_bytes(), quiet)

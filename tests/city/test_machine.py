@@ -116,9 +116,9 @@ def test_a_sound_machine_has_no_finding(node):
 
 
 def test_keys_that_are_missing_or_open(node):
-    node.sealing_key("duke").chmod(0o644)
+    node.identity.sealing_key("duke").chmod(0o644)
     assert "chmod 600" in one(node)
-    node.sealing_key("duke").unlink()
+    node.identity.sealing_key("duke").unlink()
     assert "is missing: restore it" in one(node)
 
 
