@@ -31,7 +31,7 @@ from fedretina.trust import (
     pin,
     update,
 )
-from fedretina.trust.document import pack, unpack
+from fedretina.trust.document import pack, read_list, unpack
 from fedretina.trust.root import NODE_ROLES
 
 ROOT_LIFETIME_S = 365 * 86_400
@@ -67,9 +67,10 @@ class Request:
             raise Replayed(f"the file is a {signed.type}, not a {REQUEST}: name the file that `city request` wrote")
         found = unpack(signed.body, _REQUEST_FIELDS, "a request")
         try:
-            domains = {n: (VerifyKey(*entry[:2]), RecipientKey(*entry[2:])) for n, entry in found["domains"].items()}
-        except TypeError as error:
+            entries = {name: read_list(entry, str, bytes, str, bytes) for name, entry in found["domains"].items()}
+        except ValueError as error:
             raise Corrupt("a request has a domain without its keys: ask for a new one") from error
+        domains = {name: (VerifyKey(*entry[:2]), RecipientKey(*entry[2:])) for name, entry in entries.items()}
         if found["role"] not in NODE_ROLES or not domains:
             raise Corrupt(f"a request has the role {found['role']!r} and {len(domains)} domains: ask for a new one")
         for name, (key, recipient) in domains.items():

@@ -59,3 +59,23 @@ def unpack(data: bytes, fields: Mapping[str, type | tuple[type, ...]], what: str
         if not isinstance(document[name], kind) or isinstance(document[name], bool):
             raise Corrupt(f"{what}: the field {name} has the type {type(document[name]).__name__}: drop it")
     return document
+
+
+def read_list(entry: Any, *kinds: type) -> list[Any]:
+    """Return a list whose values have these types, one each.
+
+    Raises
+    ------
+    ValueError
+        If it is something else.
+
+    Examples
+    --------
+    >>> read_list(["ed25519", b"key"], str, bytes)
+    ['ed25519', b'key']
+    """
+    if not isinstance(entry, list) or len(entry) != len(kinds):
+        raise ValueError(f"a list of {len(kinds)} is expected")
+    if not all(isinstance(value, kind) and not isinstance(value, bool) for value, kind in zip(entry, kinds, strict=True)):
+        raise ValueError("a value of another type is there")
+    return entry

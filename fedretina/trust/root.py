@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from fedretina.errors import Corrupt
-from fedretina.trust.document import pack, unpack
+from fedretina.trust.document import pack, read_list, unpack
 from fedretina.trust.keys import SigningKey, VerifyKey
 from fedretina.trust.sealing_keys import RecipientKey
 from fedretina.trust.signed import Signed
@@ -129,7 +129,7 @@ class CityRoot:
         """
         found = unpack(body, _FIELDS, "a city root")
         try:
-            keys = {name: VerifyKey(*_typed(entry, str, bytes)) for name, entry in found["keys"].items()}
+            keys = {name: VerifyKey(*read_list(entry, str, bytes)) for name, entry in found["keys"].items()}
             domains = {name: _read_domain(entry) for name, entry in found["domains"].items()}
             root, server = _read_role(found["root"]), _read_role(found["server"])
         except (TypeError, ValueError) as error:
@@ -159,18 +159,10 @@ def _list_domain(domain: Domain) -> list[Any]:
 
 
 def _read_domain(entry: Any) -> Domain:
-    node_role, signers, kem, raw = _typed(entry, str, list, str, bytes)
+    node_role, signers, kem, raw = read_list(entry, str, list, str, bytes)
     return Domain(_read_role(signers), node_role, RecipientKey(kem, raw) if kem else None)
 
 
 def _read_role(entry: list[Any]) -> Role:
-    threshold, *keys = _typed(entry, int, *[str] * (len(entry) - 1))
+    threshold, *keys = read_list(entry, int, *[str] * (len(entry) - 1))
     return Role(tuple(keys), threshold)
-
-
-def _typed(entry: Any, *kinds: type) -> list[Any]:
-    if not isinstance(entry, list) or len(entry) != len(kinds):
-        raise ValueError(f"a list of {len(kinds)} is expected")
-    if not all(isinstance(value, kind) and not isinstance(value, bool) for value, kind in zip(entry, kinds, strict=True)):
-        raise ValueError("a value of another type is there")
-    return entry
