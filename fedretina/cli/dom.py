@@ -46,9 +46,10 @@ def encode(
         effort=effort,
     )
     model = dom_files.read_model_file(new)
-    old = None if base is None else dom_files.read_model_file(base).version
+    old = None if base is None else dom_files.read_model_file(base)
+    metadata = {} if old is not None and old.metadata == model.metadata else model.metadata  # else the base's goes on
     with progress_bar("coding"):
-        published = publish(model.version.model, base=old, config=config)
+        published = publish(model.version.model, base=old and old.version, config=config, metadata=metadata)
     write_whole(output, published.payload)
     typer.echo(dom_tables.encoded(output, model, published))
 
@@ -70,9 +71,9 @@ def decode(
         raise BadArgument(f"--to chooses among a folder's versions, and {source} is no folder")
     old = None if base is None else dom_files.read_model_file(base)
     files = dom_files.files_to_version(source, old, to) if is_folder else dom_files.single_payload(source, old)
-    start, model = dom_files.decode_files(files, old)
+    model, metadata = dom_files.decode_files(files, old)
     with progress_bar(f"writing {output}"):
-        write_model(output, model, metadata={} if start is None else start.metadata)
+        write_model(output, model, metadata=metadata)
     names = ", ".join(f"{file.path.name} ({file.kind})" for file in files)
     size = decimal(sum(array.nbytes for array in model.values()))
     typer.echo(f"{output}: version {dom_tables.short(files[-1].link.digest)}, {size}, by {names}")

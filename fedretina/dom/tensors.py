@@ -136,6 +136,11 @@ def is_finite(array: Array) -> bool:
         return bool(np.isfinite(array.sum())) or bool(np.isfinite(array).all())
 
 
+def has_same_form(left: Array, right: Array) -> bool:
+    """Return whether two tensors have the same dtype and shape: only such a pair has a difference."""
+    return left.dtype == right.dtype and left.shape == right.shape
+
+
 def freeze(model: Model) -> Model:
     """Make the arrays read-only, in place, and return the model."""
     for array in model.values():

@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from fedretina.dom import DomConfig, decode, digest, inspect, read_model, write_
 from fedretina.dom import encode as encode_model
 
 runner = CliRunner()
+RUN = "from fedretina.cli import app; app()"
 
 
 def model(seed=0):
@@ -95,6 +97,36 @@ def test_metadata_of_the_base_goes_on():
     ok("encode", "new.safetensors", "--base", "old.safetensors", "-o", "up.dom")
     ok("decode", "up.dom", "--base", "old.safetensors", "-o", "back.safetensors")
     assert read_model(Path("back.safetensors")).metadata == {"format": "pt"}
+
+
+@pytest.mark.parametrize("lossless", [[], ["--lossless"]])
+def test_metadata_of_the_model_travels(lossless):
+    write_model(Path("new.safetensors"), moved(model(), 1), metadata={"format": "pt", "epoch": "7"})
+    ok("encode", "new.safetensors", *lossless, "-o", "key.dom")
+    ok("decode", "key.dom", "-o", "back.safetensors")
+    assert read_model(Path("back.safetensors")).metadata == {"format": "pt", "epoch": "7"}
+    ok("encode", "new.safetensors", *BASE, *lossless, "-o", "up.dom")
+    ok("decode", "up.dom", *BASE, "-o", "back.safetensors")
+    assert read_model(Path("back.safetensors")).metadata == {"format": "pt", "epoch": "7"}
+    assert json.loads(ok("inspect", "up.dom", "--json"))["metadata"] == {"format": "pt", "epoch": "7"}
+
+
+def test_metadata_that_the_base_has_too_needs_no_version_2():
+    write_model(Path("new.safetensors"), moved(model(), 1), metadata={"format": "pt"})
+    ok("encode", "new.safetensors", *BASE, "-o", "up.dom")
+    assert inspect(Path("up.dom").read_bytes()).format_version == 1
+    ok("decode", "up.dom", *BASE, "-o", "back.safetensors")
+    assert read_model(Path("back.safetensors")).metadata == {"format": "pt"}
+
+
+def test_metadata_travels_along_a_chain(files):
+    Path("updates").mkdir()
+    for number, metadata in enumerate([{"format": "pt"}, {"format": "pt"}, {"format": "np"}, {}]):
+        base = f"v{number - 1}.safetensors"
+        write_model(Path("new.safetensors"), moved(model(), number), metadata=metadata)
+        ok("encode", "new.safetensors", *(["--base", base] if number else []), "-o", f"updates/{number}.dom")
+        ok("decode", "updates", "-o", f"v{number}.safetensors")
+        assert read_model(Path(f"v{number}.safetensors")).metadata == (metadata or {"format": "np"})
 
 
 def test_lossless_is_bit_by_bit():
@@ -296,6 +328,24 @@ def test_inspect_shows_each_tensor():
     assert "give it with --base" in unnamed
 
 
+@pytest.mark.parametrize("name", ["module.w", "adapter.a"])
+def test_a_base_without_any_counterpart_is_told_and_harmless(name):
+    write_model(Path("plain.npz"), {"w": np.ones((3, 4), np.float32)})
+    write_model(Path("other.npz"), {name: np.full((3, 4), 2, np.float32)})
+    Path("updates").mkdir()
+    arguments = ["encode", "other.npz", "--base", "plain.npz", "-o", "updates/up.dom"]
+    done = subprocess.run([sys.executable, "-c", RUN, "dom", *arguments], capture_output=True, text=True, check=True)
+    assert f"the base is of no use: tensor '{name}' is " in done.stderr
+    assert "Give a base with the model's names, shapes and dtypes, or no base" in done.stderr
+    assert name in ok("inspect", "updates/up.dom")
+    for source in ("updates", "updates/up.dom"):
+        ok("decode", source, "--base", "plain.npz", "-o", "out.npz")
+        assert list(held("out.npz").model) == [name]
+    ok("encode", "plain.npz", "--lossless", "-o", "updates/key.dom")
+    ok("decode", "updates", "-o", "out.npz")
+    assert list(held("out.npz").model) == [name]
+
+
 def test_inspect_of_a_keyframe_needs_nothing_else():
     ok("encode", "old.safetensors", "--lossless", "-o", "key.dom")
     shown = ok("inspect", "key.dom")
@@ -434,9 +484,30 @@ def test_damaged_files_of_a_chain_are_named(updates):
     shown = ok("chain", updates)
     assert f"damaged: {updates / 'up3.dom'}: " in shown
     assert f"damaged: {updates / 'pickle.npz'} is a pickle" in shown
-    result = dom("decode", updates, "-o", "out.safetensors")
+    said = refused("decode", updates, "-o", "out.safetensors")
+    assert f"passed over: {updates / 'up3.dom'}: " in said
+    assert not Path("out.safetensors").exists()
+    choice = re.search(r"`(--to \w+)`", said)[1]
+    result = dom("decode", updates, "-o", "out.safetensors", *choice.split())
     assert (result.exit_code, f"passed over: {updates / 'up3.dom'}: " in result.stderr) == (0, True)
     assert held("out.safetensors") == held("v2.safetensors")
+    (updates / "up3.dom").unlink()
+    (updates / "pickle.npz").unlink()
+    ok("decode", updates, "-o", "out.safetensors")
+
+
+@pytest.mark.parametrize("name", ["up2.dom", "up1.dom"])
+def test_a_damaged_link_never_gives_an_older_version(updates, name):
+    (updates / "skip.dom").unlink()
+    (updates / name).write_bytes((updates / name).read_bytes()[:-1])
+    Path("out.safetensors").write_bytes(b"precious")
+    said = refused("decode", updates, "-o", "out.safetensors")
+    assert "a newer version than" in said
+    assert name in said
+    assert Path("out.safetensors").read_bytes() == b"precious"
+    choice = re.search(r"`(--to \w+)`", said)[1]
+    ok("decode", updates, "-o", "out.safetensors", *choice.split())
+    assert held("out.safetensors") == held("v1.safetensors" if name == "up2.dom" else "v0.safetensors")
 
 
 def test_folders_without_payloads():
@@ -448,7 +519,7 @@ def test_folders_without_payloads():
 
 
 def run(*arguments, stderr):
-    command = [sys.executable, "-c", "from fedretina.cli import app; app()", "dom", *arguments]
+    command = [sys.executable, "-c", RUN, "dom", *arguments]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=stderr)
 
 

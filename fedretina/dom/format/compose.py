@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -11,11 +11,12 @@ from fedretina.dom.config import DomConfig
 from fedretina.dom.format.encoder import CodedTensor, encode_tensor
 from fedretina.dom.format.envelope import Envelope, write_envelope
 from fedretina.dom.format.header import OFFSET_BYTES, Header, bitmap, error_byte, write_header
+from fedretina.dom.format.metadata import pack_metadata
 from fedretina.dom.format.pool import unpool_wide
 from fedretina.dom.format.spec import STEPS, group
 from fedretina.dom.parallel import map_all
 from fedretina.dom.quantisation.steps import StepChooser
-from fedretina.dom.tensors import Array, Model, raw_bytes
+from fedretina.dom.tensors import Array, Model, has_same_form, raw_bytes
 from fedretina.dom.version import Version, digest_rows
 
 
@@ -28,6 +29,7 @@ class Job:
     config: DomConfig
     threads: int
     exact: frozenset[str] = frozenset()
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     def may_lose(self, name: str) -> bool:
         """Tell whether a tensor may be quantised."""
@@ -42,7 +44,7 @@ class Job:
     def kept(self) -> list[str]:
         """The names of the tensors that have a counterpart in the base, in its order."""
         new, old = self.new, self.old
-        return [name for name in sorted(old) if name in new and _has_same_form(new[name], old[name])]
+        return [name for name in sorted(old) if name in new and has_same_form(new[name], old[name])]
 
     @property
     def order(self) -> list[str]:
@@ -64,7 +66,7 @@ class Composed:
 def encode_job_tensor(job: Job, name: str, *, chooser: StepChooser | None = None, keep: bool) -> CodedTensor:
     """Code one of a job's tensors, see `encode_tensor`."""
     base = job.old.get(name)
-    base = base if base is not None and _has_same_form(job.new[name], base) else None
+    base = base if base is not None and has_same_form(job.new[name], base) else None
     return encode_tensor(name, job.new[name], base, job.config, exact=not job.may_lose(name), chooser=chooser, keep=keep)
 
 
@@ -83,6 +85,8 @@ def compose(job: Job, code: Callable[[str], CodedTensor]) -> Composed:
         body=body,
         lattice=job.config.lattice and not job.config.lossless,
         lossless=job.config.lossless,
+        metadata=pack_metadata(job.metadata),
+        version=2 if job.metadata else 1,
     )
     model = {each.spec.name: each.restored for each in coded if each.restored is not None}
     return Composed(write_envelope(envelope), digest, dict(sorted(model.items())), total_error(coded))
@@ -123,7 +127,3 @@ def _offsets(coded: Sequence[CodedTensor]) -> bytes:
     """Return three offsets per group of its own on steps, or nothing if all are zero."""
     own = [each.offsets for each in coded if each.coding.kind == STEPS and not each.coding.pooled]
     return b"".join(offsets or bytes(OFFSET_BYTES) for offsets in own) if any(own) else b""
-
-
-def _has_same_form(new: Array, old: Array) -> bool:
-    return new.dtype == old.dtype and new.shape == old.shape

@@ -41,14 +41,16 @@ def specs_of(model: Model) -> list[Spec]:
     return [Spec(name, model[name].dtype, model[name].shape) for name in sorted(model)]
 
 
-def declared_tensors(header: Header, base: Sequence[Spec], max_bytes: int) -> list[Spec]:
-    """Return the result's tensors; raise `Corrupt` if they do not fit the base, or are over the limit."""
-    specs = [*header.kept(base), *header.fresh]
+def declared_tensors(header: Header, kept: Sequence[Spec], max_bytes: int) -> list[Spec]:
+    """Return the result's tensors: those kept from the base, then the fresh ones; raise `Corrupt` if they cannot be so."""
+    specs = [*kept, *header.fresh]
     if len({spec.name for spec in specs}) < len(specs):
         raise Corrupt("the payload's header names a tensor twice; drop it")
     total = sum(spec.nbytes for spec in specs)
-    if total != header.raw_bytes or total > max_bytes:
-        raise Corrupt(f"the payload declares {header.raw_bytes} bytes of tensors; limit {max_bytes}; drop it")
+    if total != header.raw_bytes:
+        raise Corrupt(f"the payload's tensors take {total} bytes and it declares {header.raw_bytes}; drop it")
+    if total > max_bytes:
+        raise Corrupt(f"the payload's model takes {total} bytes; allowed here: {max_bytes} (max_bytes); drop it")
     check_codings(specs, header.codings)
     return specs
 
