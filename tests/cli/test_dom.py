@@ -168,6 +168,59 @@ def test_a_budget_is_kept(budget):
     assert 0.9 * 6000 < Path("up.dom").stat().st_size <= 6000
 
 
+def test_the_least_budget_that_is_named_is_enough():
+    said = refused("encode", "new.safetensors", "--budget", "10", "-o", "up.dom")
+    ok("encode", "new.safetensors", "--budget", re.search(r"can take is (\d+)", said)[1], "-o", "up.dom")
+
+
+def test_nan_is_refused_and_lossless_takes_it():
+    bits = np.array([[0x7F800001, 0xFFC00000, 0x7F800000, 0xFF800000, 0x80000000]], np.uint32)
+    write_model(Path("nan.safetensors"), {"bad": bits.view(np.float32), "fine": np.ones((3, 3), np.float32)})
+    write_model(Path("fine.safetensors"), {"bad": np.zeros((1, 5), np.float32), "fine": np.ones((3, 3), np.float32)})
+    reason = "tensor 'bad' holds NaN or infinity; allowed: finite values, or any with --lossless; correct the model"
+    assert f"nan.safetensors: {reason}" in refused("encode", "nan.safetensors", "-o", "key.dom")
+    assert "tensor 'bad' of the base holds NaN" in refused(
+        "encode", "fine.safetensors", "--base", "nan.safetensors", "-o", "up.dom"
+    )
+    for new, base in (("nan", []), ("nan", ["--base", "fine.safetensors"]), ("fine", ["--base", "nan.safetensors"])):
+        ok("encode", f"{new}.safetensors", *base, "--lossless", "-o", "up.dom")
+        ok("decode", "up.dom", *base, "-o", "back.safetensors")
+        assert held("back.safetensors").digest == held(f"{new}.safetensors").digest
+        assert inspect(Path("up.dom").read_bytes()).format_version == (2 if new == "nan" else 1)
+        ok("inspect", "up.dom", *base)
+
+
+def test_sizes_that_mean_something():
+    write_model(Path("empty.safetensors"), {})
+    said = ok("encode", "empty.safetensors", "-o", "key.dom")
+    assert "instead of 0 bytes (no weights)\nrelative error 0\n" in said
+    shown = ok("inspect", "key.dom")
+    assert "no weights" in shown
+    assert rows(shown)[-1][3] == "-"
+    ok("decode", "key.dom", "-o", "back.safetensors")
+    assert held("back.safetensors").model == {}
+    write_model(Path("tiny.safetensors"), {"w": np.ones(1, np.float32), "none": np.ones((0, 3), np.float32)})
+    said = ok("encode", "tiny.safetensors", "-o", "key.dom")
+    size = Path("key.dom").stat().st_size
+    assert f"({size / 4:.1f} times larger)" in said
+    shown = ok("inspect", "key.dom")
+    assert f"{size / 4:.1f} times larger" in shown
+    assert rows(shown)[0][3] == "-"
+
+
+def test_a_mask_of_huge_values_does_not_hide_what_the_weights_lose():
+    new = moved(model(), 1) | {"mask": np.where(np.tri(64, dtype=bool), 0.3, np.finfo(np.float32).min).astype(np.float32)}
+    for mask in (new["mask"], new["mask"].astype(np.float64) / np.finfo(np.float32).max * np.finfo(np.float64).max):
+        write_model(Path("new.safetensors"), new | {"mask": mask})
+        write_model(Path("old.safetensors"), model() | {"mask": np.zeros_like(mask)})
+        for options in ([], ["--budget", "9kB"]):
+            said = ok("encode", "new.safetensors", *BASE, *options, "-o", "up.dom")
+            found = json.loads(ok("inspect", "up.dom", *BASE, "--json"))["tensors"]
+            told = float(re.search(r"relative error (\S+)", said)[1])
+            largest = max(tensor["error"] or 0 for tensor in found if len(tensor["shape"]) > 1)
+            assert 0.3 * largest < told < 1.1 * largest
+
+
 BASE = ["--base", "old.safetensors"]
 EXCLUDED = {
     "--bits 4 --budget 6kB": "--bits and --budget exclude each other; give one of them",
@@ -179,17 +232,19 @@ EXCLUDED = {
     "--budget 6apples": "--budget is '6apples'; give bytes as in 200kB, 1.5MB, 300KiB or 204800",
     "--budget 0.4": "--budget is '0.4'",
     "--budget -5kB": "--budget is '-5kB'",
-    "--budget 10": "is 10; the least that this model can take is",
-    "--bits 99": "bits is 99; allowed: None or an integer in [0, 15]",
-    "--relative-error 7": "relative_error is 7.0; allowed",
-    "--keyframe-error nan": "keyframe_error is nan; allowed",
-    "--effort huge": "effort is 'huge'; allowed: fast | balanced | small",
+    "--budget 10": "new.safetensors: --budget is 10; the least that this model can take is",
+    "--bits 99": "--bits is 99; allowed: an integer in [0, 15]; give one of these\n",
+    "--relative-error 7": "--relative-error is 7.0; allowed: a number in [1e-6, 1)",
+    "--keyframe-error nan": "--keyframe-error is nan; allowed",
+    "--effort huge": "--effort is 'huge'; allowed: fast | balanced | small",
 }
 
 
 @pytest.mark.parametrize("options", EXCLUDED)
 def test_options_that_cannot_be(options):
-    assert EXCLUDED[options] in refused("encode", "new.safetensors", *BASE, *options.split(), "-o", "up.dom")
+    said = refused("encode", "new.safetensors", *BASE, *options.split(), "-o", "up.dom")
+    assert EXCLUDED[options] in said
+    assert "DomConfig" not in said
     assert not Path("up.dom").exists()
 
 
@@ -217,12 +272,11 @@ NO_MODELS = {
     "none.npz": "No such file",
     "folder.npz": "Is a directory",
     "pickle.pt": "is a pickle",
-    "pickle.safetensors": "torch.load('pickle.safetensors', weights_only=True)",
-    "text.safetensors": "cannot be read as .safetensors",
-    "text.npz": "cannot be read as .npz",
+    "pickle.safetensors": "fedretina dom convert pickle.safetensors -o pickle-converted.safetensors",
+    "text.safetensors": "is damaged or no .safetensors",
+    "text.npz": "is damaged or no .npz",
     "text.txt": "of an unknown kind; give a model as .safetensors or .npz",
-    "nan.npz": "tensor 'bad' holds NaN",
-    "cut.npz": "cannot be read as .npz",
+    "cut.npz": "is damaged or no .npz",
 }
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from fedretina.dom.files.models import MODEL_SUFFIXES, ModelFile, errors_about, ignore_progress, read_model, read_payload
+from fedretina.dom.files.kinds import MODEL_SUFFIXES
+from fedretina.dom.files.models import ModelFile, errors_about, ignore_progress, read_model, read_payload
 from fedretina.dom.format.inspect import inspect
 from fedretina.dom.versions.lineage import Lineage
 from fedretina.dom.versions.link import Link

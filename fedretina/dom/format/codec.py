@@ -31,8 +31,8 @@ class Published:
     version : Version
         What it leads to.
     error : float
-        ``||d - d^|| / ||d||`` over all floating-point tensors of two and more dimensions, ``d = new - base``: the
-        distortion that the payload's bytes bought.
+        The distortion that the payload's bytes bought: the root mean square, over the weights of all floating-point tensors
+        of two and more dimensions that lost anything, of their tensor's ``||d - d^|| / ||d||`` with ``d = new - base``.
     """
 
     payload: bytes
@@ -89,7 +89,8 @@ def encode(
     Raises
     ------
     BadArgument
-        If a tensor has another dtype, or holds NaN or infinity; the message has its name. If a budget is too small.
+        If a tensor has another dtype, or holds NaN or infinity without `config.lossless`; the message has its name. If a
+        budget is too small.
 
     Examples
     --------
@@ -101,7 +102,7 @@ def encode(
     """
     count = count_threads(threads)
     held = None if base is None else shared_version(base, threads=count)
-    job = Job(check_model(new, threads=count), held, config, count, metadata=metadata or {})
+    job = Job(check_model(new, finite=not config.lossless, threads=count), held, config, count, metadata=metadata or {})
     return _compose(job, sensitivities, keep=False).payload
 
 
@@ -201,7 +202,7 @@ def publish(
     True
     """
     count = count_threads(threads)
-    checked = check_model(new, threads=count)
+    checked = check_model(new, finite=not config.lossless, threads=count)
     previous = check_residual(residual or {}, checked)
     job = Job(add_residual(checked, previous), base, config, count, frozenset(exact), metadata or {})
     composed = _compose(job, sensitivities, keep=True)
@@ -216,6 +217,7 @@ def accept(payload: bytes, *, base: Version | None, max_bytes: int = MAX_RAW_BYT
 
 
 def _compose(job: Job, sensitivities: Mapping[str, float] | None, *, keep: bool) -> Composed:
+    job.check_base()
     if job.base is not None:
         warn_about_useless_base(job.new, job.base.model)
     if job.config.budget_bytes is None:
@@ -234,7 +236,7 @@ def _decode(payload: bytes, base: Version | None, max_bytes: int, threads: int) 
         raise Corrupt("the payload claims to lie on the lattice and has other steps; drop it")
     specs = declared_tensors(header, header.kept(specs_of(held)), max_bytes)
     rows = []
-    for name, array, bits in restore_tensors(header, envelope.body, specs, held, threads=threads):
+    for name, array, bits in restore_tensors(header, envelope.body, specs, held, threads=threads, finite=envelope.is_finite):
         rows.append((name, array.dtype, array.shape, bits))
         yield name, array
     found = digest_rows(rows)

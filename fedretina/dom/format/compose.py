@@ -16,7 +16,7 @@ from fedretina.dom.format.pool import unpool_wide
 from fedretina.dom.format.spec import STEPS, group
 from fedretina.dom.parallel import map_all
 from fedretina.dom.quantisation.steps import StepChooser
-from fedretina.dom.tensors import Array, Model, has_same_form, raw_bytes
+from fedretina.dom.tensors import Array, Model, check_finite, has_same_form, is_finite, raw_bytes
 from fedretina.dom.version import Version, digest_rows
 
 
@@ -34,6 +34,18 @@ class Job:
     def may_lose(self, name: str) -> bool:
         """Tell whether a tensor may be quantised."""
         return name not in self.exact and self.config.may_lose(name)
+
+    def check_base(self) -> None:
+        """Raise `BadArgument` if what is quantised has a counterpart in the base that holds NaN or infinity."""
+        for name in self.kept:
+            if self.may_lose(name):
+                check_finite(f"tensor {name!r} of the base", self.old[name])
+
+    @property
+    def format_version(self) -> int:
+        """The oldest format version that can hold the payload."""
+        needs_more = self.metadata or (self.config.lossless and not all(map(is_finite, self.new.values())))
+        return 2 if needs_more else 1
 
     @property
     def old(self) -> Model:
@@ -86,18 +98,22 @@ def compose(job: Job, code: Callable[[str], CodedTensor]) -> Composed:
         lattice=job.config.lattice and not job.config.lossless,
         lossless=job.config.lossless,
         metadata=pack_metadata(job.metadata),
-        version=2 if job.metadata else 1,
+        version=job.format_version,
     )
     model = {each.spec.name: each.restored for each in coded if each.restored is not None}
     return Composed(write_envelope(envelope), digest, dict(sorted(model.items())), total_error(coded))
 
 
 def total_error(coded: Sequence[CodedTensor]) -> float:
-    """Return ``||d - d^|| / ||d||`` over the quantised tensors of two and more dimensions (over all, if there are none)."""
+    """Return the root mean square, over weights, of ``||d - d^|| / ||d||`` of each weight's tensor.
+
+    Over the quantised tensors of two and more dimensions, or over all quantised ones if there are none. Each tensor's error
+    is relative to its own difference: one of huge values (an attention mask) cannot hide what the others lose.
+    """
     quantised = [each for each in coded if each.energy]
     wide = [each for each in quantised if len(each.spec.shape) >= 2] or quantised
-    energy = math.fsum(each.energy for each in wide)
-    return math.sqrt(math.fsum(each.error**2 * each.energy for each in wide) / energy) if energy else 0.0
+    count = sum(each.spec.count for each in wide)
+    return math.sqrt(math.fsum(each.error**2 * each.spec.count for each in wide) / count) if count else 0.0
 
 
 def _header_and_body(job: Job, coded: Sequence[CodedTensor], kept: set[str]) -> tuple[Header, bytes]:

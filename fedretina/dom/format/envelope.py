@@ -35,6 +35,11 @@ class Envelope:
     metadata: bytes = b""
     version: int = 1
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether every float must be finite: only lossless payloads of version 2 hold NaN and infinity."""
+        return self.version == 1 or not self.lossless
+
 
 def write_envelope(envelope: Envelope) -> bytes:
     """Return the payload."""

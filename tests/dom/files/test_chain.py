@@ -84,7 +84,7 @@ def test_damaged_files_are_named_and_the_others_used(tmp_path, write):
         "0-1.dom": "bytes; drop it and ask again",
         "flipped.dom": "check sum is wrong",
         "folder.dom": "Is a directory",
-        "text.npz": "cannot be read as .npz",
+        "text.npz": "is damaged or no .npz",
         "newer.dom": "has format 255",
     }.items():
         assert part in reasons[name]
