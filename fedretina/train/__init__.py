@@ -26,7 +26,7 @@ from fedretina.train.batches import Batch, Batches, DomainBatches
 from fedretina.train.checkpoints import Checkpoints
 from fedretina.train.compute import device, runner
 from fedretina.train.learner import Learner, OnEpoch
-from fedretina.train.peers import Peers, Weights, adapt_peers, arrays_of
+from fedretina.train.peers import Peers, Weights, adapt_peers, arrays_of, check_finite
 from fedretina.train.pseudo_labels import ClassMemoryTerm, PseudoLabelBatches, PseudoLabels
 from fedretina.train.reuse_term import ReuseTerm, warm_up_inputs
 from fedretina.train.risks import risks_over
@@ -56,6 +56,7 @@ __all__ = [
     "Weights",
     "adapt_peers",
     "arrays_of",
+    "check_finite",
     "device",
     "risks_over",
     "runner",
