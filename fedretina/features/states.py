@@ -31,16 +31,14 @@ def misfits(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], *, option
     shared = [(name, given[name], value) for name, value in wanted.items() if name in given]
     fitting = [(name, value, like) for name, value, like in shared if value.shape == like.shape]
     usable = [(name, value, like) for name, value, like in fitting if not _wrong_kind(value, like)]
-    other_kind = [(name, _wrong_kind(value, like), like) for name, value, like in fitting]
+    other_kind = [(name, _wrong_kind(value, like), _kind(like)) for name, value, like in fitting]
     not_finite = [(name, _not_finite(value, like.dtype), value) for name, value, like in usable]
     misshapen = [(name, tuple(value.shape), tuple(like.shape)) for name, value, like in shared if value.shape != like.shape]
     faults = {
         "lacks": [name for name in wanted if name not in given and name not in optional],
         "has unknown": [name for name in given if name not in wanted],
         "has misshapen": [f"{name} {shape} instead of {own}" for name, shape, own in misshapen],
-        "has values of another kind in": [
-            f"{name} ({kind} instead of {_kind(like)})" for name, kind, like in other_kind if kind
-        ],
+        "has values of another kind in": [f"{name} ({kind} instead of {own})" for name, kind, own in other_kind if kind],
         "has NaN or infinite values in": [f"{name} ({n} of {value.numel()})" for name, n, value in not_finite if n],
     }
     return [f"{what} {some(names)}" for what, names in faults.items() if names]

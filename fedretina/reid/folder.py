@@ -1,7 +1,7 @@
 """What a re-identification data set is: photos in three splits, and what is wrong with them."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,9 +124,7 @@ def _usable(contents: Contents, split: str) -> tuple[Photo, ...]:
 
 def oddities(domain: Domain) -> Iterator[str]:
     """Say what usually betrays a broken copy."""
-    seen: dict[int, set[int]] = {}
-    for photo in domain.gallery:
-        seen.setdefault(photo.identity, set()).add(photo.camera)
+    seen = _cameras_by_identity(domain.gallery)
     alone = sum(not seen.get(photo.identity, set()) - {photo.camera} for photo in domain.query)
     if alone:
         yield f"{alone} of {len(domain.query)} queries have no match by another camera and count for nothing"
@@ -143,3 +141,21 @@ def oddities(domain: Domain) -> Iterator[str]:
             f"of {len(train)} train identities {single} have a single image and {one_camera} a single "
             "camera; they teach little"
         )
+
+
+def require_matches(domain: str, query: Sequence[Photo], gallery: Sequence[Photo]) -> None:
+    """Refuse a test in which nothing can be found: `BadArgument` if no query has a match by another camera."""
+    seen = _cameras_by_identity(gallery)
+    if not any(seen.get(photo.identity, set()) - {photo.camera} for photo in query):
+        cameras = len({photo.camera for photo in (*query, *gallery)})
+        raise BadArgument(
+            f"None of {len(query)} queries of {domain!r} has a photo of its identity by another camera in the gallery "
+            f"({cameras} camera(s) in both): check the splits, and identities and cameras in the file names."
+        )
+
+
+def _cameras_by_identity(photos: Sequence[Photo]) -> dict[int, set[int]]:
+    seen: dict[int, set[int]] = {}
+    for photo in photos:
+        seen.setdefault(photo.identity, set()).add(photo.camera)
+    return seen
