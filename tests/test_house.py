@@ -21,7 +21,7 @@ MAY = {
     "trust": set(),
     "train": {"reuse", "features", "task"},
     "reid": {"features", "task"},
-    "flower": {"dom", "ledger"},
+    "flower": {"dom", "trust", "ledger"},
     "runs": {"ledger"},
     "settings": {"dom"},
     "report": {"runs", "ledger"},

@@ -18,6 +18,7 @@ from fedretina.flower.server_state import ServerState
 from fedretina.flower.sizes import Direction, error_size, message_size
 from fedretina.flower.traffic import MessageTraffic
 from fedretina.flower.transfers import ExchangeOptions, read_round
+from fedretina.flower.trust import ServerTrust, check_signed
 from fedretina.ledger import Ledger
 
 MAX_SENDS = 3
@@ -103,6 +104,8 @@ class Exchange:
         Gives messages to Flower's grid, and returns the identifiers that the grid returns.
     ledger : Ledger
         Gets a row for each model in a message.
+    trust : ServerTrust or None, default None
+        Signs what is sent, and checks reports.
     nodes : NodeDirectory
         The nodes' domains, for the ledger.
 
@@ -121,6 +124,7 @@ class Exchange:
     options: Callable[[str, int], ExchangeOptions]
     push: Callable[[list[Message]], Sequence[str | None]]
     ledger: Ledger
+    trust: ServerTrust | None = None
     nodes: NodeDirectory = field(default_factory=NodeDirectory)
     waiting: dict[str, SentMessage] = field(default_factory=dict, init=False)
     resent: dict[str, str] = field(default_factory=dict, init=False)
@@ -167,23 +171,29 @@ class Exchange:
         reply.metadata.__dict__["_reply_to_message_id"] = sent.first_id  # Flower has no setter for it
         if reply.has_error():
             return self._receive_error(reply, sent)
-        if header.NAME not in reply.content.config_records:
-            # An app fails if it reads a model that was not decoded. So the node has decoded the message, without saying so.
-            self.state.acknowledgements.add(sent.node, sent.versions)
-            self._write(self._traffic(sent, "up", pack_plain(reply.content, "up")))
-            return reply
         try:
-            return self._unpack(reply, sent)
+            return self._receive_content(reply, sent)
         except FedRetinaError as error:
             reason = f"{type(error).__name__}: {error}"
             self._write_failure(sent, reason, message_size(reply.content, "up"))
             return _error_reply(reply, UNUSABLE_REPLY, reason)
 
+    def _receive_content(self, reply: Message, sent: SentMessage) -> Message | None:
+        if header.NAME not in reply.content.config_records:
+            if self.trust is not None:
+                check_signed(reply.content, ())
+            # An app fails if it reads a model that was not decoded. So the node has decoded the message, without saying so.
+            self.state.acknowledgements.add(sent.node, sent.versions)
+            self._write(self._traffic(sent, "up", pack_plain(reply.content, "up")))
+            return reply
+        return self._unpack(reply, sent)
+
     def _pack_all(self, messages: Sequence[Message], round_key: object) -> list[_Outgoing]:
         """Pack messages. If a relayed version is corrupt, its stream discards it; then the version before it is packed."""
         streams = self.state.streams
         while True:
-            packer, discarded = MessagePacker(streams, self.state.acknowledgements, round_key), streams.discarded
+            packer = MessagePacker(streams, self.state.acknowledgements, round_key, self.trust)
+            discarded = streams.discarded
             contents = copy_contents(messages)
             try:
                 return [self._pack(message, content, packer) for message, content in zip(messages, contents, strict=True)]
@@ -236,6 +246,8 @@ class Exchange:
 
     def _unpack(self, reply: Message, sent: SentMessage) -> Message | None:
         up = _read_header(reply, sent.node)
+        if self.trust is not None:
+            self.trust.hear(sent.node, up.trust)
         if sent.coded:
             self.acknowledged.add(sent.node)
         if up.missing:

@@ -36,8 +36,10 @@ from fedretina.flower.transfers import (
     read_round,
     round_to_nearest,
 )
+from fedretina.flower.trust import ServerTrust
 from fedretina.home import references
 from fedretina.ledger import Ledger
+from fedretina.trust import Acknowledgement, Identity
 
 POLL_S = 0.1
 """Seconds between two requests for replies."""
@@ -77,6 +79,8 @@ class DomGrid(Grid):
     streams : Path, optional
         Folder for the payloads of the streams and the state. A DomGrid in another process goes on from them. By default they
         are in memory only.
+    trust : Identity, optional
+        Keys and checks of the city's server: models are signed and checked both ways. Nodes need theirs too (`DomMod`).
     cache_bytes : int, default 256 MiB
         How many bytes of replies stay decoded; other replies are decoded again when the strategy reads them.
 
@@ -105,6 +109,7 @@ class DomGrid(Grid):
         store: Path | None = None,
         streams: Path | None = None,
         cache_bytes: int = 2**28,
+        trust: Identity | None = None,
     ) -> None:
         if feedback_down is not None:
             check_feedback(feedback_down)
@@ -118,17 +123,20 @@ class DomGrid(Grid):
         self._grid, self._config, self._uplink = grid, config, uplink
         self._feedback_up, self._feedback_down = feedback_up, feedback_down is not None
         self._rules = tuple(rules)
+        self._trust = trust
         self._options("train", 1)  # raises now if the configuration is wrong, not in the first round
         self._calls = itertools.count()
         self.ledger = ledger if ledger is not None else Ledger(None)
         folder = store or references()
-        self._state = ServerState.open(ReferenceStore(folder), streams)
+        signer = None if trust is None else ServerTrust(trust)
+        self._state = ServerState.open(ReferenceStore(folder), streams, signer)
         self._exchange = Exchange(
             self._state,
-            ReplyUnpacker(self._state.streams, self._state.acknowledgements, ModelCache(cache_bytes, folder)),
+            ReplyUnpacker(self._state.streams, self._state.acknowledgements, ModelCache(cache_bytes, folder), signer),
             self._options,
             lambda messages: list(self._grid.push_messages(messages)),
             self.ledger,
+            signer,
         )
 
     @property
@@ -140,6 +148,11 @@ class DomGrid(Grid):
     def acknowledgements(self) -> Acknowledgements:
         """What each node holds."""
         return self._state.acknowledgements
+
+    @property
+    def reports(self) -> dict[str, Acknowledgement]:
+        """The last signed report of each domain; empty without trust."""
+        return {} if self._state.trust is None else dict(self._state.trust.reports)
 
     @property
     def nodes(self) -> NodeDirectory:
@@ -243,6 +256,10 @@ class DomGrid(Grid):
 
     def _options(self, kind: str, number: int) -> ExchangeOptions:
         down, up = (round_to_nearest(config) for config in choose_configs(self._config, kind, number))
+        if self._trust is not None and (down is None or up is None):
+            raise BadArgument(
+                "config=None with trust: only coded models are signed; give DomConfig(lossless=True) for exact ones"
+            )
         return ExchangeOptions(
             down=down,
             up=up,

@@ -123,9 +123,10 @@ class StreamRegistry:
         stream = self._streams.get(name)
         return stream is not None and stream.newest is not None and is_similar(model, stream.newest.model)
 
-    def find_newest(self, digest_: str) -> Stream | None:
-        """Return the stream whose newest version has a digest, or None."""
-        return next((stream for stream in self._streams.values() if stream.log.newest == digest_), None)
+    def find_newest(self, digest_: str, *, preferred: str = "") -> Stream | None:
+        """Return a stream whose newest version has a digest, or None; that of the preferred name if several have it."""
+        found = [stream for stream in self._streams.values() if stream.log.newest == digest_]
+        return next((stream for stream in found if stream.name == preferred), found[0] if found else None)
 
     def mark_trained(self, base: str) -> None:
         """Note that a node sent the next version of a version (by its digest): nodes train what is in that stream."""

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from fedretina.errors import Untrusted
 from fedretina.trust import acknowledgement, newest, statement
@@ -20,6 +21,7 @@ from fedretina.trust.statement import Statement
 SERVER = "server"
 """The owner of the server's own streams: ``"server/aggregate"``."""
 _CLOCK_SKEW_S = 60
+Result = TypeVar("Result")
 _log = logging.getLogger("fedretina.trust")
 
 
@@ -156,9 +158,15 @@ class Verifier:
                 raise Replayed(f"an acknowledgement of {found.domain} came from {domain}: drop it")
             return found
 
-    def count(self, error: Untrusted) -> None:
-        """Count a refusal that happened elsewhere, such as in `open_sealed`."""
+    def refuse(self, error: Untrusted) -> Untrusted:
+        """Count a refusal that a caller raises, and return it."""
         self.memory.count_attack(type(error).__name__)
+        return error
+
+    def guard(self, check: Callable[[], Result]) -> Result:
+        """Call a check of the caller's, and count its refusal: ``verifier.guard(lambda: open_sealed(...))``."""
+        with self._counting():
+            return check()
 
     def _require(self, data: bytes, kind: str, owner: str) -> bytes:
         signed = Signed.from_bytes(data)
@@ -237,8 +245,7 @@ class Verifier:
         try:
             yield
         except Untrusted as error:
-            self.count(error)
-            raise
+            raise self.refuse(error) from error.__cause__
 
 
 def owner_of(stream: str) -> str:

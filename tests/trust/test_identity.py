@@ -69,7 +69,7 @@ def test_a_node_signs_what_a_receiver_checks(city, folder, tmp_path):
         receiver.install(found, found.digest)
     report = receiver.check_acknowledgement(node.acknowledge(), domain="duke")
     assert (report.held, report.root, report.attacks) == ({}, 1, {})
-    with pytest.raises(BadArgument, match="has the keys of"):
+    with pytest.raises(BadArgument, match="whose key is not in"):
         node.sign(b"payload", stream="market/reuse", owner="market", digest=b"d" * 32, base=b"", size=9)
 
 
