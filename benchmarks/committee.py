@@ -1,4 +1,4 @@
-"""Measure what a committee of peers is worth beside what else a target can do, and write docs/committee-results.md.
+"""Measure what a committee of peers is worth beside what else a target can do, and write docs/results/committee.md.
 
     python benchmarks/committee.py --targets duke --seeds 0,1,2
     python benchmarks/committee.py --data-root /data/reid --targets duke,market1501
@@ -38,7 +38,7 @@ STEPS = (
     ("committee-two", "committee-best"), ("committee", "committee-best"), ("committee-reuse", "committee"),
 )  # fmt: skip
 DOMAINS = ("duke", "msmt17", "cuhk03", "market1501")
-DOCS = Path(__file__).parent.parent / "docs"
+DOCS = Path(__file__).parent.parent / "docs" / "results"
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ A target's sources are the three largest other domains of the data set, each tra
 of a table has the same network, loss (softmax + batch-hard triplet), data and number of the target's steps, and is the last
 state of its training; the best source is chosen on the target's labelled images. Cells: mAP / Rank-1 in percent by the
 standard protocol, ± the standard deviation over the seeds where there are several. Rows with * need the sources' networks
-at test time; what each method is, and from whom: [studies.md](studies.md).
+at test time; what each method is, and from whom: [studies.md](../guides/studies.md).
 
 {sections}"""
 SECTION = """## {title}
@@ -224,7 +224,7 @@ def main() -> None:
     parser.add_argument("--size", default="64x32", help="height x width")
     parser.add_argument("--model", default="small")
     parser.add_argument("--state", type=Path, default=Path("build/committee"), help="folder of what is done already")
-    parser.add_argument("--page", type=Path, default=DOCS / "committee-results.md")
+    parser.add_argument("--page", type=Path, default=DOCS / "committee.md")
     options = parser.parse_args()
     torch.set_num_threads(1)
     store = Store(options.state / (Path(options.data_root).name if options.data_root else EMBEDDED))

@@ -1,4 +1,4 @@
-"""The main job over seeds, with and without DoM: runs what is not there yet, writes docs/main-job.md.
+"""The main job over seeds, with and without DoM: runs what is not there yet, writes docs/results/main-job.md.
 
     python benchmarks/main_job.py OUT [--seeds 0,1,2]
 
@@ -15,7 +15,7 @@ import typer
 from fedretina.study.tables import mean_text
 
 ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs" / "main-job.md"
+PAGE = ROOT / "docs" / "results" / "main-job.md"
 FEDERATION = "num-supernodes=4 client-resources-num-cpus=1"
 ROWS = {
     "baseline": "the target alone",

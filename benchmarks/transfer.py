@@ -1,4 +1,4 @@
-"""Measure how far a model of one embedded domain serves another, and write docs/transfer.md.
+"""Measure how far a model of one embedded domain serves another, and write docs/results/transfer.md.
 
     python benchmarks/transfer.py --seeds 0,1,2
 
@@ -195,7 +195,7 @@ def main() -> None:
     parser.add_argument("--seeds", default="0,1,2", help="comma-separated")
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--lr", type=float, default=2e-3, help="Adam's largest learning rate")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "docs" / "transfer.md")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "docs" / "results" / "transfer.md")
     options = parser.parse_args()
     torch.set_num_threads(1)
     results: Results = defaultdict(list)

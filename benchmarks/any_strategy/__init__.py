@@ -1,1 +1,1 @@
-"""What DoM does under Flower's strategies, beside plain Flower: measures, writes docs/any-strategy.md."""
+"""What DoM does under Flower's strategies, beside plain Flower: measures, writes docs/results/any-strategy.md."""

@@ -1,4 +1,4 @@
-"""What DoM does under Flower's strategies: measures, keeps the results in OUT, writes docs/any-strategy.md.
+"""What DoM does under Flower's strategies: measures, keeps the results in OUT, writes docs/results/any-strategy.md.
 
     python benchmarks/any_strategy all OUT                 # everything but memory
     python benchmarks/any_strategy strategies OUT          # one part: strategies, variants, networks, soak, cost, traffic

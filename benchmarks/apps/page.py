@@ -1,4 +1,4 @@
-"""docs/apps.md and its picture, from the pairs of runs that are there."""
+"""docs/results/apps.md and its picture, from the pairs of runs that are there."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from apps.cells import code, read_all
 from apps.picture import picture
 from apps.tables import Measured, details_table, is_identical, main_table
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[2] / "docs" / "results"
 
 
 def write(out: Path) -> None:

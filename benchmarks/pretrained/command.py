@@ -20,7 +20,7 @@ from pretrained.page import Row, install_command, write
 from pretrained.state import State
 
 HERE = Path(__file__).parent
-DOCS = HERE.parents[1] / "docs"
+DOCS = HERE.parents[1] / "docs" / "results"
 ERRORS = (0.03, 0.01, 0.004, 0.002, 0.001)
 FINE_VECTORS = 0.0003
 DEPENDENCIES = [
@@ -37,7 +37,7 @@ def main(
     out: Annotated[Path, typer.Argument(help="results are kept there as JSON; a second run measures only what is missing")],
     docs: Annotated[Path, typer.Option(help="the folder of the page")] = DOCS,
 ) -> None:
-    """Measure what the first sending of trained networks costs, and write docs/pretrained-results.md."""
+    """Measure what the first sending of trained networks costs, and write docs/results/pretrained.md."""
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)
     installed = [network for network in networks() if not network.missing]
@@ -48,7 +48,7 @@ def main(
         raise typer.Exit(1)
     results = Results(out, out)
     rows, others = ([row for n in installed for row in _rows(n, coders, results)] for coders in (usual(), alternatives()))
-    write(docs / "pretrained-results.md", rows, others, networks(), has_characters="FEDRETINA_TEST_DATA" in os.environ)
+    write(docs / "pretrained.md", rows, others, networks(), has_characters="FEDRETINA_TEST_DATA" in os.environ)
 
 
 def usual() -> dict[str, Coder]:

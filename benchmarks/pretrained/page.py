@@ -1,4 +1,4 @@
-"""The page of results: docs/pretrained-results.md."""
+"""The page of results: docs/results/pretrained.md."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""Run the commands of docs/dom-cli.md and write what they print beneath them: `python benchmarks/dom_cli.py`."""
+"""docs/guides/dom-files.md with what its commands print."""
 
 import pickle
 import re
@@ -11,9 +11,15 @@ from typer.testing import CliRunner
 
 from fedretina.cli import app
 
-PAGE = Path(__file__).parent.parent / "docs" / "dom-cli.md"
+PAGE = Path(__file__).parents[1] / "guides" / "dom-files.md"
 BLOCK = re.compile(r"```(python|console)\n(.*?)```", re.DOTALL)
+Names = dict[str, object]
 WIDTH = "100"
+
+
+def page() -> str:
+    """Return the guide with what its commands print now."""
+    return run(PAGE.read_text(encoding="utf-8"))
 
 
 def run(text: str) -> str:
@@ -21,14 +27,15 @@ def run(text: str) -> str:
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
         Path("updates").mkdir()
         Path("model.pt").write_bytes(pickle.dumps({}))
-        return BLOCK.sub(run_block, text)
+        names: Names = {}
+        return BLOCK.sub(lambda block: run_block(block, names), text)
 
 
-def run_block(block: re.Match[str]) -> str:
+def run_block(block: re.Match[str], names: Names) -> str:
     """Run a block's snippet or commands; return the block as it should be."""
     kind, body = block.groups()
     if kind == "python":
-        exec(compile(body, PAGE.name, "exec"), {})
+        exec(compile(body, PAGE.name, "exec"), names)
         return block.group()
     commands = [line for line in body.splitlines() if line.startswith("$ ")]
     return "```console\n" + "".join(f"{command}\n{said(command)}" for command in commands) + "```"
@@ -40,7 +47,3 @@ def said(command: str) -> str:
     assert name == "fedretina", command
     lines = CliRunner(env={"COLUMNS": WIDTH}).invoke(app, arguments).output.splitlines()
     return "".join(f"{line.rstrip()}\n" for line in lines)
-
-
-if __name__ == "__main__":
-    PAGE.write_text(run(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
