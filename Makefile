@@ -1,4 +1,4 @@
-.PHONY: check test constraints flwr reference bench docs
+.PHONY: check test constraints flwr reference site bench docs
 
 STUDIES = table2 table3 table4 fig4 fig5 ablation
 
@@ -29,6 +29,9 @@ bench: ## the tables of docs/, which take hours; runs of the main job that are i
 
 reference: ## the pages that follow from the code: configuration keys, options, ledger, what commands print
 	python docs/generate
+
+site: ## docs/ as a website in build/site: pip install -e ".[docs]"
+	mkdocs build --strict
 
 docs: bench reference ## what docs/ shows of measurements: whole studies over three seeds; finished cells are kept
 	for name in $(STUDIES); do fedretina study $$name --out build/studies > /dev/null || exit 1; done

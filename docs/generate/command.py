@@ -55,7 +55,7 @@ def shown_name(parameter: Any, info: Any) -> str:
     if parameter.param_type_name == "option":
         return ", ".join(parameter.opts)
     choices = getattr(parameter.type, "choices", None)
-    return " | ".join(choices) if choices else info.metavar or parameter.name.upper()
+    return ", ".join(choices) if choices else info.metavar or parameter.name.upper()
 
 
 def information(command: Any, parameter: Any) -> Any:

@@ -38,6 +38,11 @@ def test_every_page_is_reachable_from_the_index():
     assert set(DOCS.rglob("*.md")) <= reached
 
 
+def test_the_website_lists_every_page():
+    listed = re.findall(r"^ +- (\S+\.md)$", read(ROOT / "mkdocs.yml"), re.MULTILINE)
+    assert sorted(listed) == sorted(str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md"))
+
+
 def test_every_picture_is_shown():
     shown = {(page.parent / link).resolve() for page in PAGES for link in links(page)}
     assert {*DOCS.rglob("*.png"), *DOCS.rglob("*.svg")} <= shown
