@@ -50,8 +50,11 @@ def run(page):
 
 def check_lightning(names):
     images, labels = torch.randn(48, 3, 8, 8), torch.randint(4, (16,))
-    module = names["Student"](names["target"], names["peers"], images[:2])
-    assert float(module.training_step(((images[:16], labels), images[16:]), 0)) > 0
+    target, source = (
+        nn.Sequential(nn.Flatten(), nn.Linear(192, width), nn.ReLU(), nn.Linear(width, 4)) for width in (8, 16)
+    )
+    module = names["Student"](target, {"market1501": source}, images[:2])
+    assert module.training_step(((images[:16], labels), images[16:]), 0).item() > 0
     assert len(module.configure_optimizers().param_groups) == 3
 
 
@@ -86,4 +89,7 @@ def test_the_example_of_reuse_is_the_one_of_the_docstring(page):
     shown = [[line for line in block.text.splitlines() if line] for block in blocks(page, "python")]
     assert example in shown
     assert parts[-1].want.strip() in read(page)
+
+
+def test_the_example_of_the_docstring_runs():
     assert doctest.testmod(fedretina.reuse).failed == 0
