@@ -17,6 +17,7 @@ MAY = {
     "dom": set(),
     "features": {"task"},
     "reuse": {"features"},
+    "trust": set(),
     "train": {"reuse", "features", "task"},
     "reid": {"features", "task"},
     "flower": {"dom", "ledger"},
@@ -25,8 +26,9 @@ MAY = {
     "report": {"runs", "ledger"},
     "strategies": {"flower", "train", "reuse", "features", "task"},
     "study": {"runs", "report", "train", "reuse", "features", "dom", "task"},
+    "city": {"trust", "flower"},
     "testing": set(),
-    "cli": {"report", "runs", "ledger", "dom", "reid", "reuse", "flower", "strategies", "study"},
+    "cli": {"city", "report", "runs", "ledger", "dom", "reid", "reuse", "flower", "strategies", "study"},
 }
 DOM_GROUND = {"config", "parallel", "tensors", "version"}
 DOM_MAY = {
@@ -44,6 +46,7 @@ NEVER = {
     "study": {"flwr"},
     "reid": {"flwr"},
     "task": {"flwr"},
+    "trust": {"flwr", "torch", "numpy"},
     "ledger": {"torch", "flwr"},
     "runs": {"torch", "flwr"},
     "settings": {"torch", "flwr"},
