@@ -53,7 +53,7 @@ def row(parameter: Any, info: Any) -> list[str]:
 def shown_name(parameter: Any, info: Any) -> str:
     """Give an option as it is typed; of an argument its choices or its name."""
     if parameter.param_type_name == "option":
-        return ", ".join(parameter.opts)
+        return ", ".join([*parameter.opts, *parameter.secondary_opts])
     choices = getattr(parameter.type, "choices", None)
     return ", ".join(choices) if choices else info.metavar or parameter.name.upper()
 
