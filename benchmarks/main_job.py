@@ -6,6 +6,8 @@ OUT keeps one folder a run, so an interrupted benchmark goes on where it was. Ru
 """
 
 import json
+import os
+import platform
 import subprocess
 from pathlib import Path
 from typing import Annotated, Any
@@ -55,7 +57,7 @@ def page(dom: list[Summary], none: list[Summary]) -> str:
         "# The main job, measured",
         "",
         "`python benchmarks/main_job.py OUT` wrote this page: `flwr run simulations/duke_target` with its defaults,",
-        f"seeds {seeds}, with four supernodes of one CPU. Mean ± standard error over the seeds; mAP and Rank-1 in percent.",
+        f"seeds {seeds}, with four supernodes of one CPU, on {platform.machine()} with {os.cpu_count()} cores. Mean ± standard error over the seeds; mAP and Rank-1 in percent.",
         "",
         "| | mAP | Rank-1 | mAP by seed |",
         "|---|---|---|---|",

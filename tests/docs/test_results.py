@@ -19,6 +19,7 @@ def test_readme_quotes_numbers_of_the_results():
     results = "".join(map(read, RESULTS))
     quoted = re.findall(r"[+-]?\d+\.\d ± \d+\.\d", read(README))
     assert len(quoted) > 15
+    quoted += re.findall(r"[\d.]+ times fewer", read(README))
     for number in quoted:
         assert number in results, f"{number} is in no page of results"
 
