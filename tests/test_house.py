@@ -108,6 +108,13 @@ def test_the_face_of_dom_hides_no_module():
     assert not {name.rpartition(".")[2] for name in face} & modules
 
 
+@pytest.mark.parametrize("room", [room for room in MAY if room != "dom"])
+def test_other_rooms_use_the_face_of_dom(room):
+    for file in files(room):
+        inner = {name for name in imports(file) if name.startswith("fedretina.dom.") and name.count(".") > 2}
+        assert not inner, f"{file} imports {inner}; import it from fedretina.dom"
+
+
 def test_pyproject_lists_every_package():
     tool = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
     tree = {".".join(p.parent.relative_to(ROOT).parts) for p in (ROOT / "fedretina").rglob("__init__.py")}
