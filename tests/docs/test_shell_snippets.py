@@ -65,6 +65,8 @@ def check_fedretina(words):
 def check_flwr(words):
     assert words[0] == "run", words
     check_options(get_command(FLWR), words[1:])
+    if words[1].isupper():  # a placeholder: APP
+        return
     folder = ROOT / words[1]
     keys = tomllib.loads(read(folder / "pyproject.toml"))["tool"]["flwr"]["app"]["config"]
     for option, value in itertools.pairwise(words):
