@@ -22,7 +22,7 @@ def test_generated_pages_are_current(page):
 
 
 def test_the_guide_runs_its_commands():
-    assert read(DOCS / "guides" / "dom-files.md").count("\n$ fedretina dom ") == 12
+    assert read(DOCS / "guides" / "dom-files.md").count("\n$ fedretina dom ") == 13
 
 
 def test_every_key_has_an_explanation():
