@@ -17,7 +17,7 @@ def sentences(text):
     for part in re.split(r"\n\s*\n|\n(?=\s*(?:[-*]|\d+\.) )|\n(?=[#|])", text):
         line = re.sub(r"\]\([^)]*\)", "]", " ".join(part.split()))
         for cell in re.split(r"(?<!\\)\|", line) if line.startswith("|") else [line]:
-            yield from re.split(r"(?<=[.!?:;])\s+(?=[A-Z`\"*\[(])", cell)
+            yield from re.split(r"(?<=[.!?:;])\**\s+(?=[A-Z`\"*\[(])", cell)
 
 
 def words(sentence):
