@@ -2,13 +2,13 @@
 
 import json
 import re
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from tomllib import loads
 
 import pytest
 
 from fedretina.ledger import Row
-from fedretina.runs import load
+from fedretina.runs import State, load
 from fedretina.study import STUDIES
 from generate import configuration
 from generate.pages import PAGES
@@ -62,5 +62,5 @@ def test_the_page_of_a_runs_folder_names_its_keys(tmp_path):
     assert keys_of(page, "summary.json") == set(summary) | of_any_strategy | {"error"}
     assert keys_of(page, "rounds") == set(summary["rounds"][0])
     assert load(folder).rounds[1].committee.keys() <= set(re.findall(r"`(\w+)`", page))
-    assert keys_of(page, "state.json") == {"run", "rounds", "models", "baselines", "finetuned"}
+    assert keys_of(page, "state.json") == {field.name for field in fields(State)}
     assert keys_of(page, "ranking.json") == set(json.loads((folder / "ranking.json").read_text())[0])
