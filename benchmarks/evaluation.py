@@ -19,7 +19,7 @@ import torch
 from fedretina.reid import ReIdTask, build, evaluate_features
 from fedretina.reuse import ReuseObjective
 from fedretina.task import Splits
-from fedretina.train import DomainBatches, Learner, ReuseTerm, Span, SupervisedLoss, Training, runner
+from fedretina.train import DomainBatches, EpochRange, Learner, ReuseTerm, SupervisedLoss, Training, forward_function
 
 QUERIES, GALLERY, WIDTH, IDENTITIES, CAMERAS = 2_228, 17_661, 2_048, 1_110, 8
 SOURCES, IDS, IMAGES, REPEATS = ("hall", "shop", "yard"), 60, 512, 9
@@ -50,7 +50,7 @@ def step_cost() -> None:
     example = task.prepare(images[:2])
     target = build("small", IDS, height=64, width=32)
     objective = ReuseObjective.probe(target, peers, tuple(task.layers), example, gamma=0.3)
-    term, run = ReuseTerm(peers, objective, dict.fromkeys(peers, 0.5), training=training), runner(training)
+    term, run = ReuseTerm(peers, objective, dict.fromkeys(peers, 0.5), training=training), forward_function(training)
     mixed, terms = DomainBatches(task, half, size, unlabelled=True), [SupervisedLoss(task), term]
     reuse = Learner(target, task, training, name="reuse", batches=mixed, terms=terms)
     other = build("small", IDS, height=64, width=32)
@@ -77,7 +77,7 @@ def step_cost() -> None:
 
 
 def epoch(learner: Learner) -> None:
-    learner.train(Span(0, 1, 1), IMAGES, lambda *_: None)
+    learner.train(EpochRange(0, 1, 1), IMAGES, lambda *_: None)
 
 
 def timed(work: Callable[[], None]) -> float:

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-GROUND = {"errors", "home", "atomic"}
+GROUND = {"errors", "home", "atomic", "checks"}
 MAY = {
     "errors": set(),
     "home": set(),
     "atomic": set(),
+    "checks": set(),
     "ledger": set(),
     "task": set(),
     "dom": set(),

@@ -14,7 +14,7 @@ from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from fedretina.errors import BadArgument
-from fedretina.features.reciprocal import expanded, neighbour_graph, reciprocal, row_of_each_edge
+from fedretina.features import edge_rows, expand_neighbours, neighbour_graph, reciprocal_edges
 
 BLOCK = 512
 Floats = NDArray[np.float32]
@@ -103,10 +103,10 @@ def _squares(some: Tensor, every: Tensor) -> Tensor:
 
 def _encoded(space: _Space, k1: int, k2: int) -> csr_matrix:
     """Encode every photo by the weights of its neighbourhood, a row each, with sum 1."""
-    wide = reciprocal(neighbour_graph(space.near[:, : k1 + 1]))
-    narrow = reciprocal(neighbour_graph(space.near[:, : round(k1 / 2) + 1]))
-    graph = expanded(wide, narrow)
-    rows = row_of_each_edge(graph)
+    wide = reciprocal_edges(neighbour_graph(space.near[:, : k1 + 1]))
+    narrow = reciprocal_edges(neighbour_graph(space.near[:, : round(k1 / 2) + 1]))
+    graph = expand_neighbours(wide, narrow)
+    rows = edge_rows(graph)
     weights = np.exp(-space.between(rows, graph.indices.astype(np.int64)))
     sums = np.bincount(rows, weights, minlength=graph.shape[0])
     encoded = csr_matrix(((weights / sums[rows]).astype(np.float32), graph.indices, graph.indptr), shape=graph.shape)

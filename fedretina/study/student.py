@@ -6,25 +6,25 @@ from functools import cached_property
 from torch import Tensor, nn
 
 from fedretina.errors import BadArgument
-from fedretina.features import shapes
+from fedretina.features import layer_shapes
 from fedretina.study.setting import Setting
 from fedretina.study.store import Arrays, Numbers, Store
 from fedretina.task import Splits, Task
 from fedretina.train import (
     Batches,
     DomainBatches,
+    EpochRange,
     Learner,
     Peers,
-    Span,
     SupervisedLoss,
     Term,
     Training,
     adapt_peers,
-    arrays_of,
-    device,
+    model_arrays,
     seeded_model,
     start_from,
     steps_per_epoch,
+    training_device,
 )
 
 OnProgress = Callable[[str, int, int], None]
@@ -54,7 +54,7 @@ class Student:
         self.setting, self.store, self.on_progress = setting, store, on_progress
         self.training: Training = setting.training(where)
         self.task = tasks(setting)
-        self.device = device(self.training)
+        self.device = training_device(self.training)
         self.numbers: Numbers = {}
 
     @cached_property
@@ -107,7 +107,7 @@ class Student:
     def width(self, model: nn.Module) -> int:
         """Count the features of a model's embedding; `BadArgument` if it is no vector."""
         model = model.to(self.device)
-        shape = shapes(model, [self.layer], self.example.to(self.device))[self.layer]
+        shape = layer_shapes(model, [self.layer], self.example.to(self.device))[self.layer]
         if len(shape) != 1:
             raise BadArgument(f"the layer {self.layer!r} gives {tuple(shape)} a sample: this method takes vectors")
         return shape[0]
@@ -164,7 +164,7 @@ class Student:
             batches = DomainBatches(self.task, splits, self.training.batch_size)
             learner = Learner(model, self.task, self.training, name=f"{name}/source", batches=batches)
             self._train(learner, self.training.home_epochs, len(splits.labels), name)
-            kept = arrays_of(model)
+            kept = model_arrays(model)
             self.store.keep_arrays(key, kept)
         return kept
 
@@ -173,7 +173,7 @@ class Student:
             del loss, speed
             self.on_progress(what, epoch, total)
 
-        learner.train(Span(0, epochs, epochs), samples, on_epoch)
+        learner.train(EpochRange(0, epochs, epochs), samples, on_epoch)
 
 
 def logits(output: object) -> Tensor:

@@ -14,7 +14,7 @@ from fedretina.dom.config import Rounding
 from fedretina.study.methods.regularised import term
 from fedretina.study.store import Numbers
 from fedretina.study.student import Student
-from fedretina.train import DomainBatches, Learner, Span, SupervisedLoss, arrays_of
+from fedretina.train import DomainBatches, EpochRange, Learner, SupervisedLoss, model_arrays
 
 Model = Mapping[str, np.ndarray]
 CUTS = (0.4, 0.6, 0.8, 1.0)
@@ -59,8 +59,8 @@ def _train(student: Student) -> Iterator[Model]:
             del loss, speed
             student.on_progress("versions", epoch, total)
 
-        learner.train(Span(first, last, training.epochs), student.samples, on_epoch)
-        yield {key: value.copy() for key, value in arrays_of(model).items()}
+        learner.train(EpochRange(first, last, training.epochs), student.samples, on_epoch)
+        yield {key: value.copy() for key, value in model_arrays(model).items()}
         first = last
 
 

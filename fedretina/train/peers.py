@@ -1,4 +1,4 @@
-"""Peers at the target: received weights as models, adapted to the target's statistics and measured on its labels."""
+"""Peers at the target: received weights become models, adapted to the target and measured on its labels."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,12 +8,13 @@ import torch
 from torch import nn
 
 from fedretina.errors import BadArgument
-from fedretina.reuse import adapt_batchnorm
+from fedretina.features import adapt_batchnorm
 from fedretina.task import Splits, Task
-from fedretina.train.risks import risk_of
+from fedretina.train.risks import risk_from_score
 from fedretina.train.start import body_of, clean_batches, is_part
 
-Weights = Mapping[str, Mapping[str, np.ndarray]]
+SourceWeights = Mapping[str, Mapping[str, np.ndarray]]
+"""The published weights: arrays by source and by the name of the tensor."""
 
 
 @dataclass(frozen=True)
@@ -23,9 +24,9 @@ class Peers:
     Parameters
     ----------
     models : dict of str to Module
-        By source, in evaluation mode, frozen.
+        The models by source, frozen and in eval mode.
     scores : dict of str to float
-        By source: the task's metric in percent on the target's labelled samples. No peer has seen these labels.
+        The task's metric by source, in percent, on the target's labelled samples. No peer has seen these labels.
     """
 
     models: dict[str, nn.Module]
@@ -33,38 +34,43 @@ class Peers:
 
     @property
     def risks(self) -> dict[str, float]:
-        """R_m of Theorem 1: one minus the metric, per source."""
-        return {name: risk_of(score) for name, score in self.scores.items()}
+        """R_m of Theorem 1 by source: one minus the metric."""
+        return {name: risk_from_score(score) for name, score in self.scores.items()}
 
-    def fitting(self, like: nn.Module, head: str) -> list[str]:
-        """Name the sources whose bodies have the same tensors as a model."""
-        wanted = _shapes(like, head)
-        return [name for name, model in self.models.items() if _shapes(model, head) == wanted]
+    def compatible_with(self, model: nn.Module, head: str) -> list[str]:
+        """List the sources whose tensors, except the head, have the same names and shapes as those of a model."""
+        wanted = _body_shapes(model, head)
+        return [name for name, peer in self.models.items() if _body_shapes(peer, head) == wanted]
 
-    def best(self, like: nn.Module, head: str) -> str | None:
-        """Name the best source whose body has the same tensors as a model; None if no source has."""
-        fitting = self.fitting(like, head)
-        return max(fitting, key=lambda name: self.scores[name]) if fitting else None
+    def best(self, model: nn.Module, head: str) -> str | None:
+        """Name the compatible source with the highest score; None if no source is compatible with the model."""
+        names = self.compatible_with(model, head)
+        return max(names, key=lambda name: self.scores[name]) if names else None
 
 
-def adapt_peers(weights: Weights, task: Task, splits: Splits, target: str) -> Peers:
-    """Make models of the sources' weights, adapt them to the target and measure them there.
+def adapt_peers(weights: SourceWeights, task: Task, splits: Splits, target: str) -> Peers:
+    """Make models of the sources' weights, adapt them to the target (AdaBN), and measure them on its labelled samples.
 
     Parameters
     ----------
-    weights : mapping of str to model
-        By source: arrays by name, as published.
+    weights : mapping of str to mapping of str to ndarray
+        The published arrays, by source and by the name of the tensor.
     task : Task
         Makes and measures the models.
     splits : Splits
         The target's data.
     target : str
-        Its name.
+        The target's name.
+
+    Returns
+    -------
+    Peers
+        The models and their scores.
 
     Raises
     ------
     BadArgument
-        If weights do not fit the model that the task makes for their source.
+        The weights do not fit the model that the task makes for their source.
     """
     models, scores = {}, {}
     for source, arrays in weights.items():
@@ -78,23 +84,31 @@ def adapt_peers(weights: Weights, task: Task, splits: Splits, target: str) -> Pe
 
 
 def load_arrays(model: nn.Module, arrays: Mapping[str, np.ndarray], name: str) -> None:
-    """Put published arrays into a model, exactly."""
+    """Load published arrays into a model, bit for bit."""
     try:
         model.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in arrays.items()})
     except RuntimeError as error:
-        raise BadArgument(f"the weights of {name!r} do not fit its model; is `model` the same there? {error}") from None
+        raise BadArgument(
+            f"the weights of {name!r} do not fit its model: configure the same `model` on both nodes ({error})"
+        ) from None
 
 
-def arrays_of(model: nn.Module) -> dict[str, np.ndarray]:
-    """Give a model's state as arrays, by name."""
+def model_arrays(model: nn.Module) -> dict[str, np.ndarray]:
+    """Give the tensors of a model's state as NumPy arrays, by name.
+
+    Examples
+    --------
+    >>> {name: array.shape for name, array in model_arrays(nn.Linear(3, 2)).items()}
+    {'weight': (2, 3), 'bias': (2,)}
+    """
     return {name: value.detach().cpu().numpy() for name, value in model.state_dict().items()}
 
 
-def _classes(arrays: Mapping[str, np.ndarray], head: str, otherwise: int) -> int:
-    """Read from the head's weights how many classes a source has."""
-    found = [value.shape[0] for name, value in arrays.items() if is_part(name, head) and value.ndim]
-    return int(found[0]) if found else otherwise
+def _classes(arrays: Mapping[str, np.ndarray], head: str, default: int) -> int:
+    """Read a source's number of classes from its head's weights; `default` if there is no head."""
+    sizes = [value.shape[0] for name, value in arrays.items() if is_part(name, head) and value.ndim]
+    return int(sizes[0]) if sizes else default
 
 
-def _shapes(model: nn.Module, head: str) -> dict[str, torch.Size]:
+def _body_shapes(model: nn.Module, head: str) -> dict[str, torch.Size]:
     return {name: value.shape for name, value in body_of(model, head).items()}

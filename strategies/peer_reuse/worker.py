@@ -7,10 +7,19 @@ from flwr.app import Array, ArrayRecord, MetricRecord, RecordDict
 from torch import nn
 
 from fedretina.errors import BadArgument
-from fedretina.reuse import Taps
+from fedretina.features import Taps
 from fedretina.strategies.peer_reuse.jobs import Job
 from fedretina.task import Splits, Task
-from fedretina.train import Checkpoints, DomainBatches, Learner, OnEpoch, Span, arrays_of, device, seeded_model
+from fedretina.train import (
+    Checkpoints,
+    DomainBatches,
+    EpochRange,
+    Learner,
+    OnEpoch,
+    model_arrays,
+    seeded_model,
+    training_device,
+)
 
 
 class DomainWorker:
@@ -37,7 +46,7 @@ class DomainWorker:
     def describe(self) -> None:
         """Open the data and make the model, so that errors in them end the run before anything is trained."""
         splits = self.task.splits(self.domain)
-        model = self.new_model(splits.classes, "source").to(device(self.training))
+        model = self.new_model(splits.classes, "source").to(training_device(self.training))
         try:
             Taps(model, self.layers).close()
         except BadArgument as error:
@@ -78,7 +87,7 @@ class DomainWorker:
             self.say(f"{learner.name.rpartition('/')[2]}: missed round {self.job.round - 1}, {start}")
         return learner.load(checkpoints.file(checkpoints.last)) if checkpoints.last else ()
 
-    def train(self, learner: Learner, span: Span, *, samples: int) -> None:
+    def train(self, learner: Learner, span: EpochRange, *, samples: int) -> None:
         """Train one round, and save the state that the next one goes on from."""
         checkpoints = self.checkpoints(learner.name)
         learner.train(span, samples, self.on_epoch(learner.name))
@@ -113,7 +122,7 @@ class DomainWorker:
         """Print a line with the domain's name."""
         print(f"{self.domain:<24} {text}", flush=True)
 
-    def _span_at_home(self, learner: Learner) -> Span:
+    def _span_at_home(self, learner: Learner) -> EpochRange:
         """Say which epochs a source trains. A version must be good when it is published: each round is a cycle of its own.
 
         Nobody waits for epochs that a source has missed: when it is back it trains this round's epochs, and before its first
@@ -121,11 +130,11 @@ class DomainWorker:
         """
         home, epochs = self.training.home_epochs, self.training.local_epochs
         if not self.checkpoints(learner.name).last:
-            return Span(0, home + epochs, home + epochs)
+            return EpochRange(0, home + epochs, home + epochs)
         last = home + self.job.round * epochs
-        return Span(last - epochs, last, last)
+        return EpochRange(last - epochs, last, last)
 
 
 def record_of(model: nn.Module) -> ArrayRecord:
     """Make the record of a model that is published."""
-    return ArrayRecord({name: Array(array) for name, array in arrays_of(model).items()})
+    return ArrayRecord({name: Array(array) for name, array in model_arrays(model).items()})

@@ -18,8 +18,8 @@ def test_sources_whose_bodies_have_the_same_tensors_fit():
     other_head = nn.Sequential(*network(2)[:3], nn.Linear(48, 7))
     models = {"wide": network(0, 64), "good": network(1), "better": other_head}
     peers = Peers(models, {"wide": 99.0, "good": 50.0, "better": 60.0})
-    assert peers.fitting(network(3), "3") == ["good", "better"]
-    assert peers.fitting(network(3), "") == ["good"]
+    assert peers.compatible_with(network(3), "3") == ["good", "better"]
+    assert peers.compatible_with(network(3), "") == ["good"]
     assert peers.best(network(3), "3") == "better"
     assert peers.best(network(3, 8), "3") is None
 

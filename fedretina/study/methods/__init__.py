@@ -10,8 +10,7 @@ from functools import partial
 
 from torch import nn
 
-from fedretina.reuse import CommitteeOptions
-from fedretina.reuse.form import Form
+from fedretina.reuse import CommitteeOptions, Form
 from fedretina.study.methods.committee import committee
 from fedretina.study.methods.consistency import modal_consistency
 from fedretina.study.methods.distillation import distilled
@@ -54,12 +53,12 @@ METHODS: Mapping[str, Method] = {
     ),
     "committee-ungrouped": Method("committee: all, own, cameras not told", partial(committee, grouped=False)),
     "committee-closed": Method(
-        "committee: all, own, no new identities", partial(committee, options=CommitteeOptions(new_below=0))
+        "committee: all, own, no new identities", partial(committee, options=CommitteeOptions(new_classes_below=0))
     ),
     "committee-open": Method(
-        "committee: all, own, new identities always", partial(committee, options=CommitteeOptions(new_below=1))
+        "committee: all, own, new identities always", partial(committee, options=CommitteeOptions(new_classes_below=1))
     ),
-    "committee-walk": Method("committee: all, own, walk 0.9", partial(committee, options=CommitteeOptions(walk=0.9))),
+    "committee-walk": Method("committee: all, own, walk 0.9", partial(committee, options=CommitteeOptions(damping=0.9))),
     "fmr": Method("fixed model reuse, from scratch", fixed_model_reuse),
     "fmr-start": Method("fixed model reuse, from the best source", partial(fixed_model_reuse, start="best-peer")),
     "consistency": Method("modal consistency *", modal_consistency),

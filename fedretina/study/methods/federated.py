@@ -15,7 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from fedretina.study.student import Student
 from fedretina.task import Splits
-from fedretina.train import DomainBatches, ForwardPass, Learner, Span, SupervisedLoss, Term, seeded_model
+from fedretina.train import DomainBatches, EpochRange, ForwardPass, Learner, SupervisedLoss, Term, seeded_model
 
 State = dict[str, Tensor]
 AtHome = Callable[[nn.Module], set[str]]
@@ -136,4 +136,4 @@ def _site(student: Student, domain: str, model: nn.Module, splits: Splits, *, mu
 
 
 def _train(student: Student, site: Site, epoch: int) -> None:
-    site.learner.train(Span(epoch, epoch + 1, student.training.epochs), student.samples, lambda *_: None)
+    site.learner.train(EpochRange(epoch, epoch + 1, student.training.epochs), student.samples, lambda *_: None)

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fedretina.reuse import Taps
+from fedretina.features import Taps
 from fedretina.study.student import logits
 from fedretina.train import ForwardPass, Term
 

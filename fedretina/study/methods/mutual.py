@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fedretina.reuse import Taps
+from fedretina.features import Taps
 from fedretina.study.student import Student, logits
 from fedretina.task import Task
 from fedretina.train import ForwardPass, Term

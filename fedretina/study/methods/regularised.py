@@ -4,9 +4,7 @@ from typing import Literal
 
 from torch import nn
 
-from fedretina.reuse import ReuseObjective
-from fedretina.reuse.alpha import AlphaMode
-from fedretina.reuse.form import Form
+from fedretina.reuse import AlphaMode, Form, ReuseObjective
 from fedretina.study.student import Student
 from fedretina.train import ReuseTerm, seeded, warm_up_inputs
 
