@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fedretina.study.tables import mean_text
+from fedretina.study import mean_text
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "main-job.md"

@@ -1,4 +1,4 @@
-"""What it costs a server to relay a stream: `python benchmarks/relay.py --megabytes 10 --versions 100 --nodes 10`.
+"""Measure the time of a server that relays a stream: `python benchmarks/relay.py --megabytes 10 --versions 100 --nodes 10`.
 
 Every version goes to every node, each of which holds the version before. A server with a `Stream` decodes each payload once,
 checks its digest and stores the version; a server with a `PayloadLog` reads envelopes only. Both relay the same bytes.
@@ -19,7 +19,7 @@ _SIDE = 512  # of a tensor: 1 MiB of float32
 
 
 def models(megabytes: int, versions: int) -> Iterator[Model]:
-    """Yield versions of a model, each a little moved, of equal seed."""
+    """Yield versions of a model, each a small change of the one before, with a fixed seed."""
     rng = np.random.default_rng(0)
     model = {f"layer{i}": rng.standard_normal((_SIDE, _SIDE), np.float32) for i in range(megabytes)}
     for _ in range(versions):
@@ -28,7 +28,7 @@ def models(megabytes: int, versions: int) -> Iterator[Model]:
 
 
 def payloads(folder: Path, megabytes: int, versions: int) -> list[bytes]:
-    """Return what a maker publishes."""
+    """Return the payloads that the maker publishes."""
     stream = Stream("maker", store=ReferenceStore(folder, max_bytes=2**28), config=_CONFIG)
     return [stream.publish(model).payload for model in models(megabytes, versions)]
 

@@ -7,7 +7,7 @@ from numbers import Integral
 from fedretina.errors import BadArgument
 
 
-def check_integer(key: str, value: object, *, least: int) -> None:
+def check_at_least(key: str, value: object, least: int) -> None:
     """Refuse a value that is not an integer, or less than `least`.
 
     Parameters
@@ -26,7 +26,7 @@ def check_integer(key: str, value: object, *, least: int) -> None:
 
     Examples
     --------
-    >>> check_integer("batch-size", 1, least=2)
+    >>> check_at_least("batch-size", 1, 2)
     Traceback (most recent call last):
     fedretina.errors.BadArgument: batch-size = 1: an integer of 2 or more is allowed
     """

@@ -1,4 +1,4 @@
-"""What both sides hand over and receive, noted between the app's code and whatever carries the messages."""
+"""Record what both sides send and receive, between the app's code and the transport."""
 
 import time
 from collections import defaultdict

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from fedretina.checks import check_integer, check_number, check_one_of
+from fedretina.checks import check_at_least, check_number, check_one_of
 from fedretina.errors import BadArgument
 
 AlphaLoss = Literal["quadratic", "entropy", "none"]
@@ -52,6 +52,6 @@ class Form:
     def __post_init__(self) -> None:
         check_one_of("alpha_loss", self.alpha_loss, get_args(AlphaLoss))
         check_number("temperature", self.temperature, positive=True)
-        check_integer("hidden", self.hidden, least=0)
+        check_at_least("hidden", self.hidden, 0)
         if self.closed_form and self.hidden:
             raise BadArgument("closed_form = True, hidden > 0: least squares finds linear maps only; choose one of the two")

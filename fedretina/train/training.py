@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from fedretina.checks import check_integer, check_number, check_one_of
+from fedretina.checks import check_at_least, check_number, check_one_of
 
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -60,7 +60,7 @@ class Training:
 
     def __post_init__(self) -> None:
         for key, least in LEAST.items():
-            check_integer(key.replace("_", "-"), getattr(self, key), least=least)
+            check_at_least(key.replace("_", "-"), getattr(self, key), least)
         check_number("lr", self.lr, positive=True)
         check_one_of("device", self.device, DEVICES)
         check_one_of("precision", self.precision, PRECISIONS)

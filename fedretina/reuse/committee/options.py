@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from fedretina.checks import check_integer
+from fedretina.checks import check_at_least
 from fedretina.errors import BadArgument
 
 
@@ -69,7 +69,7 @@ class CommitteeOptions:
 
     def __post_init__(self) -> None:
         for name, smallest in (("k1", 1), ("k2", 1), ("whitening", 0), ("min_samples", 1), ("dimensions", 1), ("seed", 0)):
-            check_integer(name, getattr(self, name), least=smallest)
+            check_at_least(name, getattr(self, name), smallest)
         for name in ("shrink", "share", "share_new"):
             if not 0 < getattr(self, name) <= 1:
                 raise BadArgument(f"{name} = {getattr(self, name)}: a number above 0, at most 1, is allowed")
