@@ -19,13 +19,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fedretina import home
-from fedretina.reid import render
-from fedretina.reid.augment import augment, to_float
-from fedretina.reid.folder import Photo, read_domain
-from fedretina.reid.images import load_images
-from fedretina.reid.losses import identity_loss
-from fedretina.reid.metrics import Scores, evaluate_features
-from fedretina.reid.models import build
+from fedretina.reid import (
+    Photo,
+    Scores,
+    augment,
+    build,
+    evaluate_features,
+    identity_loss,
+    load_images,
+    read_domain,
+    render,
+    to_float,
+)
 from fedretina.study import table as table_of
 from fedretina.task import shuffled
 

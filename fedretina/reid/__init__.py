@@ -7,7 +7,7 @@ Data sets are read by `read_dataset` as they lie on disk (by `read_domain` in th
 """
 
 from fedretina.reid.aligned import aligned_loss, local_distances
-from fedretina.reid.augment import augment, to_float
+from fedretina.reid.augmentation import augment, to_float
 from fedretina.reid.counting import Census, census, find_datasets
 from fedretina.reid.dataset import read_dataset
 from fedretina.reid.factory import EMBEDDED, make_task, task_of

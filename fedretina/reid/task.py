@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from fedretina.errors import BadArgument
 from fedretina.features import layer_features
-from fedretina.reid.augment import augment, to_float
+from fedretina.reid.augmentation import augment, to_float
 from fedretina.reid.dataset import read_dataset
 from fedretina.reid.folder import Domain, Photo
 from fedretina.reid.heads import HEADS, PartsOutput

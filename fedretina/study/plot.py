@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from fedretina.report.style import LIGHT, Theme, label_right, new_figure, style_axes
+from fedretina.report import LIGHT, Theme, label_right, new_figure, style_axes
 from fedretina.study.grid import Grid, Results, Study
 from fedretina.study.tables import mean_and_deviation
 
