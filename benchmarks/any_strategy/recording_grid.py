@@ -36,7 +36,7 @@ class RecordingGrid(FaultyGrid):
         """Decode a reply with the node's own store; None if it has no model, or is damaged."""
         if header.NAME not in content.config_records:
             return None
-        up = header.Up.read(content.config_records[header.NAME])
+        up = header.UpHeader.from_record(content.config_records[header.NAME])
         if not up.models:
             return None
         ((name, model),) = up.models.items()

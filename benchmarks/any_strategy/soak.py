@@ -76,7 +76,7 @@ class Run:
         if not isinstance(wire, DomGrid):
             return
         for node, expected in wire.acknowledgements.snapshot().items():
-            stored = node_state.holds(self.inner.contexts[node])
+            stored = node_state.held_versions(self.inner.contexts[node])
             self.desyncs += sum(stored.get(stream) != digest for stream, digest in expected.items())
         newest = wire.streams.open("arrays").newest
         assert newest is not None

@@ -33,9 +33,7 @@ def encode(
     effort: Annotated[str | None, typer.Option(help="fast, balanced (default) or small.")] = None,
 ) -> None:
     """Code the model NEW, or with --base its difference from OLD, as a payload."""
-    from fedretina.dom import publish
-    from fedretina.dom.files.atomic import check_output, write_whole
-    from fedretina.dom.files.chain import PAYLOAD_SUFFIX
+    from fedretina.dom import PAYLOAD_SUFFIX, check_output, publish, write_whole
 
     check_output(output, (PAYLOAD_SUFFIX,))
     config = config_of(
@@ -64,11 +62,9 @@ def decode(
     to: Annotated[str | None, typer.Option(help="A version's digest, or its beginning; default: the newest.")] = None,
 ) -> None:
     """Make a model of a payload and its base, or the newest one of a folder of payloads; its digest is verified."""
-    from fedretina.dom import write_model
-    from fedretina.dom.files.atomic import check_output
-    from fedretina.dom.files.models import SUFFIXES
+    from fedretina.dom import MODEL_SUFFIXES, check_output, write_model
 
-    check_output(output, SUFFIXES)
+    check_output(output, MODEL_SUFFIXES)
     is_folder = dom_files.is_folder(source)
     if to is not None and not is_folder:
         raise BadArgument(f"--to chooses among a folder's versions, and {source} is no folder")
@@ -90,8 +86,8 @@ def inspect(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Show what a payload holds, tensor by tensor."""
+    from fedretina.dom import errors_about, read_payload
     from fedretina.dom import inspect as inspect_payload
-    from fedretina.dom.files.models import errors_about, read_payload
 
     data = read_payload(payload)
     with errors_about(payload):

@@ -11,8 +11,7 @@ from fedretina.cli.progress import progress_bar
 from fedretina.errors import UnknownBase
 
 if TYPE_CHECKING:
-    from fedretina.dom import Chain, ChainFile, Model, ModelFile
-    from fedretina.dom.tensors import Array
+    from fedretina.dom import Array, Chain, ChainFile, Model, ModelFile
 
 
 def is_folder(path: Path) -> bool:
@@ -35,8 +34,7 @@ def read_model_file(path: Path) -> "ModelFile":
 
 def read_folder(folder: Path) -> "Chain":
     """Read a folder of payloads and models."""
-    from fedretina.dom import read_chain
-    from fedretina.dom.files.chain import chain_files
+    from fedretina.dom import chain_files, read_chain
 
     with progress_bar(f"reading {folder}", len(chain_files(folder))) as advance:
         return read_chain(folder, advance=advance)
@@ -57,7 +55,7 @@ def files_to_version(folder: Path, base: "ModelFile | None", version: str | None
 
 def single_payload(path: Path, base: "ModelFile | None") -> "tuple[ChainFile, ...]":
     """Read a payload, and check its base."""
-    from fedretina.dom.files.chain import read_chain_file
+    from fedretina.dom import read_chain_file
 
     file = read_chain_file(path)
     if file.link.base is not None:
@@ -78,8 +76,7 @@ def check_base(path: Path, digest: str | None, base: "ModelFile | None") -> None
 
 def decode_files(files: "tuple[ChainFile, ...]", base: "ModelFile | None") -> "tuple[ModelFile | None, Model]":
     """Return the model that the files begin with, for its metadata, and the one that they lead to."""
-    from fedretina.dom import decode_tensors
-    from fedretina.dom.files.models import errors_about
+    from fedretina.dom import decode_tensors, errors_about
 
     start = base
     if files[0].is_model and (base is None or files[0].path != base.path):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from fedretina.dom.files.models import SUFFIXES, ModelFile, errors_about, ignore_progress, read_model, read_payload
+from fedretina.dom.files.models import MODEL_SUFFIXES, ModelFile, errors_about, ignore_progress, read_model, read_payload
 from fedretina.dom.format.inspect import inspect
 from fedretina.dom.versions.lineage import Lineage
 from fedretina.dom.versions.link import Link
@@ -142,7 +142,7 @@ def read_chain(folder: Path, *, advance: Callable[[int], object] = ignore_progre
 def chain_files(folder: Path) -> list[Path]:
     """Return the payloads and models of a folder by name; raise `BadArgument` if it holds no payload."""
     try:
-        paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in (PAYLOAD_SUFFIX, *SUFFIXES))
+        paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in (PAYLOAD_SUFFIX, *MODEL_SUFFIXES))
     except OSError as error:
         raise BadArgument(f"{folder} cannot be read: {error.strerror or error}") from error
     if not any(map(_is_payload, paths)):

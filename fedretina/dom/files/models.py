@@ -12,7 +12,7 @@ from fedretina.dom.tensors import Array, Model, check_model
 from fedretina.dom.version import Version, digest
 from fedretina.errors import BadArgument, FedRetinaError
 
-SUFFIXES = (".safetensors", ".npz")
+MODEL_SUFFIXES = (".safetensors", ".npz")
 _PICKLES = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt")
 _DTYPES = frozenset(["BOOL", "I8", "I16", "I32", "I64", "U8", "U16", "U32", "U64", "F16", "BF16", "F32", "F64"])
 _LENGTH = struct.Struct("<Q")
@@ -85,7 +85,7 @@ def write_model(path: Path, model: Model, *, metadata: Mapping[str, str] | None 
     BadArgument
         If the suffix is another one, the file cannot be written, or a tensor does not fit the format.
     """
-    check_output(path, SUFFIXES)
+    check_output(path, MODEL_SUFFIXES)
     checked = check_model(model)
     with replacing(path) as fresh:
         if path.suffix.lower() == ".npz":
@@ -115,8 +115,8 @@ def _checked_suffix(path: Path) -> str:
         raise BadArgument(_pickle_advice(path))
     if kind == "payload":
         raise BadArgument(f"{path} is a DoM payload, no model: `fedretina dom decode` makes a model of it")
-    if suffix not in SUFFIXES and kind == "unknown":
-        raise BadArgument(f"{path} is of an unknown kind; give a model as {' or '.join(SUFFIXES)}")
+    if suffix not in MODEL_SUFFIXES and kind == "unknown":
+        raise BadArgument(f"{path} is of an unknown kind; give a model as {' or '.join(MODEL_SUFFIXES)}")
     if kind not in (suffix, "unknown"):
         raise BadArgument(f"{path} holds {kind[1:]}; rename it to {path.with_suffix(kind).name}")
     return suffix

@@ -8,9 +8,9 @@ from fedretina.dom.format.budget import compose_within
 from fedretina.dom.format.compose import Composed, Job, compose, encode_job_tensor
 from fedretina.dom.format.decoder import declared_tensors, restore_tensors, specs_of
 from fedretina.dom.format.envelope import read_envelope
-from fedretina.dom.format.header import read_header
+from fedretina.dom.format.header import check_lattice, read_header
 from fedretina.dom.parallel import count_threads
-from fedretina.dom.quantisation.feedback import carry, check_residual, residual_of
+from fedretina.dom.quantisation.feedback import add_residual, check_residual, residual_of
 from fedretina.dom.tensors import MAX_RAW_BYTES, Array, Model, check_model, freeze
 from fedretina.dom.version import Version, digest_rows, shared_version
 from fedretina.errors import Corrupt, UnknownBase
@@ -194,7 +194,7 @@ def publish(
     count = count_threads(threads)
     checked = check_model(new, threads=count)
     previous = check_residual(residual or {}, checked)
-    job = Job(carry(checked, previous), base, config, count, frozenset(exact))
+    job = Job(add_residual(checked, previous), base, config, count, frozenset(exact))
     composed = _compose(job, sensitivities, keep=True)
     version = Version(freeze(composed.model), composed.digest)
     return Published(composed.payload, version, composed.error, checked, previous)
@@ -224,8 +224,7 @@ def _decode(payload: bytes, base: Version | None, max_bytes: int, threads: int) 
             )
         held = base.model
     header = read_header(envelope.header)
-    if envelope.lattice and not header.is_on_lattice:
-        raise Corrupt("the payload claims to lie on the lattice and has other steps; drop it")
+    check_lattice(header, claimed=envelope.lattice)
     specs = declared_tensors(header, specs_of(held), max_bytes)
     rows = []
     for name, array, bits in restore_tensors(header, envelope.body, specs, held, threads=threads):

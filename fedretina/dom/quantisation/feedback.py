@@ -17,7 +17,7 @@ def check_residual(residual: Model, new: Model) -> dict[str, Array]:
     return known
 
 
-def carry(new: Model, residual: Model) -> dict[str, Array]:
+def add_residual(new: Model, residual: Model) -> dict[str, Array]:
     """Return the model with the residual of the payload before added."""
     return {
         name: (array.astype(_wide_type(array)) + residual[name]).astype(array.dtype) if name in residual else array

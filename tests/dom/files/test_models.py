@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from fedretina.dom import digest, encode, read_model, write_model
-from fedretina.dom.files.models import SUFFIXES, read_payload
+from fedretina.dom.files.models import MODEL_SUFFIXES, read_payload
 from fedretina.dom.tensors import DTYPES
 from fedretina.errors import BadArgument
 
@@ -37,7 +37,7 @@ TENSORS = st.builds(
 )
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", MODEL_SUFFIXES)
 @settings(max_examples=60, deadline=None)
 @given(model=st.dictionaries(NAMES, TENSORS, max_size=5))
 def test_what_is_read_is_what_was_written(tmp_path_factory, suffix, model):
@@ -71,7 +71,7 @@ def test_what_others_wrote_is_read_here(tmp_path, identical):
 
 def test_layouts_of_memory_do_not_matter(tmp_path):
     array = np.arange(24, dtype=">f4").reshape(4, 6)[:, ::2].T
-    for suffix in SUFFIXES:
+    for suffix in MODEL_SUFFIXES:
         write_model(tmp_path / f"model{suffix}", {"w": array, "scalar": np.float32(3)})
         model = read_model(tmp_path / f"model{suffix}").version.model
         assert model["w"].tolist() == array.tolist()
@@ -88,7 +88,7 @@ def test_metadata_is_kept(tmp_path):
 
 def test_others_may_read_it_as_they_may_read_any_new_file(tmp_path):
     (tmp_path / "other").touch()
-    for suffix in SUFFIXES:
+    for suffix in MODEL_SUFFIXES:
         path = tmp_path / f"model{suffix}"
         write_model(path, {"w": np.ones(2)})
         assert path.stat().st_mode == (tmp_path / "other").stat().st_mode
@@ -102,7 +102,7 @@ def test_progress_adds_up_to_the_tensors(tmp_path, residual_cnn):
 
 
 def test_the_same_arrays_are_the_same_bytes(tmp_path, residual_cnn):
-    for suffix in SUFFIXES:
+    for suffix in MODEL_SUFFIXES:
         paths = [tmp_path / f"{name}{suffix}" for name in "ab"]
         write_model(paths[0], residual_cnn())
         write_model(paths[1], dict(reversed(residual_cnn().items())))
@@ -283,7 +283,7 @@ def test_what_a_format_cannot_hold_leaves_the_old_file(tmp_path, name):
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", MODEL_SUFFIXES)
 def test_a_full_disk_leaves_the_old_file(tmp_path, suffix):
     path = tmp_path / f"model{suffix}"
     write_model(path, {"w": ONE[:3]})
@@ -298,7 +298,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, suffix):
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", MODEL_SUFFIXES)
 def test_damage_anywhere_is_told_or_harmless(tmp_path, suffix):
     """Cut at every byte, and every byte changed: a model or our own error, never another one."""
     path = tmp_path / f"model{suffix}"
