@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fedretina.study.methods.fusion import AuxiliaryLoss, Fusion, log_probabilities
+from fedretina.study.methods.fusion import AuxiliaryLoss, Fusion, embedding_arguments, log_probabilities
 from fedretina.study.student import Student, freeze
 from fedretina.train import seeded
 
@@ -57,13 +57,7 @@ class ModalConsistency(Fusion):
 def modal_consistency(student: Student) -> nn.Module:
     """Train the target and the maps together; the target starts from the best source."""
     model = student.model_from_best()
-    width = student.embedding_width(model)
+    arguments = embedding_arguments(student, model)
     with seeded(student.training, "members"):
-        joint = ModalConsistency(
-            model,
-            freeze(student.peers.models),
-            layer=student.layer,
-            example=student.example.to(student.device),
-            width=width,
-        )
+        joint = ModalConsistency(model, freeze(student.peers.models), **arguments)
     return student.fit(joint, terms=[AuxiliaryLoss(joint, WEIGHT)])

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from fedretina.study.methods.fusion import Fusion, ReadExpert, layer_reader
+from fedretina.study.methods.fusion import Fusion, ReadExpert, embedding_arguments, layer_reader
 from fedretina.study.student import Student, freeze
 from fedretina.train import seeded
 
@@ -48,14 +48,7 @@ class BagOfExperts(Fusion):
 def bag_of_experts(student: Student) -> nn.Module:
     """Train the bag on the labelled samples; the target starts from the best source."""
     model = student.model_from_best()
-    width = student.embedding_width(model)
+    arguments = embedding_arguments(student, model)
     with seeded(student.training, "experts"):
-        bag = BagOfExperts(
-            model,
-            freeze(student.peers.models),
-            layer=student.layer,
-            read=layer_reader(student.layer),
-            example=student.example.to(student.device),
-            width=width,
-        )
+        bag = BagOfExperts(model, freeze(student.peers.models), read=layer_reader(student.layer), **arguments)
     return student.fit(bag, splits=student.labelled)

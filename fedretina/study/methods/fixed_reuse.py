@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fedretina.study.methods.fusion import AuxiliaryLoss, Fusion, ReadExpert, layer_reader
+from fedretina.study.methods.fusion import AuxiliaryLoss, Fusion, ReadExpert, embedding_arguments, layer_reader
 from fedretina.study.methods.reuse import Start, initial_model
 from fedretina.study.student import Student, freeze
 from fedretina.train import seeded
@@ -78,15 +78,9 @@ class FixedModelReuse(Fusion):
 def fixed_model_reuse(student: Student, *, start: Start = "scratch") -> nn.Module:
     """Train with the best source's features, on labelled and unlabelled samples."""
     model = initial_model(student, start)
-    width = student.embedding_width(model)
+    arguments = embedding_arguments(student, model)
+    source = {student.best_source: student.peers.models[student.best_source]}
     with seeded(student.training, "absorbing"):
-        fixed = FixedModelReuse(
-            model,
-            freeze({student.best_source: student.peers.models[student.best_source]}),
-            layer=student.layer,
-            read=layer_reader(student.layer),
-            example=student.example.to(student.device),
-            width=width,
-            steps=student.steps,
-        )
+        read = layer_reader(student.layer)
+        fixed = FixedModelReuse(model, freeze(source), read=read, steps=student.steps, **arguments)
     return student.fit(fixed, terms=[AuxiliaryLoss(fixed, WEIGHT)])

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from fedretina.features import Taps
-from fedretina.study.student import logits
+from fedretina.study.student import Student, logits
 from fedretina.train import ForwardPass, Term
 
 ReadExpert = Callable[[nn.Module, Tensor], Tensor]
@@ -22,6 +22,12 @@ def layer_reader(layer: str) -> ReadExpert:
             return taps.collect()[layer]
 
     return read
+
+
+def embedding_arguments(student: Student, model: nn.Module) -> dict[str, Any]:
+    """Give the arguments `layer`, `example` and `width` of a fusion with the student's model."""
+    width = student.embedding_width(model)
+    return {"layer": student.layer, "example": student.example.to(student.device), "width": width}
 
 
 def log_probabilities(expert: nn.Module, inputs: Tensor) -> Tensor:
