@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-GROUND = {"errors", "home", "atomic", "checks"}
+GROUND = {"errors", "home", "atomic", "checks", "json_files"}
 MAY = {
     "errors": set(),
     "home": set(),
     "atomic": set(),
     "checks": set(),
+    "json_files": set(),
     "ledger": set(),
     "task": set(),
     "dom": set(),

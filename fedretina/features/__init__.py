@@ -11,6 +11,7 @@ from fedretina.features.adabn import adapt_batchnorm
 from fedretina.features.embedding import embed, layer_features
 from fedretina.features.modes import eval_mode
 from fedretina.features.reciprocal import edge_rows, expand_neighbours, neighbour_graph, reciprocal_edges
+from fedretina.features.states import list_some, state_faults
 from fedretina.features.statistics import RunningStatistics, running_mean
 from fedretina.features.taps import Taps, in_place_changes, layer_outputs, layer_shapes
 
@@ -26,7 +27,9 @@ __all__ = [
     "layer_features",
     "layer_outputs",
     "layer_shapes",
+    "list_some",
     "neighbour_graph",
     "reciprocal_edges",
     "running_mean",
+    "state_faults",
 ]

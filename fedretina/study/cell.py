@@ -41,8 +41,7 @@ def measure(setting: Setting, tasks: Tasks, store: Store, on_progress: OnProgres
     """
     if (stored := store.load(setting)) is not None:
         return stored
-    if setting.method not in {*METHODS, VERSIONS}:
-        raise BadArgument(f"method = {setting.method!r}: allowed are {', '.join([*METHODS, VERSIONS])}")
+    check_method(setting)
     start = time.monotonic()
     student = Student(setting, tasks, store, on_progress, device=device)
     if setting.method == VERSIONS:
@@ -52,3 +51,9 @@ def measure(setting: Setting, tasks: Tasks, store: Store, on_progress: OnProgres
     metrics["minutes"] = (time.monotonic() - start) / 60
     store.save(setting, metrics)
     return metrics
+
+
+def check_method(setting: Setting) -> None:
+    """Refuse an unknown method."""
+    if setting.method not in {*METHODS, VERSIONS}:
+        raise BadArgument(f"method = {setting.method!r}: allowed are {', '.join([*METHODS, VERSIONS])}")

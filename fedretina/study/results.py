@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from fedretina.atomic import write_text
+from fedretina.errors import Corrupt
+from fedretina.json_files import parse_json
 
 _log = logging.getLogger("fedretina.study")
 
@@ -73,12 +75,12 @@ class Results:
         """Read the result with this name; None if there is none, or if its file is damaged, which is logged."""
         file = self._file(name)
         try:
-            found = json.loads(file.read_text(encoding="utf-8"))
+            found = parse_json(file.read_bytes())
             notes = {key: value for key, value in found.items() if key not in ("key", "value")}
             return Entry(name, found["key"], found["value"], notes)
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, Corrupt, KeyError, TypeError, AttributeError):
             _log.warning("%s is damaged: the result is measured again", file)
             return None
 

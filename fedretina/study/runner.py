@@ -13,6 +13,7 @@ from rich.text import Text
 from fedretina.atomic import write_bytes, write_text
 from fedretina.report import to_png
 from fedretina.study.cell import measure
+from fedretina.study.checks import check_cells
 from fedretina.study.grid import Study
 from fedretina.study.page import markdown, to_json
 from fedretina.study.plot import plot
@@ -42,9 +43,10 @@ class StudyRunner:
     def measure(self, study: Study, seeds: Sequence[int], console: Console) -> dict[Setting, Metrics]:
         """Measure all cells. Print one line per cell, and progress bars if the console is a terminal.
 
-        An interrupted cell stores nothing, and starts again the next time.
+        All settings are checked before the first one trains. An interrupted cell stores nothing, and starts again later.
         """
         settings, results = study.settings(seeds), dict[Setting, Metrics]()
+        check_cells(settings, self.tasks, self.store, device=self.device)
         with _bars(console, len(settings)) as (advance, on_progress):
             for number, setting in enumerate(settings, start=1):
                 is_stored = self.store.load(setting) is not None

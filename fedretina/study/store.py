@@ -1,5 +1,6 @@
 """The store of a study: finished cells and trained sources. An interrupted study continues from it."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -8,10 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedretina.atomic import replacing
-from fedretina.errors import BadArgument
+from fedretina.errors import BadArgument, Corrupt, translate_errors
 from fedretina.study.results import Results
 from fedretina.study.setting import Setting
 
+_log = logging.getLogger("fedretina.study")
+LARGEST = 1e300
+"""No metric of a cell is larger."""
 Metrics = dict[str, float]
 Arrays = Mapping[str, NDArray[np.generic]]
 
@@ -52,20 +56,28 @@ class Store:
     def load(self, setting: Setting) -> Metrics | None:
         """Read the metrics of a cell; None if it is not stored, or its file is damaged."""
         entry = self._cells.entry(_name(setting))
-        found: Metrics | None = entry.value if entry is not None and entry.key == setting.key else None
-        return found
+        if entry is None or entry.key != setting.key:
+            return None
+        if not _is_numbers(entry.value):
+            _log.warning("%s has no numbers by name: that cell is measured again", entry.name)
+            return None
+        return dict(entry.value)
 
     def save(self, setting: Setting, metrics: Metrics) -> None:
         """Store the metrics of a cell, with its setting for people who open the file."""
         self._cells.put(_name(setting), metrics, key=setting.key, setting=asdict(setting))
 
     def load_model(self, key: str) -> Arrays | None:
-        """Read a stored model; None if there is none."""
+        """Read a stored model; None if there is none, or if its file is damaged, which is logged."""
         file = self.folder / "models" / f"{key}.npz"
         if not file.exists():
             return None
-        with np.load(file, allow_pickle=False) as found:
-            return {name: found[name] for name in found.files}
+        try:
+            with translate_errors(Corrupt, f"{file} is damaged", "that model is trained again"), np.load(file) as found:
+                return {name: found[name] for name in found.files}
+        except Corrupt as error:
+            _log.warning("%s", error)
+            return None
 
     def save_model(self, key: str, arrays: Arrays) -> None:
         """Store a model's arrays."""
@@ -76,6 +88,15 @@ class Store:
     @property
     def _cells(self) -> Results:
         return Results(self.folder / "cells")
+
+
+def _is_numbers(value: object) -> bool:
+    """Say whether a cell's value is what `keep` was given: numbers by name."""
+    return isinstance(value, dict) and all(_is_number(number) for number in value.values())
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and not abs(value) > LARGEST
 
 
 def _name(setting: Setting) -> str:

@@ -26,8 +26,9 @@ from fedretina.train.batches import Batch, Batches, DomainBatches
 from fedretina.train.checkpoints import Checkpoints
 from fedretina.train.compute import forward_function, training_device
 from fedretina.train.learner import Learner, OnEpoch
-from fedretina.train.peers import Peers, SourceWeights, adapt_peers, model_arrays
+from fedretina.train.peers import Peers, SourceWeights, adapt_peers, check_finite, model_arrays
 from fedretina.train.pseudo_labels import ClassMemoryTerm, PseudoLabelBatches, PseudoLabels
+from fedretina.train.rehearsal import CHECKPOINT_FACTOR, check_disk_space, model_bytes, rehearse
 from fedretina.train.reuse_term import ReuseTerm, warm_up_inputs
 from fedretina.train.risks import source_risks
 from fedretina.train.schedule import EpochRange, steps_per_epoch
@@ -37,6 +38,7 @@ from fedretina.train.term import ForwardPass, SupervisedLoss, Term
 from fedretina.train.training import Training
 
 __all__ = [
+    "CHECKPOINT_FACTOR",
     "Batch",
     "Batches",
     "Checkpoints",
@@ -55,8 +57,12 @@ __all__ = [
     "Term",
     "Training",
     "adapt_peers",
+    "check_disk_space",
+    "check_finite",
     "forward_function",
     "model_arrays",
+    "model_bytes",
+    "rehearse",
     "seeded",
     "seeded_model",
     "source_risks",

@@ -1,14 +1,15 @@
 """Peers at the target: received weights become models, adapted to the target and measured on its labels."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from fedretina.errors import BadArgument
-from fedretina.features import adapt_batchnorm
+from fedretina.features import adapt_batchnorm, list_some, state_faults
 from fedretina.task import Splits, Task
 from fedretina.train.risks import risk_from_score
 from fedretina.train.start import body_of, clean_batches, is_part
@@ -70,38 +71,87 @@ def adapt_peers(weights: SourceWeights, task: Task, splits: Splits, target: str)
     Raises
     ------
     BadArgument
-        The weights do not fit the model that the task makes for their source.
+        The weights do not fit the model that the task makes for their source, or are not finite; or the model cannot be
+        measured. The message names the source.
     """
     models, scores = {}, {}
     for source, arrays in weights.items():
-        model = task.model(source, _classes(arrays, task.head, splits.classes))
+        model = task.model(source, _classes(arrays, task.head, splits.classes)).float()
         load_arrays(model, arrays, source)
-        adapt_batchnorm(model, clean_batches(task, splits))
-        model.requires_grad_(False).eval()
+        with _errors_about(source):
+            adapt_batchnorm(model, clean_batches(task, splits))
+            model.requires_grad_(False).eval()
+            scores[source] = float(task.evaluate(model, target, split="labelled")[task.metric])
         models[source] = model
-        scores[source] = float(task.evaluate(model, target, split="labelled")[task.metric])
     return Peers(models, scores)
 
 
 def load_arrays(model: nn.Module, arrays: Mapping[str, np.ndarray], name: str) -> None:
-    """Load published arrays into a model, bit for bit."""
-    try:
-        model.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in arrays.items()})
-    except RuntimeError as error:
+    """Load published arrays into a model, bit for bit if the dtypes are equal.
+
+    Raises
+    ------
+    BadArgument
+        The arrays do not fit the model, or are not finite. The message names the source.
+    """
+    state = {key: tensor_of(value) for key, value in arrays.items()}
+    if faults := state_faults(state, model.state_dict()):
         raise BadArgument(
-            f"the weights of {name!r} do not fit its model: configure the same `model` on both nodes ({error})"
-        ) from None
+            f"the model of {name!r} cannot be used: it {'; '.join(faults)}. It must be finite, and of the "
+            f"configured `model`: configure the same `model`, lower the learning rate, or leave {name!r} out of the sources"
+        )
+    model.load_state_dict(state)
+
+
+def tensor_of(array: np.ndarray) -> Tensor:
+    """Convert a published array to a tensor, bit for bit. torch does not convert bfloat16 from numpy by itself.
+
+    Examples
+    --------
+    >>> import ml_dtypes
+    >>> tensor_of(np.array([1.5], ml_dtypes.bfloat16))
+    tensor([1.5000], dtype=torch.bfloat16)
+    """
+    array = np.array(array)
+    if array.dtype.name != "bfloat16":
+        return torch.from_numpy(array)
+    return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
 
 
 def model_arrays(model: nn.Module) -> dict[str, np.ndarray]:
-    """Give the tensors of a model's state as NumPy arrays, by name.
+    """Give the tensors of a model's state as NumPy arrays, by name; bfloat16 becomes float32, with the same values.
 
     Examples
     --------
     >>> {name: array.shape for name, array in model_arrays(nn.Linear(3, 2)).items()}
     {'weight': (2, 3), 'bias': (2,)}
     """
-    return {name: value.detach().cpu().numpy() for name, value in model.state_dict().items()}
+    state = {name: value.detach().cpu() for name, value in model.state_dict().items()}
+    return {name: (value.float() if value.dtype == torch.bfloat16 else value).numpy() for name, value in state.items()}
+
+
+def check_finite(arrays: Mapping[str, np.ndarray], name: str) -> None:
+    """Refuse a model that diverged; `BadArgument` names its domain and the tensors.
+
+    Examples
+    --------
+    >>> check_finite({"w": np.float32([1, 2])}, "duke")
+    """
+    counts = {key: int((~np.isfinite(value)).sum()) for key, value in arrays.items() if value.dtype.kind == "f"}
+    if broken := [f"{key} ({count} of {arrays[key].size})" for key, count in counts.items() if count]:
+        raise BadArgument(
+            f"the training of {name!r} diverged: NaN or infinite values in {list_some(broken)}. A published model must be "
+            f"finite: lower `lr`, or look for broken samples"
+        )
+
+
+@contextmanager
+def _errors_about(source: str) -> Iterator[None]:
+    """Name the source in the errors of the block."""
+    try:
+        yield
+    except BadArgument as error:
+        raise BadArgument(f"the model of {source!r} cannot be used on the target: {error}") from error
 
 
 def _classes(arrays: Mapping[str, np.ndarray], head: str, default: int) -> int:
