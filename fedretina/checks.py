@@ -5,7 +5,9 @@ from collections.abc import Collection, Sequence
 from numbers import Integral
 
 from fedretina.errors import BadArgument
-from fedretina.reuse.committee.committee import OWN
+
+OWN = "own"
+"""The name of the target's own features in a committee; no domain may have this name."""
 
 
 def check_at_least(key: str, value: object, least: int) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from fedretina.checks import OWN
 from fedretina.errors import BadArgument
 from fedretina.reuse.checks import check_names
 from fedretina.reuse.committee.clusters import add_new_classes
@@ -24,7 +25,6 @@ from fedretina.reuse.committee.unit_vectors import (
 )
 from fedretina.reuse.committee.whitening import whiten
 
-OWN = "own"
 Features = NDArray[np.floating] | Tensor
 
 
