@@ -138,7 +138,7 @@ def seeds_of(name: str, seeds: Sequence[int]) -> list[int]:
 
 
 def measure(seeds: Sequence[int], folder: Path, *, rounds: int = ROUNDS, names: Sequence[str] = tuple(NETWORKS)) -> Found:
-    """Run every network with every codec, "lossless" on the first seeds only; each run is kept in a file of its own."""
+    """Run every network with every codec, "lossless" on the first seeds only; each run is stored in its own file."""
     networks: Found = {name: {} for name in names}
     for codec in CODECS:
         chosen = seeds[:LOSSLESS_SEEDS] if codec == "lossless" else seeds

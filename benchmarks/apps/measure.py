@@ -17,7 +17,7 @@ from flwr.app import Context, Message
 
 from apps.app import App, Array, Mod, Setting
 from apps.compare import Comparison, Found
-from apps.observe import Key, ObservedGrid, Tap, WeighingGrid
+from apps.observe import Key, MeasuringGrid, ObservedGrid, Tap
 from fedretina.flower import DomGrid, DomMod
 from fedretina.ledger import totals
 
@@ -29,7 +29,7 @@ class Arm:
     """How messages travel: the mods that a ClientApp gets, and the grid around Flower's. Both get a folder."""
 
     mods: Callable[[Path], list[Mod]]
-    grid: Callable[[WeighingGrid, Path], Any]
+    grid: Callable[[MeasuringGrid, Path], Any]
 
 
 def separate_nodes(folder: Path) -> Mod:
@@ -56,7 +56,7 @@ def run(app: App, setting: Setting, arm: Arm) -> Found:
     torch.manual_seed(setting.seed)
     with tempfile.TemporaryDirectory() as name:
         folder, tap = Path(name), Tap()
-        inner = WeighingGrid(app.client([*arm.mods(folder), tap], setting), setting.nodes)
+        inner = MeasuringGrid(app.client([*arm.mods(folder), tap], setting), setting.nodes)
         carrier = arm.grid(inner, folder)
         grid = ObservedGrid(carrier)
         start = time.perf_counter()

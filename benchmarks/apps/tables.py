@@ -1,4 +1,4 @@
-"""The tables: each app plain beside DoM, and what differs though it must not."""
+"""Tables: each app with and without DoM, and the records that differ but must not."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ def main_table(measured: Measured) -> str:
 
 
 def details_table(measured: Measured) -> str:
-    """Write, for each app, what must be bit-identical and what of it is not."""
+    """Write, for each app, which records must be bit-identical, and which of them are not."""
     rows = []
     for name, cells in measured.items():
         done = finished(cells)
@@ -42,7 +42,7 @@ def details_table(measured: Measured) -> str:
 
 
 def finished(cells: Cells) -> Cells:
-    """Give the pairs in which DoM's run came to its end."""
+    """List the pairs in which DoM's run finished."""
     return [cell for cell in cells if cell["dom"] is not None]
 
 
@@ -54,7 +54,7 @@ def differences(cells: Cells) -> Array:
 
 
 def is_identical(cell: Found) -> bool:
-    """Tell whether everything arrived that must, as it must, and the result is plain Flower's where it must be."""
+    """Tell whether all exact records arrived bit for bit and, where required, the result is plain Flower's."""
     checks = cell["dom"]["checks"]
     if cell["plain"]["checks"]["differing"] or cell["plain"]["checks"]["error"]:
         return False  # the comparison itself is broken: without a codec nothing may change
