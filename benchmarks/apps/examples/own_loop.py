@@ -1,4 +1,4 @@
-"""A strategy with its own `start`, as in Flower's advanced-pytorch: the learning rate falls; the best model is the result."""
+"""A strategy with its own `start`, as in Flower's advanced-pytorch: the learning rate falls; the best model is used."""
 
 from collections.abc import Callable, Iterable, Sequence
 
