@@ -61,7 +61,7 @@ def _images(folder: Path, part: str) -> Path:
 
 def _read(file: Path, images: Path, offset: int) -> list[Photo]:
     if not file.is_file():
-        raise BadArgument(f"{file.parent} lacks MSMT17's list {file.name}")
+        raise BadArgument(f"{file.parent} lacks MSMT17's list {file.name}: restore it from the data set's archive")
     photos = []
     for number, line in enumerate(read_text(file).splitlines(), start=1):
         if line.strip():

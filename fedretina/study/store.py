@@ -73,8 +73,8 @@ class Store:
         if not file.exists():
             return None
         try:
-            with translate_errors(Corrupt, f"{file} is damaged", "that model is trained again"), np.load(file) as found:
-                return {name: found[name] for name in found.files}
+            with translate_errors(Corrupt, f"{file} is damaged", "that model is trained again"), file.open("rb") as stream:
+                return dict(np.load(stream, allow_pickle=False))
         except Corrupt as error:
             _log.warning("%s", error)
             return None
