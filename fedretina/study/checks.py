@@ -69,6 +69,6 @@ def _check(domain: str, name: str, setting: Setting, tasks: Tasks, device: str) 
         rehearse(task, splits, model, training, domain=domain, layers=[embedding_layer(task)])
     except BadArgument as error:
         raise BadArgument(
-            f"{error} (labelled = {setting.labelled:g}, loss = {setting.loss!r}, seed {setting.seed})"
+            f"{error} (in the cell of labelled = {setting.labelled:g}, loss = {setting.loss!r}, seed {setting.seed})"
         ) from error
     return model

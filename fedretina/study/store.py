@@ -91,7 +91,7 @@ class Store:
 
 
 def _is_numbers(value: object) -> bool:
-    """Say whether a cell's value is what `keep` was given: numbers by name."""
+    """Tell whether a stored value has numbers by name, as `save` writes them."""
     return isinstance(value, dict) and all(_is_number(number) for number in value.values())
 
 
