@@ -86,7 +86,7 @@ def check_splits(splits: Splits, domain: str) -> None:
     labels, count = splits.labels, len(splits.inputs)
     if len(labels) != count or (count and int(labels.min()) < 0):
         raise BadArgument(f"{domain!r} has {count} labelled samples and {len(labels)} labels: give a class from 0 for each")
-    classes = len(labels.unique())
+    classes = len(set(labels.tolist()))
     if classes < 2:
         raise BadArgument(
             f"the labelled samples of {domain!r} are of {classes} class: 2 or more are needed; label more of them"
