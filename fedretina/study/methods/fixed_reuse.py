@@ -79,8 +79,8 @@ def fixed_model_reuse(student: Student, *, start: Start = "scratch") -> nn.Modul
     """Train with the best source's features, on labelled and unlabelled samples."""
     model = initial_model(student, start)
     arguments = embedding_arguments(student, model)
-    source = {student.best_source: student.peers.models[student.best_source]}
     with seeded(student.training, "absorbing"):
+        source = {student.best_source: student.peers.models[student.best_source]}
         read = layer_reader(student.layer)
         fixed = FixedModelReuse(model, freeze(source), read=read, steps=student.steps, **arguments)
     return student.fit(fixed, terms=[AuxiliaryLoss(fixed, WEIGHT)])
