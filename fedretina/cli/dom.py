@@ -118,7 +118,9 @@ def convert(
     model, left_out = read_checkpoint(source, key)
     is_npz = output.suffix.lower() == ".npz"
     write_model(output, model, metadata={} if is_npz else {"format": "pt"})  # which transformers asks for
-    typer.echo(f"{output}: {len(model)} tensors, {decimal(sum(array.nbytes for array in model.values()))}")
+    typer.echo(
+        f"{output}: {len(model)} tensor{'s' * (len(model) != 1)}, {decimal(sum(array.nbytes for array in model.values()))}"
+    )
     if left_out:
         typer.echo(f"left out, since the model has no place for them: {printable(', '.join(left_out)).plain}", err=True)
 

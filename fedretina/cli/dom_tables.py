@@ -77,7 +77,8 @@ def payload_table(path: Path, info: "PayloadInfo") -> RenderableType:
     weights = sum(map(prod, shapes))
     bpw = "?" if not whole else f"{8 * info.payload_bytes / weights:.2f}" if weights else "-"
     total = str(weights) if whole else "?"
-    grid.add_row(f"{len(info.tensors)} tensors", total, decimal(info.raw_bytes), bpw, "", decimal(info.payload_bytes))
+    count = f"{len(info.tensors)} tensor{'s' * (len(info.tensors) != 1)}"
+    grid.add_row(count, total, decimal(info.raw_bytes), bpw, "", decimal(info.payload_bytes))
     hint = [] if whole else ["Names and shapes are the base's: give it with --base."]
     return Group(printable(f"{path.name}: {_summary(info)}"), grid, *hint)
 

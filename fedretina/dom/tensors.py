@@ -202,7 +202,7 @@ def _check_tensor(name: str, value: object) -> Array:
     try:
         dtype = DTYPES[dtype_code(array.dtype)]
     except KeyError:
-        raise BadArgument(f"tensor {name!r} has dtype {array.dtype}; allowed: {', '.join(_CODES)}") from None
+        raise BadArgument(f"tensor {name!r} has dtype {array.dtype}; allowed: {', '.join(_CODES)}; convert it") from None
     if array.ndim > MAX_DIMENSIONS or declared_bytes(array.shape, dtype) > MAX_RAW_BYTES:
         raise BadArgument(
             f"tensor {name!r} has shape {array.shape}; allowed: {MAX_DIMENSIONS} dimensions, {MAX_RAW_BYTES} bytes"

@@ -62,10 +62,20 @@ class ReferenceStore:
             raise BadArgument(f"the reference folder {self.folder} cannot be made: {error}") from error
 
     def put(self, version: Version) -> None:
-        """Keep a version; does nothing but mark it as used if it is there already."""
+        """Keep a version; does nothing but mark it as used if it is there already.
+
+        Raises
+        ------
+        BadArgument
+            If the system refuses: no space, no permission.
+        """
         path = self._path(version.digest)
         if not _touch(path):
-            write_bytes(path, _dump(version), private=True)
+            try:
+                write_bytes(path, _dump(version), private=True)
+            except OSError as error:
+                reason = error.strerror or error
+                raise BadArgument(f"{path} cannot be written: {reason}; free space, or give another folder") from error
         self._evict(path)
 
     def get(self, digest: str) -> Version | None:
