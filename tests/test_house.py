@@ -7,16 +7,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-GROUND = {"errors", "home", "atomic"}
+GROUND = {"errors", "home", "atomic", "json_files"}
 MAY = {
     "errors": set(),
     "home": set(),
     "atomic": set(),
+    "json_files": set(),
     "ledger": set(),
     "task": set(),
     "dom": set(),
     "features": {"task"},
     "reuse": {"features"},
+    "trust": set(),
     "train": {"reuse", "features", "task"},
     "reid": {"features", "task"},
     "flower": {"dom", "ledger"},
@@ -25,8 +27,9 @@ MAY = {
     "report": {"runs", "ledger"},
     "strategies": {"flower", "train", "reuse", "features", "task"},
     "study": {"runs", "report", "train", "reuse", "features", "dom", "task"},
+    "city": {"trust", "flower"},
     "testing": set(),
-    "cli": {"report", "runs", "ledger", "dom", "reid", "reuse", "flower", "strategies", "study"},
+    "cli": {"city", "report", "runs", "ledger", "dom", "reid", "reuse", "flower", "strategies", "study"},
 }
 DOM_GROUND = {"config", "parallel", "tensors", "version"}
 DOM_MAY = {
@@ -44,6 +47,7 @@ NEVER = {
     "study": {"flwr"},
     "reid": {"flwr"},
     "task": {"flwr"},
+    "trust": {"flwr", "torch", "numpy"},
     "ledger": {"torch", "flwr"},
     "runs": {"torch", "flwr"},
     "settings": {"torch", "flwr"},

@@ -27,11 +27,12 @@ from fedretina.dom.quantisation.steps import keyframe_target
 from fedretina.dom.quantisation.vectors import is_vector
 from fedretina.dom.tensors import Array, Model, check_model, is_float
 from fedretina.dom.version import Version, digest
+from fedretina.dom.versions.follow import follow
 from fedretina.dom.versions.link import Link, link_of
 from fedretina.dom.versions.log import PayloadLog
 from fedretina.dom.versions.route import Route
 from fedretina.dom.versions.store import ReferenceStore
-from fedretina.dom.versions.stream import Stream, follow
+from fedretina.dom.versions.stream import Stream
 
 __all__ = [
     "MODEL_SUFFIXES",

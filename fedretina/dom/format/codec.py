@@ -8,7 +8,7 @@ from fedretina.dom.format.budget import compose_within
 from fedretina.dom.format.compose import Composed, Job, compose, encode_job_tensor
 from fedretina.dom.format.decoder import declared_tensors, restore_tensors, specs_of
 from fedretina.dom.format.envelope import check_base, read_envelope
-from fedretina.dom.format.header import read_header
+from fedretina.dom.format.header import check_lattice, read_header
 from fedretina.dom.format.metadata import unpack_metadata
 from fedretina.dom.format.mismatch import warn_about_useless_base
 from fedretina.dom.parallel import count_threads
@@ -232,8 +232,7 @@ def _decode(payload: bytes, base: Version | None, max_bytes: int, threads: int) 
     held: Model = {} if base is None or envelope.base is None else base.model
     unpack_metadata(envelope.metadata)  # a payload that `inspect` calls damaged is not decoded
     header = read_header(envelope.header)
-    if envelope.lattice and not header.is_on_lattice:
-        raise Corrupt("the payload claims to lie on the lattice and has other steps; drop it")
+    check_lattice(header, claimed=envelope.lattice)
     specs = declared_tensors(header, header.kept(specs_of(held)), max_bytes)
     rows = []
     for name, array, bits in restore_tensors(header, envelope.body, specs, held, threads=threads, finite=envelope.is_finite):

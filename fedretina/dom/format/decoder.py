@@ -55,6 +55,14 @@ def declared_tensors(header: Header, kept: Sequence[Spec], max_bytes: int) -> li
     return specs
 
 
+def check_pieces(header: Header, specs: Sequence[Spec], body_bytes: int) -> list[list[int]]:
+    """Return which tensors share a group of the body; raise `Corrupt` if its pieces do not fit the tensors or the body."""
+    members = group(specs, header.codings)
+    if len(members) != len(header.pieces) or sum(map(sum, header.pieces)) != body_bytes:
+        raise Corrupt("the payload's pieces do not fit its tensors or its body; drop it")
+    return members
+
+
 def restore_tensors(
     header: Header, body: bytes, specs: Sequence[Spec], base: Model, *, threads: int, finite: bool
 ) -> Iterator[tuple[str, Array, bytes]]:
@@ -82,10 +90,8 @@ def restore_tensors(
 
 
 def _groups(header: Header, body: bytes, specs: Sequence[Spec], olds: Sequence[Array | None]) -> list[_Group]:
-    """Return what the body holds; raise `Corrupt` if its pieces do not fit."""
-    members = group(specs, header.codings)
-    if len(members) != len(header.pieces) or sum(map(sum, header.pieces)) != len(body):
-        raise Corrupt("the payload's pieces do not fit its tensors or its body; drop it")
+    """Return what the body holds; raises as `check_pieces`."""
+    members = check_pieces(header, specs, len(body))
     steps = iter(header.steps)
     by_tensor = [next(steps) if coding.kind == STEPS else None for coding in header.codings]
     offsets = iter(splits(np.frombuffer(header.offsets, np.int8), [OFFSET_BYTES] * len(members)))
