@@ -148,7 +148,7 @@ def _newest(chain: "Chain") -> str:
     if not newest:
         return "newest: none can be reached"
     if len(newest) > 1 or chain.lineage.back_links:
-        return f"newest: ambiguous, {' or '.join(map(short, newest))}; `decode --to` chooses"
+        return f"newest: ambiguous, {' or '.join(map(short, newest))}; `decode` takes one with `--to {short(newest[0])}`"
     route = chain.route(newest[0])
     names = ", ".join(file.path.name for file in route)
     return f"newest: {_label(chain, newest[0])} ({short(newest[0])}), by {names}"

@@ -42,7 +42,9 @@ def model_suffix(path: Path) -> str:
     if kind == "pickle" or (kind == "unknown" and suffix in _PICKLES):
         raise BadArgument(_pickle_advice(path))
     if kind == "payload":
-        raise BadArgument(f"{path} is a DoM payload, no model; make a model of it with `fedretina dom decode`")
+        target = path.with_name(f"{path.stem}-decoded.safetensors")
+        command = f"fedretina dom decode {_quoted(path)} -o {_quoted(target)}"
+        raise BadArgument(f"{path} is a DoM payload, no model; make a model of it with `{command}`")
     if suffix not in MODEL_SUFFIXES and kind == "unknown":
         raise BadArgument(f"{path} is of an unknown kind; give a model as {' or '.join(MODEL_SUFFIXES)}")
     if kind not in (suffix, "unknown") and suffix:
@@ -98,5 +100,10 @@ def _pickle_advice(path: Path) -> str:
     return (
         f"{path} is a pickle (as torch.save writes), which can run any code when it is opened: refused. "
         "Convert its tensors once, which runs no code:\n"
-        f"    fedretina dom convert {quote(str(path))} -o {quote(str(target))}"
+        f"    fedretina dom convert {_quoted(path)} -o {_quoted(target)}"
     )
+
+
+def _quoted(path: Path) -> str:
+    """Return a path as a shell takes it; one that begins with a dash is no option."""
+    return quote(f"./{path}" if str(path).startswith("-") else str(path))
