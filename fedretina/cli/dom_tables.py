@@ -79,8 +79,9 @@ def payload_table(path: Path, info: "PayloadInfo") -> RenderableType:
     total = str(weights) if whole else "?"
     count = f"{len(info.tensors)} tensor{'s' * (len(info.tensors) != 1)}"
     grid.add_row(count, total, decimal(info.raw_bytes), bpw, "", decimal(info.payload_bytes))
-    hint = [] if whole else ["Names and shapes are the base's: give it with --base."]
-    return Group(printable(f"{path.name}: {_summary(info)}"), grid, *hint)
+    notes = [f"metadata: {key} = {value}" for key, value in info.metadata.items()]
+    notes += [] if whole else ["Names and shapes are the base's: give it with --base."]
+    return Group(printable(f"{path.name}: {_summary(info)}"), grid, *map(printable, notes))
 
 
 def _summary(info: "PayloadInfo") -> str:
