@@ -60,6 +60,9 @@ class DomConfig:
         differ by integers (an exact skip is cheap).
     lossless : bool, default False
         The result is bit-exact; steps and errors are unused.
+    format : {1, 2}, default 2
+        The newest format version that may be written: 1 for receivers of release 0.1, which know no other. Version 2 adds
+        predictions of low rank, and is written only where it is shorter.
 
     Raises
     ------
@@ -84,6 +87,7 @@ class DomConfig:
     effort: Effort = "balanced"
     lattice: bool = False
     lossless: bool = False
+    format: int = 2
 
     def __post_init__(self) -> None:
         for field, (allowed, accepts) in _FIELDS.items():
@@ -195,6 +199,7 @@ _FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "effort": _one_of("fast", "balanced", "small"),
     "lattice": ("True | False", _flag),
     "lossless": ("True | False", _flag),
+    "format": ("1 | 2", lambda value: type(value) is int and value in (1, 2)),
 }
 
 _EXCLUSIVE = (

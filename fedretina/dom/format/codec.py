@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 
 from fedretina.dom.config import DomConfig
 from fedretina.dom.format.budget import compose_within
-from fedretina.dom.format.compose import Composed, Job, compose, encode_job_tensor
+from fedretina.dom.format.compose import Composed, compose
 from fedretina.dom.format.decoder import declared_tensors, restore_tensors, specs_of
 from fedretina.dom.format.envelope import read_envelope
 from fedretina.dom.format.header import read_header
+from fedretina.dom.format.job import Job, encode_job_tensor
 from fedretina.dom.parallel import count_threads
 from fedretina.dom.quantisation.feedback import carry, check_residual, residual_of
 from fedretina.dom.tensors import MAX_RAW_BYTES, Array, Model, check_model, freeze
@@ -223,7 +224,7 @@ def _decode(payload: bytes, base: Version | None, max_bytes: int, threads: int) 
                 f"the payload builds on version {envelope.base.hex()[:8]}, held is {holds}; ask for another route"
             )
         held = base.model
-    header = read_header(envelope.header)
+    header = read_header(envelope.header, envelope.version)
     if envelope.lattice and not header.is_on_lattice:
         raise Corrupt("the payload claims to lie on the lattice and has other steps; drop it")
     specs = declared_tensors(header, specs_of(held), max_bytes)

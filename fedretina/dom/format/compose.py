@@ -1,54 +1,25 @@
 """A model to a payload: tensors coded side by side, then header and body put together."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from fedretina.dom.coding.integers import PCODEC_HEADER, pack
 from fedretina.dom.config import DomConfig
-from fedretina.dom.format.encoder import CodedTensor, encode_tensor
+from fedretina.dom.format.encoder import CodedTensor
 from fedretina.dom.format.envelope import Envelope, write_envelope
+from fedretina.dom.format.factor_groups import pack_factors
 from fedretina.dom.format.header import OFFSET_BYTES, Header, bitmap, error_byte, write_header
+from fedretina.dom.format.job import Job
 from fedretina.dom.format.pool import unpool_wide
 from fedretina.dom.format.spec import STEPS, group
 from fedretina.dom.parallel import map_all
-from fedretina.dom.quantisation.steps import StepChooser
-from fedretina.dom.tensors import Array, Model, raw_bytes
-from fedretina.dom.version import Version, digest_rows
+from fedretina.dom.tensors import Array, raw_bytes
+from fedretina.dom.version import digest_rows
 
-
-@dataclass(frozen=True)
-class Job:
-    """What is to be coded, against what, and how."""
-
-    new: Mapping[str, Array]
-    base: Version | None
-    config: DomConfig
-    threads: int
-    exact: frozenset[str] = frozenset()
-
-    def may_lose(self, name: str) -> bool:
-        """Tell whether a tensor may be quantised."""
-        return name not in self.exact and self.config.may_lose(name)
-
-    @property
-    def old(self) -> Model:
-        """The base's tensors."""
-        return {} if self.base is None else self.base.model
-
-    @property
-    def kept(self) -> list[str]:
-        """The names of the tensors that have a counterpart in the base, in its order."""
-        new, old = self.new, self.old
-        return [name for name in sorted(old) if name in new and _has_same_form(new[name], old[name])]
-
-    @property
-    def order(self) -> list[str]:
-        """The names of all tensors as the header lists them: those kept, then the fresh ones."""
-        kept = self.kept
-        return [*kept, *sorted(self.new.keys() - set(kept))]
+_PAYS = 0.01  # of the body's bytes that a newer format's header has to save, for receivers that know the older one only
 
 
 @dataclass(frozen=True)
@@ -61,13 +32,6 @@ class Composed:
     error: float
 
 
-def encode_job_tensor(job: Job, name: str, *, chooser: StepChooser | None = None, keep: bool) -> CodedTensor:
-    """Code one of a job's tensors, see `encode_tensor`."""
-    base = job.old.get(name)
-    base = base if base is not None and _has_same_form(job.new[name], base) else None
-    return encode_tensor(name, job.new[name], base, job.config, exact=not job.may_lose(name), chooser=chooser, keep=keep)
-
-
 def compose(job: Job, code: Callable[[str], CodedTensor]) -> Composed:
     """Code every tensor, by its name, and return the payload."""
     kept = set(job.kept)
@@ -76,13 +40,15 @@ def compose(job: Job, code: Callable[[str], CodedTensor]) -> Composed:
         coded = unpool_wide(coded, job.config.effort)
     digest = digest_rows([(each.spec.name, each.spec.dtype, each.spec.shape, each.digest) for each in coded])
     header, body = _header_and_body(job, coded, kept)
+    version, packed = _shortest(header, job.config.format)
     envelope = Envelope(
         result=bytes.fromhex(digest),
         base=None if job.base is None else bytes.fromhex(job.base.digest),
-        header=write_header(header),
+        header=packed,
         body=body,
         lattice=job.config.lattice and not job.config.lossless,
         lossless=job.config.lossless,
+        version=version,
     )
     model = {each.spec.name: each.restored for each in coded if each.restored is not None}
     return Composed(write_envelope(envelope), digest, dict(sorted(model.items())), total_error(coded))
@@ -96,9 +62,19 @@ def total_error(coded: Sequence[CodedTensor]) -> float:
     return math.sqrt(math.fsum(each.error**2 * each.energy for each in wide) / energy) if energy else 0.0
 
 
+def _shortest(header: Header, newest: int) -> tuple[int, bytes]:
+    """Return a format version and the header in it: the oldest one, unless a newer one is needed or pays."""
+    found = {version: write_header(header, version) for version in range(header.version, newest + 1)}
+    version = min(found, key=lambda version: len(found[version]))
+    saved = len(found[header.version]) - len(found[version])
+    body = sum(map(sum, header.pieces))
+    return (version, found[version]) if saved > _PAYS * body else (header.version, found[header.version])
+
+
 def _header_and_body(job: Job, coded: Sequence[CodedTensor], kept: set[str]) -> tuple[Header, bytes]:
     groups = group([each.spec for each in coded], [each.coding for each in coded])
     pieces = [_pieces([coded[index] for index in members], job.config) for members in groups]
+    factors, factor_pieces = pack_factors(coded, job.config.effort)
     header = Header(
         dropped=bitmap([name not in kept for name in sorted(job.old)]),
         fresh=[each.spec for each in coded[len(kept) :]],
@@ -107,10 +83,11 @@ def _header_and_body(job: Job, coded: Sequence[CodedTensor], kept: set[str]) -> 
         errors=bytes(error_byte(each.error) for each in coded if each.step is not None),
         pieces=[[len(piece) for piece in own] for own in pieces],
         offsets=_offsets(coded),
-        pcodec=PCODEC_HEADER if pieces else b"",
+        pcodec=PCODEC_HEADER if pieces or factor_pieces else b"",
         raw_bytes=raw_bytes(job.new),
+        factors=factors,
     )
-    return header, b"".join(piece for own in pieces for piece in own)
+    return header, b"".join([*factor_pieces, *(piece for own in pieces for piece in own)])
 
 
 def _pieces(members: Sequence[CodedTensor], config: DomConfig) -> list[bytes]:
@@ -123,7 +100,3 @@ def _offsets(coded: Sequence[CodedTensor]) -> bytes:
     """Return three offsets per group of its own on steps, or nothing if all are zero."""
     own = [each.offsets for each in coded if each.coding.kind == STEPS and not each.coding.pooled]
     return b"".join(offsets or bytes(OFFSET_BYTES) for offsets in own) if any(own) else b""
-
-
-def _has_same_form(new: Array, old: Array) -> bool:
-    return new.dtype == old.dtype and new.shape == old.shape

@@ -1,6 +1,6 @@
 """A payload's header and body back to tensors."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -8,9 +8,11 @@ import numpy as np
 
 from fedretina.dom.coding.integers import Decompressor, decompressor_for, splits, unpack
 from fedretina.dom.coding.packing import unpack_laid_out
+from fedretina.dom.format.factor_groups import unpack_factors
 from fedretina.dom.format.header import OFFSET_BYTES, Header
-from fedretina.dom.format.spec import RAW, STEPS, WITHOUT_BODY, Coding, Spec, check_codings, group
+from fedretina.dom.format.spec import PREDICTED, RAW, STEPS, WITH_STEP, WITHOUT_BODY, Coding, Spec, check_codings, group
 from fedretina.dom.parallel import ordered_map
+from fedretina.dom.prediction.factors import Factors, predict
 from fedretina.dom.quantisation.lossless import add_bits
 from fedretina.dom.quantisation.restore import restore
 from fedretina.dom.quantisation.steps import Step
@@ -29,6 +31,7 @@ class _Group:
     steps: list[Step | None]
     pieces: list[memoryview]
     offsets: bytes
+    factors: list[Factors | None]
 
     @property
     def size(self) -> int:
@@ -59,11 +62,12 @@ def restore_tensors(
     """Yield each tensor's name, values and digest; tensors that equal the base's are the base's own arrays."""
     kept = [base[spec.name] for spec in specs[: header.kept_count]]
     olds: list[Array | None] = [*kept, *(None for _ in header.fresh)]
-    groups = _groups(header, body, specs, olds)
-    decompressor = decompressor_for(header.pcodec) if groups else None
+    decompressor = decompressor_for(header.pcodec) if body else None
+    factors, used = unpack_factors(header, body, specs, decompressor)
+    groups = _groups(header, memoryview(body)[used:], specs, olds, factors)
     bodiless = [
-        _Group(coding, [spec], [old], [None], [], b"")
-        for spec, coding, old in zip(specs, header.codings, olds, strict=True)
+        _Group(coding, [specs[place]], [olds[place]], [None], [], b"", [factors.get(place)])
+        for place, coding in enumerate(header.codings)
         if coding.kind in WITHOUT_BODY
     ]
 
@@ -76,15 +80,20 @@ def restore_tensors(
         yield from restored
 
 
-def _groups(header: Header, body: bytes, specs: Sequence[Spec], olds: Sequence[Array | None]) -> list[_Group]:
+def _groups(
+    header: Header,
+    body: memoryview,
+    specs: Sequence[Spec],
+    olds: Sequence[Array | None],
+    factors: Mapping[int, Factors],
+) -> list[_Group]:
     """Return what the body holds; raise `Corrupt` if its pieces do not fit."""
     members = group(specs, header.codings)
     if len(members) != len(header.pieces) or sum(map(sum, header.pieces)) != len(body):
         raise Corrupt("the payload's pieces do not fit its tensors or its body; drop it")
     steps = iter(header.steps)
-    by_tensor = [next(steps) if coding.kind == STEPS else None for coding in header.codings]
+    by_tensor = [next(steps) if coding.kind in WITH_STEP else None for coding in header.codings]
     offsets = iter(splits(np.frombuffer(header.offsets, np.int8), [OFFSET_BYTES] * len(members)))
-    view = memoryview(body)
     ends = iter(accumulate(length for lengths in header.pieces for length in lengths))
     groups = []
     for indices, lengths in zip(members, header.pieces, strict=True):
@@ -96,8 +105,9 @@ def _groups(header: Header, body: bytes, specs: Sequence[Spec], olds: Sequence[A
                 specs=[specs[index] for index in indices],
                 olds=[olds[index] for index in indices],
                 steps=[by_tensor[index] for index in indices],
-                pieces=[view[end - length : end] for length, end in zip(lengths, ends, strict=False)],
+                pieces=[body[end - length : end] for length, end in zip(lengths, ends, strict=False)],
                 offsets=next(offsets).tobytes() if centred else b"",
+                factors=[factors.get(index) for index in indices],
             )
         )
     return groups
@@ -105,6 +115,9 @@ def _groups(header: Header, body: bytes, specs: Sequence[Spec], olds: Sequence[A
 
 def _restore_group(group: _Group, decompressor: Decompressor) -> list[tuple[str, Array]]:
     coding, spec, old = group.coding, group.specs[0], group.olds[0]
+    if coding.kind == PREDICTED:
+        zeros = np.broadcast_to(np.int8(0), (spec.count,))
+        return [(spec.name, _from_integers(spec, _base_of(spec, old, group.factors[0]), zeros, Step(0), b""))]
     if coding.kind in WITHOUT_BODY:
         return [(spec.name, np.zeros(spec.shape, spec.dtype) if old is None else old)]
     if coding.kind == RAW:
@@ -121,10 +134,17 @@ def _restore_group(group: _Group, decompressor: Decompressor) -> list[tuple[str,
     else:
         integers = unpack(group.pieces, (sum(spec.count for spec in group.specs),), decompressor)
     parts = splits(integers, [spec.count for spec in group.specs])
+    bases = map(_base_of, group.specs, group.olds, group.factors)
     return [
-        (spec.name, _from_integers(spec, old, part, step, group.offsets))
-        for spec, old, step, part in zip(group.specs, group.olds, group.steps, parts, strict=True)
+        (spec.name, _from_integers(spec, base, part, step, group.offsets))
+        for spec, base, step, part in zip(group.specs, bases, group.steps, parts, strict=True)
     ]
+
+
+def _base_of(spec: Spec, old: Array | None, factors: Factors | None) -> Array | None:
+    """Return what a tensor's integers are added to, flat: its base, with its prediction if it has one."""
+    base = None if old is None else old.reshape(-1)
+    return base if factors is None else predict(factors, base, dtype=spec.dtype)
 
 
 def _from_raw(spec: Spec, pieces: Sequence[memoryview]) -> Array:
@@ -133,9 +153,8 @@ def _from_raw(spec: Spec, pieces: Sequence[memoryview]) -> Array:
     return _sound(spec, np.frombuffer(bytearray(pieces[0]), spec.dtype))
 
 
-def _from_integers(spec: Spec, old: Array | None, integers: Array, step: Step | None, offsets: bytes) -> Array:
+def _from_integers(spec: Spec, base: Array | None, integers: Array, step: Step | None, offsets: bytes) -> Array:
     like = np.empty(0, spec.dtype)
-    base = None if old is None else old.reshape(-1)
     if step is None:
         return _sound(spec, add_bits(like, base, integers))
     return restore(like, base, integers, step=step.size, offsets=offsets).reshape(spec.shape)

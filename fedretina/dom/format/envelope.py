@@ -8,7 +8,7 @@ from blake3 import blake3
 from fedretina.errors import BadArgument, Corrupt, TooNew, Truncated
 
 MAGIC = b"FDOM"
-FORMAT_VERSION = 1
+FORMAT_VERSIONS = (1, 2)
 MAX_HEADER_BYTES = 2**24
 DIGEST_BYTES = 32
 _CHECK_BYTES = 16
@@ -27,6 +27,7 @@ class Envelope:
     body: bytes
     lattice: bool
     lossless: bool
+    version: int = 1
 
 
 def write_envelope(envelope: Envelope) -> bytes:
@@ -36,7 +37,7 @@ def write_envelope(envelope: Envelope) -> bytes:
         raise BadArgument(
             f"the header takes {len(envelope.header)} bytes; allowed: at most {MAX_HEADER_BYTES}; shorten names"
         )
-    lengths = _LENGTHS.pack(MAGIC, FORMAT_VERSION, flags, len(envelope.header), len(envelope.body))
+    lengths = _LENGTHS.pack(MAGIC, envelope.version, flags, len(envelope.header), len(envelope.body))
     rest = b"".join([envelope.result, envelope.base or b"", envelope.header, envelope.body])
     return b"".join([lengths, _check_sum(lengths, rest), rest])
 
@@ -57,7 +58,7 @@ def read_envelope(payload: bytes | bytearray | memoryview) -> Envelope:
     if not isinstance(payload, bytes | bytearray | memoryview):
         raise BadArgument(f"a payload is bytes, got {type(payload).__name__}")
     data = bytes(payload)
-    flags, header_bytes, body_bytes = _read_lengths(data)
+    version, flags, header_bytes, body_bytes = _read_lengths(data)
     start = _LENGTHS.size + _CHECK_BYTES
     has_base = bool(flags & _HAS_BASE)
     header_at = start + DIGEST_BYTES * (1 + has_base)
@@ -75,20 +76,21 @@ def read_envelope(payload: bytes | bytearray | memoryview) -> Envelope:
         body=data[header_at + header_bytes :],
         lattice=bool(flags & _LATTICE),
         lossless=bool(flags & _LOSSLESS),
+        version=version,
     )
 
 
-def _read_lengths(data: bytes) -> tuple[int, int, int]:
+def _read_lengths(data: bytes) -> tuple[int, int, int, int]:
     if data[: len(MAGIC)] != MAGIC[: len(data)]:
         raise Corrupt("this is no FedRetina payload: it does not begin with FDOM; drop it")
-    if len(data) > len(MAGIC) and data[len(MAGIC)] != FORMAT_VERSION:
-        raise TooNew(f"the payload has format {data[len(MAGIC)]}, known here is {FORMAT_VERSION}; upgrade fedretina")
+    if len(data) > len(MAGIC) and data[len(MAGIC)] not in FORMAT_VERSIONS:
+        raise TooNew(f"the payload has format {data[len(MAGIC)]}, known here is {FORMAT_VERSIONS[-1]}; upgrade fedretina")
     if len(data) < _LENGTHS.size:
         raise Truncated(f"the payload ends after {len(data)} bytes, within its envelope; drop it and ask again")
-    _, _, flags, header_bytes, body_bytes = _LENGTHS.unpack_from(data)
+    _, version, flags, header_bytes, body_bytes = _LENGTHS.unpack_from(data)
     if flags & ~_KNOWN_FLAGS or header_bytes > MAX_HEADER_BYTES:
         raise Corrupt("the payload's envelope has unknown flags or a header over the limit; drop it")
-    return flags, header_bytes, body_bytes
+    return version, flags, header_bytes, body_bytes
 
 
 def _check_sum(lengths: bytes, rest: bytes | memoryview) -> bytes:

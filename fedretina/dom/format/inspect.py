@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from fedretina.dom.format.decoder import declared_tensors, specs_of
-from fedretina.dom.format.envelope import FORMAT_VERSION, read_envelope
+from fedretina.dom.format.envelope import read_envelope
 from fedretina.dom.format.header import EXACT, Header, error_of, read_header
-from fedretina.dom.format.spec import LOST, STEPS, Spec, group
+from fedretina.dom.format.spec import LOST, WITH_STEP, Spec, group
+from fedretina.dom.prediction.factors import matrix_shape
 from fedretina.dom.tensors import MAX_RAW_BYTES, Model
 
 _UNKNOWN = Spec("", np.dtype(np.float32), ())
@@ -29,7 +30,10 @@ class TensorInfo:
     error : float or None
         ``||d - d^|| / ||d||`` that the encoder reached, within 5 %; None where the tensor is exact.
     bytes : float
-        What it takes of the body. Pooled tensors share their pool by their number of elements (evenly, if not known).
+        What it takes of the body, with its factors. Pooled tensors share their pool by their number of elements (evenly, if
+        not known).
+    rank : int
+        How many products of factors predict it; 0: none.
     bits_per_weight : float or None
         The same in bits an element; None where the shape is not known.
     """
@@ -41,6 +45,7 @@ class TensorInfo:
     step: float | None
     error: float | None
     bytes: float
+    rank: int
     bits_per_weight: float | None
 
 
@@ -81,13 +86,13 @@ def inspect(payload: bytes, *, base: Model | None = None) -> PayloadInfo:
     ['same']
     """
     envelope = read_envelope(payload)
-    header = read_header(envelope.header)
+    header = read_header(envelope.header, envelope.version)
     specs: list[Spec | None] = [*(None for _ in range(header.kept_count)), *header.fresh]
     if base is not None or not header.kept_count:
         held = specs_of(base) if base is not None and envelope.base is not None else []
         specs = [*declared_tensors(header, held, MAX_RAW_BYTES)]
     return PayloadInfo(
-        format_version=FORMAT_VERSION,
+        format_version=envelope.version,
         base=None if envelope.base is None else envelope.base.hex(),
         result=envelope.result.hex(),
         lattice=envelope.lattice,
@@ -100,8 +105,9 @@ def inspect(payload: bytes, *, base: Model | None = None) -> PayloadInfo:
 
 def _tensors(header: Header, specs: Sequence[Spec | None]) -> Iterator[TensorInfo]:
     steps = iter(zip(header.steps, header.errors, strict=True))
-    for spec, coding, size in zip(specs, header.codings, _shares(header, specs), strict=True):
-        step, error = next(steps) if coding.kind == STEPS else (None, 0 if coding.kind == LOST else EXACT)
+    ranks = header.factors.ranks or bytes(len(specs))
+    for spec, coding, rank, size in zip(specs, header.codings, ranks, _shares(header, specs), strict=True):
+        step, error = next(steps) if coding.kind in WITH_STEP else (None, 0 if coding.kind == LOST else EXACT)
         yield TensorInfo(
             name=None if spec is None else spec.name,
             dtype=None if spec is None else spec.dtype.name,
@@ -110,6 +116,7 @@ def _tensors(header: Header, specs: Sequence[Spec | None]) -> Iterator[TensorInf
             step=None if step is None else step.size,
             error=error_of(error) or None,
             bytes=size,
+            rank=rank,
             bits_per_weight=None if spec is None else 8 * size / max(spec.count, 1),
         )
 
@@ -119,6 +126,8 @@ def _shares(header: Header, specs: Sequence[Spec | None]) -> list[float]:
     # Bits are pooled by dtype: without specs it is not known which, so that pool's bytes are shared by all of its kind.
     known = [spec or _UNKNOWN for spec in specs]
     shares = [0.0] * len(specs)
+    for index, size in enumerate(_factor_shares(header, known)):
+        shares[index] += size
     groups = group(known, header.codings)
     if len(groups) != len(header.pieces):
         groups = [[index for members in groups for index in members]]
@@ -127,6 +136,16 @@ def _shares(header: Header, specs: Sequence[Spec | None]) -> list[float]:
         for index, weight in zip(members, weights, strict=True):
             shares[index] = sum(lengths) * weight / sum(weights)
     return shares
+
+
+def _factor_shares(header: Header, specs: Sequence[Spec]) -> list[float]:
+    """Return what each tensor's factors take, by their number of integers."""
+    counts = [
+        rank * sum(matrix_shape(spec.shape) if spec.shape else (1,))
+        for rank, spec in zip(header.factors.ranks, specs, strict=False)
+    ]
+    total = sum(map(sum, header.factors.pieces))
+    return [total * count / sum(counts) if count else 0.0 for count in counts]
 
 
 def _merged(header: Header, count: int) -> list[list[int]]:

@@ -26,7 +26,7 @@ def test_layout_is_as_documented():
         (b"", Truncated),
         (b"FD", Truncated),
         (b"<html>", Corrupt),
-        (b"FDOM\x02", TooNew),
+        (b"FDOM\x03", TooNew),
         (write_envelope(ENVELOPE)[:-1], Truncated),
         (write_envelope(ENVELOPE) + b"!", Corrupt),
         (b"FDOM\x01\x08" + write_envelope(ENVELOPE)[6:], Corrupt),
