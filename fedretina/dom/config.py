@@ -1,6 +1,7 @@
 """How a model is coded: the one configuration object of `fedretina.dom`."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from fnmatch import fnmatchcase
@@ -38,6 +39,13 @@ class DomConfig:
         The paper's compression bits c (Eq. 6): deltas get the absolute step ``10**-bits`` instead of a step from
         `relative_error`. Keyframes stay relative. Not on the lattice. Dependent quantisation takes 0.7 of that step,
         with which its error is about that of "rdoq".
+    step : float or None, default None
+        One step for all differences, in the weights' unit, instead of a step for each tensor from `relative_error`: at equal bytes
+        it harms a transformer's loss far less (docs/codec-benchmark.md). Keyframes stay relative. On the lattice it is the
+        nearest power of two.
+    rms_step : float or None, default None
+        The same, as a multiple of the RMS of all differences together (of tensors of two and more dimensions that have a base).
+        1 is coarse, for error feedback; 0.3 loses next to nothing.
     absolute_keyframes : bool, default False
         Whether `bits` holds for keyframes too, as in the paper's Table 4; it destroys models at ``bits=3``.
     budget_bytes : int or None, default None
@@ -80,6 +88,8 @@ class DomConfig:
     vector_error: float | None = 0.01
     lossy_tensors: tuple[str, ...] = ("*",)
     bits: int | None = None
+    step: float | None = None
+    rms_step: float | None = None
     absolute_keyframes: bool = False
     budget_bytes: int | None = None
     rounding: Rounding | None = None
@@ -118,7 +128,7 @@ class DomConfig:
     @cached_property
     def for_vectors(self) -> "DomConfig":
         """The configuration by which vectors are quantised: without bias, and without the choices that need many values."""
-        return replace(self, rounding="nearest", bits=None, budget_bytes=None)
+        return replace(self, rounding="nearest", bits=None, step=None, rms_step=None, budget_bytes=None)
 
     def may_lose(self, name: str) -> bool:
         """Tell whether a tensor of that name may be quantised: by `lossless` and `lossy_tensors`.
@@ -158,6 +168,10 @@ def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def _positive(value: Any) -> bool:
+    return _number(value) and 0 < value < math.inf
+
+
 def _error(value: Any) -> bool:
     return _number(value) and 1e-6 <= value < 1
 
@@ -192,6 +206,8 @@ _FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "vector_error": ("None or a number in [1e-6, 1)", lambda value: value is None or _error(value)),
     "lossy_tensors": ("a tuple of patterns, each a text", _patterns),
     "bits": ("None or an integer in [0, 15]", _bits),
+    "step": ("None or a positive number", lambda value: value is None or _positive(value)),
+    "rms_step": ("None or a positive number", lambda value: value is None or _positive(value)),
     "absolute_keyframes": ("True | False", _flag),
     "budget_bytes": ("None or a positive integer", _budget),
     "rounding": ("None | deadzone | nearest | paper | rdoq", _rounding),
@@ -205,6 +221,13 @@ _FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
 _EXCLUSIVE = (
     ("lattice", "bits", "10**-c is no power of two"),
     ("lattice", "rounding", "the paper's rounding is biased, which a stream would add up"),
+    ("bits", "step", "both are steps"),
+    ("bits", "rms_step", "both are steps"),
+    ("step", "rms_step", "both are steps"),
+    ("step", "lossless", "a lossless payload has the steps that it needs"),
+    ("rms_step", "lossless", "a lossless payload has the steps that it needs"),
+    ("budget_bytes", "step", "either the step is given or the bytes are"),
+    ("budget_bytes", "rms_step", "either the step is given or the bytes are"),
     ("budget_bytes", "bits", "either the step is given or the bytes are"),
     ("budget_bytes", "lossless", "a lossless payload takes what it takes"),
     ("budget_bytes", "rounding", "the paper's rounding cannot be tuned"),

@@ -10,6 +10,7 @@ from fedretina.dom.format.decoder import declared_tensors, restore_tensors, spec
 from fedretina.dom.format.envelope import read_envelope
 from fedretina.dom.format.header import read_header
 from fedretina.dom.format.job import Job, encode_job_tensor
+from fedretina.dom.format.shared_step import shared_step, shared_step_chooser
 from fedretina.dom.parallel import count_threads
 from fedretina.dom.quantisation.feedback import carry, check_residual, residual_of
 from fedretina.dom.tensors import MAX_RAW_BYTES, Array, Model, check_model, freeze
@@ -209,7 +210,12 @@ def accept(payload: bytes, *, base: Version | None, max_bytes: int = MAX_RAW_BYT
 
 def _compose(job: Job, sensitivities: Mapping[str, float] | None, *, keep: bool) -> Composed:
     if job.config.budget_bytes is None:
-        return compose(job, lambda name: encode_job_tensor(job, name, keep=keep))
+        step = shared_step(job)
+        chooser = None if step is None else shared_step_chooser(step)
+        kept = frozenset(job.kept)
+        return compose(
+            job, lambda name: encode_job_tensor(job, name, chooser=chooser if name in kept else None, keep=keep)
+        )
     return compose_within(job, sensitivities, keep=keep)
 
 
