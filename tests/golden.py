@@ -30,6 +30,7 @@ VERSION_2 = {
     "predicted": DomConfig(),
     "predicted_coarse": DomConfig(relative_error=0.7),
     "predicted_fine": DomConfig(relative_error=0.05, effort="fast"),
+    "predicted_lattice": DomConfig(lattice=True),
     "predicted_small": DomConfig(effort="small", relative_error=0.05),
 }
 CONFIGS = {name: replace(config, format=1) for name, config in VERSION_1.items()} | VERSION_2

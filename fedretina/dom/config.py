@@ -40,12 +40,11 @@ class DomConfig:
         `relative_error`. Keyframes stay relative. Not on the lattice. Dependent quantisation takes 0.7 of that step,
         with which its error is about that of "rdoq".
     step : float or None, default None
-        One step for all differences, in the weights' unit, instead of a step for each tensor from `relative_error`: at equal bytes
-        it harms a transformer's loss far less (docs/codec-benchmark.md). Keyframes stay relative. On the lattice it is the
-        nearest power of two.
+        One step for all differences, in the weights' unit, instead of a step for each tensor from `relative_error`: at equal
+        bytes it harms a transformer's loss less. Keyframes stay relative. On the lattice it is the nearest power of two.
     rms_step : float or None, default None
-        The same, as a multiple of the RMS of all differences together (of tensors of two and more dimensions that have a base).
-        1 is coarse, for error feedback; 0.3 loses next to nothing.
+        The same, as a multiple of the RMS of all differences together (of what is quantised, without vectors): 1 loses
+        about a percent of a transformer's improvement, 0.3 nothing that can be measured.
     absolute_keyframes : bool, default False
         Whether `bits` holds for keyframes too, as in the paper's Table 4; it destroys models at ``bits=3``.
     budget_bytes : int or None, default None
@@ -55,7 +54,8 @@ class DomConfig:
         With ``x = d / step``: "deadzone" is ``sign(x) * floor(|x| + dead_zone)``, symmetric as in video codecs;
         "nearest" is round half to even; "paper" is Eq. 6 read literally, ``round(x + dead_zone)``, which is biased and
         exists for reproduction only; "rdoq" weighs each integer's bits against its error. None is "deadzone", with
-        effort "small" "rdoq", and there, off the lattice, dependent quantisation in tensors of 8192 values or more.
+        effort "small" "rdoq", with `step` and `rms_step` "nearest" (zones shrink the update, which costs loss), and with
+        effort "small" alone, off the lattice, dependent quantisation in tensors of 8192 values or more.
     dead_zone : float, default 0.3
         The paper's f, the rounding offset, in [0, 0.5]: smaller means a wider zone that becomes 0. Unused by "nearest" and
         "rdoq".
@@ -103,7 +103,7 @@ class DomConfig:
         for field, (allowed, accepts) in _FIELDS.items():
             value = getattr(self, field)
             if not accepts(value):
-                raise BadArgument(f"DomConfig.{field} is {value!r}; allowed: {allowed}")
+                raise BadArgument(f"DomConfig.{field} is {value!r}; allowed: {allowed}; give one of these")
         for field, other, why in _EXCLUSIVE:
             if _is_asked(getattr(self, field)) and _is_asked(getattr(self, other)):
                 raise BadArgument(
@@ -114,12 +114,21 @@ class DomConfig:
     @property
     def quantiser(self) -> Rounding:
         """The rounding that is meant: `rounding`, or what `effort` owes."""
-        return self.rounding or ("rdoq" if self.effort == "small" else "deadzone")
+        if self.rounding is not None:
+            return self.rounding
+        if self.has_shared_step:
+            return "nearest"
+        return "rdoq" if self.effort == "small" else "deadzone"
+
+    @property
+    def has_shared_step(self) -> bool:
+        """Whether all differences get one step."""
+        return self.step is not None or self.rms_step is not None
 
     @property
     def dependent(self) -> bool:
-        """Whether values may be quantised by a trellis: effort "small", off the lattice, and no rounding asked for."""
-        return self.effort == "small" and not self.lattice and self.rounding is None
+        """Whether values may be quantised by a trellis: effort "small", off the lattice, no rounding or step asked for."""
+        return self.effort == "small" and not self.lattice and self.rounding is None and not self.has_shared_step
 
     def to_json(self) -> str:
         """Return the configuration as a JSON object."""

@@ -13,6 +13,7 @@ from fedretina.dom.format.envelope import Envelope, write_envelope
 from fedretina.dom.format.factor_groups import pack_factors
 from fedretina.dom.format.header import OFFSET_BYTES, Header, bitmap, error_byte, write_header
 from fedretina.dom.format.job import Job
+from fedretina.dom.format.metadata import pack_metadata
 from fedretina.dom.format.pool import unpool_wide
 from fedretina.dom.format.spec import STEPS, group
 from fedretina.dom.parallel import map_all
@@ -40,7 +41,7 @@ def compose(job: Job, code: Callable[[str], CodedTensor]) -> Composed:
         coded = unpool_wide(coded, job.config.effort)
     digest = digest_rows([(each.spec.name, each.spec.dtype, each.spec.shape, each.digest) for each in coded])
     header, body = _header_and_body(job, coded, kept)
-    version, packed = _shortest(header, job.config.format)
+    version, packed = _shortest(header, job)
     envelope = Envelope(
         result=bytes.fromhex(digest),
         base=None if job.base is None else bytes.fromhex(job.base.digest),
@@ -48,6 +49,7 @@ def compose(job: Job, code: Callable[[str], CodedTensor]) -> Composed:
         body=body,
         lattice=job.config.lattice and not job.config.lossless,
         lossless=job.config.lossless,
+        metadata=pack_metadata(job.metadata),
         version=version,
     )
     model = {each.spec.name: each.restored for each in coded if each.restored is not None}
@@ -55,20 +57,24 @@ def compose(job: Job, code: Callable[[str], CodedTensor]) -> Composed:
 
 
 def total_error(coded: Sequence[CodedTensor]) -> float:
-    """Return ``||d - d^|| / ||d||`` over the quantised tensors of two and more dimensions (over all, if there are none)."""
+    """Return the root mean square, over weights, of ``||d - d^|| / ||d||`` of each weight's tensor.
+
+    Over the quantised tensors of two and more dimensions, or over all quantised ones if there are none. Each tensor's error
+    is relative to its own difference: one of huge values (an attention mask) cannot hide what the others lose.
+    """
     quantised = [each for each in coded if each.energy]
     wide = [each for each in quantised if len(each.spec.shape) >= 2] or quantised
-    energy = math.fsum(each.energy for each in wide)
-    return math.sqrt(math.fsum(each.error**2 * each.energy for each in wide) / energy) if energy else 0.0
+    count = sum(each.spec.count for each in wide)
+    return math.sqrt(math.fsum(each.error**2 * each.spec.count for each in wide) / count) if count else 0.0
 
 
-def _shortest(header: Header, newest: int) -> tuple[int, bytes]:
+def _shortest(header: Header, job: Job) -> tuple[int, bytes]:
     """Return a format version and the header in it: the oldest one, unless a newer one is needed or pays."""
-    found = {version: write_header(header, version) for version in range(header.version, newest + 1)}
+    needed = max(header.version, job.format_version)
+    found = {version: write_header(header, version) for version in range(needed, job.config.format + 1)}
     version = min(found, key=lambda version: len(found[version]))
-    saved = len(found[header.version]) - len(found[version])
-    body = sum(map(sum, header.pieces))
-    return (version, found[version]) if saved > _PAYS * body else (header.version, found[header.version])
+    pays = len(found[needed]) - len(found[version]) > _PAYS * header.body_bytes
+    return (version, found[version]) if pays else (needed, found[needed])
 
 
 def _header_and_body(job: Job, coded: Sequence[CodedTensor], kept: set[str]) -> tuple[Header, bytes]:

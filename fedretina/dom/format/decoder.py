@@ -44,24 +44,38 @@ def specs_of(model: Model) -> list[Spec]:
     return [Spec(name, model[name].dtype, model[name].shape) for name in sorted(model)]
 
 
-def declared_tensors(header: Header, base: Sequence[Spec], max_bytes: int) -> list[Spec]:
-    """Return the result's tensors; raise `Corrupt` if they do not fit the base, or are over the limit."""
-    specs = [*header.kept(base), *header.fresh]
+def declared_tensors(header: Header, kept: Sequence[Spec], max_bytes: int) -> list[Spec]:
+    """Return the result's tensors: those kept from the base, then the fresh ones; raise `Corrupt` if they cannot be so."""
+    specs = [*kept, *header.fresh]
     if len({spec.name for spec in specs}) < len(specs):
         raise Corrupt("the payload's header names a tensor twice; drop it")
     total = sum(spec.nbytes for spec in specs)
-    if total != header.raw_bytes or total > max_bytes:
-        raise Corrupt(f"the payload declares {header.raw_bytes} bytes of tensors; limit {max_bytes}; drop it")
+    if total != header.raw_bytes:
+        raise Corrupt(f"the payload's tensors take {total} bytes and it declares {header.raw_bytes}; drop it")
+    if total > max_bytes:
+        raise Corrupt(f"the payload's model takes {total} bytes; allowed here: {max_bytes} (max_bytes); drop it")
     check_codings(specs, header.codings)
     return specs
 
 
+def check_pieces(header: Header, specs: Sequence[Spec], body_bytes: int) -> list[list[int]]:
+    """Return which tensors share a group of the body; raise `Corrupt` if its pieces do not fit the tensors or the body."""
+    members = group(specs, header.codings)
+    if len(members) != len(header.pieces) or header.body_bytes != body_bytes:
+        raise Corrupt("the payload's pieces do not fit its tensors or its body; drop it")
+    return members
+
+
 def restore_tensors(
-    header: Header, body: bytes, specs: Sequence[Spec], base: Model, *, threads: int
+    header: Header, body: bytes, specs: Sequence[Spec], base: Model, *, threads: int, finite: bool
 ) -> Iterator[tuple[str, Array, bytes]]:
-    """Yield each tensor's name, values and digest; tensors that equal the base's are the base's own arrays."""
+    """Yield each tensor's name, values and digest; tensors that equal the base's are the base's own arrays.
+
+    With `finite`, NaN and infinity are `Corrupt`.
+    """
     kept = [base[spec.name] for spec in specs[: header.kept_count]]
     olds: list[Array | None] = [*kept, *(None for _ in header.fresh)]
+    check_pieces(header, specs, len(body))
     decompressor = decompressor_for(header.pcodec) if body else None
     factors, used = unpack_factors(header, body, specs, decompressor)
     groups = _groups(header, memoryview(body)[used:], specs, olds, factors)
@@ -72,7 +86,7 @@ def restore_tensors(
     ]
 
     def restore_group(group: _Group) -> list[tuple[str, Array, bytes]]:
-        return [(name, array, digest_bits(array)) for name, array in _restore_group(group, decompressor)]
+        return [(name, array, digest_bits(array)) for name, array in _restore_group(group, decompressor, finite)]
 
     # The largest first: threads that begin with it do not wait for it at the end.
     ranked = sorted([*bodiless, *groups], key=lambda group: group.size, reverse=True)
@@ -87,10 +101,8 @@ def _groups(
     olds: Sequence[Array | None],
     factors: Mapping[int, Factors],
 ) -> list[_Group]:
-    """Return what the body holds; raise `Corrupt` if its pieces do not fit."""
+    """Return what the body holds after the factors."""
     members = group(specs, header.codings)
-    if len(members) != len(header.pieces) or sum(map(sum, header.pieces)) != len(body):
-        raise Corrupt("the payload's pieces do not fit its tensors or its body; drop it")
     steps = iter(header.steps)
     by_tensor = [next(steps) if coding.kind in WITH_STEP else None for coding in header.codings]
     offsets = iter(splits(np.frombuffer(header.offsets, np.int8), [OFFSET_BYTES] * len(members)))
@@ -113,15 +125,15 @@ def _groups(
     return groups
 
 
-def _restore_group(group: _Group, decompressor: Decompressor) -> list[tuple[str, Array]]:
+def _restore_group(group: _Group, decompressor: Decompressor, finite: bool) -> list[tuple[str, Array]]:
     coding, spec, old = group.coding, group.specs[0], group.olds[0]
     if coding.kind == PREDICTED:
         zeros = np.broadcast_to(np.int8(0), (spec.count,))
-        return [(spec.name, _from_integers(spec, _base_of(spec, old, group.factors[0]), zeros, Step(0), b""))]
+        return [(spec.name, _from_steps(spec, _base_of(spec, old, group.factors[0]), zeros, Step(0), b""))]
     if coding.kind in WITHOUT_BODY:
         return [(spec.name, np.zeros(spec.shape, spec.dtype) if old is None else old)]
     if coding.kind == RAW:
-        return [(spec.name, _from_raw(spec, group.pieces))]
+        return [(spec.name, _from_raw(spec, group.pieces, finite))]
     if coding.layout or coding.trellis:
         integers = unpack_laid_out(
             group.pieces,
@@ -136,7 +148,10 @@ def _restore_group(group: _Group, decompressor: Decompressor) -> list[tuple[str,
     parts = splits(integers, [spec.count for spec in group.specs])
     bases = map(_base_of, group.specs, group.olds, group.factors)
     return [
-        (spec.name, _from_integers(spec, base, part, step, group.offsets))
+        (
+            spec.name,
+            _from_bits(spec, base, part, finite) if step is None else _from_steps(spec, base, part, step, group.offsets),
+        )
         for spec, base, step, part in zip(group.specs, bases, group.steps, parts, strict=True)
     ]
 
@@ -147,21 +162,22 @@ def _base_of(spec: Spec, old: Array | None, factors: Factors | None) -> Array | 
     return base if factors is None else predict(factors, base, dtype=spec.dtype)
 
 
-def _from_raw(spec: Spec, pieces: Sequence[memoryview]) -> Array:
+def _from_raw(spec: Spec, pieces: Sequence[memoryview], finite: bool) -> Array:
     if len(pieces) != 1 or len(pieces[0]) != spec.nbytes:
         raise Corrupt(f"tensor {spec.name!r} does not have {spec.nbytes} raw bytes; drop the payload")
-    return _sound(spec, np.frombuffer(bytearray(pieces[0]), spec.dtype))
+    return _checked(spec, np.frombuffer(bytearray(pieces[0]), spec.dtype), finite)
 
 
-def _from_integers(spec: Spec, base: Array | None, integers: Array, step: Step | None, offsets: bytes) -> Array:
-    like = np.empty(0, spec.dtype)
-    if step is None:
-        return _sound(spec, add_bits(like, base, integers))
-    return restore(like, base, integers, step=step.size, offsets=offsets).reshape(spec.shape)
+def _from_bits(spec: Spec, base: Array | None, differences: Array, finite: bool) -> Array:
+    return _checked(spec, add_bits(np.empty(0, spec.dtype), base, differences), finite)
 
 
-def _sound(spec: Spec, values: Array) -> Array:
-    """Refuse what bits can hold and a model cannot: NaN, infinity, and booleans that are neither 0 nor 1."""
-    if not is_finite(values) or (spec.dtype == np.bool_ and values.view(np.uint8).max(initial=0) > 1):
+def _from_steps(spec: Spec, base: Array | None, integers: Array, step: Step, offsets: bytes) -> Array:
+    return restore(np.empty(0, spec.dtype), base, integers, step=step.size, offsets=offsets).reshape(spec.shape)
+
+
+def _checked(spec: Spec, values: Array, finite: bool) -> Array:
+    """Refuse what bits can hold and the model cannot: NaN, infinity, and booleans that are neither 0 nor 1."""
+    if (finite and not is_finite(values)) or (spec.dtype == np.bool_ and values.view(np.uint8).max(initial=0) > 1):
         raise Corrupt(f"tensor {spec.name!r} holds values that no model holds; drop the payload")
     return values.reshape(spec.shape)

@@ -24,29 +24,39 @@ class FactorColumns:
         One per rank, tensor by tensor: a product of two integers counts ``2**exponent``.
     pieces : list of list of int
         The lengths of the body's first pieces, by group.
+    units : list of int
+        On the lattice, one per predicted tensor: the exponent of the multiples to which it is rounded. Else empty.
     """
 
     ranks: bytes = b""
     exponents: tuple[int, ...] = ()
     pieces: tuple[tuple[int, ...], ...] = ()
+    units: tuple[int, ...] = ()
+
+    @property
+    def is_on_lattice(self) -> bool:
+        """Whether every prediction is rounded to multiples of a power of two."""
+        return len(self.units) == sum(map(bool, self.ranks))
 
     def columns(self) -> list[Any]:
         """Return what travels."""
-        return [self.ranks, self.exponents, self.pieces]
+        return [self.ranks, self.exponents, self.pieces, self.units]
 
 
 def read_factor_columns(column: Any) -> FactorColumns:
     """Read the column; raise `ValueError` if it is malformed."""
-    ranks, exponents, pieces = column
-    if not isinstance(ranks, bytes) or not isinstance(exponents, list) or not isinstance(pieces, list):
-        raise ValueError("factors are not ranks, exponents and pieces")
+    ranks, exponents, pieces, units = column
+    if not isinstance(ranks, bytes) or not all(isinstance(each, list) for each in (exponents, pieces, units)):
+        raise ValueError("factors are not ranks, exponents, pieces and units")
     if len(exponents) != sum(ranks):
         raise ValueError(f"{len(exponents)} exponents of factors for {sum(ranks)} ranks")
-    if not all(type(each) is int and MIN_EXPONENT <= each <= MAX_EXPONENT for each in exponents):
+    if len(units) not in {0, sum(map(bool, ranks))}:
+        raise ValueError(f"{len(units)} units for {sum(map(bool, ranks))} predictions")
+    if not all(type(each) is int and MIN_EXPONENT <= each <= MAX_EXPONENT for each in [*exponents, *units]):
         raise ValueError(f"an exponent of factors is not an integer in [{MIN_EXPONENT}, {MAX_EXPONENT}]")
     if not all(isinstance(group, list) and all(type(each) is int and each >= 0 for each in group) for group in pieces):
         raise ValueError("the lengths of factors' pieces are not lists of natural numbers")
-    return FactorColumns(ranks, tuple(exponents), tuple(tuple(group) for group in pieces))
+    return FactorColumns(ranks, tuple(exponents), tuple(tuple(group) for group in pieces), tuple(units))
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ def pack_factors(coded: Sequence[CodedTensor], effort: Effort) -> tuple[FactorCo
         ranks=bytes(0 if each.factors is None else each.factors.rank for each in coded),
         exponents=tuple(exponent for _, factors in known for exponent in factors.exponents),
         pieces=tuple(tuple(map(len, pieces)) for pieces in groups),
+        units=tuple(factors.unit for _, factors in known if factors.unit is not None),
     )
     return columns, [piece for pieces in groups for piece in pieces]
 
@@ -64,9 +65,10 @@ def unpack_factors(
         rows[at] = row
     factors = {}
     taken = iter(rows)
-    for place, own in zip(places, exponents, strict=True):
+    units: Sequence[int | None] = columns.units or [None] * len(places)
+    for place, own, unit in zip(places, exponents, units, strict=True):
         left, right = (np.stack([next(taken) for _ in own]) for _ in range(2))
-        factors[place] = Factors(left, right, own)
+        factors[place] = Factors(left, right, own, unit)
         if not factors[place].is_exact:
             raise Corrupt(f"tensor {specs[place].name!r} has factors whose product is not exact; drop the payload")
     return factors, ends[-1]

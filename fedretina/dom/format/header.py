@@ -51,6 +51,11 @@ class Header:
         return len(self.codings) - len(self.fresh)
 
     @property
+    def body_bytes(self) -> int:
+        """What all pieces take together."""
+        return sum(map(sum, [*self.pieces, *self.factors.pieces]))
+
+    @property
     def version(self) -> int:
         """The oldest format version that can say this."""
         return 2 if any(self.factors.ranks) else 1
@@ -58,7 +63,7 @@ class Header:
     @property
     def is_on_lattice(self) -> bool:
         """Whether every step is a power of two, without offsets, and every integer on it may be what it likes."""
-        if self.version > 1 or any(coding.trellis for coding in self.codings):
+        if not self.factors.is_on_lattice or any(coding.trellis for coding in self.codings):
             return False
         return not self.offsets and not any(step.exponent is None or step.mantissa for step in self.steps)
 
@@ -123,6 +128,12 @@ def read_header(data: bytes, version: int = 1) -> Header:
         return _parse(columns, version)
     except (TypeError, ValueError, OverflowError) as error:
         raise Corrupt(f"the payload's header is malformed: {error}; drop it") from error
+
+
+def check_lattice(header: Header, *, claimed: bool) -> None:
+    """Raise `Corrupt` if the envelope claims that the payload lies on the lattice and the header has other steps."""
+    if claimed and not header.is_on_lattice:
+        raise Corrupt("the payload claims to lie on the lattice and has other steps; drop it")
 
 
 def _decompressed(data: bytes) -> bytes:

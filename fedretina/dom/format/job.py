@@ -12,8 +12,9 @@ from fedretina.dom.prediction.rates import PRICE
 from fedretina.dom.quantisation.predicted import Predictor
 from fedretina.dom.quantisation.steps import Step, StepChooser
 from fedretina.dom.quantisation.trial import Trial
-from fedretina.dom.tensors import Array, Model
+from fedretina.dom.tensors import Array, Model, check_finite, has_same_form, is_finite
 from fedretina.dom.version import Version
+from fedretina.errors import BadArgument
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,28 @@ class Job:
     config: DomConfig
     threads: int
     exact: frozenset[str] = frozenset()
+    metadata: Mapping[str, str] = field(default_factory=dict)
     predictors: dict[str, Predictor | None] = field(default_factory=dict)
 
     def may_lose(self, name: str) -> bool:
         """Tell whether a tensor may be quantised."""
         return name not in self.exact and self.config.may_lose(name)
+
+    def check_base(self) -> None:
+        """Raise `BadArgument` if what is quantised has a counterpart in the base that holds NaN or infinity."""
+        for name in self.kept:
+            if self.may_lose(name):
+                check_finite(f"tensor {name!r} of the base", self.old[name])
+
+    @property
+    def format_version(self) -> int:
+        """The oldest format version that can hold the payload; raise `BadArgument` if the configuration forbids it."""
+        what = "metadata" if self.metadata else "NaN or infinity"
+        if not self.metadata and (not self.config.lossless or all(map(is_finite, self.new.values()))):
+            return 1
+        if self.config.format < 2:
+            raise BadArgument(f"the model has {what}, with DomConfig.format=1; allowed: format=2, or a model without")
+        return 2
 
     @property
     def old(self) -> Model:
@@ -62,18 +80,18 @@ def encode_job_tensor(job: Job, name: str, *, chooser: StepChooser | None = None
     code = partial(encode_tensor, name, job.new[name], base, job.config, chooser=chooser, keep=keep)
     if not job.may_lose(name):
         return code(exact=True)
-    if job.config.format == 1 or job.config.lattice or base is None:
+    if job.config.format == 1 or base is None:
         return code()
     predicted = code(predict=partial(job.predict, name))
     if predicted.factors is None:
         return predicted
+    predictor = job.predictors[name]
+    if predictor is not None and predicted.step is not None and predictor.is_sure(predicted.step.size):
+        return predicted
     plain = code()
+    if job.config.lattice:  # predictions have finer units, which makes exact skips dearer: they have to pay for that
+        return plain
     return predicted if _price(predicted, plain.step, job.config) < _price(plain, plain.step, job.config) else plain
-
-
-def has_same_form(new: Array, old: Array) -> bool:
-    """Tell whether a tensor has the dtype and shape of its base."""
-    return new.dtype == old.dtype and new.shape == old.shape
 
 
 def _price(coded: CodedTensor, step: Step | None, config: DomConfig) -> float:

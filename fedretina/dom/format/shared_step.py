@@ -1,7 +1,7 @@
 """One step for all differences of a model: given, or a multiple of their RMS.
 
-At equal bytes the sum of squared errors is least where all weights have the same step, and the loss follows that sum far more
-closely than it follows each tensor's relative error.
+At equal bytes the sum of squared errors is least where all weights have the same step, and the loss follows that sum far
+more closely than it follows each tensor's relative error.
 """
 
 import math

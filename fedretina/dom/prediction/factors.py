@@ -23,11 +23,15 @@ _STRIP = 2**15  # values that are predicted at once
 
 @dataclass(frozen=True)
 class Factors:
-    """Rows of integers, one of each kind per rank, and the exponents of their products' units."""
+    """Rows of integers, one of each kind per rank, and the exponents of their products' units.
+
+    On a lattice, `unit` is the exponent of the multiples to which the prediction is rounded.
+    """
 
     left: Array
     right: Array
     exponents: tuple[int, ...]
+    unit: int | None = None
 
     @property
     def rank(self) -> int:
@@ -83,7 +87,7 @@ def quantise_factors(svd: Svd, *, scale: float, step: float, rank: int) -> Facto
     return Factors(left, right, tuple(exponents.tolist()))
 
 
-def predict(factors: Factors, base: Array | None, *, dtype: np.dtype[Any], unit: float | None = None) -> Array:
+def predict(factors: Factors, base: Array | None, *, dtype: np.dtype[Any]) -> Array:
     """Return the base (zeros without one) plus the prediction, flat, in the precision in which tensors are restored.
 
     Parameters
@@ -92,8 +96,6 @@ def predict(factors: Factors, base: Array | None, *, dtype: np.dtype[Any], unit:
         Flat.
     dtype : dtype
         The tensor's. Up to 4 bytes are restored in float32, others in float64; the sum is rounded once, to nearest even.
-    unit : float, optional
-        The lattice's: the prediction is rounded to multiples of it.
     """
     work = np.float32 if dtype.itemsize <= 4 else np.float64
     height, width = factors.left.shape[1], factors.columns
@@ -103,8 +105,8 @@ def predict(factors: Factors, base: Array | None, *, dtype: np.dtype[Any], unit:
     for start in range(0, height, most):
         at = slice(start * width, min(start + most, height) * width)
         values = factors.rows(start, start + most).reshape(-1)
-        if unit is not None:
-            values = np.rint(values / unit) * unit
+        if factors.unit is not None:
+            values = np.ldexp(np.rint(np.ldexp(values, -factors.unit)), factors.unit)
         if base is not None:
             values += base[at].astype(np.float64, copy=False)
         predicted[at] = np.clip(values, -limit, limit, out=values)

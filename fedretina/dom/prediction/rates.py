@@ -16,8 +16,8 @@ _OFFSET = 0.35  # of the dead zone
 _GRID = np.linspace(-6, 6, 2001)
 
 
-def count_ranks(values: NDArray[np.float64], *, energy: float, shape: tuple[int, int], step: float) -> int:
-    """Return how many of the leading singular values pay.
+def costs_by_rank(values: NDArray[np.float64], *, energy: float, shape: tuple[int, int], step: float) -> NDArray[np.float64]:
+    """Return what a matrix costs in bits, its error included, with 0, 1, 2 and more of the leading singular values.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def count_ranks(values: NDArray[np.float64], *, energy: float, shape: tuple[int,
 
     Examples
     --------
-    >>> count_ranks(np.array([100.0, 0.1]), energy=10000.01, shape=(100, 100), step=0.2)
+    >>> int(costs_by_rank(np.array([100.0, 0.1]), energy=10000.01, shape=(100, 100), step=0.2).argmin())
     1
     """
     height, width = shape
@@ -38,7 +38,8 @@ def count_ranks(values: NDArray[np.float64], *, energy: float, shape: tuple[int,
     left = np.maximum(energy / step**2 - np.cumsum(squares), 0)
     residual = height * width * cost(np.append(energy / step**2, left) / (height * width))
     factors = height * cost(squares / height) + width * cost(squares / width)
-    return int(np.argmin(residual + np.append(0, np.cumsum(factors))))
+    found: NDArray[np.float64] = residual + np.append(0, np.cumsum(factors))
+    return found
 
 
 def cost(variances: NDArray[np.float64]) -> NDArray[np.float64]:

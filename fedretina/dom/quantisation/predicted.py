@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fedretina.dom.prediction.factors import Factors, matrix_shape, quantise_factors
 from fedretina.dom.prediction.lanczos import Svd, leading_svd
-from fedretina.dom.prediction.rates import count_ranks
+from fedretina.dom.prediction.rates import costs_by_rank
 from fedretina.dom.quantisation.quantise import Pair
 from fedretina.dom.tensors import energy
 
@@ -20,6 +20,8 @@ MIN_SIDE = 4  # rows and columns that a matrix has at least to be predicted
 MIN_VALUES = 1024
 _STEPS = 40  # of Lanczos' method
 _FINEST = 2.0**14  # steps in the largest difference: where they are finer, ranks save next to nothing
+
+_SURE = 0.5
 
 
 @dataclass(frozen=True)
@@ -52,16 +54,22 @@ class Predictor:
         factors = quantise_factors(self.svd, scale=self.scale, step=step, rank=rank)
         return factors if factors.is_exact else None
 
+    def is_sure(self, step: float) -> bool:
+        """Tell whether the prediction is expected to halve the bytes, so that nobody needs to try without."""
+        costs = self._costs(step)
+        return bool(costs.min() < _SURE * costs[0])
+
     def residual(self, differences: Any, places: NDArray[np.int64] | slice, step: float) -> Any:
         """Return what some differences (by their places) have left, about: with factors before they are rounded."""
         rank = self._rank(step)
         return differences - self._products(places)[rank - 1] if rank else differences
 
     def _rank(self, step: float) -> int:
-        if self.scale > _FINEST * step:
-            return 0
+        return 0 if self.scale > _FINEST * step else int(self._costs(step).argmin())
+
+    def _costs(self, step: float) -> NDArray[np.float64]:
         energy = self.energy / self.scale**2
-        return count_ranks(self.svd.values, energy=energy, shape=self.shape, step=step / self.scale)
+        return costs_by_rank(self.svd.values, energy=energy, shape=self.shape, step=step / self.scale)
 
     def _products(self, places: NDArray[np.int64] | slice) -> NDArray[np.float32]:
         """Return the predictions of some places by so many ranks; made once, since all steps ask for the same places."""

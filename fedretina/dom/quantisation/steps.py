@@ -9,7 +9,7 @@ import numpy as np
 from fedretina.dom.config import DomConfig
 from fedretina.dom.quantisation.quantise import Quantised
 from fedretina.dom.quantisation.trial import TRELLIS_STEP, Trial
-from fedretina.dom.tensors import float_info
+from fedretina.dom.tensors import ulp_exponent
 
 MANTISSAS = 256  # a step is (1 + mantissa / 256) * 2**exponent: .4 % apart, two or three bytes on the wire
 MAX_EXPONENT = 1000
@@ -132,12 +132,6 @@ def relative_step(trial: Trial, target: float) -> QuantisedWithStep | None:
 def lattice_floor(trial: Trial) -> int:
     """Return the exponent of the finest step that a tensor may have on the lattice."""
     return ulp_exponent(trial.scale.value, trial.pair.new.dtype)
-
-
-def ulp_exponent(value: float, dtype: np.dtype[np.generic]) -> int:
-    """Return the exponent of the unit in the last place of `value` in `dtype`."""
-    info = float_info(dtype)
-    return int(max(math.frexp(value)[1] - 1, info.minexp) - info.nmant)
 
 
 def search_power(trial: Trial, limit: float) -> int:

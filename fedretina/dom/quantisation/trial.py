@@ -21,11 +21,12 @@ from fedretina.dom.quantisation.rdoq import FINE, fine_integers, quantise_group
 from fedretina.dom.quantisation.restore import dequantise, offset_table
 from fedretina.dom.quantisation.rounding import LEVELS, Rounder
 from fedretina.dom.quantisation.viterbi import search_paths
-from fedretina.dom.tensors import Array, energy
+from fedretina.dom.tensors import Array, energy, ulp_exponent
 
 RATE = 0.15  # lambda: squared steps that a bit is worth
 TRELLIS_RATE = 0.25  # the same for dependent quantisation, whose steps are smaller
 TRELLIS_STEP = 0.7  # its step for about the error that RDOQ makes with a step of 1
+FINER_UNITS = 4  # octaves that predictions on the lattice are finer than the residual's step
 MIN_OWN_GROUP = 2048  # elements; smaller tensors are pooled, and have neither offsets nor statistics of their own
 _SAMPLE = 2**14
 _PLAIN_FLOATS = (2.0**-40, 2.0**40)  # within, float32 is enough to choose integers: squares stay in its range
@@ -138,6 +139,8 @@ class Trial:
         """Quantise the whole tensor."""
         factors = self.predictor and self.predictor.factors(size)
         if self.predictor and factors:
+            if self.on_lattice:
+                factors = replace(factors, unit=self._unit(size))
             found = self._after(factors).quantise(size)
             return replace(found, energy=self.predictor.energy, factors=factors)
         if self.trellis:
@@ -155,6 +158,11 @@ class Trial:
             doubled=self.doubled,
             keep=self.keep,
         )
+
+    def _unit(self, size: float) -> int:
+        """Return the exponent of the lattice's unit under predictions: finer than the step, or rounding would undo them."""
+        exponent = math.frexp(size)[1] - 1 - FINER_UNITS
+        return max(exponent, ulp_exponent(self.scale.value, self.pair.new.dtype))
 
     def _after(self, factors: Factors) -> "Trial":
         """Return the trial of the residual that factors leave."""
