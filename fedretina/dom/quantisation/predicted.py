@@ -4,7 +4,7 @@ The finer the step, the more ranks pay, so every step has its own factors. The s
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,12 +26,13 @@ _SURE = 0.5
 
 @dataclass(frozen=True)
 class Predictor:
-    """The leading singular vectors of a difference, divided by `scale`, and its energy."""
+    """The leading singular vectors of a difference, divided by `scale`, and its energy; `rank` says how many are used."""
 
     svd: Svd
     shape: tuple[int, int]
     scale: float
     energy: float
+    rank: int | None = None
     _sums: list[NDArray[np.float32]] = field(default_factory=list, repr=False, compare=False)
 
     @classmethod
@@ -54,6 +55,10 @@ class Predictor:
         factors = quantise_factors(self.svd, scale=self.scale, step=step, rank=rank)
         return factors if factors.is_exact else None
 
+    def hold_rank(self, step: float) -> "Predictor":
+        """Return the predictor with the rank that pays with this step, whatever step it is asked for."""
+        return replace(self, rank=self._rank(step))
+
     def is_sure(self, step: float) -> bool:
         """Tell whether the prediction is expected to halve the bytes, so that nobody needs to try without."""
         costs = self._costs(step)
@@ -65,6 +70,8 @@ class Predictor:
         return differences - self._products(places)[rank - 1] if rank else differences
 
     def _rank(self, step: float) -> int:
+        if self.rank is not None:
+            return self.rank
         return 0 if self.scale > _FINEST * step else int(self._costs(step).argmin())
 
     def _costs(self, step: float) -> NDArray[np.float64]:

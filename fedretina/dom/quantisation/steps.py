@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fedretina.dom.config import DomConfig
+from fedretina.dom.quantisation.bracket import meet_target
 from fedretina.dom.quantisation.quantise import Quantised
 from fedretina.dom.quantisation.trial import TRELLIS_STEP, Trial
 from fedretina.dom.tensors import ulp_exponent
@@ -126,7 +127,18 @@ def relative_step(trial: Trial, target: float) -> QuantisedWithStep | None:
             best, best_error = step, found.error
         size *= _correction(target, found.error)
         del found  # two of a tensor's results at once would be too much memory
+    if trial.bracketed and (found := _meet(trial, target, size)) is not None:
+        return found
     return (best, trial.quantise(best.size)) if best else _descend(trial, size, target)
+
+
+def _meet(trial: Trial, target: float, size: float) -> QuantisedWithStep | None:
+    """Search on where corrected guesses did not meet the target."""
+    met = meet_target(trial, target, size, _TOLERANCE - 1 / MANTISSAS)
+    if met is None:
+        return None
+    step = Step.near(met[1])
+    return step, met[0].quantise(step.size)
 
 
 def lattice_floor(trial: Trial) -> int:

@@ -29,6 +29,7 @@ TRELLIS_STEP = 0.7  # its step for about the error that RDOQ makes with a step o
 FINER_UNITS = 4  # octaves that predictions on the lattice are finer than the residual's step
 MIN_OWN_GROUP = 2048  # elements; smaller tensors are pooled, and have neither offsets nor statistics of their own
 _SAMPLE = 2**14
+_LEAST_SEARCHED = 256  # values; the errors of fewer move in jumps
 _PLAIN_FLOATS = (2.0**-40, 2.0**40)  # within, float32 is enough to choose integers: squares stay in its range
 
 
@@ -59,7 +60,8 @@ class Trial:
 
     `centre`: whether to send centroid offsets. `rate`: lambda of RDOQ, 0 for none. `doubled`: how many values, from the
     first on, get steps of twice the size. `trellis`: whether to quantise dependently. `keep`: whether anybody wants what
-    is restored. `predictor`: what may predict the differences.
+    is restored. `predictor`: what may predict the differences. `bracketed`: whether targets are met by
+    bisection where guesses fail (format version 1 keeps its bytes).
     """
 
     pair: Pair
@@ -73,6 +75,7 @@ class Trial:
     trellis: bool = False
     keep: bool = True
     predictor: Predictor | None = None
+    bracketed: bool = False
 
     @classmethod
     def of(cls, pair: Pair, shape: tuple[int, ...], config: DomConfig, *, keep: bool = True) -> "Trial":
@@ -92,6 +95,7 @@ class Trial:
             config.lattice,
             trellis=trellis,
             keep=keep,
+            bracketed=config.format > 1 and pair.new.size >= _LEAST_SEARCHED,
         )
 
     @cached_property
