@@ -35,8 +35,9 @@ MAY = {
 DOM_GROUND = {"config", "parallel", "tensors", "version"}
 DOM_MAY = {
     "coding": set(),
-    "quantisation": {"coding"},
-    "format": {"coding", "quantisation"},
+    "prediction": set(),
+    "quantisation": {"coding", "prediction"},
+    "format": {"coding", "prediction", "quantisation"},
     "versions": {"format"},
     "files": {"format", "versions"},
 }

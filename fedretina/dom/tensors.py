@@ -57,6 +57,12 @@ def float_info(dtype: np.dtype[Any]) -> Any:
     return limits(dtype)
 
 
+def ulp_exponent(value: float, dtype: np.dtype[np.generic]) -> int:
+    """Return the exponent of the unit in the last place of `value` in `dtype`."""
+    info = float_info(dtype)
+    return int(max(math.frexp(value)[1] - 1, info.minexp) - info.nmant)
+
+
 @cache
 def largest_of(dtype: np.dtype[Any]) -> float:
     """Return the largest finite value of a float dtype."""
