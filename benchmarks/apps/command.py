@@ -1,7 +1,7 @@
 """Whole Flower apps, each run plain and with the two lines for DoM: metrics, bytes, time, and what must be bit-identical.
 
     python benchmarks/apps run OUT                         # all apps; a pair of runs that is in OUT is not run again
-    python benchmarks/apps run OUT --quick                 # few rounds, one seed, kept in OUT/quick
+    python benchmarks/apps run OUT --quick                 # few rounds, one seed, stored in OUT/quick
     python benchmarks/apps run OUT --app fedsgd --seeds 0,1,2
     python benchmarks/apps page OUT                        # writes docs/results/apps.md from what is in OUT
 

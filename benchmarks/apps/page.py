@@ -66,6 +66,6 @@ def _settings(measured: Measured) -> str:
     groups: dict[str, list[str]] = {}
     for name, cells in measured.items():
         seeds = ", ".join(str(cell["seed"]) for cell in cells)
-        told = f"{cells[0]['rounds']} rounds, {cells[0]['nodes']} nodes, seeds {seeds}"
-        groups.setdefault(told, []).append(name)
-    return "\n".join(["Settings:", "", *(f"- {told}: {', '.join(names)}" for told, names in groups.items()), ""])
+        settings = f"{cells[0]['rounds']} rounds, {cells[0]['nodes']} nodes, seeds {seeds}"
+        groups.setdefault(settings, []).append(name)
+    return "\n".join(["Settings:", "", *(f"- {settings}: {', '.join(names)}" for settings, names in groups.items()), ""])

@@ -38,10 +38,10 @@ def run_block(block: re.Match[str], names: Names) -> str:
         exec(compile(body, PAGE.name, "exec"), names)
         return block.group()
     commands = [line for line in body.splitlines() if line.startswith("$ ")]
-    return "```console\n" + "".join(f"{command}\n{said(command)}" for command in commands) + "```"
+    return "```console\n" + "".join(f"{command}\n{output_of(command)}" for command in commands) + "```"
 
 
-def said(command: str) -> str:
+def output_of(command: str) -> str:
     """Return what a command prints, on either stream."""
     name, *arguments = shlex.split(command.removeprefix("$ "))
     assert name == "fedretina", command

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from fedretina.reuse import ReuseObjective
-from fedretina.train.newcomers import extend_optimizer_state, extend_state, new_sources
+from fedretina.train.late_sources import extend_optimizer_state, extend_state, new_sources
 
 SHAPES = {"cuhk03": {"a": (4,), "b": (3, 2)}, "duke.2": {"a": (5,), "b": (2, 2)}, "msmt17": {"a": (6,), "b": (3, 3)}}
 OLD, ALL = ("cuhk03", "msmt17"), tuple(SHAPES)

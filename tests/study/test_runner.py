@@ -6,15 +6,15 @@ import pytest
 from rich.console import Console
 
 from digits import Digits
-from fedretina.study import Grid, Point, Store, Study, StudyRunner, run
-from fedretina.study.run import _bars
+from fedretina.study import Cell, Grid, Store, Study, StudyRunner, run
+from fedretina.study.runner import _bars
 
 
 @pytest.fixture
 def study(base):
     short = replace(base, epochs=2)
-    rows = {"alone": short, "all labels": replace(short, method="oracle")}
-    return Study("toy", "Toy", "?", (Grid("t", "", {(row, "x"): Point(s, ("accuracy",)) for row, s in rows.items()}),))
+    rows = {"alone": short, "all labels": replace(short, method="all-labels")}
+    return Study("toy", "Toy", "?", (Grid("t", "", {(row, "x"): Cell(s, ("accuracy",)) for row, s in rows.items()}),))
 
 
 def go(study, folder, seeds=(0,)):
@@ -25,23 +25,23 @@ def go(study, folder, seeds=(0,)):
 
 
 def test_page_numbers_and_plot_stand_side_by_side(study, tmp_path):
-    page, said = go(study, tmp_path)
+    page, printed = go(study, tmp_path)
     assert page == tmp_path / "toy.md"
     assert "| all labels |" in page.read_text()
     assert len(json.loads(page.with_suffix(".json").read_text())["grids"][0]["cells"]) == 2
     assert page.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
-    assert "   1/2  alone" in said
-    assert "accuracy" in said
+    assert "   1/2  alone" in printed
+    assert "accuracy" in printed
 
 
 def test_a_second_run_measures_only_what_is_new_and_the_table_is_the_same(study, tmp_path):
     first = go(study, tmp_path)[0].read_text()
-    page, said = go(study, tmp_path)
+    page, printed = go(study, tmp_path)
     assert page.read_text() == first
-    assert said.count("(kept)") == 2
-    said = go(study, tmp_path, seeds=(0, 1))[1]
-    assert said.count("(kept)") == 2
-    assert "   4/4" in said
+    assert printed.count("(stored)") == 2
+    printed = go(study, tmp_path, seeds=(0, 1))[1]
+    assert printed.count("(stored)") == 2
+    assert "   4/4" in printed
 
 
 def test_bars_only_on_terminals():

@@ -1,4 +1,4 @@
-"""A grid that listens: what every reply decodes to with the node's own models, and what an average over them must be."""
+"""A grid that records the decoded replies, and computes the average that the server must reach."""
 
 from typing import Any
 
@@ -13,8 +13,8 @@ from fedretina.testing import FaultyGrid
 Model = dict[str, np.ndarray[Any, Any]]
 
 
-class Heard(FaultyGrid):
-    """Notes the models of replies that are sound and in time, by round and node, with their weights."""
+class RecordingGrid(FaultyGrid):
+    """Records the models of intact replies in time, by round and node, with their numbers of examples."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -33,7 +33,7 @@ class Heard(FaultyGrid):
         return reply
 
     def _decoded(self, content: RecordDict, node: int) -> Model | None:
-        """Decode as the receiver must, but from the node's store; None for what is no model, or damaged."""
+        """Decode a reply with the node's own store; None if it has no model, or is damaged."""
         if header.NAME not in content.config_records:
             return None
         up = header.UpHeader.from_record(content.config_records[header.NAME])
@@ -48,11 +48,11 @@ class Heard(FaultyGrid):
             return None
 
     def mean(self, number: int) -> Model:
-        """Give the weighted mean of a round's models, added up as Flower does, in the order of the nodes."""
-        heard = [self.models.get(number, {})[node] for node in sorted(self.models.get(number, {}))]
-        total = sum(examples for _, examples in heard)
+        """Compute the weighted mean of a round's models as Flower does, in the order of the nodes."""
+        recorded = [self.models.get(number, {})[node] for node in sorted(self.models.get(number, {}))]
+        total = sum(examples for _, examples in recorded)
         mean: Model = {}
-        for model, examples in heard:
+        for model, examples in recorded:
             for key, value in model.items():
                 part = value * (examples / total)
                 mean[key] = mean[key] + part if key in mean else part

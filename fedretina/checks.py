@@ -1,27 +1,58 @@
-"""Checks of configured values. Each error names the key as the app spells it, the value, and what is allowed."""
+"""Checks of configured values. Each error names the key, its value, and what is allowed."""
 
 import math
 from collections.abc import Collection, Sequence
+from numbers import Integral
 
 from fedretina.errors import BadArgument
-from fedretina.reuse.committee.committee import OWN
+
+OWN = "own"
+"""The name of the target's own features in a committee; no domain may have this name."""
 
 
-def check_at_least(key: str, value: int, least: int) -> None:
-    """Refuse an integer below `least`.
+def check_at_least(key: str, value: object, least: int) -> None:
+    """Refuse a value that is not an integer, or less than `least`.
+
+    Parameters
+    ----------
+    key : str
+        Name of the value, as the user spells it.
+    value : object
+        The value; a bool is not an integer here.
+    least : int
+        The smallest integer that is allowed.
+
+    Raises
+    ------
+    BadArgument
+        The value is refused.
 
     Examples
     --------
-    >>> check_at_least("batch_size", 1, 2)
+    >>> check_at_least("batch-size", 1, 2)
     Traceback (most recent call last):
     fedretina.errors.BadArgument: batch-size = 1: an integer of 2 or more is allowed
     """
-    if value < least:
-        raise BadArgument(f"{key.replace('_', '-')} = {value}: an integer of {least} or more is allowed")
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise BadArgument(f"{key} = {value}: an integer of {least} or more is allowed")
 
 
 def check_number(key: str, value: float, *, positive: bool) -> None:
-    """Refuse a number that is not finite, or below 0; with `positive` also 0.
+    """Refuse a number that is not finite or is below 0; if `positive`, also 0.
+
+    Parameters
+    ----------
+    key : str
+        Name of the value, as the user spells it.
+    value : float
+        The value.
+    positive : bool
+        Whether 0 is refused.
+
+    Raises
+    ------
+    BadArgument
+        The value is refused.
 
     Examples
     --------
@@ -35,7 +66,21 @@ def check_number(key: str, value: float, *, positive: bool) -> None:
 
 
 def check_one_of(key: str, value: str, allowed: Collection[str]) -> None:
-    """Refuse a word that is not among the allowed ones.
+    """Refuse a word that is not one of the allowed ones.
+
+    Parameters
+    ----------
+    key : str
+        Name of the value, as the user spells it.
+    value : str
+        The word.
+    allowed : collection of str
+        All words that are allowed.
+
+    Raises
+    ------
+    BadArgument
+        The word is refused.
 
     Examples
     --------
@@ -48,7 +93,19 @@ def check_one_of(key: str, value: str, allowed: Collection[str]) -> None:
 
 
 def check_domains(target: str, sources: Sequence[str]) -> None:
-    """Refuse domains that are missing, named twice, or no folder's name.
+    """Refuse domains that are missing or named twice, or whose names cannot be names of folders.
+
+    Parameters
+    ----------
+    target : str
+        The target domain.
+    sources : sequence of str
+        The source domains, at least one.
+
+    Raises
+    ------
+    BadArgument
+        A domain is refused.
 
     Examples
     --------

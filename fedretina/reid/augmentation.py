@@ -1,4 +1,4 @@
-"""From stored pixels to the network's input, with the augmentation usual in re-identification."""
+"""Normalise stored pixels for the network, and augment them as usual in re-identification."""
 
 import math
 
@@ -20,17 +20,17 @@ def to_float(images: Tensor) -> Tensor:
     Parameters
     ----------
     images : Tensor of uint8, shape (B, 3, H, W)
-        RGB.
+        RGB images.
 
     Returns
     -------
     Tensor of float32, shape (B, 3, H, W)
-        On the same device.
+        The normalised images, on the same device.
 
     Raises
     ------
     BadArgument
-        If the shape or dtype is another.
+        The shape or the dtype is a different one.
 
     Examples
     --------
@@ -43,28 +43,29 @@ def to_float(images: Tensor) -> Tensor:
 
 
 def augment(images: Tensor, *, generator: torch.Generator) -> Tensor:
-    """Flip, shift, normalise and erase, each image by chance of its own.
+    """Flip, shift, normalise and erase each image at random.
 
-    Horizontal flip with probability 0.5; random crop after padding with black (3 pixels at a height of 64, in
-    proportion elsewhere); random erasing (Zhong et al., AAAI 2020) with probability 0.5 of a rectangle of
-    2 to 20 % of the area and an aspect of 0.3 to 3.3, filled with the mean pixel.
+    - Horizontal flip with probability 0.5.
+    - Random crop after padding with black: 3 pixels at a height of 64, and in proportion at other heights.
+    - Random erasing (Zhong et al., AAAI 2020) with probability 0.5: a rectangle of 2 to 20 % of the area and an aspect
+      ratio of 0.3 to 3.3 is filled with the mean pixel.
 
     Parameters
     ----------
     images : Tensor of uint8, shape (B, 3, H, W)
-        RGB.
+        RGB images.
     generator : torch.Generator
-        Source of chance, on any device: the same state gives the same result.
+        Source of randomness, on any device. Equal states give equal results.
 
     Returns
     -------
     Tensor of float32, shape (B, 3, H, W)
-        Normalised as by `to_float`, on the images' device.
+        The augmented images, normalised as by `to_float`, on the same device.
 
     Raises
     ------
     BadArgument
-        If the shape or dtype is another.
+        The shape or the dtype is a different one.
 
     Examples
     --------
@@ -74,9 +75,9 @@ def augment(images: Tensor, *, generator: torch.Generator) -> Tensor:
     """
     _require_images(images)
     count, _, height, width = images.shape
-    chance = torch.rand(7, count, generator=generator, device=generator.device).to(images.device)
-    moved = _flip_and_crop(images, chance[:3])
-    return to_float(moved).masked_fill_(_rectangles(chance[3:], height, width), 0.0)
+    uniform = torch.rand(7, count, generator=generator, device=generator.device).to(images.device)
+    shifted = _flip_and_crop(images, uniform[:3])
+    return to_float(shifted).masked_fill_(_rectangles(uniform[3:], height, width), 0.0)
 
 
 def _require_images(images: Tensor) -> None:
@@ -84,36 +85,36 @@ def _require_images(images: Tensor) -> None:
         raise BadArgument(f"Images are {images.dtype} of shape {tuple(images.shape)}: give uint8 of shape (B, 3, H, W).")
 
 
-def _flip_and_crop(images: Tensor, chance: Tensor) -> Tensor:
-    """Gather every pixel from where it lay in the padded image; chance: (3, B)."""
+def _flip_and_crop(images: Tensor, uniform: Tensor) -> Tensor:
+    """Gather every pixel from its position in the padded image; uniform: random numbers in [0, 1), (3, B)."""
     height, width = images.shape[2:]
     pad = round(_SHIFT * height)
     padded = torch.nn.functional.pad(images, (pad, pad, pad, pad))
-    top, left = (chance[:2] * (2 * pad + 1)).long().unsqueeze(-1)
+    top, left = (uniform[:2] * (2 * pad + 1)).long().unsqueeze(-1)
     rows = top + torch.arange(height, device=images.device)
     columns = left + torch.arange(width, device=images.device)
-    columns = torch.where(chance[2, :, None] < 0.5, columns.flip(1), columns)
+    columns = torch.where(uniform[2, :, None] < 0.5, columns.flip(1), columns)
     source = rows[:, :, None] * (width + 2 * pad) + columns[:, None, :]
     flat = source.flatten(1).unsqueeze(1).expand(-1, 3, -1)
     return padded.flatten(2).gather(2, flat).view_as(images)
 
 
-def _rectangles(chance: Tensor, height: int, width: int) -> Tensor:
-    """Where to erase; chance: (4, B). Returns bool, shape (B, 1, H, W)."""
+def _rectangles(uniform: Tensor, height: int, width: int) -> Tensor:
+    """Choose the erased pixels, bool (B, 1, H, W); uniform: random numbers in [0, 1), (4, B)."""
     low, high = _ERASE_AREA
-    pixels = height * width * (low + chance[0] * (high - low))
+    pixels = height * width * (low + uniform[0] * (high - low))
     low, high = (math.log(aspect) for aspect in _ERASE_ASPECT)
-    tallness = (low + chance[1] * (high - low)).exp()
-    # One chance decides whether and, uniform again once doubled, where from the top.
-    erased, down = chance[2] < _ERASE_PROBABILITY, chance[2] / _ERASE_PROBABILITY
+    tallness = (low + uniform[1] * (high - low)).exp()
+    # One random number decides whether to erase; below the probability, its quotient is uniform again: the row.
+    erased, down = uniform[2] < _ERASE_PROBABILITY, uniform[2] / _ERASE_PROBABILITY
     rows = _span((pixels * tallness).sqrt(), down, height)
-    columns = _span((pixels / tallness).sqrt(), chance[3], width)
+    columns = _span((pixels / tallness).sqrt(), uniform[3], width)
     return (rows[:, :, None] & columns[:, None, :] & erased[:, None, None]).unsqueeze(1)
 
 
-def _span(length: Tensor, place: Tensor, size: int) -> Tensor:
-    """Mark ``length`` (B,) of ``size`` pixels, ``place`` (B,) of the way along; returns bool (B, size)."""
+def _span(length: Tensor, position: Tensor, size: int) -> Tensor:
+    """Mark ``length`` (B,) of ``size`` pixels at a relative ``position`` (B,), 0 to 1; returns bool (B, size)."""
     length = length.round().clamp(1, size)
-    start = (place * (size - length + 1)).floor().unsqueeze(1)
+    start = (position * (size - length + 1)).floor().unsqueeze(1)
     index = torch.arange(size, device=length.device)
     return (index >= start) & (index < start + length.unsqueeze(1))

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torchvision.transforms import v2
 
 from fedretina.errors import BadArgument
-from fedretina.reid.augment import augment, to_float
+from fedretina.reid.augmentation import augment, to_float
 
 
 def seeded(seed):

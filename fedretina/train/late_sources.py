@@ -1,4 +1,4 @@
-"""A source that comes late: the saved state of a training is extended by that source's V and weight."""
+"""Sources that join late: the saved state of a training gets their V and their weights."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ STATISTICS = "running."
 
 
 def new_sources(objective: nn.Module, saved: Mapping[str, Tensor]) -> tuple[str, ...]:
-    """Name the sources of an objective that its saved state does not have; none where it is no `ReuseObjective`."""
+    """List the sources of an objective that its saved state does not have; none if it is not a `ReuseObjective`."""
     if not isinstance(objective, ReuseObjective):
         return ()
     names = {module: f"v.{name}." for name, module in objective.v.named_children()}
@@ -26,47 +26,54 @@ def new_sources(objective: nn.Module, saved: Mapping[str, Tensor]) -> tuple[str,
 def extend_state(objective: nn.Module, saved: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """Extend the saved state of an objective that had fewer sources.
 
-    What is saved stays. A newcomer's V is that of `objective`; its weight is 1 / M, and the weights of the others keep their
-    proportions. The running statistics begin anew: they cover only some ten batches.
+    The saved values do not change. A new source gets the V of `objective` and the weight 1 / M; the other weights keep their
+    proportions. The running statistics restart: they cover only about ten batches.
 
     Parameters
     ----------
     objective : Module
-        With all sources.
+        The objective of all sources.
     saved : mapping of str to Tensor
-        The state, possibly of fewer sources.
+        The state of this objective, or of one with fewer sources.
 
     Returns
     -------
     mapping of str to Tensor
-        A state that fits `objective`: `saved` itself where no source is new.
+        A state of `objective`; `saved` itself if no source is new.
     """
     new = new_sources(objective, saved)
     if not new:
         return saved
     assert isinstance(objective, ReuseObjective)
-    fresh, logits = objective.state_dict(), saved[LOGITS]
+    initial, logits = objective.state_dict(), saved[LOGITS]
     known = [index for index, source in enumerate(objective.alpha.sources) if source not in new]
     mean = logits.exp().mean(0).log()
-    weights = mean.expand_as(fresh[LOGITS]).clone()
+    weights = mean.expand_as(initial[LOGITS]).clone()
     weights[known] = logits
-    statistics = {name: value for name, value in fresh.items() if name.startswith(STATISTICS)}
-    return {**fresh, **saved, **statistics, LOGITS: weights}
+    statistics = {name: value for name, value in initial.items() if name.startswith(STATISTICS)}
+    return {**initial, **saved, **statistics, LOGITS: weights}
 
 
 def extend_optimizer_state(
     optimizer: torch.optim.Optimizer, names: Sequence[str], saved: State, saved_names: Sequence[str]
 ) -> State:
-    """Extend the saved state of an optimizer that had fewer parameters: by name, where the shapes are the same.
+    """Extend the saved state of an optimizer that had fewer parameters.
+
+    A parameter keeps its state if its name and its shape are the same.
 
     Parameters
     ----------
     optimizer : Optimizer
-        With all parameters.
+        The optimizer of all parameters.
     names, saved_names : sequence of str
-        Names of the parameters of `optimizer` and of those in `saved`, in their order.
+        Names of the parameters of `optimizer`, and of those in `saved`, each in the optimizer's order.
     saved : mapping
-        An optimizer's state.
+        The state of the optimizer with fewer parameters.
+
+    Returns
+    -------
+    mapping
+        A state of `optimizer`.
     """
     shapes = [p.shape for group in optimizer.param_groups for p in group["params"]]
     before = {name: saved["state"][index] for index, name in enumerate(saved_names) if index in saved["state"]}

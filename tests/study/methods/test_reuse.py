@@ -7,7 +7,7 @@ def test_it_learns_and_alpha_is_noted(student):
     it = student("reuse", gamma=1.0)
     model = METHODS["reuse"].train(it)
     assert it.score(model)["accuracy"] > 70
-    assert sum(value for name, value in it.numbers.items() if name.startswith("alpha.")) == pytest.approx(1)
+    assert sum(value for name, value in it.metrics.items() if name.startswith("alpha.")) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("name", ["reuse-uniform", "reuse-nonlinear", "reuse-start"])
@@ -18,4 +18,4 @@ def test_every_form_trains(accuracy, name):
 def test_uniform_alpha_stays_uniform(student):
     it = student("reuse-uniform", epochs=1)
     METHODS["reuse-uniform"].train(it)
-    assert it.numbers == {"alpha.upright": 0.5, "alpha.upside-down": 0.5}
+    assert it.metrics == {"alpha.upright": 0.5, "alpha.upside-down": 0.5}
