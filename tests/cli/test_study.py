@@ -62,8 +62,8 @@ def test_an_interruption_says_how_to_go_on(root, tmp_path, monkeypatch):
         (["--seeds", "one"], "--seeds 'one'"),
         (["--seeds", "1,1"], "--seeds '1,1'"),
         (["--size", "64"], "--size '64'"),
-        (["--model", "huge"], "model = 'huge'"),
-        (["--labelled", "0"], "labelled = 0"),
+        (["--model", "huge"], "--model 'huge'"),
+        (["--labelled", "0"], "--labelled 0"),
         (["--target", "nowhere"], "nowhere"),
         (["--sources", "duke"], "all different"),
     ],
@@ -101,7 +101,7 @@ WRONG = [
     (["--size", "8x8"], "--size 8: an integer of 16 or more is allowed"),
     (["--device", "tpu"], "--device 'tpu': allowed are 'auto', 'cpu', 'cuda'"),
     (["--sources", "duke"], "--target 'duke', --sources 'duke': give one target and at least one source"),
-    (["--sources", "own"], "'own' is no name for a domain"),
+    (["--target", "own"], "'own' is no name for a domain"),
 ]
 
 
