@@ -173,16 +173,16 @@ def read_rows(root):
 def cells(root):
     store = Store(root)
     for seed in range(3):
-        store.keep(replace(SETTING, seed=seed), {"mAP": 31.5, "rank1": 50.0, "minutes": 0.1})
-    store.keep_arrays("duke", {name: value.numpy() for name, value in network().state_dict().items()})
+        store.save(replace(SETTING, seed=seed), {"mAP": 31.5, "rank1": 50.0, "minutes": 0.1})
+    store.save_model("duke", {name: value.numpy() for name, value in network().state_dict().items()})
 
 
 def read_cells(root):
     store = Store(root)
     for seed in range(3):
-        numbers = store.numbers(replace(SETTING, seed=seed)) or {}
-        [f"{name} {value:.1f}" for name, value in numbers.items()]
-    store.arrays("duke")
+        metrics = store.load(replace(SETTING, seed=seed)) or {}
+        [f"{name} {value:.1f}" for name, value in metrics.items()]
+    store.load_model("duke")
 
 
 TREES = {

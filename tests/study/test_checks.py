@@ -13,7 +13,7 @@ from digits import Digits
 from fedretina.errors import BadArgument
 from fedretina.study import Store, StudyRunner
 from fedretina.study.checks import check_cells
-from fedretina.study.grid import Grid, Point, Study
+from fedretina.study.grid import Cell, Grid, Study
 
 
 class OneClass(Digits):
@@ -30,9 +30,11 @@ def tasks(setting):
 
 def test_a_fault_in_the_last_cell_is_told_before_the_first_one_trains(tmp_path, base, monkeypatch):
     sound, broken = replace(base, sources=("upright",)), base
-    points = {("row", str(i)): Point(setting, metrics=("accuracy",)) for i, setting in enumerate((sound, broken))}
-    study = Study("s", "S", "?", (Grid("t", "", points),))
-    monkeypatch.setattr(sys.modules["fedretina.study.run"], "measure", lambda *_, **__: pytest.fail("a cell was measured"))
+    cells = {("row", str(i)): Cell(setting, metrics=("accuracy",)) for i, setting in enumerate((sound, broken))}
+    study = Study("s", "S", "?", (Grid("t", "", cells),))
+    monkeypatch.setattr(
+        sys.modules["fedretina.study.runner"], "measure", lambda *_, **__: pytest.fail("a cell was measured")
+    )
     runner = StudyRunner(tasks, Store(tmp_path), "cpu")
     said = r"'upside-down' are of 1 class.*\(in the cell of labelled = 0\.3, loss = 'softmax', seed 5\)"
     with pytest.raises(BadArgument, match=said):
@@ -57,7 +59,7 @@ def test_a_wrong_setting_is_named(tmp_path, base, differs, said):
 
 def test_cells_that_are_kept_are_not_checked_again(tmp_path, base):
     store = Store(tmp_path)
-    store.keep(base, {"accuracy": 3.0, "minutes": 0.1})
+    store.save(base, {"accuracy": 3.0, "minutes": 0.1})
     check_cells([base], tasks, store, device="cpu")
 
 
@@ -82,12 +84,12 @@ def test_a_full_disk(tmp_path, base, monkeypatch):
 
 def test_damaged_models_and_cells_are_measured_again(tmp_path, base, caplog):
     store = Store(tmp_path)
-    store.keep_arrays("upright", {"w": torch.zeros(3).numpy()})
+    store.save_model("upright", {"w": torch.zeros(3).numpy()})
     (tmp_path / "models" / "upright.npz").write_bytes(b"PK\3\4 no archive")
-    assert store.arrays("upright") is None
+    assert store.load_model("upright") is None
     assert "upright.npz is damaged" in caplog.text
     for value in ("[3]", '{"mAP": "high"}', '{"mAP": null}', "1" * 400):
-        store.keep(base, {"mAP": 3.0})
+        store.save(base, {"mAP": 3.0})
         (file,) = (tmp_path / "cells").iterdir()
         file.write_text(f'{{"key": "{base.key}", "value": {value}}}')
-        assert store.numbers(base) is None
+        assert store.load(base) is None

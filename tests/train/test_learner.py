@@ -6,7 +6,7 @@ from torch import nn
 
 from fedretina.errors import Corrupt
 from fedretina.task import Splits, Task
-from fedretina.train import DomainBatches, Learner, Span, SupervisedLoss, Term, Training
+from fedretina.train import DomainBatches, EpochRange, Learner, SupervisedLoss, Term, Training
 
 TRAINING = Training(batch_size=8, lr=0.05, device="cpu", precision="float32")
 INPUTS = torch.randn(32, 4, generator=torch.Generator().manual_seed(0))
@@ -57,7 +57,7 @@ def learner(*terms, seed=0):
 
 def train(it, first, last):
     losses = []
-    it.train(Span(first, last, 4), 32, lambda _epoch, _total, loss, _speed: losses.append(loss))
+    it.train(EpochRange(first, last, 4), 32, lambda _epoch, _total, loss, _speed: losses.append(loss))
     return losses
 
 

@@ -11,8 +11,8 @@ from torch import nn
 from digits import Digits
 from fedretina.errors import BadArgument
 from fedretina.task import Splits
-from fedretina.train import Training, check_space, rehearse
-from fedretina.train.rehearsal import bytes_of, check_splits
+from fedretina.train import Training, check_disk_space, rehearse
+from fedretina.train.rehearsal import check_splits, model_bytes
 
 TRAINING = Training(device="cpu", precision="float32", batch_size=8)
 
@@ -75,10 +75,10 @@ def test_a_batch_that_does_not_fit_into_the_device():
 
 def test_a_full_disk_is_told_with_what_is_needed(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=3_000_000))
-    check_space(tmp_path / "not" / "made", 3_000_000, "the models")
+    check_disk_space(tmp_path / "not" / "made", 3_000_000, "the models")
     with pytest.raises(BadArgument, match=r"made has 3 MB free, the models take 4 MB: free space, or set FEDRETINA_HOME"):
-        check_space(tmp_path / "not" / "made", 4_000_000, "the models")
+        check_disk_space(tmp_path / "not" / "made", 4_000_000, "the models")
 
 
-def test_bytes_of_a_model():
-    assert bytes_of(nn.Linear(3, 2)) == 32
+def test_model_bytes_a_model():
+    assert model_bytes(nn.Linear(3, 2)) == 32

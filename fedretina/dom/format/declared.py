@@ -36,7 +36,7 @@ def read_tensors(payload: bytes, *, base: Mapping[str, Spec], max_bytes: int = M
     (2, 3)
     """
     envelope = read_envelope(payload)
-    header = read_header(envelope.header)
+    header = read_header(envelope.header, envelope.version)
     check_lattice(header, claimed=envelope.lattice)
     held = [base[name] for name in sorted(base)] if envelope.base is not None else []
     specs = declared_tensors(header, held, max_bytes)
