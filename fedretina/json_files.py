@@ -6,8 +6,8 @@ from typing import Any
 
 from fedretina.errors import Corrupt
 
-DIGITS = 20
-"""Of an integer: 64 bits and a sign."""
+DIGITS = 300
+"""Of an integer: one that has more is no floating-point number, so that no average can be taken of it."""
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 

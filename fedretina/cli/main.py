@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from fedretina import __version__
 from fedretina.cli import cache, city, data, dom, report, study
+from fedretina.cli.progress import printable
 from fedretina.errors import FedRetinaError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except FedRetinaError as error:
-            typer.echo(str(error), err=True)
+            typer.echo("\n".join(printable(line).plain for line in str(error).splitlines()), err=True)
             raise typer.Exit(1) from error
 
 

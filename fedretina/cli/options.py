@@ -1,5 +1,8 @@
 """Options that several commands have, and how values of options are read."""
 
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -55,6 +58,29 @@ def parse_seeds(text: str, default: list[int]) -> list[int]:
     if min(seeds) < 0 or len(set(seeds)) < len(seeds):
         raise BadArgument(f"--seeds {text!r}: give different integers of 0 or more")
     return seeds
+
+
+@contextmanager
+def errors_about_settings(options: Mapping[str, str]) -> Iterator[None]:
+    """Name in errors of the block the options that were typed: ``labelled = 2`` becomes ``--labelled 2``.
+
+    Parameters
+    ----------
+    options : mapping of str to str
+        Options by the setting's name.
+
+    Examples
+    --------
+    >>> with errors_about_settings({"labelled": "--labelled"}):
+    ...     raise BadArgument("labelled = 2.0: a number above 0, at most 1, is allowed")
+    Traceback (most recent call last):
+    fedretina.errors.BadArgument: --labelled 2.0: a number above 0, at most 1, is allowed
+    """
+    setting = re.compile(rf"(?<![\w-])({'|'.join(map(re.escape, options))}) = ")
+    try:
+        yield
+    except BadArgument as error:
+        raise BadArgument(setting.sub(lambda found: f"{options[found[1]]} ", str(error))) from error
 
 
 def parse_pixels(text: str) -> tuple[int, int]:

@@ -10,13 +10,19 @@ import typer
 from rich.console import Console
 
 from fedretina import home
-from fedretina.cli.options import parse_names, parse_pixels, parse_seeds
+from fedretina.cli.options import errors_about_settings, parse_names, parse_pixels, parse_seeds
 
 if TYPE_CHECKING:
     from fedretina.reid import Census
     from fedretina.study import Setting
 
 SOURCES = "msmt17,cuhk03,market1501"
+OPTIONS = {
+    **{name: f"--{name}" for name in ("labelled", "model", "device", "target", "sources")},
+    **dict.fromkeys(("image-height", "image-width"), "--size"),
+    **dict.fromkeys(("local-epochs", "home-epochs"), "--epochs"),
+}
+"""What a setting is called on the command line."""
 QUICK_EPOCHS, QUICK_SAMPLES = 10, 1000
 
 
@@ -70,10 +76,11 @@ def study(
     runner = StudyRunner(task_of, Store(folder), device)
     console = Console(stderr=True)
     try:
-        page = run(
-            STUDIES[name](base, quick), runner, parse_seeds(seeds, [0] if quick else [0, 1, 2]), console=console,
-            command=_command(), data=_described(base), published=_published(base),
-        )  # fmt: skip
+        with errors_about_settings(OPTIONS):
+            page = run(
+                STUDIES[name](base, quick), runner, parse_seeds(seeds, [0] if quick else [0, 1, 2]), console=console,
+                command=_command(), data=_described(base), published=_published(base),
+            )  # fmt: skip
     except KeyboardInterrupt:
         typer.echo(f"interrupted: what is finished is kept in {folder}; the same command goes on", err=True)
         raise typer.Exit(130) from None
