@@ -7,13 +7,10 @@ import tempfile
 from contextlib import chdir
 from pathlib import Path
 
-from typer.testing import CliRunner
-
-from fedretina.cli import app
+from command_line import run_fedretina
 
 PAGE = Path(__file__).parent.parent / "docs" / "dom-cli.md"
 BLOCK = re.compile(r"```(python|console)\n(.*?)```", re.DOTALL)
-WIDTH = "100"
 
 
 def run(text: str) -> str:
@@ -38,8 +35,7 @@ def said(command: str) -> str:
     """Return what a command prints, on either stream."""
     name, *arguments = shlex.split(command.removeprefix("$ "))
     assert name == "fedretina", command
-    lines = CliRunner(env={"COLUMNS": WIDTH}).invoke(app, arguments).output.splitlines()
-    return "".join(f"{line.rstrip()}\n" for line in lines)
+    return "".join(f"{line.rstrip()}\n" for line in run_fedretina(*arguments).splitlines())
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from fedretina import __version__
 from fedretina.errors import Corrupt, FedRetinaError, TooNew
 from fedretina.flower import header
 from fedretina.flower.contents import ContentCopy, copy_contents
+from fedretina.flower.hints import PrecisionHints
 from fedretina.flower.incoming import ReplyUnpacker
 from fedretina.flower.nodes import NodeDirectory
 from fedretina.flower.outgoing import MessagePacker, PackedContent, Recipient, pack_plain
@@ -126,6 +127,7 @@ class Exchange:
     resent: dict[str, str] = field(default_factory=dict, init=False)
     acknowledged: set[int] = field(default_factory=set, init=False)
     _expiry_checked: float = field(default=0.0, init=False)
+    _hints: PrecisionHints = field(default_factory=PrecisionHints, init=False)
 
     def send(self, messages: Sequence[Message], *, round_key: object) -> list[str | None]:
         """Pack and push; return the identifiers as Flower's grid returns them, and set them on the messages."""
@@ -183,7 +185,8 @@ class Exchange:
         """Pack messages. If a relayed version is corrupt, its stream discards it; then the version before it is packed."""
         streams = self.state.streams
         while True:
-            packer, discarded = MessagePacker(streams, self.state.acknowledgements, round_key), streams.discarded
+            packer = MessagePacker(streams, self.state.acknowledgements, round_key, self._hints)
+            discarded = streams.discarded
             contents = copy_contents(messages)
             try:
                 return [self._pack(message, content, packer) for message, content in zip(messages, contents, strict=True)]
