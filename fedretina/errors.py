@@ -1,4 +1,4 @@
-"""The errors of FedRetina, named by what the receiver of one does next."""
+"""The errors of FedRetina; each one is named by what its receiver has to do."""
 
 
 class FedRetinaError(Exception):
@@ -6,11 +6,11 @@ class FedRetinaError(Exception):
 
 
 class BadArgument(FedRetinaError, ValueError):
-    """The caller gave something that cannot be used: correct the call."""
+    """The caller gave a value that cannot be used: correct the call."""
 
 
 class UnknownBase(FedRetinaError):
-    """The payload builds on a version that is not held here: ask for another route to the newest one."""
+    """The payload builds on a version that is not held here: ask for other payloads that lead to the newest version."""
 
 
 class Corrupt(FedRetinaError):
@@ -22,8 +22,8 @@ class Truncated(Corrupt):
 
 
 class TooNew(FedRetinaError):
-    """The payload has a format that this release does not know: upgrade fedretina."""
+    """The payload or message has a format that this release does not know: upgrade fedretina."""
 
 
 class Untrusted(FedRetinaError):
-    """The sender cannot be believed: refuse it."""
+    """The sender may not do this, or cannot prove who it is: refuse the message."""

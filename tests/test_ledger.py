@@ -108,10 +108,10 @@ def without(name: str) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        (b"{", "no JSON"),
-        (b"", "no JSON"),
-        (b"\xff\xfe", "no JSON"),
-        (b"[" * 100_000, "no JSON"),
+        (b"{", "not JSON"),
+        (b"", "not JSON"),
+        (b"\xff\xfe", "not JSON"),
+        (b"[" * 100_000, "not JSON"),
         (b"[1]", "no object"),
         (json.dumps(without("digest")).encode(), "digest are missing"),
         (json.dumps(asdict(ROW) | {"colour": 1}).encode(), "'colour' are unknown"),

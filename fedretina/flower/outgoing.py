@@ -128,10 +128,6 @@ class MessagePacker:
         if options.down is None:
             return self._pack_plain(content)
         model_name = find_model_name(content.content)
-        if model_name is None and to.message_type in MODEL_TYPES:
-            self.hints.check_exact(
-                name for name in content.arrays if find_rule(options.rules, name, to.message_type) is None
-            )
         found = {name: self._code(name, record, to, is_main=name == model_name) for name, record in content.arrays.items()}
         coded = {name: record for name, record in found.items() if record is not None}
         if model_name is None and to.message_type in MODEL_TYPES:

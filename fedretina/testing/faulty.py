@@ -144,7 +144,7 @@ class FaultyGrid(LocalGrid):
         return reply
 
     def _damages_reply(self, message: Message, reply: Message) -> bool:
-        """Return whether a reply is damaged: the first with a model is. A node that cannot decode replies without a model."""
+        """Return whether a reply is damaged: the first one with a model is (a node that cannot decode sends none)."""
         number, node, kind = _key(message)
         models = kind == "train" and reply.has_content() and len(reply.content.array_records)
         if not models or "damaged up" not in self.faults(number, node) or (number, node, "up") in self._seen:

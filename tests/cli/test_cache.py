@@ -55,5 +55,5 @@ def test_cache_clear_of_an_unknown_name_deletes_nothing() -> None:
     fill()
     result = runner.invoke(app, ["cache", "clear", "nodes", "other", "--yes"])
     assert result.exit_code == 1
-    assert "choose among" in result.stderr
+    assert "choose one of" in result.stderr
     assert kept() == list(home.FOLDERS)
