@@ -140,7 +140,7 @@ def test_a_torn_last_line_is_dropped_wherever_it_tore(tmp_path: Path, caplog: py
         caplog.clear()
         with caplog.at_level(logging.WARNING):
             assert read(path) == [ROW]
-        assert "line 2: dropped" in caplog.text
+        assert "line 2: left out" in caplog.text
         with Ledger(path) as ledger:
             ledger.append(replace(ROW, round=2))
         assert [row.round for row in read(path)] == [1, 2]

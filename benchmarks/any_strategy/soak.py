@@ -19,7 +19,7 @@ from any_strategy.heard import Heard, Model
 from any_strategy.tables import Found
 from fedretina.dom import DomConfig
 from fedretina.flower import DomGrid, grid, node_state
-from fedretina.flower.exchange import NOT_DECODED
+from fedretina.flower.failures import NOT_DECODED
 from fedretina.ledger import Row
 from fedretina.study.tables import table as table_of
 from fedretina.testing import FAULTS, FakeClock, FaultyGrid, to_model, to_record, toy_app, toy_model

@@ -15,7 +15,7 @@ from flwr.compat.common.recorddict_compat import fitins_to_recorddict
 import toy
 from fedretina import __version__
 from fedretina.errors import Corrupt, TooNew
-from fedretina.flower import DomGrid, DomMod, exchange, header
+from fedretina.flower import DomGrid, DomMod, exchange, failures, header
 from fedretina.flower.sizes import error_size, message_size
 from fedretina.ledger import totals
 from fedretina.testing import LocalGrid
@@ -86,7 +86,7 @@ def test_messages_whose_replies_nobody_pulls_leave_rows_and_are_let_go(tmp_path,
     assert grid._exchange.waiting == grid._exchange.resent == {}
     assert not any(part() for part in parts)
     ends = [row for row in grid.ledger.rows if row.direction == "up"]
-    assert {(row.kind, row.error, row.wire_bytes) for row in ends} == {("control", exchange.EXPIRED, 0)}
+    assert {(row.kind, row.error, row.wire_bytes) for row in ends} == {("control", failures.EXPIRED, 0)}
     assert len(ends) == 1000
     assert totals(grid.ledger.rows).wire == inner.sent_bytes
 
@@ -96,7 +96,7 @@ def test_what_is_under_way_ends_with_its_own_time_to_live(tmp_path, clock):
     grid.push_messages([ask(ttl=10.0), ask(ttl=1000.0)])
     clock.seconds = 20.0
     grid.push_messages([])
-    assert rows(grid, "up") == [("up", "control", exchange.EXPIRED)]
+    assert rows(grid, "up") == [("up", "control", failures.EXPIRED)]
     assert list(grid._exchange.waiting) == ["m1"]
 
 
@@ -107,7 +107,7 @@ def test_a_timeout_leaves_one_row_and_no_content(tmp_path, clock):
     clock.seconds = 61.0
     grid.pull_messages([])
     assert not grid._exchange.waiting
-    assert rows(grid) == [("down", "keyframe", ""), ("up", "control", exchange.LATE)]
+    assert rows(grid) == [("down", "keyframe", ""), ("up", "control", failures.LATE)]
 
 
 def test_a_late_reply_of_a_node_that_could_not_decode_is_a_failure(tmp_path):
@@ -188,7 +188,7 @@ def test_a_numpy_client_with_wrong_mods_reads_the_remedy(tmp_path, mods):
     grid = DomGrid(Catching(app, 1), store=tmp_path)
     (reply,) = grid.send_and_receive([_legacy_fit()])
     assert "load it unsafely" in reply.error.reason  # what NumPy says of a payload
-    assert exchange.NEVER_ACKNOWLEDGED in reply.error.reason
+    assert failures.NEVER_ACKNOWLEDGED in reply.error.reason
     assert "mods=[dom_mod, ...]" in grid.ledger.rows[-1].error
     assert (reply.error.code, reply.metadata.src_node_id) == (2, 100)
 
