@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-GROUND = {"errors", "home", "atomic"}
+GROUND = {"errors", "home", "atomic", "json_files"}
 MAY = {
     "errors": set(),
     "home": set(),
     "atomic": set(),
+    "json_files": set(),
     "ledger": set(),
     "task": set(),
     "dom": set(),

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
+from fedretina.cli.progress import printable, progress_bar
 from fedretina.errors import BadArgument
 
 if TYPE_CHECKING:
@@ -27,41 +27,55 @@ def main() -> None:
 @app.command("check")
 def check(
     folder: Annotated[Path, typer.Argument(help="A data set, or a folder of data sets.")],
+    *,
+    open_images: Annotated[
+        bool, typer.Option("--open", help="Open every image too, which takes minutes: only that finds truncated ones.")
+    ] = False,
 ) -> None:
     """Count images and identities, compare them with the paper's Table 1, and list the problems.
 
     Exits with 1 if there is a problem, or if a data set cannot be read. The other data sets are shown in any case.
     """
-    from fedretina.reid import census, find_datasets
+    from fedretina.reid import ambiguous, find_datasets
 
-    counted, problems = [], []
-    for path in find_datasets(folder):
+    found = find_datasets(folder)
+    counted, problems = [], [] if found == [folder] else ambiguous(folder)
+    for path in found:
         try:
-            found = census(path)
+            counts = _census(path, open_images)
         except BadArgument as error:
             problems.append(f"{path.name}: cannot be read: {error}")
             continue
-        counted.append(found)
-        problems += [f"{found.name}: {problem}" for problem in found.problems]
+        counted.append(counts)
+        problems += [f"{counts.name}: {problem}" for problem in counts.problems]
     if counted:
         console = Console()
         Console(width=max(console.width, MIN_WIDTH)).print(_table(folder, counted))
     for problem in problems:
-        typer.echo(problem)
+        typer.echo(printable(problem).plain)
     if problems:
         raise typer.Exit(1)
 
 
+def _census(path: Path, open_images: bool) -> "Census":
+    from fedretina.reid import census
+
+    if not open_images:
+        return census(path)
+    with progress_bar(f"opening {path.name}") as advance:
+        return census(path, open_images=True, progress=lambda done, total: advance(1))
+
+
 def _table(folder: Path, counted: "list[Census]") -> Table:
-    grid = Table(title=Text(str(folder)), title_justify="left")
+    grid = Table(title=printable(str(folder)), title_justify="left")
     grid.add_column("data set", overflow="fold")
     grid.add_column("split", no_wrap=True)
     for name in ("images", "ids", "paper:\nimages", "\nids"):
         grid.add_column(name, justify="right", no_wrap=True)
-    for found in counted:
-        labels = (found.name, found.layout, f"{found.cameras} cameras", "", "")
-        for label, row in zip(labels, _rows(found), strict=True):
-            grid.add_row(label, *row)
+    for counts in counted:
+        labels = (counts.name, counts.layout, f"{counts.cameras} cameras", "", "")
+        for label, row in zip(labels, _rows(counts), strict=True):
+            grid.add_row(printable(label), *row)
         grid.add_section()
     return grid
 

@@ -1,5 +1,6 @@
 """Read the files that `fedretina dom` is given, with progress bars: models, payloads, folders of payloads."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,14 +75,15 @@ def check_base(path: Path, digest: str | None, base: "ModelFile | None") -> None
         )
 
 
-def decode_files(files: "tuple[ChainFile, ...]", base: "ModelFile | None") -> "tuple[ModelFile | None, Model]":
-    """Return the model that the files begin with, for its metadata, and the one that they lead to."""
+def decode_files(files: "tuple[ChainFile, ...]", base: "ModelFile | None") -> "tuple[Model, Mapping[str, str]]":
+    """Return the model that the files lead to, and its metadata."""
     from fedretina.dom import decode_tensors, errors_about
 
     start = base
     if files[0].is_model and (base is None or files[0].path != base.path):
         start = read_model_file(files[0].path)
     model = None if start is None else start.version.model
+    metadata = {} if start is None else start.metadata
     for file in files:
         if file.is_model:
             continue
@@ -90,6 +92,6 @@ def decode_files(files: "tuple[ChainFile, ...]", base: "ModelFile | None") -> "t
             for name, array in decode_tensors(file.link.payload, base=model):
                 decoded[name] = array
                 advance(array.nbytes)
-        model = decoded
+        model, metadata = decoded, file.metadata or metadata
     assert model is not None  # there is at least one file
-    return start, model
+    return model, metadata

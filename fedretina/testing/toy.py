@@ -1,12 +1,14 @@
 """A small model and an app whose training is arithmetic: equal inputs give equal bits, on any machine."""
 
+from typing import Any
+
 import numpy as np
 from flwr.app import Array, ArrayRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.clientapp.typing import Mod
 from numpy.typing import NDArray
 
-Model = dict[str, NDArray[np.generic]]
+Model = dict[str, NDArray[Any]]
 
 SHAPES: dict[str, tuple[int, ...]] = {"w": (32, 64), "b": (32,), "bn.running_mean": (32,)}
 
@@ -82,9 +84,9 @@ def toy_app(*mods: Mod, train_mods: tuple[Mod, ...] = ()) -> ClientApp:
     return app
 
 
-def _train_tensor(name: str, value: NDArray[np.generic], node: int) -> NDArray[np.generic]:
+def _train_tensor(name: str, value: NDArray[Any], node: int) -> NDArray[Any]:
     if value.dtype.kind != "f" or name.endswith("tracked"):
         return np.asarray(value + np.array(7, value.dtype))
     goal = np.random.default_rng((node, len(name))).normal(size=value.shape)
-    moved: NDArray[np.generic] = (value + 0.02 * (goal - value)).astype(value.dtype)
+    moved: NDArray[Any] = (value + 0.02 * (goal - value)).astype(value.dtype)
     return moved

@@ -74,4 +74,4 @@ def test_report_of_an_unfinished_and_of_a_damaged_run() -> None:
     (folder / "summary.json").write_text("{")
     result = runner.invoke(app, ["report"])
     assert result.exit_code == 1
-    assert "summary.json: no JSON" in result.stderr
+    assert "summary.json: not JSON" in result.stderr
