@@ -9,7 +9,7 @@ from typing import Any
 
 from fedretina.dom import DomConfig, Model, ReferenceStore, Stream, Version, accept, add_residual, digest, residual_of
 from fedretina.errors import Corrupt, UnknownBase
-from fedretina.flower.ownership import FirstPublisherOwns
+from fedretina.flower.ownership import FirstPublisherOwns, Ownership
 from fedretina.flower.precision import Kind, lossless_config
 from fedretina.flower.similarity import count_weights, is_similar, is_small, matching_tensors, restore_dtypes
 
@@ -64,13 +64,13 @@ class StreamRegistry:
         The versions themselves.
     folder : Path, optional
         Where the payloads are kept, for a server that starts again; None keeps them in memory.
-    ownership : FirstPublisherOwns
+    ownership : Ownership
         Decides who may publish into a stream.
     """
 
     store: ReferenceStore
     folder: Path | None = None
-    ownership: FirstPublisherOwns = field(default_factory=FirstPublisherOwns)
+    ownership: Ownership = field(default_factory=FirstPublisherOwns)
     _streams: dict[str, Stream] = field(default_factory=dict)
     # By stream of the server's own: digest of the newest model before it was coded, and digest of its residual.
     _uncoded: dict[str, str] = field(default_factory=dict)
@@ -253,7 +253,7 @@ class StreamRegistry:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a saved state; values that `to_json` did not write raise `KeyError`, `TypeError` or `ValueError`."""
-        self.ownership = FirstPublisherOwns(dict(state["owners"]))
+        self.ownership.restore(state["owners"])
         self._uncoded, self._residuals = dict(state["uncoded"]), dict(state["residuals"])
         self._trained, self._shared = set(state["trained"]), set(state["shared"])
         for name in list(state["streams"]):

@@ -46,6 +46,16 @@ class Catching(LocalGrid):
             return Message(Error(2, f"{type(error)}:<'{error}'>"), reply_to=message)
 
 
+def with_a_node_that_lost_its_models(folder):
+    inner = LocalGrid(toy.app(DomMod(folder / "node")), 1)
+    grid = DomGrid(inner, store=folder / "server")
+    grid.send_and_receive([ask()])
+    for file in (folder / "node").rglob("*"):
+        if file.is_file():
+            file.unlink()
+    return inner, grid
+
+
 @pytest.fixture
 def clock(monkeypatch):
     now = SimpleNamespace(seconds=0.0)
@@ -111,12 +121,7 @@ def test_a_timeout_leaves_one_row_and_no_content(tmp_path, clock):
 
 
 def test_a_late_reply_of_a_node_that_could_not_decode_is_a_failure(tmp_path):
-    inner = LocalGrid(toy.app(DomMod(tmp_path / "node")), 1)
-    grid = DomGrid(inner, store=tmp_path / "server")
-    grid.send_and_receive([ask()])
-    for file in (tmp_path / "node").rglob("*"):
-        if file.is_file():
-            file.unlink()
+    _, grid = with_a_node_that_lost_its_models(tmp_path)
     message = ask()
     assert grid.send_and_receive([message], timeout=0) == []
     (reply,) = grid.pull_messages([message.metadata.message_id])
@@ -125,12 +130,7 @@ def test_a_late_reply_of_a_node_that_could_not_decode_is_a_failure(tmp_path):
 
 
 def test_a_message_that_is_sent_again_ends_when_the_first_would(tmp_path, clock):
-    inner = LocalGrid(toy.app(DomMod(tmp_path / "node")), 1)
-    grid = DomGrid(inner, store=tmp_path / "server")
-    grid.send_and_receive([ask()])
-    for file in (tmp_path / "node").rglob("*"):
-        if file.is_file():
-            file.unlink()
+    inner, grid = with_a_node_that_lost_its_models(tmp_path)
     message = ask(ttl=100.0)
     created = message.metadata.created_at
     (name,) = grid.push_messages([message])

@@ -37,7 +37,7 @@ def test_another_base_is_noticed():
 
 def test_sizes_and_lengths_are_checked():
     payload = encode(NEW)
-    with pytest.raises(Corrupt, match="limit 9"):
+    with pytest.raises(Corrupt, match="allowed here: 9"):
         read_tensors(payload, base={}, max_bytes=9)
     envelope = read_envelope(payload)
     with pytest.raises(Corrupt, match="pieces"):
