@@ -12,7 +12,7 @@ _log = logging.getLogger("fedretina.flower")
 
 @dataclass
 class PrecisionHints:
-    """Tells a user where the default precision of a record may be wrong.
+    """Logs where the default precision of a record may be wrong.
 
     Examples
     --------
@@ -25,7 +25,7 @@ class PrecisionHints:
     _logged: set[str] = field(default_factory=set)
 
     def check_lossy(self, record: str, model: Model) -> None:
-        """Ask whether a record is a model, if it is quantised and has one tensor only, as logits have."""
+        """Log a hint if a record that is quantised has only one tensor, as logits have: it may not be a model."""
         if len(model) == 1 and not is_small(model):
             self._log_once(
                 f"record {record!r} is quantised like a model, but has only the tensor {next(iter(model))!r}; "
@@ -33,7 +33,7 @@ class PrecisionHints:
             )
 
     def check_exact(self, names: Iterable[str]) -> None:
-        """Ask which of a message's ArrayRecords are models, if that is not clear: until then, all of them stay exact."""
+        """Log a hint that records stay exact, because it is not clear which of them are models."""
         listed = ", ".join(map(repr, sorted(names)))
         if listed:
             self._log_once(
