@@ -7,7 +7,7 @@ from typing import Any
 from fedretina.errors import Corrupt
 
 MAX_DIGITS = 20
-"""The most digits of an integer: enough for 64 bits and a sign."""
+"""The most digits of an integer: enough for 64 bits."""
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -41,6 +41,7 @@ def parse_json(data: bytes) -> Any:
 
 
 def _integer(text: str) -> int:
-    if len(text) > MAX_DIGITS:
-        raise ValueError(f"an integer of {len(text)} digits; allowed: {MAX_DIGITS}")
+    digits = len(text.lstrip("-"))
+    if digits > MAX_DIGITS:
+        raise ValueError(f"an integer of {digits} digits; allowed: {MAX_DIGITS}")
     return int(text)

@@ -247,6 +247,8 @@ def _check_type(name: str, value: object, wanted: object) -> None:
     assert isinstance(allowed, type | tuple)
     if isinstance(value, bool) or not isinstance(value, allowed):
         raise BadArgument(f"ledger row: {name} is {value!r}: give {getattr(wanted, '__name__', wanted)}")
+    if isinstance(value, int) and value.bit_length() > 64:
+        raise BadArgument(f"ledger row: {name} has {value.bit_length()} bits: give an integer of at most 64 bits")
 
 
 def _check_choice(name: str, value: str, choices: Iterable[str]) -> None:

@@ -36,7 +36,7 @@ rows = st.builds(
     direction=st.sampled_from(DIRECTIONS),
     kind=st.sampled_from(list(KINDS)),
     stream=st.text(),
-    version=st.integers(),
+    version=st.integers(-(2**64) + 1, 2**64 - 1),
     base=st.text("0123456789abcdef"),
     digest=st.text("0123456789abcdef"),
     raw_bytes=counts,
@@ -112,7 +112,7 @@ def without(name: str) -> dict[str, object]:
         (b"", "not JSON"),
         (b"\xff\xfe", "not JSON"),
         (b"[" * 100_000, "not JSON"),
-        (b"[1]", "no object"),
+        (b"[1]", "not an object"),
         (json.dumps(without("digest")).encode(), "digest are missing"),
         (json.dumps(asdict(ROW) | {"colour": 1}).encode(), "'colour' are unknown"),
         (json.dumps(asdict(ROW) | {"round": "1"}).encode(), "round is '1'"),
@@ -130,6 +130,11 @@ def test_a_bad_line_is_named(tmp_path: Path, line: bytes, reason: str) -> None:
 def test_error_may_be_absent(tmp_path: Path) -> None:
     (tmp_path / "ledger.jsonl").write_text(json.dumps(without("error")) + "\n")
     assert read(tmp_path / "ledger.jsonl") == [ROW]
+
+
+def test_an_integer_of_more_than_64_bits_is_refused() -> None:
+    with pytest.raises(BadArgument, match="version has 65 bits"):
+        replace(ROW, version=2**64)
 
 
 def test_a_torn_last_line_is_dropped_wherever_it_tore(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

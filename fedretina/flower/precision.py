@@ -78,11 +78,11 @@ def find_model_name(content: RecordDict) -> str | None:
     Examples
     --------
     >>> from flwr.app import ArrayRecord
-    >>> find_model(RecordDict({"weights": ArrayRecord()}))
+    >>> find_model_name(RecordDict({"weights": ArrayRecord()}))
     'weights'
-    >>> find_model(RecordDict({"arrays": ArrayRecord(), "control": ArrayRecord()}))
+    >>> find_model_name(RecordDict({"arrays": ArrayRecord(), "control": ArrayRecord()}))
     'arrays'
-    >>> find_model(RecordDict({"generator": ArrayRecord(), "critic": ArrayRecord()})) is None
+    >>> find_model_name(RecordDict({"generator": ArrayRecord(), "critic": ArrayRecord()})) is None
     True
     """
     names = list(content.array_records)
