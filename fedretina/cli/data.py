@@ -64,10 +64,10 @@ def _census(path: Path, open_images: bool) -> "Census":
         return census(path)
     with progress_bar(f"opening {path.name}") as advance:
 
-        def show(done: int, total: int) -> None:
+        def on_progress(done: int, total: int) -> None:
             advance(1)
 
-        return census(path, open_images=True, progress=show)
+        return census(path, open_images=True, progress=on_progress)
 
 
 def _table(folder: Path, counted: "list[Census]") -> Table:

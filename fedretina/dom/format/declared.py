@@ -38,7 +38,7 @@ def read_tensors(payload: bytes, *, base: Mapping[str, Spec], max_bytes: int = M
     """
     envelope = read_envelope(payload)
     unpack_metadata(envelope.metadata)
-    header = read_header(envelope.header)
+    header = read_header(envelope.header, envelope.version)
     check_lattice(header, claimed=envelope.lattice)
     held = [base[name] for name in sorted(base)] if envelope.base is not None else []
     specs = declared_tensors(header, header.kept(held), max_bytes)
