@@ -170,6 +170,18 @@ def test_the_codec_calls_no_blas():
             assert not (isinstance(node, ast.Attribute) and node.attr in blas), f"{file}:{node.lineno} calls {node.attr}"
 
 
+def test_benchmarks_import_neither_tests_nor_the_command():
+    """What a benchmark needs is in the package, in `fedretina.testing`, or beside it; a command is run as a process."""
+    tests = {path.stem for path in (ROOT / "tests").rglob("*.py")} | {path.name for path in (ROOT / "tests").iterdir()}
+    own = {path.stem for path in (ROOT / "benchmarks").rglob("*")} | {
+        path.stem for path in (ROOT / "simulations").rglob("*.py")
+    }
+    for file in (ROOT / "benchmarks").rglob("*.py"):
+        for name in imports(file):
+            assert not name.startswith("fedretina.cli"), f"{file} imports {name}"
+            assert name.split(".")[0] not in tests - own | {"tests"}, f"{file} imports {name}"
+
+
 def test_nothing_in_the_package_imports_testing():
     """It is there for tests and benchmarks: an app that imports it would answer itself."""
     for folder in ("fedretina", "strategies", "simulations"):

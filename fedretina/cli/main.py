@@ -1,4 +1,4 @@
-"""The command `fedretina` with its groups, and what all commands share: the version, and how errors are shown."""
+"""The command `fedretina` with its groups; the option --version; and how errors are shown."""
 
 import sys
 from io import TextIOWrapper
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Commands(TyperGroup):
-    """Commands whose `FedRetinaError`s are shown as a message without a traceback, with exit code 1."""
+    """Shows a `FedRetinaError` of a command as a message without a traceback, and exits with 1."""
 
     def invoke(self, ctx: "Context") -> Any:
         """Run the command that the arguments name."""
@@ -57,4 +57,4 @@ def main(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Take the options that stand before a command."""
+    """Read the options that are before a command."""

@@ -50,8 +50,7 @@ class DomGrid(Grid):
 
     Versions that nodes publish are relayed byte for byte, without decoding. Models that the server makes are encoded once
     for each pair of base and new version. A node that lacks a base gets other payloads before the strategy sees a reply. A
-    reply that cannot be believed becomes an error reply, as if the node had crashed. Records without weights travel as they
-    are.
+    reply that cannot be believed becomes an error reply, as if the node had crashed. Records without weights travel uncoded.
 
     It behaves as Flower's grids do; `send_and_receive` lists the differences. Use it from one thread.
 
@@ -60,9 +59,9 @@ class DomGrid(Grid):
     grid : Grid
         Flower's grid.
     config : DomConfig, callable or None, optional
-        How models are coded; by default ``DomConfig(relative_error=0.28)``. A callable gets a `Transfer` (direction, kind of
-        message, round) and returns the configuration for it. None: models travel uncoded, and their bytes are counted. If a
-        configuration leaves `rounding` open, models are rounded to nearest, except with ``effort="small"``.
+        How models are coded; by default ``DomConfig(relative_error=0.28)``. A callable gets a `Transfer` (direction,
+        message type, round) and returns the configuration for it. None: models travel uncoded, and their bytes are counted.
+        If a configuration leaves `rounding` open, models are rounded to nearest, except with ``effort="small"``.
     uplink : {"one-shot", "stream"}, default "one-shot"
         What a reply's model is. "one-shot": a model to be aggregated, coded against the model that the node just received.
         "stream": a version of the node's own stream, which has the record's name. The server keeps it for relaying.
@@ -146,7 +145,7 @@ class DomGrid(Grid):
 
     @property
     def acknowledgements(self) -> Acknowledgements:
-        """What each node holds."""
+        """The versions that each node holds."""
         return self._state.acknowledgements
 
     @property
@@ -254,8 +253,8 @@ class DomGrid(Grid):
             self._exchange.mark_late(identifier)
         return sorted(replies.values(), key=sort_key)
 
-    def _options(self, kind: str, number: int) -> ExchangeOptions:
-        down, up = (round_to_nearest(config) for config in choose_configs(self._config, kind, number))
+    def _options(self, message_type: str, number: int) -> ExchangeOptions:
+        down, up = (round_to_nearest(config) for config in choose_configs(self._config, message_type, number))
         if self._trust is not None and (down is None or up is None):
             raise BadArgument(
                 "config=None with trust: only coded models are signed; give DomConfig(lossless=True) for exact ones"

@@ -10,7 +10,8 @@ from fedretina.dom import Model, Stream, link_of, publish
 from fedretina.flower import header, records
 from fedretina.flower.acknowledgements import Acknowledgements
 from fedretina.flower.contents import ContentCopy, RecordCopy
-from fedretina.flower.precision import classify, find_model_name, find_rule, lossless_config, rule_config
+from fedretina.flower.hints import PrecisionHints
+from fedretina.flower.precision import MODEL_TYPES, classify, find_model_name, find_rule, lossless_config, rule_config
 from fedretina.flower.reply import MIN_CODED_BYTES
 from fedretina.flower.sizes import Direction, message_size, wire_size
 from fedretina.flower.streams import NewModel, StreamRegistry, stream_config
@@ -65,6 +66,8 @@ class CodedRecord:
         See `fedretina.flower.records.order_of`.
     raw_bytes : int
         Size as plain Flower would send it.
+    has_rule : bool
+        Whether a `RecordRule` says how precise it is.
     encode_s : float
         Seconds spent on encoding.
     routes : dict
@@ -76,6 +79,7 @@ class CodedRecord:
     payload: bytes
     order: tuple[int, ...] | None
     raw_bytes: int
+    has_rule: bool = False
     encode_s: float = 0.0
     routes: dict[str | None, tuple[ArrayRecord, RecordTraffic]] = field(default_factory=dict)
 
@@ -101,6 +105,8 @@ class MessagePacker:
         What each node holds.
     round_key : object
         Equal for messages of one round.
+    hints : PrecisionHints
+        Logs where a rule may be missing.
     trust : ServerTrust or None, default None
         Signs what is sent. Every record is coded then.
     """
@@ -108,6 +114,7 @@ class MessagePacker:
     streams: StreamRegistry
     acknowledgements: Acknowledgements
     round_key: object
+    hints: PrecisionHints
     trust: ServerTrust | None = None
     _coded: dict[tuple[RecordCopy, str, bool], CodedRecord | None] = field(default_factory=dict)
     _packed: dict[tuple[object, ...], PackedContent] = field(default_factory=dict)
@@ -127,6 +134,8 @@ class MessagePacker:
         model_name = find_model_name(content.content)
         found = {name: self._code(name, record, to, is_main=name == model_name) for name, record in content.arrays.items()}
         coded = {name: record for name, record in found.items() if record is not None}
+        if model_name is None and to.message_type in MODEL_TYPES:
+            self.hints.check_exact(name for name, record in coded.items() if record.stream is None and not record.has_rule)
         publishes = options.uplink == "stream" and options.up is not None and to.message_type == "train"
         if not coded and not publishes and self.trust is None:  # a node is told how to publish even if it receives no model
             return self._pack_plain(content)
@@ -176,7 +185,10 @@ class MessagePacker:
         config = options.down if rule is None else rule_config(options.down, rule)
         if kind == "data" and not self.streams.continues(name, model):
             made = publish(model, base=None, config=lossless_config(config))
-            return CodedRecord(None, made.version.digest, made.payload, records.order_of(record.record), record.plain_bytes)
+            order = records.order_of(record.record)
+            return CodedRecord(None, made.version.digest, made.payload, order, record.plain_bytes, rule is not None)
+        if rule is None and not config.lossless:
+            self.hints.check_lossy(name, model)
         new = NewModel(
             name=name,
             model=model,

@@ -53,7 +53,7 @@ class ServerState:
         owners = set(self.streams.ownership.owners().values())
         if not set(nodes) & (self.acknowledgements.nodes() | owners):
             self.acknowledgements.clear()
-            self.streams.ownership.clear()
+            self.streams.ownership.restore({})
 
     def _load(self, path: Path) -> None:
         try:
