@@ -16,6 +16,9 @@ from fedretina.dom.tensors import Array, Model, check_finite, has_same_form, is_
 from fedretina.dom.version import Version
 from fedretina.errors import BadArgument
 
+_PAYS = 0.01  # of a tensor's bytes that a prediction has to save, for receivers that know version 1 only
+_STEP_PER_ERROR = 6  # about what the step is over the error, where predictions pay
+
 
 @dataclass(frozen=True)
 class Job:
@@ -63,7 +66,8 @@ class Job:
     def predict(self, name: str, trial: Trial) -> Trial:
         """Return a tensor's trial with its predictor, which is made once for all steps that are tried."""
         if name not in self.predictors:
-            self.predictors[name] = Predictor.of(trial.pair, trial.shape, largest=trial.scale.difference)
+            coarsest = self.config.rms_step or self.config.relative_error * _STEP_PER_ERROR
+            self.predictors[name] = Predictor.of(trial.pair, trial.shape, largest=trial.scale.difference, coarsest=coarsest)
         return replace(trial, predictor=self.predictors[name])
 
     @property
@@ -83,15 +87,18 @@ def encode_job_tensor(job: Job, name: str, *, chooser: StepChooser | None = None
     if job.config.format == 1 or base is None:
         return code()
     predicted = code(predict=partial(job.predict, name))
-    if predicted.factors is None:
+    predictor = job.predictors.get(name)
+    if predictor is None:
         return predicted
-    predictor = job.predictors[name]
-    if predictor is not None and predicted.step is not None and predictor.is_sure(predicted.step.size):
+    if predicted.factors is not None and predicted.step is not None and predictor.is_sure(predicted.step.size):
         return predicted
     plain = code()
-    if job.config.lattice:  # predictions have finer units, which makes exact skips dearer: they have to pay for that
+    if (
+        job.config.lattice or predicted.factors is None
+    ):  # predictions have finer units, which makes exact skips dearer: they have to pay for that
         return plain
-    return predicted if _price(predicted, plain.step, job.config) < _price(plain, plain.step, job.config) else plain
+    saved = _price(plain, plain.step, job.config) - _price(predicted, plain.step, job.config)
+    return predicted if saved > _PAYS * plain.size else plain
 
 
 def _price(coded: CodedTensor, step: Step | None, config: DomConfig) -> float:
