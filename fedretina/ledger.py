@@ -170,10 +170,11 @@ class Ledger:
         self._rows: list[Row] = []
         self._file: TextIO | None = None
         if path is not None:
-            if path.exists():
-                self._rows = read(path)
-                _mend(path)
-            self._file = path.open("a", encoding="ascii", newline="\n")
+            with translate_errors(Corrupt, f"{path} cannot be continued", "move it away, or give another folder"):
+                if path.exists():
+                    self._rows = read(path)
+                    _mend(path)
+                self._file = path.open("a", encoding="ascii", newline="\n")
 
     @property
     def rows(self) -> tuple[Row, ...]:

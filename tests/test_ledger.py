@@ -188,3 +188,11 @@ def test_rounds_come_in_order() -> None:
     groups = by_round(some)
     assert list(groups) == [1, 2, 3]
     assert [row.node for row in groups[3]] == [0, 2]
+
+
+@pytest.mark.parametrize("kind", ["folder", "loop"])
+def test_what_is_no_file_is_an_error_of_ours(tmp_path, kind):
+    path = tmp_path / "ledger.jsonl"
+    path.mkdir() if kind == "folder" else path.symlink_to(path)
+    with pytest.raises(Corrupt, match=r"ledger\.jsonl cannot be (read|continued) \(.*\): "):
+        Ledger(path)

@@ -1,4 +1,4 @@
-"""Ways to send a network's weights without a base, and back."""
+"""Codings of a network's weights without a base."""
 
 import math
 import tempfile
@@ -23,7 +23,7 @@ def code(state: State, config: DomConfig) -> tuple[State, int]:
     return decode(payload), len(payload)
 
 
-def code_alike(state: State, config: DomConfig) -> tuple[State, int]:
+def code_sizes_alike(state: State, config: DomConfig) -> tuple[State, int]:
     """Send weights with one `keyframe_error` for tensors of all sizes (small ones usually get less), as several payloads."""
     parts: dict[float, State] = defaultdict(dict)
     for name, value in state.items():

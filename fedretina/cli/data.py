@@ -63,7 +63,11 @@ def _census(path: Path, open_images: bool) -> "Census":
     if not open_images:
         return census(path)
     with progress_bar(f"opening {path.name}") as advance:
-        return census(path, open_images=True, progress=lambda done, total: advance(1))
+
+        def on_progress(done: int, total: int) -> None:
+            advance(1)
+
+        return census(path, open_images=True, progress=on_progress)
 
 
 def _table(folder: Path, counted: "list[Census]") -> Table:

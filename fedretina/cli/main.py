@@ -1,5 +1,7 @@
 """The command `fedretina` with its groups, and what all commands share: the version, and how errors are shown."""
 
+import sys
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,6 +20,9 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: "Context") -> Any:
         """Run the command that the arguments name."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):  # a terminal may lack letters of a tensor's name
+                stream.reconfigure(errors="backslashreplace")
         try:
             return super().invoke(ctx)
         except FedRetinaError as error:

@@ -18,8 +18,8 @@ tensors travel.
 from fedretina.dom.config import DomConfig, Effort, Rounding
 from fedretina.dom.files.atomic import check_output, write_whole
 from fedretina.dom.files.chain import PAYLOAD_SUFFIX, Chain, ChainFile, chain_files, read_chain, read_chain_file
-from fedretina.dom.files.kinds import MODEL_SUFFIXES
-from fedretina.dom.files.models import ModelFile, errors_about, read_model, read_payload, write_model
+from fedretina.dom.files.kinds import MODEL_SUFFIXES, read_payload
+from fedretina.dom.files.models import ModelFile, errors_about, read_model, write_model
 from fedretina.dom.format.codec import Published, accept, decode, decode_tensors, encode, publish
 from fedretina.dom.format.inspect import PayloadInfo, TensorInfo, inspect
 from fedretina.dom.quantisation.feedback import add_residual, residual_of

@@ -86,7 +86,7 @@ def encode(
     Returns
     -------
     bytes
-        The payload, for `decode`; docs/format.md describes it.
+        The payload, for `decode`; docs/reference/format.md describes it.
 
     Raises
     ------
