@@ -93,9 +93,7 @@ def encode_job_tensor(job: Job, name: str, *, chooser: StepChooser | None = None
     if predicted.factors is not None and predicted.step is not None and predictor.is_sure(predicted.step.size):
         return predicted
     plain = code()
-    if (
-        job.config.lattice or predicted.factors is None
-    ):  # predictions have finer units, which makes exact skips dearer: they have to pay for that
+    if job.config.lattice or predicted.factors is None:  # finer units make exact skips dearer: predictions have to be sure
         return plain
     saved = _price(plain, plain.step, job.config) - _price(predicted, plain.step, job.config)
     return predicted if saved > _PAYS * plain.size else plain
