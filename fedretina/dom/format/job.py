@@ -12,7 +12,7 @@ from fedretina.dom.prediction.rates import PRICE
 from fedretina.dom.quantisation.predicted import Predictor
 from fedretina.dom.quantisation.steps import Step, StepChooser
 from fedretina.dom.quantisation.trial import Trial
-from fedretina.dom.tensors import Array, Model, check_finite, has_same_form, is_finite
+from fedretina.dom.tensors import Array, Model, can_convert, check_finite, convert, has_same_form, is_finite
 from fedretina.dom.version import Version
 from fedretina.errors import BadArgument
 
@@ -63,6 +63,21 @@ class Job:
         new, old = self.new, self.old
         return [name for name in sorted(old) if name in new and has_same_form(new[name], old[name])]
 
+    def base_of(self, name: str) -> Array | None:
+        """Return what a tensor builds on: the base's tensor of its name, in its dtype; None if there is no such tensor."""
+        new, old = self.new[name], self.old.get(name)
+        if old is None or has_same_form(new, old):
+            return old
+        if self.config.format == 1 or self.config.lattice or not can_convert((new.shape, new.dtype), (old.shape, old.dtype)):
+            return None
+        converted = convert(old, new.dtype)
+        return converted if is_finite(converted) else None
+
+    @property
+    def based(self) -> frozenset[str]:
+        """The names of the tensors that build on the base."""
+        return frozenset(name for name in self.new if self.base_of(name) is not None)
+
     def predict(self, name: str, trial: Trial) -> Trial:
         """Return a tensor's trial with its predictor, which is made once for all steps that are tried."""
         if name not in self.predictors:
@@ -79,8 +94,7 @@ class Job:
 
 def encode_job_tensor(job: Job, name: str, *, chooser: StepChooser | None = None, keep: bool) -> CodedTensor:
     """Code one of a job's tensors, see `encode_tensor`; with a prediction where it may have one and that pays."""
-    base = job.old.get(name)
-    base = base if base is not None and has_same_form(job.new[name], base) else None
+    base = job.base_of(name)
     code = partial(encode_tensor, name, job.new[name], base, job.config, chooser=chooser, keep=keep)
     if not job.may_lose(name):
         return code(exact=True)
