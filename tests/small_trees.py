@@ -20,6 +20,7 @@ from fedretina.ledger import Ledger
 from fedretina.reid import ambiguous, census, find_datasets, load_images, read_dataset
 from fedretina.reid.weights import load_weights, read_weights
 from fedretina.report import table
+from fedretina.report.ranking import thumbnail
 from fedretina.runs import RoundState, RunFolder, State, load, read_config, read_state
 from fedretina.study import Setting, Store
 from fedretina.task import Splits, Task
@@ -100,6 +101,17 @@ def read_data(root):
     ambiguous(root)
 
 
+def decoded(root):
+    market(root)
+    read_decoded(root)
+
+
+def read_decoded(root):
+    photos = read_dataset(root).train
+    images = load_images(photos, height=4, width=4, cache=root / ".cache")
+    assert (images.shape, images.dtype) == ((len(photos), 3, 4, 4), np.uint8)
+
+
 def weights(root):
     state = network().state_dict()
     save_file(state, root / "a.safetensors", metadata={"format": "pt"})
@@ -140,6 +152,7 @@ def read_run(root):
         lambda: read_config(folder),
         lambda: [entry.bound for entry in DukeFolder(folder).read()[1].rounds],
         lambda: Console(file=io.StringIO(), width=100).print(table(folder)),
+        lambda: [thumbnail(folder, shot) for ranking in load(folder).rankings for shot in (ranking.query, *ranking.gallery)],
     )
     if error:
         raise error
@@ -177,6 +190,7 @@ TREES = {
     "msmt17": (msmt17, read_data),
     "cuhk03-json": (lambda root: cuhk03(root, lists=True), read_data),
     "cuhk03-mat": (lambda root: cuhk03(root, lists=False), read_data),
+    "decoded": (decoded, read_decoded),
     "weights": (weights, read_files_of_weights),
     "checkpoint": (checkpoint, read_checkpoint),
     "run": (run, read_run),

@@ -22,7 +22,7 @@ MAY = {
     "trust": set(),
     "train": {"reuse", "features", "task"},
     "reid": {"features", "task"},
-    "flower": {"dom", "ledger"},
+    "flower": {"dom", "trust", "ledger"},
     "runs": {"ledger"},
     "settings": {"dom"},
     "report": {"runs", "ledger"},
@@ -168,6 +168,18 @@ def test_the_codec_calls_no_blas():
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             assert not isinstance(node, ast.MatMult), f"{file} multiplies with @"
             assert not (isinstance(node, ast.Attribute) and node.attr in blas), f"{file}:{node.lineno} calls {node.attr}"
+
+
+def test_benchmarks_import_neither_tests_nor_the_command():
+    """What a benchmark needs is in the package, in `fedretina.testing`, or beside it; a command is run as a process."""
+    tests = {path.stem for path in (ROOT / "tests").rglob("*.py")} | {path.name for path in (ROOT / "tests").iterdir()}
+    own = {path.stem for path in (ROOT / "benchmarks").rglob("*")} | {
+        path.stem for path in (ROOT / "simulations").rglob("*.py")
+    }
+    for file in (ROOT / "benchmarks").rglob("*.py"):
+        for name in imports(file):
+            assert not name.startswith("fedretina.cli"), f"{file} imports {name}"
+            assert name.split(".")[0] not in tests - own | {"tests"}, f"{file} imports {name}"
 
 
 def test_nothing_in_the_package_imports_testing():

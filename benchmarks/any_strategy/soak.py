@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 from flwr.app import Message
 from flwr.serverapp.strategy import FedAvg
+from separate_nodes import separate_nodes
 
-import toy
 from any_strategy.recording_grid import Model, RecordingGrid
 from any_strategy.tables import Found
 from fedretina.dom import DomConfig
 from fedretina.flower import DomGrid, grid, node_state
-from fedretina.flower.exchange import NOT_DECODED
+from fedretina.flower.failures import NOT_DECODED
 from fedretina.ledger import Row
 from fedretina.study import table as table_of
-from fedretina.testing import FAULTS, Clock, FaultyGrid
+from fedretina.testing import FAULTS, FakeClock, FaultyGrid, to_model, to_record, toy_app, toy_model
 
 NODES = 10
 SHARES = {"fails": 0.3, **dict.fromkeys((fault for fault in FAULTS if fault != "fails"), 0.1)}
@@ -53,7 +53,7 @@ class CheckedFedAvg(FedAvg):
     def aggregate_train(self, server_round: int, replies: Any) -> Any:
         replies = sorted(replies, key=_sender)
         arrays, metrics = super().aggregate_train(server_round, replies)
-        self.aggregates.append({} if arrays is None else toy.model_of(arrays))
+        self.aggregates.append({} if arrays is None else to_model(arrays))
         return arrays, metrics
 
     def aggregate_evaluate(self, server_round: int, replies: Any) -> Any:
@@ -104,7 +104,7 @@ def _no_waiting() -> Iterator[None]:
     logger, time = logging.getLogger("flwr"), grid.time
     level = logger.level
     logger.setLevel(logging.CRITICAL)
-    grid.time = Clock()  # type: ignore[assignment]
+    grid.time = FakeClock()  # type: ignore[assignment]
     try:
         yield
     finally:
@@ -115,12 +115,12 @@ def _no_waiting() -> Iterator[None]:
 def _run(folder: Path, rounds: int, config: DomConfig | None) -> Run:
     """Run with a coding, or plain Flower where it is None."""
     if config is None:
-        inner = FaultyGrid(toy.app(), NODES, faults, plain=True)
+        inner = FaultyGrid(toy_app(), NODES, faults, plain=True)
     else:
         inner = RecordingGrid(
-            toy.app(toy.per_node(folder / "nodes")), NODES, faults, stores=lambda n: folder / "nodes" / str(n)
+            toy_app(separate_nodes(folder / "nodes")), NODES, faults, stores=lambda n: folder / "nodes" / str(n)
         )
-    run, arrays = Run(inner), toy.record_of(toy.start())
+    run, arrays = Run(inner), to_record(toy_model())
     for first in range(0, rounds, RESTARTS_EVERY):
         wire = inner if config is None else DomGrid(inner, config, store=folder / "server", streams=folder / "streams")
         strategy = CheckedFedAvg(partial(run.check, wire), first)

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from flwr.app import Context, Message
+from separate_nodes import separate_nodes
 
 from apps.app import App, Array, Mod, Setting
 from apps.compare import Comparison, Found
 from apps.observe import Key, MeasuringGrid, ObservedGrid, Tap
-from fedretina.flower import DomGrid, DomMod
+from fedretina.flower import DomGrid
 from fedretina.ledger import totals
 
 Sizes = Mapping[str, Mapping[Key, list[int]]]
@@ -30,17 +30,6 @@ class Arm:
 
     mods: Callable[[Path], list[Mod]]
     grid: Callable[[MeasuringGrid, Path], Any]
-
-
-def separate_nodes(folder: Path) -> Mod:
-    """Give `dom_mod` with a store for each node, as if each were a machine of its own."""
-    mods: dict[int, DomMod] = {}
-
-    def mod(message: Message, context: Context, call_next: Callable[[Message, Context], Message]) -> Message:
-        node = context.node_id
-        return mods.setdefault(node, DomMod(folder / str(node)))(message, context, call_next)
-
-    return mod
 
 
 PLAIN = Arm(lambda folder: [], lambda grid, folder: DomGrid(grid, None, store=folder / "server"))

@@ -9,7 +9,8 @@ Each verb does one thing:
   digests, so nothing is hashed twice.
 - `inspect` tells what a payload holds without decoding it.
 
-`Stream` holds the versions of one model: it publishes, accepts and routes them. `PayloadLog` keeps and relays payloads only.
+`Stream` holds the versions of one model: it publishes, accepts and routes them, and relays them before it decodes them.
+`PayloadLog` keeps and relays payloads only.
 `ReferenceStore` keeps versions on disk. `read_model`, `write_model`, `read_payload` and `read_chain` are for models and
 payloads as files. `add_residual` and `residual_of` are error feedback. `check_model`, `is_float` and `is_vector` tell how
 tensors travel.

@@ -102,8 +102,8 @@ def _key(photos: Sequence[Photo], height: int, width: int) -> str:
 def _open(file: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
     """Map a cached file; None if it does not exist or is damaged, so that it is written again."""
     try:
-        images = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        images = np.lib.format.open_memmap(file, mode="r")
+    except Exception:  # whatever a cache's damage makes numpy raise, the remedy is the same
         return None
     return np.asarray(images) if images.shape == shape and images.dtype == np.uint8 else None
 

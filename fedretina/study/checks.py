@@ -68,7 +68,6 @@ def _check(domain: str, name: str, setting: Setting, tasks: Tasks, device: str) 
     try:
         rehearse(task, splits, model, training, domain=domain, layers=[embedding_layer(task)])
     except BadArgument as error:
-        raise BadArgument(
-            f"{error} (in the cell of labelled = {setting.labelled:g}, loss = {setting.loss!r}, seed {setting.seed})"
-        ) from error
+        cell = f"labelled = {setting.labelled:g}, loss = {setting.loss!r}, seed {setting.seed}"
+        raise BadArgument(f"{error} (in the cell of {cell})") from error
     return model

@@ -30,11 +30,12 @@ from fedretina.trust.sealing import Sealed, is_sealed, open_sealed, seal, sealed
 from fedretina.trust.sealing_keys import RecipientKey, SealingKey
 from fedretina.trust.signed import Signed
 from fedretina.trust.statement import Statement
-from fedretina.trust.verifier import Verifier, owner_of
+from fedretina.trust.verifier import SERVER, Verifier, owner_of
 
 __all__ = [
     "ATTACKS",
     "NODE_ROLES",
+    "SERVER",
     "Acknowledgement",
     "CityRoot",
     "Domain",

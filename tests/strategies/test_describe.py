@@ -11,7 +11,7 @@ from flwr.clientapp import ClientApp
 from torch import nn
 
 from digits import Digits
-from fedretina.errors import FedRetinaError
+from fedretina.errors import BadArgument, FedRetinaError
 from fedretina.strategies import PeerReuse, PeerReuseClient, ReuseConfig, Topology, hosted_domains
 from fedretina.testing import LocalGrid
 from fedretina.train import Training
@@ -92,3 +92,11 @@ def test_a_source_that_diverges_is_named(tmp_path):
     app.train()(answer)
     with pytest.raises(FedRetinaError, match=r"the training of '\w+' diverged: NaN or infinite values in"):
         PeerReuse(TOPOLOGY, TRAINING, ReuseConfig(), run="run").start(LocalGrid(app, 2))
+
+
+def test_an_error_about_a_name_in_another_encoding_reaches_the_server(tmp_path):
+    class Odd(Digits):
+        def splits(self, domain):
+            raise BadArgument("caf\udce9.jpg cannot be decoded")
+
+    assert r"caf\udce9.jpg cannot be decoded" in attempt(tmp_path, Odd())

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fedretina.errors import BadArgument
+from fedretina.errors import BadArgument, Corrupt
+from fedretina.json_files import parse_json
 from fedretina.reid.folder import DISTRACTOR, GALLERY, JUNK, QUERY, TRAIN
 from fedretina.reid.rendering.camera import Camera, sample_camera
 from fedretina.reid.rendering.person import Person, sample_person
@@ -139,9 +140,9 @@ def render_domain(folder: Path, style: str | Style, *, seed: int = 0, population
 
 def _is_complete(folder: Path) -> bool:
     try:
-        counts = json.loads((folder / MANIFEST).read_text())
+        counts = parse_json((folder / MANIFEST).read_bytes())
         return all(sum(1 for _ in (folder / split).iterdir()) == counts[split] for split in (TRAIN, QUERY, GALLERY))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, Corrupt, KeyError, TypeError):
         return False
 
 
