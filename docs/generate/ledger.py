@@ -38,8 +38,8 @@ ledger.append(Row(**example))
 print(totals(ledger.rows).factor)  # how many times fewer bytes than plain Flower
 ```
 
-The file has one JSON object a line, and only grows. `fedretina.ledger.read(path)` reads it. `docs/generate` writes this
-page from `fedretina.ledger.Row`; digests in real rows have 64 digits.
+Each line of the file is one JSON object. Rows are only added. `fedretina.ledger.read(path)` reads it. `docs/generate` writes
+this page from `fedretina.ledger.Row`. Digests in real rows have 64 digits.
 """
 
 

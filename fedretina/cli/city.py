@@ -34,7 +34,7 @@ def init(
     root_keys: Annotated[int, typer.Option(help="How many root keys to make.")] = 1,
     threshold: Annotated[int, typer.Option(help="How many root keys must sign.")] = 1,
 ) -> None:
-    """Server: make certificates, keys and the city root, and print the fingerprint to read aloud."""
+    """Server: make the city's certificates, keys and root. Print the fingerprint to read aloud to the nodes' operators."""
     from fedretina import city
 
     addresses = [f"127.0.0.1:{city.DEFAULT_PORT}"] if local and not address else address or []
@@ -42,15 +42,17 @@ def init(
         raise BadArgument("no --address: name the HOST:PORT by which nodes reach this server, or say --local")
     hosts, port = _split(addresses, city.DEFAULT_PORT)
     made = city.create(folder, name, hosts, port, root_keys=root_keys, threshold=threshold)
-    typer.echo(f"The city {name} is in {folder}. Nodes reach it at {made.address}; `flwr run APP {name}` too.")
+    typer.echo(f"The city {name} is in {folder}. Nodes reach it at {made.address}, and `flwr run APP {name}` uses it.")
     typer.echo(f"Read this aloud to everyone who joins:\n\n    {city.first_fingerprint(made)}\n")
-    typer.echo(f"Next: fedretina city up {folder}" + (" --local --domains NAME,NAME" if local else ""))
+    typer.echo(f"Next: fedretina city up {folder}" + (" --local --domains NAME,NAME --data DATA" if local else ""))
 
 
 @app.command()
 def up(
-    folder: Folder = CITY_DIR,
-    local: Annotated[bool, typer.Option("--local", help="Also enrol and start a node for each of --domains here.")] = False,
+    folder: Annotated[Path, typer.Argument(help="Folder of the city.")] = CITY_DIR,
+    local: Annotated[
+        bool, typer.Option("--local", help="Also enrol and start one node for each domain of --domains, on this machine.")
+    ] = False,
     domains: Annotated[str, typer.Option(help="With --local: the domains, comma-separated.")] = "",
     data: Annotated[Path, typer.Option(help="With --local: the folder of their data.")] = Path(),
 ) -> None:
@@ -97,8 +99,8 @@ def request(
 
 @app.command()
 def approve(
-    requests: Annotated[list[Path], typer.Argument(help="Requests.")],
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="The answer, if there is one request.")] = None,
+    requests: Annotated[list[Path], typer.Argument(help="The files that `city request` or `city rotate` wrote.")],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="The answer to write; only with a single request.")] = None,
     folder: CityDir = CITY_DIR,
 ) -> None:
     """Server: admit domains, register their nodes, and write the answers beside the requests."""
@@ -121,7 +123,7 @@ def join(
     start: Annotated[bool, typer.Option(help="Start the SuperNode afterwards.")] = True,
     folder: NodeDir = NODE_DIR,
 ) -> None:
-    """Edge: compare the fingerprint, pin the city root, look for what is wrong, and start the SuperNode."""
+    """Edge: compare the fingerprint, keep the city root, check this machine, and start the SuperNode."""
     from fedretina import city
 
     def ask(shown: str) -> str:
@@ -138,7 +140,7 @@ def join(
 
 
 @app.command()
-def doctor(folder: Folder = NODE_DIR) -> None:
+def doctor(folder: Annotated[Path, typer.Argument(help="Folder of the node.")] = NODE_DIR) -> None:
     """Edge: say what is wrong with this machine, and what to do. Exits with 1 if a round cannot work."""
     from fedretina import city
 
@@ -165,7 +167,7 @@ def units(
 
 @app.command()
 def revoke(domain: Annotated[str, typer.Argument(help="The domain.")], folder: CityDir = CITY_DIR) -> None:
-    """Server: take a domain out of the city root. Who has the new root refuses its models."""
+    """Server: take a domain out of the city root. Nodes that have the new root refuse the domain's models."""
     from fedretina import city
 
     root = city.revoke(city.CityFolder.load(folder), domain)

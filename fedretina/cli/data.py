@@ -29,7 +29,7 @@ def check(
     folder: Annotated[Path, typer.Argument(help="A data set, or a folder of data sets.")],
     *,
     open_images: Annotated[
-        bool, typer.Option("--open", help="Open every image too, which takes minutes: only that finds truncated ones.")
+        bool, typer.Option("--open", help="Open every image too. This takes minutes, and finds truncated images.")
     ] = False,
 ) -> None:
     """Count images and identities, compare them with the paper's Table 1, and list the problems.

@@ -25,14 +25,16 @@ def encode(
     *,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the payload goes: .dom.")],
     base: Base = None,
-    bits: Annotated[int | None, typer.Option(help="Steps of 10^-BITS for the difference (the paper's).")] = None,
-    budget: Annotated[str | None, typer.Option(help="Spend so many bytes: 200kB, 1.5MB, 300KiB.")] = None,
+    bits: Annotated[int | None, typer.Option(help="Quantisation steps of 10^-BITS, as in the paper.")] = None,
+    budget: Annotated[str | None, typer.Option(help="Largest size of the payload: 200kB, 1.5MB, 300KiB.")] = None,
     relative_error: Annotated[float | None, typer.Option(help="Error of each tensor's difference; default 0.25.")] = None,
-    lossless: Annotated[bool, typer.Option("--lossless", help="Bit by bit.")] = False,
+    lossless: Annotated[
+        bool, typer.Option("--lossless", help="Lose nothing: every bit of the result is that of NEW.")
+    ] = False,
     keyframe_error: Annotated[float | None, typer.Option(help="Error of tensors without a base; default 0.001.")] = None,
     effort: Annotated[str | None, typer.Option(help="fast, balanced (default) or small.")] = None,
 ) -> None:
-    """Code the model NEW, or with --base its difference from OLD, as a payload."""
+    """Encode the model NEW as a payload. With --base, encode its difference from OLD."""
     from fedretina.dom import PAYLOAD_SUFFIX, check_output, errors_about, publish, write_whole
 
     check_output(output, (PAYLOAD_SUFFIX,))
@@ -63,7 +65,7 @@ def decode(
     base: Base = None,
     to: Annotated[str | None, typer.Option(help="A version's digest, or its beginning; default: the newest.")] = None,
 ) -> None:
-    """Make a model of a payload and its base, or the newest one of a folder of payloads; its digest is verified."""
+    """Decode a payload and its base to a model, or a folder of payloads to its newest model. Verify the digest."""
     from fedretina.dom import MODEL_SUFFIXES, check_output, write_model
 
     check_output(output, MODEL_SUFFIXES)
@@ -85,7 +87,7 @@ def inspect(
     payload: Annotated[Path, typer.Argument(help="A payload.", metavar="UP.DOM")],
     *,
     base: Base = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show what a payload holds, tensor by tensor."""
     from fedretina.dom import errors_about, read_payload
@@ -109,9 +111,11 @@ def convert(
     source: Annotated[Path, typer.Argument(help="What torch.save wrote: .pt, .pth, .bin, .ckpt.", metavar="FILE")],
     *,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the model goes: .safetensors or .npz.")],
-    key: Annotated[str | None, typer.Option(help="The entry that holds the state dictionary; default: found.")] = None,
+    key: Annotated[
+        str | None, typer.Option(help="The entry that holds the state dictionary; by default the command finds it.")
+    ] = None,
 ) -> None:
-    """Make a model of the tensors in a file of torch's; runs no code that the file holds."""
+    """Convert the tensors of a file that torch.save wrote to a model. No code in the file is run."""
     from fedretina.cli.dom_convert import read_checkpoint
     from fedretina.dom import MODEL_SUFFIXES, check_output, write_model
 
