@@ -8,7 +8,7 @@ from fedretina.city.edge import join, local_nodes, start, start_local
 from fedretina.city.enrolment import Invitation, Request, make_request, make_rotation
 from fedretina.city.folders import CityFolder, NodeFolder
 from fedretina.city.processes import CITY_VARIABLE, NotStarted, is_running, stop
-from fedretina.city.server import DEFAULT_PORT, approve, create, first_fingerprint, revoke, up
+from fedretina.city.server import DEFAULT_PORT, approve, create, first_fingerprint, revoke, server_identity, up
 from fedretina.city.units import compose_file, systemd_unit
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "make_request",
     "make_rotation",
     "revoke",
+    "server_identity",
     "start",
     "start_local",
     "stop",

@@ -1,6 +1,7 @@
 """What the server's operator does: make a city, bring it up, approve requests, revoke domains."""
 
 import json
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from fedretina.city.enrolment import ROOT_LIFETIME_S, Request, admit, make_join_
 from fedretina.city.folders import CityFolder, check_name, make_private
 from fedretina.city.processes import Show
 from fedretina.errors import BadArgument
-from fedretina.trust import CityRoot, Role, Signed, SigningKey, fingerprint, merge_keys
+from fedretina.trust import SERVER, CityRoot, Identity, Role, Signed, SigningKey, fingerprint, merge_keys
 
 DEFAULT_PORT = 9093
 
@@ -70,6 +71,18 @@ def create(
     city.save()
     write_connection(city)
     return city
+
+
+def server_identity() -> Identity | None:
+    """Return the identity of the city whose SuperLink runs this ServerApp (``$FEDRETINA_CITY``); None outside of a city.
+
+    Raises
+    ------
+    BadArgument
+        If the variable names a folder that holds no city.
+    """
+    folder = os.environ.get(processes.CITY_VARIABLE, "")
+    return Identity(CityFolder.load(Path(folder)).path, [SERVER]) if folder else None
 
 
 def first_fingerprint(city: CityFolder) -> str:

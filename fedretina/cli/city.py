@@ -52,7 +52,9 @@ def up(
     folder: Folder = CITY_DIR,
     local: Annotated[bool, typer.Option("--local", help="Also enrol and start a node for each of --domains here.")] = False,
     domains: Annotated[str, typer.Option(help="With --local: the domains, comma-separated.")] = "",
-    data: Annotated[Path, typer.Option(help="With --local: the folder of their data.")] = Path(),
+    data: Annotated[
+        Path | None, typer.Option(help="With --local: the folder of their data; by default the app's own data.")
+    ] = None,
 ) -> None:
     """Server: start the SuperLink, and wait until it answers."""
     from fedretina import city
@@ -82,8 +84,8 @@ def down(folder: Folder = CITY_DIR) -> None:
 @app.command()
 def request(
     domains: Annotated[str, typer.Option(help="The domains that this machine hosts, comma-separated.")],
-    data: Annotated[Path, typer.Option(help="The folder of their data.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="The request to write.")],
+    data: Annotated[Path | None, typer.Option(help="The folder of their data; by default the app's own data.")] = None,
     role: Annotated[str, typer.Option(help="edge (trains) or front-end (only receives).")] = "edge",
     folder: NodeDir = NODE_DIR,
 ) -> None:
