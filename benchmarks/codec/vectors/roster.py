@@ -77,9 +77,7 @@ def _text(*clients: int) -> Callable[[nn.Module], Tensor]:
     drawn = [
         batch
         for number in clients
-        for batch in batches(
-            shares()[number].held_out, count=JUDGED // len(clients), size=BATCH, length=LENGTH, seed=number
-        )
+        for batch in batches(shares()[number].held_out, count=JUDGED // len(clients), size=BATCH, length=LENGTH, seed=number)
     ]
     return lambda network: torch.stack([network.loss(batch) for batch in drawn]).mean()
 

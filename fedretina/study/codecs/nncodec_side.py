@@ -1,4 +1,4 @@
-"""The other side of `iso.py`: needs nothing but numpy and nncodec, and prints the seconds that each task took.
+"""The other side of `nncodec.py`: needs nothing but numpy and nncodec, and prints the seconds that each task took.
 
 Tasks are lines of JSON: ["encode", FOLDER, OPTIONS], in.npz to stream.nnc; ["decode", FOLDER], stream.nnc to out.npz.
 """
