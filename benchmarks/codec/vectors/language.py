@@ -36,6 +36,7 @@ class Size:
         return model
 
 
+TINY = Size("gpt-tiny", width=64, depth=2, warmup=40)
 SMALL = Size("gpt1m", width=128, depth=4, warmup=300)
 LARGE = Size("gpt5m", width=256, depth=6, warmup=150)
 

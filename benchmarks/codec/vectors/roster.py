@@ -13,7 +13,7 @@ from codec.vectors.adapters import adapters, with_adapters
 from codec.vectors.corpus import CLIENTS, DOCUMENTATION, batches, shares
 from codec.vectors.files import State, write
 from codec.vectors.judge import Judge, loss_of
-from codec.vectors.language import BATCH, LARGE, LENGTH, SMALL, Size, base, client, mean
+from codec.vectors.language import BATCH, LARGE, LENGTH, TINY, Size, base, client, mean
 
 JUDGED = 8  # batches of held-out text
 Loss = Callable[[Model], float]
@@ -82,6 +82,11 @@ def _text(*clients: int) -> Callable[[nn.Module], Tensor]:
     return lambda network: torch.stack([network.loss(batch) for batch in drawn]).mean()
 
 
+def clients_loss(size: Size) -> Loss:
+    """Return the loss of a GPT on held-out text of all clients."""
+    return loss_of(size.build(), _text(*range(CLIENTS)))
+
+
 def _vit_loss(_: Path) -> Loss:
     images, labels = (part[vision.TRAINED :] for part in vision.digits())
     return loss_of(vision.build(), lambda network: nn.functional.cross_entropy(network(images), labels))
@@ -95,4 +100,6 @@ JUDGED_VECTORS: Mapping[str, Vector] = {
     "vit": Vector(lambda folder: (vision.base(folder), vision.new(folder)), _vit_loss),
     **gpt(LARGE),
 }
-QUICK_VECTORS: Mapping[str, Vector] = gpt(SMALL)
+QUICK_VECTORS: Mapping[str, Vector] = {
+    name: vector for name, vector in gpt(TINY).items() if name.endswith(("up40", "lora-zero", "bf16"))
+}

@@ -50,7 +50,7 @@ class Gpt(nn.Module):
 
 
 class Vit(nn.Module):
-    """A transformer over patches of 2 x 2 pixels, its outputs averaged (Dosovitskiy et al., ICLR 2021, without class token)."""
+    """A transformer over patches of 2 x 2 pixels, its outputs averaged (Dosovitskiy et al., ICLR 2021)."""
 
     def __init__(self, classes: int, *, side: int, width: int = 128, depth: int = 4) -> None:
         super().__init__()
