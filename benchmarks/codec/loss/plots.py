@@ -24,7 +24,7 @@ _CURVES = {  # family: colour, line
     "NNCodec smallest": (_GOLD, "-"),
     "blockwise int8": (_GREY, "--"),
 }
-_ALONE = ("bf16", "int8", "nf4", "sign", "zstd", "zipnn")
+_ALONE = ("bf16", "int8", "nf4", "sign")
 _BITS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30)
 
 

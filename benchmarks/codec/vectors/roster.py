@@ -7,31 +7,38 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from codec.pictures import load
 from codec.update import Model, Update
-from codec.vectors import vision
+from codec.vectors import images, vision
 from codec.vectors.adapters import adapters, with_adapters
 from codec.vectors.corpus import CLIENTS, DOCUMENTATION, batches, shares
 from codec.vectors.files import State, write
 from codec.vectors.judge import Judge, loss_of
 from codec.vectors.language import BATCH, LARGE, LENGTH, TINY, Size, base, client, mean
+from fedretina.reid.augment import to_float
 
-JUDGED = 8  # batches of held-out text
+JUDGED, PICTURES = 8, 256  # batches of held-out text, pictures
 Loss = Callable[[Model], float]
 
 
 @dataclass(frozen=True)
 class Vector:
-    """A base and a new model that are made from what has been trained in a folder, and the loss of both."""
+    """What writes base.safetensors and new.safetensors in a folder of that name, unless they are there; the loss of both."""
 
-    make: Callable[[Path], tuple[State, State]]
+    write: Callable[[str, Path], None]
     loss: Callable[[Path], Loss]
 
-    def write(self, name: str, folder: Path) -> None:
-        """Write base.safetensors and new.safetensors in a folder of that name, unless they are there."""
-        files = [folder / name / f"{part}.safetensors" for part in ("base", "new")]
-        if not all(file.exists() for file in files):
-            for file, state in zip(files, self.make(folder), strict=True):
-                write(state, file)
+    @classmethod
+    def of(cls, make: Callable[[Path], tuple[State, State]], loss: Callable[[Path], Loss]) -> "Vector":
+        """Return the vector of two models that `make` takes from what has been trained in a folder."""
+
+        def write_both(name: str, folder: Path) -> None:
+            files = [folder / name / f"{part}.safetensors" for part in ("base", "new")]
+            if not all(file.exists() for file in files):
+                for file, state in zip(files, make(folder), strict=True):
+                    write(state, file)
+
+        return cls(write_both, loss)
 
     def judge(self, name: str, folder: Path) -> Judge:
         """Return the judge of what `write` wrote."""
@@ -43,7 +50,7 @@ def gpt(size: Size) -> Mapping[str, Vector]:
     """Return the vectors of a GPT of that size."""
 
     def up(steps: int) -> Vector:
-        return Vector(lambda folder: (base(size, folder), client(size, folder, 0, steps)), _text_loss(size, 0))
+        return Vector.of(lambda folder: (base(size, folder), client(size, folder, 0, steps)), _text_loss(size, 0))
 
     def down(folder: Path) -> tuple[State, State]:
         return base(size, folder), mean([client(size, folder, number, 40) for number in range(CLIENTS)])
@@ -52,7 +59,7 @@ def gpt(size: Size) -> Mapping[str, Vector]:
         return _bf16(base(size, folder)), _bf16(client(size, folder, 0, 40))
 
     def lora(rounds: int) -> Vector:
-        return Vector(
+        return Vector.of(
             lambda folder: (adapters(size, folder, rounds - 1), adapters(size, folder, rounds)),
             lambda folder: loss_of(with_adapters(size, folder), _text(DOCUMENTATION)),
         )
@@ -60,8 +67,8 @@ def gpt(size: Size) -> Mapping[str, Vector]:
     vectors = {
         "up40": up(40),
         "up200": up(200),
-        "down": Vector(down, _text_loss(size, *range(CLIENTS))),
-        "bf16": Vector(half, _text_loss(size, 0)),
+        "down": Vector.of(down, _text_loss(size, *range(CLIENTS))),
+        "bf16": Vector.of(half, _text_loss(size, 0)),
         "lora-zero": lora(1),
         "lora-round2": lora(2),
     }
@@ -88,8 +95,20 @@ def clients_loss(size: Size) -> Loss:
 
 
 def _vit_loss(_: Path) -> Loss:
-    images, labels = (part[vision.TRAINED :] for part in vision.digits())
-    return loss_of(vision.build(), lambda network: nn.functional.cross_entropy(network(images), labels))
+    digits, labels = (part[vision.TRAINED :] for part in vision.digits())
+    return loss_of(vision.build(), lambda network: nn.functional.cross_entropy(network(digits), labels))
+
+
+def _pictures_loss(recipe: images.Recipe) -> Loss:
+    """Return the loss on pictures as they are; networks train on them too, augmented."""
+    pictures = load()
+    chosen, labels = (part[:: len(pictures.labels) // PICTURES] for part in (pictures.images, pictures.labels))
+
+    def measure(network: nn.Module) -> Tensor:
+        output = network(to_float(chosen))
+        return nn.functional.cross_entropy(getattr(output, "logits", output), labels)
+
+    return loss_of(recipe.build(pictures.classes), measure)
 
 
 def _bf16(state: State) -> State:
@@ -97,8 +116,15 @@ def _bf16(state: State) -> State:
 
 
 JUDGED_VECTORS: Mapping[str, Vector] = {
-    "vit": Vector(lambda folder: (vision.base(folder), vision.new(folder)), _vit_loss),
+    "vit": Vector.of(lambda folder: (vision.base(folder), vision.new(folder)), _vit_loss),
     **gpt(LARGE),
+    **{
+        recipe.name: Vector(
+            lambda _, folder, recipe=recipe: images.train_pair(recipe, load(), folder),
+            lambda _, recipe=recipe: _pictures_loss(recipe),
+        )
+        for recipe in images.RECIPES
+    },
 }
 QUICK_VECTORS: Mapping[str, Vector] = {
     name: vector for name, vector in gpt(TINY).items() if name.endswith(("up40", "lora-zero", "bf16"))
