@@ -1,5 +1,6 @@
 """Half precision: every value in 16 bits, as IEEE's float16 or as bfloat16."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -20,14 +21,14 @@ class Float16(Codec):
     dtype: ClassVar[np.dtype[Any]] = np.dtype("<f2")
     unit: ClassVar[float] = 2.0**-11
     smallest: ClassVar[float] = 2.0**-24
+    limit: ClassVar[float] = 65504.0
 
     def pack(self, update: Mapping[str, Floats], state: State) -> bytes:
         """Round to the nearest; raise `BadArgument` where that is infinite."""
         vector = flatten(update)
-        limit = float(ml_dtypes.finfo(self.dtype).max)
         largest = float(np.abs(vector).max(initial=0))
-        if largest > limit:
-            raise BadArgument(f"the update holds {largest:g}; {self.name} takes up to {limit:g}; use another codec")
+        if largest > self.limit:
+            raise BadArgument(f"the update holds {largest:g}; {self.name} takes up to {self.limit:g}; use another codec")
         return vector.astype(self.dtype).tobytes()
 
     def unpack(self, data: bytes, state: State) -> Mapping[str, Floats]:
@@ -39,7 +40,7 @@ class Float16(Codec):
 
     def largest_error(self, update: Update) -> float:
         """Return half a unit in the last place of each value; subnormal values have one of their own."""
-        return self.unit * norm(update) + self.smallest * float(count(update)) ** 0.5
+        return self.unit * norm(update) + self.smallest * math.sqrt(count(update))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,3 +51,4 @@ class BFloat16(Float16):
     dtype: ClassVar[np.dtype[Any]] = np.dtype(ml_dtypes.bfloat16)
     unit: ClassVar[float] = 2.0**-8
     smallest: ClassVar[float] = 2.0**-133
+    limit: ClassVar[float] = (2 - 2.0**-7) * 2.0**127

@@ -1,11 +1,12 @@
 """One byte a value: between each tensor's extremes, or linear in blocks."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from fedretina.study.codecs.codec import Codec, Floats, State, Update
+from fedretina.study.codecs.codec import Array, Codec, Floats, State, Update
 from fedretina.study.codecs.layout import Reader, flatten, in_blocks, split
 
 _LEVELS = 255
@@ -32,14 +33,14 @@ class Int8(Codec):
     def largest_error(self, update: Update) -> float:
         """Return half a step for every value."""
         steps = [(float(np.ptp(v.astype(np.float32))) / _LEVELS, v.size) for v in update.values() if v.size]
-        return float(sum((_HALF * step) ** 2 * size for step, size in steps)) ** 0.5
+        return math.sqrt(sum((_HALF * step) ** 2 * size for step, size in steps))
 
 
 def _between_extremes(values: Floats) -> bytes:
     low, high = values.min(), values.max()
     scale = high / _LEVELS - low / _LEVELS or np.float32(1)
     levels = np.rint((values - low) / scale).clip(0, _LEVELS).astype(np.uint8)
-    return np.array([low, scale], "<f4").tobytes() + levels.tobytes()
+    return b"".join([np.array([low, scale], "<f4").tobytes(), levels.tobytes()])
 
 
 def _read(reader: Reader, size: int) -> Floats:
@@ -83,9 +84,11 @@ def scale_blocks(vector: Floats, block: int) -> tuple[Floats, Floats]:
     """Return the largest size of each block, float32, and the blocks divided by it (the last is filled up with zeros)."""
     blocks = in_blocks(vector, block)
     scales = np.abs(blocks).max(axis=1)
-    return scales.astype("<f4"), blocks / np.where(scales > 0, scales, np.float32(1))[:, None]
+    divisors = np.where(scales > 0, scales, 1).astype(np.float32)
+    return scales.astype("<f4"), (blocks / divisors[:, None]).astype(np.float32)
 
 
-def unscale(values: Floats, scales: Floats, block: int) -> Floats:
+def unscale(values: Array, scales: Array, block: int) -> Floats:
     """Multiply values by their blocks' scales."""
-    return values * np.repeat(scales, block)[: values.size]
+    found: Floats = (values * np.repeat(scales, block)[: values.size]).astype(np.float32)
+    return found

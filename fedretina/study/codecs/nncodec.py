@@ -47,7 +47,7 @@ class NNCodec(Codec):
         """Code the update; the stream holds names and shapes."""
         options = {"qp": self.qp, "nonweight_qp": self.qp} | _MODES[self.mode]
         with tempfile.TemporaryDirectory() as name:
-            np.savez(Path(name) / "in.npz", **update)
+            np.savez(Path(name) / "in.npz", allow_pickle=False, **update)
             self.seconds["encode"] = _side().run("encode", name, options)
             return (Path(name) / "stream.nnc").read_bytes()
 

@@ -1,5 +1,6 @@
 """PowerSGD: two thin factors of every matrix, by one step of the power method a round."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -38,7 +39,7 @@ class PowerSgd(Codec):
 
     def largest_error(self, update: Update) -> float:
         """Return the norm of the update: P Q^T is its projection on P, but for half floats' rounding."""
-        return norm(update) * (1 + 2.0**-9 * self.rank) + 2.0**-23 * float(count(update)) ** 0.5
+        return norm(update) * (1 + 2.0**-9 * self.rank) + 2.0**-23 * math.sqrt(count(update))
 
     def _pack(self, name: str, values: Floats, state: State, rng: np.random.Generator) -> bytes:
         spec = state.specs[name]

@@ -8,6 +8,7 @@ from pcodec import ChunkConfig, standalone
 
 from fedretina.errors import Corrupt
 from fedretina.study.codecs.codec import Array, Codec, Floats, State, Update
+from fedretina.study.codecs.int8 import unscale
 from fedretina.study.codecs.layout import Reader, flatten, in_blocks, split
 
 
@@ -36,14 +37,14 @@ class Qsgd(Codec):
         scaled = self.levels * (buckets / np.where(norms > 0, norms, np.float32(1))[:, None])
         chance = np.random.default_rng((state.seed, state.rounds)).random(scaled.shape, np.float32)
         levels = np.floor(scaled + chance).clip(-self.levels, self.levels).astype(np.int8).reshape(-1)[: vector.size]
-        return norms.tobytes() + bytes(standalone.simple_compress(levels, ChunkConfig(enable_8_bit=True)))
+        return b"".join([norms.tobytes(), standalone.simple_compress(levels, ChunkConfig(enable_8_bit=True))])
 
     def unpack(self, data: bytes, state: State) -> Mapping[str, Floats]:
         """Read norms, then levels."""
         reader = Reader(data)
         norms = reader.take("<f4", -(-state.size // self.bucket))
         levels = _levels(reader.rest(), state.size)
-        return split(levels * np.repeat(norms / np.float32(self.levels), self.bucket)[: state.size], state)
+        return split(unscale(levels, norms / np.float32(self.levels), self.bucket), state)
 
     def largest_error(self, update: Update) -> float:
         """Return a level for every value of each bucket."""

@@ -1,5 +1,6 @@
 """One bit a value: its sign, times the mean size of its row."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -34,7 +35,7 @@ class Sign(Codec):
 
     def largest_error(self, update: Update) -> float:
         """Return the norm of the update: sending it is never worse than sending nothing, but for half floats' rounding."""
-        return norm(update) * 1.001 + 2.0**-24 * float(count(update)) ** 0.5
+        return norm(update) * 1.001 + 2.0**-24 * math.sqrt(count(update))
 
 
 def _pack(values: Floats, spec: TensorSpec) -> bytes:

@@ -1,5 +1,6 @@
 """Few values of many: top-k with half floats, and sparse ternary compression, both with error feedback."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -44,11 +45,12 @@ class TopK(Codec):
 
     def unpack_values(self, reader: Reader, count: int) -> Floats:
         """Return the values at the positions."""
-        return reader.take("<f2", count).astype(np.float32)
+        values: Floats = reader.take("<f2", count).astype(np.float32)
+        return values
 
     def largest_error(self, update: Update) -> float:
         """Return what is left without the largest: at most the same share of the energy as of the values, and rounding."""
-        return (1 - self.share) ** 0.5 * norm(update) * 1.001 + 2.0**-11 * norm(update) + 1e-6
+        return float((1 - self.share) ** 0.5 * 1.001 + 2.0**-11) * norm(update) + 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +68,8 @@ class SparseTernary(TopK):
         """Return mean size times sign."""
         mean = reader.take("<f4", 1)[0]
         negative = np.unpackbits(reader.take(np.uint8, -(-count // 8)))[:count]
-        return np.where(negative, -mean, mean).astype(np.float32)
+        values: Floats = np.where(negative, -mean, mean).astype(np.float32)
+        return values
 
     def largest_error(self, update: Update) -> float:
         """Return the norm of the update: sending it is never worse than sending nothing."""
@@ -74,8 +77,8 @@ class SparseTernary(TopK):
 
 
 def largest(vector: Floats, share: float) -> Indices:
-    """Return where the largest values are, at least one if there are any, rising."""
-    count = min(vector.size, max(1, round(share * vector.size)))
+    """Return where the largest values are, at least that share of them, rising."""
+    count = min(vector.size, math.ceil(share * vector.size))
     return (
         np.sort(np.argpartition(np.abs(vector), vector.size - count)[vector.size - count :]) if count else np.zeros(0, int)
     )

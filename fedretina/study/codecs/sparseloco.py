@@ -142,9 +142,9 @@ def _bins(values: Floats) -> Indices:
     """Return the bin of each value: uniform ones around the mean, six standard deviations in all."""
     centred = values - values.mean(dtype=np.float64)
     deviation = float(np.sqrt(np.square(centred).sum() / max(1, values.size - 1)))
-    if not deviation:
-        return np.full(values.size, _BINS // 2)
-    return np.rint(centred / (_RATIO * deviation) + _BINS // 2).clip(0, _BINS - 1).astype(np.int64)
+    steps = centred / (_RATIO * deviation or 1)
+    bins: Indices = np.rint(steps + _BINS // 2).clip(0, _BINS - 1).astype(np.int64)
+    return bins
 
 
 def _means(values: Floats, bins: Indices) -> Floats:
