@@ -8,8 +8,7 @@ from codec.schemes.integers import RoundedOurs, RoundedZlib, RoundedZstd
 from codec.schemes.one_step import OneStep
 from codec.schemes.ours import Ours
 from codec.schemes.peer import Peer
-from fedretina.dom import DomConfig
-from fedretina.dom.config import Effort
+from fedretina.dom import DomConfig, Effort
 from fedretina.study.codecs import create
 from fedretina.study.codecs.lossless import Lossless
 from fedretina.study.codecs.nncodec import Mode

@@ -26,8 +26,9 @@ from fedretina.train.batches import Batch, Batches, DomainBatches
 from fedretina.train.checkpoints import Checkpoints
 from fedretina.train.compute import device, runner
 from fedretina.train.learner import Learner, OnEpoch
-from fedretina.train.peers import Peers, Weights, adapt_peers, arrays_of
+from fedretina.train.peers import Peers, Weights, adapt_peers, arrays_of, check_finite
 from fedretina.train.pseudo_labels import ClassMemoryTerm, PseudoLabelBatches, PseudoLabels
+from fedretina.train.rehearsal import check_space, rehearse
 from fedretina.train.reuse_term import ReuseTerm, warm_up_inputs
 from fedretina.train.risks import risks_over
 from fedretina.train.schedule import Span, steps_per_epoch
@@ -56,7 +57,10 @@ __all__ = [
     "Weights",
     "adapt_peers",
     "arrays_of",
+    "check_finite",
+    "check_space",
     "device",
+    "rehearse",
     "risks_over",
     "runner",
     "seeded",

@@ -4,6 +4,7 @@ import math
 from collections.abc import Collection, Sequence
 
 from fedretina.errors import BadArgument
+from fedretina.reuse.committee.committee import OWN
 
 
 def check_at_least(key: str, value: int, least: int) -> None:
@@ -61,6 +62,8 @@ def check_domains(target: str, sources: Sequence[str]) -> None:
             f"target = {target!r}, sources = {','.join(sources)!r}: give one target and at least one source, all different"
         )
     for name in names:
+        if name == OWN:
+            raise BadArgument(f"{OWN!r} is no name for a domain: the committee calls the target so; rename the folder")
         if name.startswith(".") or set(name) & set("/\\,"):
             key = "target" if name == target else "sources"
             raise BadArgument(f"{key} = {name!r}: a folder's name is allowed, without / and , and no dot before it")

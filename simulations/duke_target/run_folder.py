@@ -4,13 +4,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 from flwr.app import Array, ArrayRecord
 from safetensors.numpy import load_file, save_file
 
 from fedretina import runs
 from fedretina.atomic import replacing
+from fedretina.errors import Corrupt, translate_errors
 from fedretina.ledger import Row, totals
 from fedretina.runs import Peer, Result, Round, RoundState, State, Summary, totals_of_round
+from fedretina.runs.schema import STATE
 from fedretina.strategies.peer_reuse import RoundResult, RunResult
 
 KEYS = {"alone": "baseline", "finetune": "finetune", "full": "full"}
@@ -48,9 +51,17 @@ class RunFolder(runs.RunFolder):
         rounds = [RoundResult(**asdict(entry)) for entry in state.rounds]
         result = RunResult(rounds, {name: dict(metrics) for name, metrics in state.baselines.items()}, state.finetuned)
         for domain in state.models:
-            arrays = load_file(self.path / "models" / f"{domain}.safetensors")
+            arrays = self._arrays(domain)
             result.models[domain] = ArrayRecord({name: Array(value) for name, value in arrays.items()})
         return state.run, result
+
+    def _arrays(self, domain: str) -> dict[str, np.ndarray]:
+        """Read a domain's last version; `Corrupt` if it is not there, or damaged."""
+        if domain.startswith(".") or set(domain) & set("/\\"):
+            raise Corrupt(f"{self.path / STATE}: models names {domain!r}, which is no folder's name: restore that file")
+        file = self.path / "models" / f"{domain}.safetensors"
+        with translate_errors(Corrupt, f"the model {file} cannot be read", "restore it, or start a new run"):
+            return load_file(file)
 
 
 def summarise(config: Mapping[str, Any], result: RunResult, rows: Iterable[Row], *, status: str, error: str = "") -> Summary:

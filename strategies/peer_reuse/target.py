@@ -6,7 +6,7 @@ from flwr.app import ConfigRecord
 from torch import nn
 
 from fedretina.reuse import ReuseObjective, theorem_alpha
-from fedretina.strategies.peer_reuse.worker import DomainWorker, record_of
+from fedretina.strategies.peer_reuse.worker import DomainWorker
 from fedretina.task import Splits
 from fedretina.train import (
     Batches,
@@ -74,7 +74,7 @@ class TargetWorker(DomainWorker):
             equation.warm_up(model, warm_up_inputs(self.task, splits).to(device(self.training)), sources=new)
         self.train(learner, self._span(name), samples=len(splits.everything()))
         self._report_reuse(learner, peers, equation, labels)
-        self.reply[self.domain] = record_of(model)
+        self.publish(model)
         if self.job.round == self.training.rounds:
             self._finish(model, splits, weights)
 
