@@ -75,7 +75,7 @@ def peers() -> Iterator[Peer]:
     yield from (Peer.of(name, name) for name in LOSSLESS if is_installed(name))
     yield from (Peer.of(name, name) for name in ("fp16", "bf16", "int8", "nf4", "sign"))
     yield from (Peer.of("blockwise int8", "int8-blocks", block=block) for block in (64, 256))
-    yield from (Peer.of("QSGD", "qsgd", bits=bits) for bits in (2, 4, 8))
+    yield from (Peer.of("QSGD", "qsgd", bits=bits) for bits in (2, 3, 4, 5, 6, 8))
     yield from (Peer.of("top-k", "topk", share=share) for share in _SHARES)
     yield from (Peer.of("STC", "stc", share=share) for share in _SHARES)
     yield Peer.of("SparseLoCo, 12-bit positions", "sparseloco", k=64)

@@ -30,23 +30,25 @@ A whole one:
 >>> from dataclasses import dataclass
 >>> @dataclass(frozen=True, kw_only=True)
 ... class Clipped(Codec):
-...     "Four bits a value, between -limit and limit."
+...     "One byte a value, between -limit and limit."
 ...     name = "clipped"
 ...     limit: float = 0.01
 ...     decay: float | None = 1.0
 ...
 ...     def pack(self, update, state):
-...         levels = np.rint(flatten(update).clip(-self.limit, self.limit) / self.limit * 7 + 7).astype(np.uint8)
-...         pairs = np.append(levels, 0)[: levels.size + levels.size % 2].reshape(-1, 2)
-...         return (pairs[:, 0] << 4 | pairs[:, 1]).tobytes()
+...         scaled = flatten(update).clip(-self.limit, self.limit) / self.limit
+...         return np.rint(scaled * 127).astype(np.int8).tobytes()
 ...
 ...     def unpack(self, data, state):
-...         pairs = Reader(data).take(np.uint8, -(-state.size // 2))
-...         levels = np.stack([pairs >> 4, pairs & 15], axis=1).reshape(-1)[: state.size]
-...         return split((levels.astype(np.float32) - 7) / 7 * np.float32(self.limit), state)
->>> state = State.of(update)
->>> len(Clipped(limit=3.0).encode(update, state))
-4
+...         reader = Reader(data)
+...         levels = reader.take(np.int8, state.size).astype(np.float32)
+...         reader.finish()
+...         return split(levels / np.float32(127) * np.float32(self.limit), state)
+>>> codec, sender, receiver = Clipped(limit=1.0), State.of(update), State.of(update)
+>>> [codec.decode(codec.encode(update, sender), receiver)["w"][0, 1] for _ in range(2)]
+[np.float32(-1.0), np.float32(-1.0)]
+>>> float(sender.residual["w"][0, 1])
+-4.0
 """
 
 from fedretina.study.codecs.codec import Codec, State, TensorSpec, Update
