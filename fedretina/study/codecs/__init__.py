@@ -45,8 +45,8 @@ A whole one:
 ...         reader.finish()
 ...         return split(levels / np.float32(127) * np.float32(self.limit), state)
 >>> codec, sender, receiver = Clipped(limit=1.0), State.of(update), State.of(update)
->>> [codec.decode(codec.encode(update, sender), receiver)["w"][0, 1] for _ in range(2)]
-[np.float32(-1.0), np.float32(-1.0)]
+>>> [codec.decode(codec.encode(update, sender), receiver)["w"][0, 1].item() for _ in range(2)]
+[-1.0, -1.0]
 >>> float(sender.residual["w"][0, 1])
 -4.0
 """
