@@ -1,1 +1,1 @@
-"""The codec beside its peers: trains vectors, measures, writes the pages on loss and on coding."""
+"""The codec beside its peers: trains vectors, measures, writes docs/results/codec-loss.md and codec.md."""

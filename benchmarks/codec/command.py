@@ -17,9 +17,9 @@ from codec.loss import study as loss_study
 from codec.pictures import load
 from codec.results import Results
 from fedretina import home
-from fedretina.study.codecs.nncodec import PYTHON
+from fedretina.study.codecs import NNCODEC_PYTHON
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[2] / "docs" / "results"
 
 app = typer.Typer(add_completion=False)
 
@@ -40,11 +40,11 @@ def main(
     quick: Annotated[bool, typer.Option(help="hardly trained vectors, few points: a minute or two")] = False,
     nncodec_python: Annotated[Path | None, typer.Option(help="an interpreter with nncodec installed")] = None,
 ) -> None:
-    """Compare the codec with its peers, and write the pages; goes on where it was interrupted."""
+    """Compare the codec with its peers, and write the pages; go on where it was interrupted."""
     start = time.monotonic()
     torch.set_num_threads(1)
     if nncodec_python is not None:
-        os.environ[PYTHON] = str(nncodec_python)
+        os.environ[NNCODEC_PYTHON] = str(nncodec_python)
     folder = (vectors or home.home() / "vectors") / ("quick" if quick else "")
     for written in _write(part, folder, docs, quick=quick):
         print(f"{written}: {(time.monotonic() - start) / 60:.1f} minutes", file=sys.stderr)

@@ -15,9 +15,9 @@ from codec.results import HERE
 from codec.skips import History
 from codec.study import Measured, Study
 from codec.vectors.images import FALL
-from fedretina.study.tables import table
+from fedretina.study import table
 
-NAME = "codec-benchmark.md"
+NAME = "codec.md"
 
 
 def write(study: Study, docs: Path) -> Path:

@@ -15,14 +15,14 @@ from codec.roster import schemes
 from codec.schemes.base import Scheme
 from codec.schemes.peer import Peer
 from codec.update import Update
-from fedretina.study.codecs.nncodec import is_available
+from fedretina.study.codecs import nncodec_is_available
 
 _CODE = tuple(HERE / name for name in ("schemes/base.py", "schemes/peer.py", "measure.py", "update.py"))
 
 
 def measure_all(update: Update, results: Results, *, quick: bool) -> list[Point]:
     """Measure what has not been measured yet; return every point."""
-    named = schemes(update.rms, quick=quick, nncodec=is_available())
+    named = schemes(update.rms, quick=quick, nncodec=nncodec_is_available())
     return [point for family, members in named.items() for point in measure_family(update, family, members, results)]
 
 

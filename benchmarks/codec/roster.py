@@ -9,9 +9,7 @@ from codec.schemes.one_step import OneStep
 from codec.schemes.ours import Ours
 from codec.schemes.peer import Peer
 from fedretina.dom import DomConfig, Effort
-from fedretina.study.codecs import create
-from fedretina.study.codecs.lossless import Lossless
-from fedretina.study.codecs.nncodec import Mode
+from fedretina.study.codecs import Lossless, Mode, create
 
 BITS = (3, 4)
 EFFORTS: tuple[Effort, ...] = ("fast", "balanced", "small")

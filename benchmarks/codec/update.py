@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from fedretina.dom.tensors import is_float  # its module gives NumPy bfloat16, which files may hold
+from fedretina.dom import is_float  # its module gives NumPy bfloat16, which files may hold
 
 Array = NDArray[Any]
 Floats = NDArray[np.float32]

@@ -29,16 +29,15 @@ def thumbnail(folder: Path, shot: Shot) -> Image.Image | None:
 
     Pictures outside the run's folder are not read: a page must not carry off other files.
     """
-    path = (folder / shot.path).resolve()
-    if not path.is_relative_to(folder.resolve()):
-        _log.warning("picture %s of %s left out: it lies outside of the run", shot.path, folder)
-        return None
     try:
+        path = (folder / shot.path).resolve()
+        if not path.is_relative_to(folder.resolve()):
+            raise ValueError("it lies outside of the run")
         with Image.open(path) as picture:
             if picture.width * picture.height > _PIXELS:
                 raise ValueError(f"{picture.width} x {picture.height} pixels are too many")
             small = picture.convert("RGB")
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:  # Pillow has a reader for each format, and each raises what it likes
         _log.warning("picture %s of %s left out: %s", shot.path, folder, error)
         return None
     small.thumbnail(_LARGEST)

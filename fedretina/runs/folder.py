@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from fedretina import home
 from fedretina.atomic import write_text
-from fedretina.errors import BadArgument
+from fedretina.errors import BadArgument, translate_errors
 from fedretina.runs.schema import CONFIG, LEDGER, RANKING, STATE, SUMMARY, VERSIONS, State, Summary
 
 PACKAGES = ("fedretina", "flwr", "ray", "torch", "torchvision", "numpy", "pcodec", "msgpack", "blake3")
@@ -36,7 +36,8 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
-        self.path.mkdir(parents=True, exist_ok=True)
+        with translate_errors(BadArgument, f"the run's folder {self.path} cannot be made", "give another folder"):
+            self.path.mkdir(parents=True, exist_ok=True)
 
     @classmethod
     def open(cls, out: str, resume: str) -> Self:

@@ -13,7 +13,6 @@ from fedretina.atomic import replacing
 from fedretina.errors import Corrupt, translate_errors
 from fedretina.ledger import Row, totals
 from fedretina.runs import Peer, Result, Round, RoundState, State, Summary, totals_of_round
-from fedretina.runs.schema import STATE
 from fedretina.strategies.peer_reuse import RoundResult, RunResult
 
 KEYS = {"alone": "baseline", "finetune": "finetune", "full": "full"}
@@ -58,7 +57,9 @@ class RunFolder(runs.RunFolder):
     def _arrays(self, domain: str) -> dict[str, np.ndarray]:
         """Read a domain's last version; `Corrupt` if it is not there, or damaged."""
         if domain.startswith(".") or set(domain) & set("/\\"):
-            raise Corrupt(f"{self.path / STATE}: models names {domain!r}, which is no folder's name: restore that file")
+            raise Corrupt(
+                f"{self.path / 'state.json'}: models names {domain!r}, which is no folder's name: restore that file"
+            )
         file = self.path / "models" / f"{domain}.safetensors"
         with translate_errors(Corrupt, f"the model {file} cannot be read", "restore it, or start a new run"):
             return load_file(file)

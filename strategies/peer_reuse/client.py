@@ -45,7 +45,9 @@ class PeerReuseClient:
                 place = domain
                 TargetWorker(self.task, self.folder / job.run, job, domain, reply).do(work, peers)
         except FedRetinaError as error:
-            reply = RecordDict({"error": ConfigRecord({"text": f"{place}: {error}"})})
+            # a file's name may hold half characters, which no message can carry
+            text = f"{place}: {error}".encode("utf-8", "backslashreplace").decode()
+            reply = RecordDict({"error": ConfigRecord({"text": text})})
         return Message(reply, reply_to=message)
 
 

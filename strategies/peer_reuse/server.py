@@ -16,7 +16,7 @@ from fedretina.strategies.peer_reuse.hosts import assign_hosts
 from fedretina.strategies.peer_reuse.jobs import Job, Setting, Work
 from fedretina.strategies.peer_reuse.replies import failure_of, good_replies, metrics_of, numbers_of
 from fedretina.strategies.peer_reuse.results import RoundResult, RunResult
-from fedretina.train import Training, risks_over
+from fedretina.train import Training, source_risks
 
 _log = logging.getLogger("flwr")
 NODES_S = 120.0
@@ -180,7 +180,7 @@ class PeerReuse:
         """Sort the target's metrics of a round; `before` has each source's scores of the rounds before."""
         alpha = {name: metrics.pop(f"alpha.{name}") for name in before}
         scores = {name: metrics.pop(f"peer.{name}") for name in before}
-        risks = risks_over({name: [*before[name], score] for name, score in scores.items()}, self.reuse.alpha)
+        risks = source_risks({name: [*before[name], score] for name, score in scores.items()}, self.reuse.alpha)
         peers = {name: {"score": scores[name], "risk": risks[name]} for name in before}
         labelling = [name for name in metrics if name.startswith("committee.")]
         committee = {name.removeprefix("committee."): metrics.pop(name) for name in labelling}

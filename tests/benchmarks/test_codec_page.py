@@ -32,12 +32,12 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page(folder):
-    return (folder / "docs" / "codec-benchmark.md").read_text(encoding="utf-8")
+    return (folder / "docs" / "codec.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
 def loss_page(folder):
-    return (folder / "docs" / "results" / "codec-loss.md").read_text(encoding="utf-8")
+    return (folder / "docs" / "codec-loss.md").read_text(encoding="utf-8")
 
 
 def bars(page: str) -> list[list[str]]:
@@ -87,7 +87,7 @@ def test_images_of_the_page_by_loss_are_there(folder, loss_page):
     images = re.findall(r"!\[[^]]*\]\(([^)]+)\)", loss_page)
     assert len(images) == len(QUICK_VECTORS) + 1
     for image in images:
-        assert (folder / "docs" / "results" / image).read_bytes().startswith(b"\x89PNG")
+        assert (folder / "docs" / image).read_bytes().startswith(b"\x89PNG")
 
 
 def test_every_channel_of_the_federation_is_in_the_table(loss_page):
@@ -101,4 +101,4 @@ def test_lossless_is(page):
 
 def test_a_second_run_reads_what_the_first_measured(folder, page):
     assert run(folder) == ""
-    assert (folder / "docs" / "codec-benchmark.md").read_text(encoding="utf-8") == page
+    assert (folder / "docs" / "codec.md").read_text(encoding="utf-8") == page

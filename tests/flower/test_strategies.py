@@ -56,7 +56,7 @@ class InOrder(LocalGrid):
 
 def run(name, folder, config, *, plain=False, rounds=3, **options):
     mods = MODS.get(name, [])
-    inner = (InOrder if plain else LocalGrid)(toy.app(*([] if plain else [DomMod(folder)]), train=mods), NODES)
+    inner = (InOrder if plain else LocalGrid)(toy.app(*([] if plain else [DomMod(folder)]), train_mods=tuple(mods)), NODES)
     grid = inner if plain else DomGrid(inner, config, store=folder, **options)
     random.seed(1)
     np.random.seed(1)
@@ -264,9 +264,9 @@ def test_a_loop_of_ones_own(tmp_path):
     assert {row.stream for row in down} == {"arrays"}
 
 
-def test_a_schedule_by_direction_kind_and_round(tmp_path):
+def test_a_schedule_by_direction_message_type_and_round(tmp_path):
     def schedule(leg):
-        if leg.kind == "evaluate":
+        if leg.message_type == "evaluate":
             return DomConfig(lossless=True)
         return DomConfig(relative_error=0.01 if leg.round < 3 else 0.5)
 

@@ -11,8 +11,7 @@ from codec.vectors.corpus import CLIENTS, shares
 from codec.vectors.files import State as TorchState
 from codec.vectors.language import LOCAL_LR, SMALL, Size, base, train
 from codec.vectors.roster import clients_loss
-from fedretina.study.codecs import Codec, State, create
-from fedretina.study.codecs.codec import Array
+from fedretina.study.codecs import Array, Codec, State, create
 
 ROUNDS, STEPS = 8, 10
 

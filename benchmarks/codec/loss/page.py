@@ -13,14 +13,14 @@ from codec.loss.plots import federated_plot, loss_plot
 from codec.loss.study import LossStudy
 from codec.loss.sweep import Judged, LossPoint
 from codec.results import HERE
-from fedretina.study.tables import table
+from fedretina.study import table
 
 NAME = "codec-loss.md"
 
 
 def write(study: LossStudy, docs: Path) -> Path:
     """Write the page and its images; return the page's path."""
-    images, page = docs / "images", docs / "results" / NAME
+    images, page = docs / "images", docs / NAME
     for folder in (images, page.parent):
         folder.mkdir(parents=True, exist_ok=True)
     for judged in study.vectors:

@@ -6,8 +6,7 @@ from matplotlib.axes import Axes
 
 from codec.loss.federated import Training
 from codec.loss.sweep import Judged, LossPoint
-from codec.plots import name_points, set_ticks
-from fedretina.report.style import LIGHT, new_figure, style_axes, to_png
+from codec.plots import LIGHT, name_points, new_figure, set_ticks, style_axes, to_png
 
 LEAST = 1e-3  # of the improvement: what is below is drawn there
 _BLUE, _ORANGE, _GREEN, _PINK, _SKY, _GOLD, _GREY = LIGHT.series

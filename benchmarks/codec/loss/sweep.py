@@ -17,7 +17,7 @@ from codec.vectors.judge import Judge
 from codec.vectors.roster import Vector
 from fedretina import study
 from fedretina.dom import DomConfig
-from fedretina.study.codecs.nncodec import is_available
+from fedretina.study.codecs import nncodec_is_available
 
 CODECS = Path(study.__file__).parent / "codecs"
 ERRORS = (0.1, 0.25, 0.5, 0.7, 0.9)
@@ -112,5 +112,5 @@ def schemes(rms: float, *, quick: bool) -> Iterator[Scheme]:
             yield Ours(f"DoM {effort}, equal errors", f"error {error:g}", DomConfig(relative_error=error, effort=effort))
         yield from (OneStep(effort, step * rms) for step in STEPS[::every])
     yield from peers()
-    if is_available():
+    if nncodec_is_available():
         yield from (iso("smallest", step * rms) for step in STEPS[::2])

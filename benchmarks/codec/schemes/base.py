@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from codec.update import Array, Model, Update
-from fedretina.dom.tensors import is_float
+from fedretina.dom import is_float
 
 Payload = Sequence[bytes]
 

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from codec.schemes.base import ByTensor, Payload, Scheme
 from codec.update import Array, Model, Update
-from fedretina.dom import DomConfig, decode, encode
-from fedretina.dom.tensors import is_float
+from fedretina.dom import DomConfig, decode, encode, is_float
 
 _TYPES = (np.dtype(np.int8), np.dtype(np.int16), np.dtype(np.int32))
 DEAD_ZONE = 0.3

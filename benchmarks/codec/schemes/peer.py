@@ -7,9 +7,8 @@ import numpy as np
 
 from codec.schemes.base import Payload, Scheme
 from codec.update import Array, Model, Update
-from fedretina.dom.tensors import is_float
-from fedretina.study.codecs import Codec, State, create
-from fedretina.study.codecs.nncodec import NNCodec
+from fedretina.dom import is_float
+from fedretina.study.codecs import Codec, NNCodec, State, create
 
 _BUFFERS = ("running_mean", "running_var")
 

@@ -14,8 +14,7 @@ from torchvision.models import resnet50
 
 from codec.pictures import Pictures
 from codec.vectors.files import write
-from fedretina.reid.augment import augment
-from fedretina.reid.losses import identity_loss
+from fedretina.reid import augment, identity_loss
 from fedretina.reid.networks import SmallReID
 from fedretina.task import shuffled
 

@@ -15,7 +15,7 @@ from codec.vectors.corpus import CLIENTS, DOCUMENTATION, batches, shares
 from codec.vectors.files import State, write
 from codec.vectors.judge import Judge, loss_of
 from codec.vectors.language import BATCH, LARGE, LENGTH, TINY, Size, base, client, mean
-from fedretina.reid.augment import to_float
+from fedretina.reid import to_float
 
 JUDGED, PICTURES = 8, 256  # batches of held-out text, pictures
 Loss = Callable[[Model], float]

@@ -51,8 +51,26 @@ A whole one:
 -4.0
 """
 
-from fedretina.study.codecs.codec import Codec, State, TensorSpec, Update
+from fedretina.study.codecs.codec import Array, Codec, State, TensorSpec, Update
 from fedretina.study.codecs.layout import Reader, flatten, split
+from fedretina.study.codecs.lossless import Lossless
+from fedretina.study.codecs.nncodec import NNCODEC_PYTHON, Mode, NNCodec, nncodec_is_available
 from fedretina.study.codecs.registry import codecs, create
 
-__all__ = ["Codec", "Reader", "State", "TensorSpec", "Update", "codecs", "create", "flatten", "split"]
+__all__ = [
+    "NNCODEC_PYTHON",
+    "Array",
+    "Codec",
+    "Lossless",
+    "Mode",
+    "NNCodec",
+    "Reader",
+    "State",
+    "TensorSpec",
+    "Update",
+    "codecs",
+    "create",
+    "flatten",
+    "nncodec_is_available",
+    "split",
+]

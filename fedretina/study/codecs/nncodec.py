@@ -18,7 +18,7 @@ from fedretina.errors import BadArgument
 from fedretina.study.codecs.codec import Codec, Floats, State
 
 Mode = Literal["plain", "default", "smallest"]
-PYTHON = "FEDRETINA_NNCODEC_PYTHON"
+NNCODEC_PYTHON = "FEDRETINA_NNCODEC_PYTHON"
 
 _MODES: dict[Mode, dict[str, Any]] = {"plain": {"use_dq": False}, "default": {}, "smallest": {"lambda_scale": 1.0}}
 _SIDE = Path(__file__).with_name("nncodec_side.py")
@@ -68,9 +68,9 @@ class NNCodec(Codec):
                 return found | {key: file[key].reshape(state.specs[key].shape) for key in file.files}
 
 
-def is_available() -> bool:
+def nncodec_is_available() -> bool:
     """Tell whether the variable names an interpreter."""
-    return bool(os.environ.get(PYTHON))
+    return bool(os.environ.get(NNCODEC_PYTHON))
 
 
 class _Side:
@@ -108,10 +108,10 @@ class _Side:
 
 
 def _side() -> _Side:
-    python = os.environ.get(PYTHON)
+    python = os.environ.get(NNCODEC_PYTHON)
     if not python:
         raise BadArgument(
-            f"codec 'nncodec' needs {PYTHON}, an interpreter with nncodec installed; set it, or use another codec"
+            f"codec 'nncodec' needs {NNCODEC_PYTHON}, an interpreter with nncodec installed; set it, or use another codec"
         )
     return _start(python)
 
