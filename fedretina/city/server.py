@@ -127,11 +127,11 @@ def approve(city: CityFolder, data: bytes, show: Show) -> tuple[Request, bytes]:
     if not known:
         atomic.write_text(public, request.flower + "\n")
         try:
-            processes.run(processes.register_command(city, request.name), show)
+            printed = processes.run(processes.register_command(city, request.name), show)
         except processes.NotStarted:
             public.unlink()
             raise
-        description = {"domains": sorted(request.domains), "role": request.role}
+        description = {"domains": sorted(request.domains), "role": request.role, "flower_id": _flower_id(printed)}
         atomic.write_text(city.nodes / f"{request.name}.json", json.dumps(description) + "\n")
     return request, make_join_file(city, request)
 
@@ -149,3 +149,11 @@ def revoke(city: CityFolder, domain: str) -> CityRoot:
         raise BadArgument(f"the city lists no domain {domain!r}; it lists {', '.join(domains) or 'none'}")
     del domains[domain]
     return next_root(city, domains)
+
+
+def _flower_id(printed: str) -> str:
+    """Return the node's identifier from what `flwr supernode register` printed; empty if it printed none."""
+    try:
+        return str(json.loads(printed[printed.index("{") :]).get("node-id", ""))
+    except ValueError:
+        return ""
