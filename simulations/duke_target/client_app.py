@@ -15,6 +15,8 @@ app = ClientApp(mods=[dom_mod])
 def answer(message: Message, context: Context) -> Message:
     """Do what the strategy asks. A resumed run has the configuration that it began with, not this context's."""
     config = {**context.run_config, **Job.of(message).settings}
+    if data := context.node_config.get("data"):  # a real node has its data where its owner put them
+        config["data-root"] = data
     return PeerReuseClient(task_of(config), home.nodes())(message, context)
 
 
