@@ -41,8 +41,7 @@ def start(node: NodeFolder, show: Show) -> None:
     NotStarted
         If it ends at once.
     """
-    if not node.address:
-        raise BadArgument(f"{node.path} has not joined a city: `fedretina city join FILE.join --dir {node.path}` first")
+    node.require_joined()
     port = processes.free_port()
     processes.start(node, processes.supernode_command(node, port), show, {})
     processes.wait_until_answers(node, "127.0.0.1", port)

@@ -155,6 +155,11 @@ class NodeFolder(_Folder):
     city: str = ""
     address: str = ""
 
+    def require_joined(self) -> None:
+        """Raise `BadArgument` if the node has not joined a city."""
+        if not self.address:
+            raise BadArgument(f"{self.path} has not joined a city: `fedretina city join FILE.join --dir {self.path}` first")
+
     @property
     def request(self) -> Path:
         """The request that the node made when its keys were made."""

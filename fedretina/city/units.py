@@ -48,7 +48,10 @@ def compose_file(folder: CityFolder | NodeFolder, *, image: str = "fedretina") -
 
 
 def _command(folder: CityFolder | NodeFolder) -> list[str]:
-    return superlink_command(folder) if isinstance(folder, CityFolder) else supernode_command(folder, SUPERNODE_PORT)
+    if isinstance(folder, CityFolder):
+        return superlink_command(folder)
+    folder.require_joined()
+    return supernode_command(folder, SUPERNODE_PORT)
 
 
 def _quote(word: str) -> str:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Enrol real machines, start their Flower processes, and look after them.")
 Folder = Annotated[Path, typer.Argument(help="Folder of the city (server) or of the node (edge).")]
+CityArgument = Annotated[Path, typer.Argument(help="Folder of the city.")]
 NodeDir = Annotated[Path, typer.Option("--dir", help="Folder of the node.")]
 CityDir = Annotated[Path, typer.Option("--dir", help="Folder of the city.")]
 CITY_DIR, NODE_DIR = Path("city"), Path("node")
@@ -45,12 +46,12 @@ def init(
     made = city.create(folder, name, hosts, port, root_keys=root_keys, threshold=threshold)
     typer.echo(f"The city {name} is in {folder}. Nodes reach it at {made.address}, and `flwr run APP {name}` uses it.")
     typer.echo(f"Read this aloud to everyone who joins:\n\n    {city.first_fingerprint(made)}\n")
-    typer.echo(f"Next: fedretina city up {folder}" + (" --local --domains NAME,NAME --data DATA" if local else ""))
+    typer.echo(f"Next: fedretina city up {folder}" + (" --local --domains NAME,NAME" if local else ""))
 
 
 @app.command()
 def up(
-    folder: Annotated[Path, typer.Argument(help="Folder of the city.")] = CITY_DIR,
+    folder: CityArgument = CITY_DIR,
     local: Annotated[
         bool, typer.Option("--local", help="Also enrol and start one node for each domain of --domains, on this machine.")
     ] = False,
@@ -153,7 +154,7 @@ def doctor(folder: Annotated[Path, typer.Argument(help="Folder of the node.")] =
 
 @app.command()
 def status(
-    folder: Folder = CITY_DIR,
+    folder: CityArgument = CITY_DIR,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Server: show each node, its domains and role, what it holds, its last report, and the attacks that it refused."""

@@ -207,6 +207,12 @@ def test_systemd_takes_the_units(city, node, tmp_path):
             assert "fedretina.service" not in done.stderr
 
 
+@pytest.mark.parametrize("write", [systemd_unit, compose_file])
+def test_a_node_that_has_not_joined_has_no_unit(write, node):
+    with pytest.raises(BadArgument, match=re.escape(f"`fedretina city join FILE.join --dir {node.path}` first")):
+        write(replace(node, address=""))
+
+
 def test_compose_takes_the_files(city, node, tmp_path):
     for folder in (city, node):
         path = tmp_path / "compose.yaml"
