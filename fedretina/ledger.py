@@ -14,7 +14,7 @@ the grid rejected the message           down       0
 the node answered with an error         up         the reply's
 the SuperLink answered for the node     up         0
 a model could not be decoded            up         the reply's; the message is resent
-the reply could not be believed         up         the reply's
+the reply failed the checks             up         the reply's
 no reply came in time                   up         0
 ======================================  =========  ==================================
 
@@ -64,13 +64,15 @@ class Row:
     direction : str
         "down" (server to node) or "up".
     kind : str
-        One of `KINDS`.
+        What the message carried; one of `KINDS`.
     stream : str
         Name of the model's stream: a domain, or the server's aggregate; "" for control.
     version : int
         Number of the version that the receiver holds afterwards.
-    base, digest : str
-        Digests, in hex, of the version that the payload builds on and of the one that it leads to; "" if there is none.
+    base : str
+        Digest, in hex, of the version that the payload builds on; "" if there is none.
+    digest : str
+        Digest, in hex, of the version that the payload leads to; "" if there is none.
     raw_bytes : int
         Bytes that plain Flower would have sent.
     wire_bytes : int

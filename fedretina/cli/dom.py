@@ -23,7 +23,7 @@ app = typer.Typer(
 def encode(
     new: Annotated[Path, typer.Argument(help="The model: .safetensors or .npz.", metavar="NEW")],
     *,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where the payload goes: .dom.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The payload to write: .dom.")],
     base: Base = None,
     bits: Annotated[int | None, typer.Option(help="Quantisation steps of 10^-BITS, as in the paper.")] = None,
     budget: Annotated[str | None, typer.Option(help="Largest size of the payload: 200kB, 1.5MB, 300KiB.")] = None,
@@ -61,7 +61,7 @@ def encode(
 def decode(
     source: Annotated[Path, typer.Argument(help="A payload, or a folder of them.", metavar="UP.DOM|DIR")],
     *,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where the model goes: .safetensors or .npz.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The model to write: .safetensors or .npz.")],
     base: Base = None,
     to: Annotated[str | None, typer.Option(help="A version's digest, or its beginning; default: the newest.")] = None,
 ) -> None:
@@ -108,9 +108,11 @@ def inspect(
 
 @app.command()
 def convert(
-    source: Annotated[Path, typer.Argument(help="What torch.save wrote: .pt, .pth, .bin, .ckpt.", metavar="FILE")],
+    source: Annotated[
+        Path, typer.Argument(help="The file that torch.save wrote: .pt, .pth, .bin or .ckpt.", metavar="FILE")
+    ],
     *,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where the model goes: .safetensors or .npz.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The model to write: .safetensors or .npz.")],
     key: Annotated[
         str | None, typer.Option(help="The entry that holds the state dictionary; by default the command finds it.")
     ] = None,

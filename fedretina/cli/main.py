@@ -33,7 +33,7 @@ class Commands(TyperGroup):
 
 app = typer.Typer(
     cls=Commands,
-    help="Edge domains that teach each other, over difference-of-models traffic.",
+    help="Train on the models of other domains, and send models as small differences.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )

@@ -47,7 +47,7 @@ def check(words):
 
 
 def check_options(command, words):
-    known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+    known = {option for parameter in command.params for option in [*parameter.opts, *parameter.secondary_opts]} | {"--help"}
     unknown = [word for word in words if word.startswith("-") and word not in known]
     assert not unknown, f"unknown options {unknown}"
 
