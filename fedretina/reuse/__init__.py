@@ -15,7 +15,7 @@ after training. It works in any PyTorch loop. Here a student reuses two teachers
 >>> objective = ReuseObjective.probe(student, sources, ["1"], images, gamma=0.3)
 >>> fast = {"params": objective.alpha.parameters(), "lr": 0.05}
 >>> optimiser = torch.optim.Adam([{"params": [*student.parameters(), *objective.v.parameters()]}, fast], lr=0.01)
->>> source_z = {}
+>>> source_z = {}  # for each source, the outputs of its layer "1"
 >>> for name, source in sources.items():
 ...     with torch.no_grad(), Taps(source.eval(), ["1"]) as taps:
 ...         logits = source(images)
