@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-GROUND = {"errors", "home", "atomic"}
+GROUND = {"errors", "home", "atomic", "checks"}
 MAY = {
     "errors": set(),
     "home": set(),
     "atomic": set(),
+    "checks": set(),
     "ledger": set(),
     "task": set(),
     "dom": set(),
@@ -22,7 +23,7 @@ MAY = {
     "flower": {"dom", "ledger"},
     "runs": {"ledger"},
     "settings": {"dom"},
-    "report": {"runs", "ledger"},
+    "report": {"runs"},
     "strategies": {"flower", "train", "reuse", "features", "task"},
     "study": {"runs", "report", "train", "reuse", "features", "dom", "task"},
     "testing": set(),
