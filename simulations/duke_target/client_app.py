@@ -1,4 +1,4 @@
-"""The paper's experiment, a node: answers the strategy for the domains that it hosts."""
+"""A node of the paper's experiment: answers the strategy for the domains that it hosts."""
 
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
@@ -13,7 +13,7 @@ app = ClientApp(mods=[dom_mod])
 
 
 def answer(message: Message, context: Context) -> Message:
-    """Do what the strategy asks. A resumed run has the configuration that it began with, not this context's."""
+    """Do the job of the message. A resumed run sends its own settings, which replace those of the context."""
     config = {**context.run_config, **Job.of(message).settings}
     return PeerReuseClient(task_of(config), home.nodes())(message, context)
 

@@ -1,4 +1,4 @@
-"""One domain at work on one message: describes its data, or trains as a source."""
+"""A domain at work on one message: it describes its data, or trains as a source."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,20 +14,20 @@ from fedretina.train import Checkpoints, DomainBatches, Learner, OnEpoch, Span, 
 
 
 class DomainWorker:
-    """One domain's part of one message; its results go into `reply`.
+    """Does the work of one domain in one message.
 
     Parameters
     ----------
     task : Task
-        The problem.
+        The learning problem.
     folder : Path
-        The run's own on this node.
+        The run's folder on this node.
     job : Job
-        The work.
+        The message's job.
     domain : str
-        The domain that works.
+        The domain.
     reply : RecordDict
-        Where results go.
+        The reply of the node; the results go into it.
     """
 
     def __init__(self, task: Task, folder: Path, job: Job, domain: str, reply: RecordDict) -> None:
@@ -35,7 +35,7 @@ class DomainWorker:
         self.domain, self.reply = domain, reply
 
     def describe(self) -> None:
-        """Open the data and make the model, so that errors in them end the run before anything is trained."""
+        """Open the data and make the model, so that an error in them ends the run before the training."""
         splits = self.task.splits(self.domain)
         model = self.new_model(splits.classes, "source").to(device(self.training))
         try:
@@ -48,7 +48,7 @@ class DomainWorker:
         self.reply[self.domain] = counts
 
     def source(self) -> None:
-        """Train at home on all labels, and publish the version."""
+        """Train at home on all labels, and publish the new version."""
         splits = self.task.splits(self.domain)
         model = self.new_model(splits.classes, "source")
         learner = self.supervised_learner(model, splits, "source")
@@ -58,7 +58,7 @@ class DomainWorker:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The layers that are reconstructed."""
+        """The layers whose outputs are reconstructed."""
         return self.job.reuse.layers or tuple(self.task.layers)
 
     def new_model(self, classes: int, name: str) -> nn.Module:
@@ -71,7 +71,7 @@ class DomainWorker:
         return Learner(model, self.task, self.training, name=f"{self.domain}/{name}", batches=batches)
 
     def load(self, learner: Learner) -> tuple[str, ...]:
-        """Go on from the newest state of a round before, if there is one; name the sources that are new since."""
+        """Continue from the newest checkpoint, if there is one; return the sources that are new since then."""
         checkpoints = self.checkpoints(learner.name)
         if self.job.round > 1 and checkpoints.last < self.job.round - 1:
             start = f"goes on from round {checkpoints.last}" if checkpoints.last else "begins now"
@@ -79,19 +79,19 @@ class DomainWorker:
         return learner.load(checkpoints.file(checkpoints.last)) if checkpoints.last else ()
 
     def train(self, learner: Learner, span: Span, *, samples: int) -> None:
-        """Train one round, and save the state that the next one goes on from."""
+        """Train one round, and save the checkpoint for the next round."""
         checkpoints = self.checkpoints(learner.name)
         learner.train(span, samples, self.on_epoch(learner.name))
-        if self.job.round < self.training.rounds:  # nothing goes on from the last one
+        if self.job.round < self.training.rounds:  # no round follows the last one
             learner.save(checkpoints.file(self.job.round))
         checkpoints.remove_old()
 
     def checkpoints(self, name: str) -> Checkpoints:
-        """Give the checkpoints of a learner, in this round."""
+        """Return the checkpoints of a learner, in this round."""
         return Checkpoints(self.folder / name, self.job.round)
 
     def measure(self, learner: Learner) -> dict[str, float]:
-        """Measure a learner's model on the domain's test."""
+        """Measure a learner's model on the domain's test samples."""
         learner.model.cpu().eval()
         return {name: float(value) for name, value in self.task.evaluate(learner.model, self.domain).items()}
 
@@ -102,7 +102,7 @@ class DomainWorker:
         self.say(f"{name}: {shown}")
 
     def on_epoch(self, name: str) -> OnEpoch:
-        """Give a function that prints a line an epoch."""
+        """Return a function that prints one line for each epoch."""
 
         def line(epoch: int, total: int, loss: float, speed: float) -> None:
             print(f"{name:<24} epoch {epoch:3d}/{total}   loss {loss:7.4f}   {speed:6.0f} images/s", flush=True)
@@ -114,10 +114,10 @@ class DomainWorker:
         print(f"{self.domain:<24} {text}", flush=True)
 
     def _span_at_home(self, learner: Learner) -> Span:
-        """Say which epochs a source trains. A version must be good when it is published: each round is a cycle of its own.
+        """Choose the epochs of a source in this round.
 
-        Nobody waits for epochs that a source has missed: when it is back it trains this round's epochs, and before its first
-        version those at home.
+        Each round is a cycle of its own, because the version that it publishes must be good. A source skips the epochs of
+        missed rounds. Before its first version it also trains the epochs at home.
         """
         home, epochs = self.training.home_epochs, self.training.local_epochs
         if not self.checkpoints(learner.name).last:
@@ -127,5 +127,5 @@ class DomainWorker:
 
 
 def record_of(model: nn.Module) -> ArrayRecord:
-    """Make the record of a model that is published."""
+    """Make the record in which a model is published."""
     return ArrayRecord({name: Array(array) for name, array in arrays_of(model).items()})

@@ -12,7 +12,7 @@ TEXT = (Path(__file__).parents[2] / "docs" / "studies.md").read_text(encoding="u
 def test_the_example_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (snippet,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
-    names = {"my_task": lambda setting: Digits(target=setting.target)}
+    names = {"my_task": lambda setting: Digits(targets=(setting.target,))}
     exec(compile(snippet, "docs/studies.md", "exec"), names)
     assert "| committee |" in names["page"].read_text()
 
