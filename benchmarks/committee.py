@@ -22,7 +22,7 @@ from rich.console import Console
 
 from fedretina import home
 from fedretina.reid import EMBEDDED, census, render, task_of
-from fedretina.report.style import LIGHT, new_figure, style_axes, to_png
+from fedretina.report import LIGHT, new_figure, style_axes, to_png
 from fedretina.study import METHODS, Grid, Point, Results, Setting, Store, Study, StudyRunner
 from fedretina.study.tables import mean_text
 from fedretina.study.tables import table as table_of

@@ -106,6 +106,26 @@ def test_the_face_of_dom_hides_no_module():
     assert not {name.rpartition(".")[2] for name in face} & modules
 
 
+CLOSED = {"report", "runs", "strategies"}
+"""Rooms that others use by their face only, and that use others by theirs."""
+
+
+def test_closed_rooms_are_used_by_their_face():
+    for folder in ("fedretina", "strategies", "simulations", "benchmarks"):
+        for file in (ROOT / folder).rglob("*.py"):
+            own = folder if folder == "strategies" else file.relative_to(ROOT / folder).parts[0]
+            for module in modules(file):
+                room, _, inside = module.partition(".")
+                closed = room in CLOSED or own in CLOSED or folder == "simulations"
+                assert not inside or room == own or not closed, f"{file} imports from inside {room}: {module}"
+
+
+def modules(file: Path) -> set[str]:
+    """List the modules of fedretina from which a file imports, without "fedretina."."""
+    nodes = [node for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.ImportFrom)]
+    return {str(node.module).removeprefix("fedretina.") for node in nodes if str(node.module).startswith("fedretina.")}
+
+
 def test_pyproject_lists_every_package():
     tool = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
     tree = {".".join(p.parent.relative_to(ROOT).parts) for p in (ROOT / "fedretina").rglob("__init__.py")}

@@ -6,7 +6,7 @@ import numpy as np
 
 from apps.examples import APPS
 from apps.tables import Measured, differences, finished
-from fedretina.report.style import LIGHT, new_figure, to_png
+from fedretina.report import LIGHT, new_figure, to_png
 
 COLUMNS = 4
 _LINE, _SEED = LIGHT.series[0], LIGHT.muted

@@ -1,8 +1,27 @@
-"""Draw a run: its page, its plots, the tables in the terminal, and the line after each round. `fedretina.runs` reads it."""
+"""Show a run: its page, plots, tables and lines in the log. `fedretina.runs` reads it.
+
+The style of the plots is here too, for all plots of the project.
+"""
 
 from fedretina.report.page import build
 from fedretina.report.peers import format_bound, format_peers
+from fedretina.report.style import LIGHT, Theme, label_right, new_figure, outlined, spread, style_axes, to_png
 from fedretina.report.table import table
 from fedretina.report.text import format_round, headline
 
-__all__ = ["build", "format_bound", "format_peers", "format_round", "headline", "table"]
+__all__ = [
+    "LIGHT",
+    "Theme",
+    "build",
+    "format_bound",
+    "format_peers",
+    "format_round",
+    "headline",
+    "label_right",
+    "new_figure",
+    "outlined",
+    "spread",
+    "style_axes",
+    "table",
+    "to_png",
+]

@@ -81,8 +81,15 @@ def _plot_rounds(axes: Axes, theme: Theme, sums: Counter[tuple[int, str, str]]) 
 
 
 def _draw_arrow(axes: Axes, theme: Theme, direction: str, tip: tuple[float, float]) -> None:
-    style = {"color": theme.muted, "fontsize": 9, "ha": "center"}
-    axes.annotate(ARROWS[direction], tip, xytext=(0, 2), textcoords="offset points", **style)
+    axes.annotate(
+        ARROWS[direction],
+        tip,
+        xytext=(0, 2),
+        textcoords="offset points",
+        color=theme.muted,
+        fontsize=9,
+        ha="center",
+    )
 
 
 def _stack(axes: Axes, theme: Theme, x: float, parts: Mapping[str, int]) -> int:

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from fedretina.report.style import LIGHT, Theme, label_right, new_figure, style_axes
+from fedretina.report import LIGHT, Theme, label_right, new_figure, style_axes
 from fedretina.study.grid import Grid, Results, Study
 from fedretina.study.tables import mean_and_deviation
 
@@ -49,7 +49,7 @@ def plot(study: Study, results: Results, seeds: Sequence[int], *, published: boo
     Returns
     -------
     Figure
-        Of matplotlib; `fedretina.report.style.to_png` writes it.
+        Of matplotlib; `fedretina.report.to_png` writes it.
     """
     bars = [len(grid.points) + 0.6 * len(grid.rows) for grid in study.grids if grid.kind == "bars"]
     figure = new_figure(theme, 6.6 * len(study.grids), max([HEIGHT, *(1.3 + BAR * count for count in bars)]))

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from fedretina.atomic import write_bytes, write_text
-from fedretina.report.style import to_png
+from fedretina.report import to_png
 from fedretina.study.grid import Study
 from fedretina.study.measure import measure
 from fedretina.study.page import document, markdown

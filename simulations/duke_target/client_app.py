@@ -5,8 +5,7 @@ from flwr.clientapp import ClientApp
 
 from fedretina import home
 from fedretina.flower import dom_mod
-from fedretina.strategies import PeerReuseClient, hosted_domains
-from fedretina.strategies.peer_reuse import Job
+from fedretina.strategies import Job, PeerReuseClient, hosted_domains
 from settings import task_of
 
 app = ClientApp(mods=[dom_mod])

@@ -12,7 +12,7 @@ from fedretina import runs
 from fedretina.atomic import replacing
 from fedretina.ledger import Row, totals
 from fedretina.runs import Peer, Result, Round, RoundState, State, Summary, Target, TargetState, totals_of_round
-from fedretina.strategies.peer_reuse import RoundResult, RunResult, TargetResult
+from fedretina.strategies import RoundResult, RunResult, TargetResult
 
 
 class RunFolder(runs.RunFolder):

@@ -20,8 +20,7 @@ from fedretina.ledger import Ledger
 from fedretina.report import build, format_bound, format_peers, format_round, headline
 from fedretina.runs import load, read_config
 from fedretina.settings import codec
-from fedretina.strategies import PeerReuse
-from fedretina.strategies.peer_reuse import RunResult
+from fedretina.strategies import PeerReuse, RunResult
 from run_folder import RunFolder, round_of, summarise
 from settings import check, reuse_of, task_of, topology_of, training_of
 

@@ -62,7 +62,8 @@ def read_results(reply: Message, target: str, result: TargetResult) -> None:
 
 
 def _text_of(reply: Message, name: str, target: str) -> str:
-    return str(reply.content.config_records.get(name, {}).get(target, ""))
+    record = reply.content.config_records.get(name)
+    return str(record.get(target, "")) if record is not None else ""
 
 
 def _showcase_of(reply: Message, target: str) -> list[dict[str, Any]]:
