@@ -1,13 +1,16 @@
-"""What it costs a server to relay a stream: `python benchmarks/relay.py --megabytes 10 --versions 100 --nodes 10`.
+"""Seconds that a server needs to relay a stream: `python benchmarks/relay.py --megabytes 100 --versions 100 --nodes 10`.
 
-Every version goes to every node, each of which holds the version before. A server with a `Stream` decodes each payload once,
-checks its digest and stores the version; a server with a `PayloadLog` reads envelopes only. Both relay the same bytes.
+Every version goes to every node, each of which holds the version before. All servers relay the same bytes:
+
+- "decodes first" (`Stream.accept`): decodes each payload once, checks its digest, and stores the version;
+- "relays first" (`Stream.relay`): decodes only when too many payloads wait, as `DomGrid` does;
+- "never decodes" (`PayloadLog`): reads envelopes only, and cannot make exact skips.
 """
 
 import argparse
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +18,11 @@ import numpy as np
 from fedretina.dom import DomConfig, Model, PayloadLog, ReferenceStore, Stream
 
 _CONFIG = DomConfig(lattice=True, effort="fast")
-_SIDE = 512  # of a tensor: 1 MiB of float32
+_SIDE = 512  # rows and columns of a tensor: 1 MiB of float32
 
 
 def models(megabytes: int, versions: int) -> Iterator[Model]:
-    """Yield versions of a model, each a little moved, of equal seed."""
+    """Yield versions of a model as training makes them, from seed 0; `megabytes` is the size of one, in MiB."""
     rng = np.random.default_rng(0)
     model = {f"layer{i}": rng.standard_normal((_SIDE, _SIDE), np.float32) for i in range(megabytes)}
     for _ in range(versions):
@@ -28,44 +31,61 @@ def models(megabytes: int, versions: int) -> Iterator[Model]:
 
 
 def payloads(folder: Path, megabytes: int, versions: int) -> list[bytes]:
-    """Return what a maker publishes."""
-    stream = Stream("maker", store=ReferenceStore(folder, max_bytes=2**28), config=_CONFIG)
+    """Return the payloads that a node publishes."""
+    stream = _stream(folder)
     return [stream.publish(model).payload for model in models(megabytes, versions)]
 
 
-def relay_stream(folder: Path, published: Sequence[bytes], nodes: int) -> int:
-    """Relay every payload to every node from a `Stream`; return the bytes that were relayed."""
-    stream = Stream("server", store=ReferenceStore(folder, max_bytes=2**28), config=_CONFIG)
+def relay_decoded(folder: Path, published: Sequence[bytes], nodes: int) -> int:
+    """Decode every payload, then relay it to every node; return the bytes that were relayed."""
+    stream = _stream(folder)
     return sum(stream.route(link.base).size for link in map(stream.accept, published) for _ in range(nodes))
 
 
+def relay_undecoded(folder: Path, published: Sequence[bytes], nodes: int) -> int:
+    """Relay every payload to every node, and decode when too many wait; return the bytes that were relayed."""
+    stream = _stream(folder)
+    return sum(stream.route(link.base).size for link in map(stream.relay, published) for _ in range(nodes))
+
+
 def relay_log(folder: Path, published: Sequence[bytes], nodes: int) -> int:
-    """Relay every payload to every node from a `PayloadLog`, kept as files; return the bytes that were relayed."""
+    """Relay every payload to every node from a log of files; return the bytes that were relayed."""
     log = PayloadLog("server", folder=folder)
     routes = (log.route(link.base) for link in map(log.append, published) for _ in range(nodes))
     return sum(route.size for route in routes if route is not None)
 
 
-def measure(megabytes: int, versions: int, nodes: int) -> dict[str, tuple[float, int]]:
-    """Return the seconds and the relayed bytes of both servers."""
+SERVERS: dict[str, Callable[[Path, Sequence[bytes], int], int]] = {
+    "decodes first": relay_decoded,
+    "relays first": relay_undecoded,
+    "never decodes": relay_log,
+}
+
+
+def measure(megabytes: int, versions: int, nodes: int) -> dict[str, tuple[float, float, int]]:
+    """Return for each server the seconds that passed, the seconds of processor time, and the bytes that were relayed."""
     measured = {}
     with tempfile.TemporaryDirectory() as name:
-        published = payloads(Path(name) / "maker", megabytes, versions)
-        for kind, relay in (("Stream", relay_stream), ("PayloadLog", relay_log)):
-            start = time.perf_counter()
-            size = relay(Path(name) / kind, published, nodes)
-            measured[kind] = time.perf_counter() - start, size
+        published = payloads(Path(name) / "node", megabytes, versions)
+        for server, relay in SERVERS.items():
+            start, start_cpu = time.perf_counter(), time.process_time()
+            size = relay(Path(name) / server, published, nodes)
+            measured[server] = time.perf_counter() - start, time.process_time() - start_cpu, size
     return measured
+
+
+def _stream(folder: Path) -> Stream:
+    return Stream(folder.name, store=ReferenceStore(folder, max_bytes=2**28), config=_CONFIG)
 
 
 def main() -> None:
     """Print a row for each kind of server."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, value in (("megabytes", 10), ("versions", 100), ("nodes", 10)):
         parser.add_argument(f"--{name}", type=int, default=value)
     arguments = parser.parse_args()
-    for kind, (seconds, size) in measure(arguments.megabytes, arguments.versions, arguments.nodes).items():
-        print(f"{kind:<10}  {seconds:7.2f} s  {size / 1e6:9.1f} MB relayed")
+    for server, (seconds, cpu, size) in measure(arguments.megabytes, arguments.versions, arguments.nodes).items():
+        print(f"{server:<14}  {seconds:7.2f} s  {cpu:7.2f} s of processor time  {size / 1e6:9.1f} MB relayed", flush=True)
 
 
 if __name__ == "__main__":

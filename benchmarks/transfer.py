@@ -19,9 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fedretina import home
-from fedretina.reid import render
+from fedretina.reid import Photo, read_domain, render
 from fedretina.reid.augment import augment, to_float
-from fedretina.reid.folder import Photo, read_domain
 from fedretina.reid.images import load_images
 from fedretina.reid.losses import identity_loss
 from fedretina.reid.metrics import Scores, evaluate_features

@@ -31,7 +31,8 @@ from threading import Lock
 from types import TracebackType
 from typing import Self, TextIO
 
-from fedretina.errors import BadArgument, Corrupt
+from fedretina.errors import BadArgument, Corrupt, translate_errors
+from fedretina.json_files import parse_json
 
 DIRECTIONS = ("down", "up")
 KINDS = {
@@ -212,7 +213,7 @@ def read(path: Path) -> list[Row]:
         If any other line is no row; the message names file, line and what is wrong.
     """
     rows: list[Row] = []
-    with path.open("rb") as file:
+    with translate_errors(Corrupt, f"{path} cannot be read", "restore it, or move it away"), path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             try:
                 rows.append(_parse(line))
@@ -253,10 +254,7 @@ def _check_choice(name: str, value: str, choices: Iterable[str]) -> None:
 
 
 def _parse(line: bytes) -> Row:
-    try:
-        columns = json.loads(line.decode())
-    except (ValueError, RecursionError) as error:
-        raise Corrupt(f"no JSON ({error})") from error
+    columns = parse_json(line)
     if not isinstance(columns, dict):
         raise Corrupt("a JSON value, but no object")
     names = {field.name for field in fields(Row)}

@@ -1,5 +1,6 @@
 """Values of a run's configuration, checked: what an app reads out of its pyproject.toml and ``flwr run -c``."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -62,11 +63,11 @@ def whole(config: Config, key: str, *, at_least: int | None = None) -> int:
 
 
 def number(config: Config, key: str, *, above: float | None = None) -> float:
-    """Read a number; raises as `text`, also if it is not above `above`."""
+    """Read a number; raises as `text`, also if it is not above `above`, or then not finite."""
     value = config[key]
     value = float(_typed(config, key, int if isinstance(value, int) else float, "a number"))
-    if above is not None and not value > above:
-        raise BadArgument(f"{key} = {value}: more than {above} is allowed")
+    if above is not None and not above < value < math.inf:
+        raise BadArgument(f"{key} = {value}: a finite number of more than {above} is allowed")
     return value
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,12 @@ def omniglot() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def enabled_loggers() -> None:
-    """Enable all loggers: Flower's data base, opened in this process by an earlier test, disables those that exist."""
+def fresh_loggers() -> Iterator[None]:
+    """Enable all loggers, which Flower's data base disables when a test opens it; restore the level that a test changed."""
     for logger in logging.root.manager.loggerDict.values():
         if isinstance(logger, logging.Logger):
             logger.disabled = False
+    flower = logging.getLogger("flwr")
+    level = flower.level
+    yield
+    flower.setLevel(level)

@@ -7,17 +7,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-GROUND = {"errors", "home", "atomic", "checks"}
+GROUND = {"errors", "home", "atomic", "json_files"}
 MAY = {
     "errors": set(),
     "home": set(),
     "atomic": set(),
-    "checks": set(),
+    "json_files": set(),
     "ledger": set(),
     "task": set(),
     "dom": set(),
     "features": {"task"},
     "reuse": {"features"},
+    "trust": set(),
     "train": {"reuse", "features", "task"},
     "reid": {"features", "task"},
     "flower": {"dom", "ledger"},
@@ -26,8 +27,9 @@ MAY = {
     "report": {"runs"},
     "strategies": {"flower", "train", "reuse", "features", "task"},
     "study": {"runs", "report", "train", "reuse", "features", "dom", "task"},
+    "city": {"trust", "flower"},
     "testing": set(),
-    "cli": {"report", "runs", "ledger", "dom", "reid", "reuse", "flower", "strategies", "study"},
+    "cli": {"city", "report", "runs", "ledger", "dom", "reid", "reuse", "flower", "strategies", "study"},
 }
 DOM_GROUND = {"config", "parallel", "tensors", "version"}
 DOM_MAY = {
@@ -45,6 +47,7 @@ NEVER = {
     "study": {"flwr"},
     "reid": {"flwr"},
     "task": {"flwr"},
+    "trust": {"flwr", "torch", "numpy"},
     "ledger": {"torch", "flwr"},
     "runs": {"torch", "flwr"},
     "settings": {"torch", "flwr"},
@@ -124,6 +127,13 @@ def modules(file: Path) -> set[str]:
     """List the modules of fedretina from which a file imports, without "fedretina."."""
     nodes = [node for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.ImportFrom)]
     return {str(node.module).removeprefix("fedretina.") for node in nodes if str(node.module).startswith("fedretina.")}
+
+
+@pytest.mark.parametrize("room", [room for room in MAY if room != "dom"])
+def test_other_rooms_use_the_face_of_dom(room):
+    for file in files(room):
+        inner = {name for name in imports(file) if name.startswith("fedretina.dom.") and name.count(".") > 2}
+        assert not inner, f"{file} imports {inner}; import it from fedretina.dom"
 
 
 def test_pyproject_lists_every_package():

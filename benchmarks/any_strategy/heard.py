@@ -36,7 +36,7 @@ class Heard(FaultyGrid):
         """Decode as the receiver must, but from the node's store; None for what is no model, or damaged."""
         if header.NAME not in content.config_records:
             return None
-        up = header.Up.read(content.config_records[header.NAME])
+        up = header.UpHeader.from_record(content.config_records[header.NAME])
         if not up.models:
             return None
         ((name, model),) = up.models.items()

@@ -76,7 +76,7 @@ class Run:
         if not isinstance(wire, DomGrid):
             return
         for node, believed in wire.acknowledgements.snapshot().items():
-            held = node_state.holds(self.inner.contexts[node])
+            held = node_state.held_versions(self.inner.contexts[node])
             self.desyncs += sum(held.get(stream) != digest for stream, digest in believed.items())
         newest = wire.streams.open("arrays").newest
         assert newest is not None

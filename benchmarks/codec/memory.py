@@ -15,8 +15,7 @@ from typing import TypeVar
 import numpy as np
 from safetensors.numpy import load_file
 
-from fedretina.dom import DomConfig, decode, encode
-from fedretina.dom.config import Effort
+from fedretina.dom import DomConfig, Effort, decode, encode
 
 Result = TypeVar("Result")
 

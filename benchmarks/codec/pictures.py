@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from fedretina import home
-from fedretina.reid import render
-from fedretina.reid.folder import Photo, read_domain
+from fedretina.reid import Photo, read_domain, render
 from fedretina.reid.images import load_images
 
 HEIGHT, WIDTH = 64, 32

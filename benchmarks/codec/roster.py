@@ -10,8 +10,7 @@ from codec.schemes.one_step import OneStep
 from codec.schemes.ours import Ours
 from codec.schemes.qsgd import Qsgd
 from codec.schemes.sparse import SparseTernary, TopK
-from fedretina.dom import DomConfig
-from fedretina.dom.config import Effort
+from fedretina.dom import DomConfig, Effort
 
 BITS = (3, 4)
 EFFORTS: tuple[Effort, ...] = ("fast", "balanced", "small")

@@ -10,8 +10,7 @@ from safetensors.numpy import load_file, save_file
 from typer.testing import CliRunner
 
 from fedretina.cli import app
-from fedretina.dom import DomConfig, decode, encode
-from fedretina.dom.quantisation.steps import keyframe_target
+from fedretina.dom import DomConfig, decode, encode, keyframe_target
 from pretrained.state import State
 
 _PER_OCTAVE = 4  # sizes whose targets differ by less share a payload

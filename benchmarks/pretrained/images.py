@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits, load_sample_images
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from fedretina.reid.folder import read_domain
+from fedretina.reid import read_domain
 from pretrained.scores import probe, retrieval
 
 SIDE = 64  # pixels; small, so that one thread is enough

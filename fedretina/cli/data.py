@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
+from fedretina.cli.progress import printable, progress_bar
 from fedretina.errors import BadArgument
 
 if TYPE_CHECKING:
@@ -27,17 +27,22 @@ def main() -> None:
 @app.command("check")
 def check(
     folder: Annotated[Path, typer.Argument(help="A data set, or a folder of data sets.")],
+    *,
+    open_images: Annotated[
+        bool, typer.Option("--open", help="Open every image too, which takes minutes: only that finds truncated ones.")
+    ] = False,
 ) -> None:
     """Count images and identities, beside those of the paper's Table 1, and name what is off.
 
     Exits 1 if anything is, or if a data set cannot be read; the others are shown all the same.
     """
-    from fedretina.reid import census, find_datasets
+    from fedretina.reid import ambiguous, find_datasets
 
-    counted, problems = [], []
-    for path in find_datasets(folder):
+    found = find_datasets(folder)
+    counted, problems = [], [] if found == [folder] else ambiguous(folder)
+    for path in found:
         try:
-            one = census(path)
+            one = _census(path, open_images)
         except BadArgument as error:
             problems.append(f"{path.name}: cannot be read: {error}")
             continue
@@ -47,20 +52,29 @@ def check(
         console = Console()
         Console(width=max(console.width, NARROWEST)).print(_table(folder, counted))
     for problem in problems:
-        typer.echo(problem)
+        typer.echo(printable(problem).plain)
     if problems:
         raise typer.Exit(1)
 
 
+def _census(path: Path, open_images: bool) -> "Census":
+    from fedretina.reid import census
+
+    if not open_images:
+        return census(path)
+    with progress_bar(f"opening {path.name}") as advance:
+        return census(path, open_images=True, progress=lambda done, total: advance(1))
+
+
 def _table(folder: Path, counted: "list[Census]") -> Table:
-    grid = Table(title=Text(str(folder)), title_justify="left")
+    grid = Table(title=printable(str(folder)), title_justify="left")
     grid.add_column("data set", overflow="fold")
     grid.add_column("split", no_wrap=True)
     for name in ("images", "ids", "paper:\nimages", "\nids"):
         grid.add_column(name, justify="right", no_wrap=True)
     for one in counted:
         for label, row in zip((one.name, one.layout, f"{one.cameras} cameras", "", ""), _rows(one), strict=True):
-            grid.add_row(label, *row)
+            grid.add_row(printable(label), *row)
         grid.add_section()
     return grid
 

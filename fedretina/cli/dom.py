@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.filesize import decimal
 
 from fedretina.cli import dom_files, dom_tables
-from fedretina.cli.dom_config import config_of
+from fedretina.cli.dom_config import config_of, errors_name_options
 from fedretina.cli.options import Base
-from fedretina.cli.progress import progress_bar
+from fedretina.cli.progress import printable, progress_bar
 from fedretina.errors import BadArgument
 
 app = typer.Typer(
@@ -33,9 +33,7 @@ def encode(
     effort: Annotated[str | None, typer.Option(help="fast, balanced (default) or small.")] = None,
 ) -> None:
     """Code the model NEW, or with --base its difference from OLD, as a payload."""
-    from fedretina.dom import publish
-    from fedretina.dom.files.atomic import check_output, write_whole
-    from fedretina.dom.files.chain import PAYLOAD_SUFFIX
+    from fedretina.dom import PAYLOAD_SUFFIX, check_output, errors_about, publish, write_whole
 
     check_output(output, (PAYLOAD_SUFFIX,))
     config = config_of(
@@ -48,9 +46,10 @@ def encode(
         effort=effort,
     )
     model = dom_files.read_model_file(new)
-    old = None if base is None else dom_files.read_model_file(base).version
-    with progress_bar("coding"):
-        published = publish(model.version.model, base=old, config=config)
+    old = None if base is None else dom_files.read_model_file(base)
+    metadata = {} if old is not None and old.metadata == model.metadata else model.metadata  # else the base's goes on
+    with progress_bar("coding"), errors_about(new), errors_name_options():
+        published = publish(model.version.model, base=old and old.version, config=config, metadata=metadata)
     write_whole(output, published.payload)
     typer.echo(dom_tables.encoded(output, model, published))
 
@@ -64,19 +63,17 @@ def decode(
     to: Annotated[str | None, typer.Option(help="A version's digest, or its beginning; default: the newest.")] = None,
 ) -> None:
     """Make a model of a payload and its base, or the newest one of a folder of payloads; its digest is verified."""
-    from fedretina.dom import write_model
-    from fedretina.dom.files.atomic import check_output
-    from fedretina.dom.files.models import SUFFIXES
+    from fedretina.dom import MODEL_SUFFIXES, check_output, write_model
 
-    check_output(output, SUFFIXES)
+    check_output(output, MODEL_SUFFIXES)
     is_folder = dom_files.is_folder(source)
     if to is not None and not is_folder:
         raise BadArgument(f"--to chooses among a folder's versions, and {source} is no folder")
     old = None if base is None else dom_files.read_model_file(base)
     files = dom_files.files_to_version(source, old, to) if is_folder else dom_files.single_payload(source, old)
-    start, model = dom_files.decode_files(files, old)
+    model, metadata = dom_files.decode_files(files, old)
     with progress_bar(f"writing {output}"):
-        write_model(output, model, metadata={} if start is None else start.metadata)
+        write_model(output, model, metadata=metadata)
     names = ", ".join(f"{file.path.name} ({file.kind})" for file in files)
     size = decimal(sum(array.nbytes for array in model.values()))
     typer.echo(f"{output}: version {dom_tables.short(files[-1].link.digest)}, {size}, by {names}")
@@ -90,8 +87,8 @@ def inspect(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Show what a payload holds, tensor by tensor."""
+    from fedretina.dom import errors_about, read_payload
     from fedretina.dom import inspect as inspect_payload
-    from fedretina.dom.files.models import errors_about, read_payload
 
     data = read_payload(payload)
     with errors_about(payload):
@@ -104,6 +101,26 @@ def inspect(
         typer.echo(dom_tables.payload_json(info))
     else:
         Console().print(dom_tables.payload_table(payload, info))
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help="What torch.save wrote: .pt, .pth, .bin, .ckpt.", metavar="FILE")],
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the model goes: .safetensors or .npz.")],
+    key: Annotated[str | None, typer.Option(help="The entry that holds the state dictionary; default: found.")] = None,
+) -> None:
+    """Make a model of the tensors in a file of torch's; runs no code that the file holds."""
+    from fedretina.cli.dom_convert import read_checkpoint
+    from fedretina.dom import MODEL_SUFFIXES, check_output, write_model
+
+    check_output(output, MODEL_SUFFIXES)
+    model, left_out = read_checkpoint(source, key)
+    is_npz = output.suffix.lower() == ".npz"
+    write_model(output, model, metadata={} if is_npz else {"format": "pt"})  # which transformers asks for
+    typer.echo(f"{output}: {len(model)} tensors, {decimal(sum(array.nbytes for array in model.values()))}")
+    if left_out:
+        typer.echo(f"left out, since the model has no place for them: {printable(', '.join(left_out)).plain}", err=True)
 
 
 @app.command()

@@ -1,6 +1,8 @@
-"""What `fedretina dom encode` was asked for, as a configuration."""
+"""What `fedretina dom encode` was asked for, as a configuration; and errors about it in the words of the command line."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from fedretina.errors import BadArgument
@@ -61,10 +63,37 @@ def config_of(
     given: dict[str, Any] = {name: value for name, value in targets.items() if value is not None}
     _check_targets([_OPTIONS[name] for name in given], has_base=has_base, keyframe_error=keyframe_error)
     others: dict[str, Any] = {"keyframe_error": keyframe_error, "effort": effort}
-    return DomConfig(**given, **{name: value for name, value in others.items() if value is not None})
+    with errors_name_options():
+        return DomConfig(**given, **{name: value for name, value in others.items() if value is not None})
 
 
-_OPTIONS = {"bits": "--bits", "budget_bytes": "--budget", "relative_error": "--relative-error", "lossless": "--lossless"}
+@contextmanager
+def errors_name_options() -> Iterator[None]:
+    """Name in errors of the block the options that were typed, where they name fields of `DomConfig`.
+
+    Examples
+    --------
+    >>> with errors_name_options():
+    ...     raise BadArgument("DomConfig.bits is 99; allowed: None or an integer in [0, 15]; give one of these")
+    Traceback (most recent call last):
+    fedretina.errors.BadArgument: --bits is 99; allowed: an integer in [0, 15]; give one of these
+    """
+    try:
+        yield
+    except BadArgument as error:
+        text = _FIELD.sub(lambda found: _OPTIONS.get(found[1], found[0]), str(error))
+        raise BadArgument(text.replace("allowed: None or ", "allowed: ")) from error
+
+
+_FIELD = re.compile(r"DomConfig\.(\w+)")
+_OPTIONS = {
+    "bits": "--bits",
+    "budget_bytes": "--budget",
+    "relative_error": "--relative-error",
+    "lossless": "--lossless",
+    "keyframe_error": "--keyframe-error",
+    "effort": "--effort",
+}
 
 
 def _check_targets(given: list[str], *, has_base: bool, keyframe_error: float | None) -> None:

@@ -1,5 +1,6 @@
 """Read the files that `fedretina dom` is given, with progress bars: models, payloads, folders of payloads."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +12,7 @@ from fedretina.cli.progress import progress_bar
 from fedretina.errors import UnknownBase
 
 if TYPE_CHECKING:
-    from fedretina.dom import Chain, ChainFile, Model, ModelFile
-    from fedretina.dom.tensors import Array
+    from fedretina.dom import Array, Chain, ChainFile, Model, ModelFile
 
 
 def is_folder(path: Path) -> bool:
@@ -35,8 +35,7 @@ def read_model_file(path: Path) -> "ModelFile":
 
 def read_folder(folder: Path) -> "Chain":
     """Read a folder of payloads and models."""
-    from fedretina.dom import read_chain
-    from fedretina.dom.files.chain import chain_files
+    from fedretina.dom import chain_files, read_chain
 
     with progress_bar(f"reading {folder}", len(chain_files(folder))) as advance:
         return read_chain(folder, advance=advance)
@@ -57,7 +56,7 @@ def files_to_version(folder: Path, base: "ModelFile | None", version: str | None
 
 def single_payload(path: Path, base: "ModelFile | None") -> "tuple[ChainFile, ...]":
     """Read a payload, and check its base."""
-    from fedretina.dom.files.chain import read_chain_file
+    from fedretina.dom import read_chain_file
 
     file = read_chain_file(path)
     if file.link.base is not None:
@@ -76,15 +75,15 @@ def check_base(path: Path, digest: str | None, base: "ModelFile | None") -> None
         )
 
 
-def decode_files(files: "tuple[ChainFile, ...]", base: "ModelFile | None") -> "tuple[ModelFile | None, Model]":
-    """Return the model that the files begin with, for its metadata, and the one that they lead to."""
-    from fedretina.dom import decode_tensors
-    from fedretina.dom.files.models import errors_about
+def decode_files(files: "tuple[ChainFile, ...]", base: "ModelFile | None") -> "tuple[Model, Mapping[str, str]]":
+    """Return the model that the files lead to, and its metadata."""
+    from fedretina.dom import decode_tensors, errors_about
 
     start = base
     if files[0].is_model and (base is None or files[0].path != base.path):
         start = read_model_file(files[0].path)
     model = None if start is None else start.version.model
+    metadata = {} if start is None else start.metadata
     for file in files:
         if file.is_model:
             continue
@@ -93,6 +92,6 @@ def decode_files(files: "tuple[ChainFile, ...]", base: "ModelFile | None") -> "t
             for name, array in decode_tensors(file.link.payload, base=model):
                 decoded[name] = array
                 advance(array.nbytes)
-        model = decoded
+        model, metadata = decoded, file.metadata or metadata
     assert model is not None  # there is at least one file
-    return start, model
+    return model, metadata

@@ -22,15 +22,29 @@ def short(digest: str) -> str:
     return digest[:8]
 
 
+def ratio(raw: int, size: int) -> str:
+    """Say how much smaller or larger a payload is than what it holds.
+
+    Examples
+    --------
+    >>> ratio(3000, 1000), ratio(100, 150), ratio(0, 85)
+    ('3.0 times smaller', '1.5 times larger', 'no weights')
+    """
+    if not raw:
+        return "no weights"
+    return f"{raw / size:.1f} times smaller" if size <= raw else f"{size / raw:.1f} times larger"
+
+
 def encoded(output: Path, new: "ModelFile", made: "Published") -> str:
     """Return two lines about a payload that was made: what it takes, and what it costs in accuracy."""
     model = made.version.model
     raw, weights = sum(array.nbytes for array in model.values()), sum(array.size for array in model.values())
     size = len(made.payload)
+    figures = [f"{8 * size / weights:.3g} bits per weight"] if weights else []
     return (
         f"{output}: version {short(made.version.digest)} of {new.path.name}, "
-        f"{decimal(size)} instead of {decimal(raw)} ({raw / size:.1f} times smaller)\n"
-        f"{8 * size / max(weights, 1):.3g} bits per weight, relative error {made.error:.3g}"
+        f"{decimal(size)} instead of {decimal(raw)} ({ratio(raw, size)})\n"
+        + ", ".join([*figures, f"relative error {made.error:.3g}"])
     )
 
 
@@ -45,7 +59,7 @@ def _cells(tensor: "TensorInfo") -> tuple[RenderableType, ...]:
         Text("(the base's)", style="dim") if tensor.name is None else printable(tensor.name),
         "?" if tensor.shape is None else "x".join(map(str, tensor.shape)) or "scalar",
         tensor.dtype or "?",
-        "?" if tensor.bits_per_weight is None else f"{tensor.bits_per_weight:.2f}",
+        "?" if tensor.bits_per_weight is None else f"{tensor.bits_per_weight:.2f}" if prod(tensor.shape or ()) else "-",
         "exact" if tensor.error is None else f"{tensor.error:.3g}",
         tensor.coding,
     )
@@ -60,9 +74,10 @@ def payload_table(path: Path, info: "PayloadInfo") -> RenderableType:
     grid.add_section()
     shapes = [tensor.shape for tensor in info.tensors if tensor.shape is not None]
     whole = len(shapes) == len(info.tensors)
-    weights = str(sum(map(prod, shapes))) if whole else "?"
-    bpw = f"{8 * info.payload_bytes / max(int(weights), 1):.2f}" if whole else "?"
-    grid.add_row(f"{len(info.tensors)} tensors", weights, decimal(info.raw_bytes), bpw, "", decimal(info.payload_bytes))
+    weights = sum(map(prod, shapes))
+    bpw = "?" if not whole else f"{8 * info.payload_bytes / weights:.2f}" if weights else "-"
+    total = str(weights) if whole else "?"
+    grid.add_row(f"{len(info.tensors)} tensors", total, decimal(info.raw_bytes), bpw, "", decimal(info.payload_bytes))
     hint = [] if whole else ["Names and shapes are the base's: give it with --base."]
     return Group(printable(f"{path.name}: {_summary(info)}"), grid, *hint)
 
@@ -70,8 +85,8 @@ def payload_table(path: Path, info: "PayloadInfo") -> RenderableType:
 def _summary(info: "PayloadInfo") -> str:
     kind = f"version {short(info.result)}" + (" as a keyframe" if info.base is None else f" over {short(info.base)}")
     marks = [name for name in ("lattice", "lossless") if getattr(info, name)]
-    ratio = f"{info.raw_bytes / info.payload_bytes:.1f} times smaller"
-    return ", ".join([kind, *marks, f"format {info.format_version}", ratio])
+    size = ratio(info.raw_bytes, info.payload_bytes)
+    return ", ".join([kind, *marks, f"format {info.format_version}", size])
 
 
 def chain_report(chain: "Chain") -> RenderableType:

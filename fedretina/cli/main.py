@@ -6,7 +6,7 @@ import typer
 from typer.core import TyperGroup
 
 from fedretina import __version__
-from fedretina.cli import cache, data, dom, report, study
+from fedretina.cli import cache, city, data, dom, report, study
 from fedretina.errors import FedRetinaError
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ app.add_typer(cache.app, name="cache")
 app.add_typer(dom.app, name="dom")
 app.command("study")(study.study)
 app.add_typer(data.app, name="data")
+app.add_typer(city.app, name="city")
 
 
 def _print_version(wanted: bool) -> None:

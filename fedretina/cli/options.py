@@ -21,6 +21,20 @@ def parse_names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
+def read_bytes(path: Path) -> bytes:
+    """Read a small file that an argument names.
+
+    Raises
+    ------
+    BadArgument
+        If it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadArgument(f"{path} cannot be read ({error.strerror}): check its name and permissions") from error
+
+
 def parse_seeds(text: str, default: list[int]) -> list[int]:
     """Read seeds with commas between them; `default` where there are none.
 

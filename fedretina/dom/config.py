@@ -89,7 +89,7 @@ class DomConfig:
         for field, (allowed, accepts) in _FIELDS.items():
             value = getattr(self, field)
             if not accepts(value):
-                raise BadArgument(f"DomConfig.{field} is {value!r}; allowed: {allowed}")
+                raise BadArgument(f"DomConfig.{field} is {value!r}; allowed: {allowed}; give one of these")
         for field, other, why in _EXCLUSIVE:
             if _is_asked(getattr(self, field)) and _is_asked(getattr(self, other)):
                 raise BadArgument(

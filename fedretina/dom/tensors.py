@@ -78,18 +78,30 @@ def declared_bytes(shape: Sequence[int], dtype: np.dtype[Any]) -> int:
     return math.prod(max(size, 1) for size in shape) * dtype.itemsize
 
 
-def check_model(model: Model, *, threads: int = 1) -> dict[str, Array]:
+def check_model(model: Model, *, finite: bool = True, threads: int = 1) -> dict[str, Array]:
     """Return the model with names sorted and arrays contiguous and little-endian; share memory where possible.
+
+    Parameters
+    ----------
+    model : mapping of str to ndarray
+        The model.
+    finite : bool, default True
+        Whether NaN and infinity are refused: only lossless payloads hold them.
+    threads : int, default 1
+        How many to use.
 
     Raises
     ------
     BadArgument
         If a name, dtype, shape or value cannot travel; the message has the tensor's name.
     """
-    return {name: array for name, (array, _) in check_each(model, lambda array: None, threads=threads).items()}
+    found = check_each(model, lambda array: None, finite=finite, threads=threads)
+    return {name: array for name, (array, _) in found.items()}
 
 
-def check_each(model: Model, look: Callable[[Array], Result], *, threads: int = 1) -> dict[str, tuple[Array, Result]]:
+def check_each(
+    model: Model, look: Callable[[Array], Result], *, finite: bool = True, threads: int = 1
+) -> dict[str, tuple[Array, Result]]:
     """Check a model, see `check_model`, and return with each array what `look` makes of it while it is in the cache."""
     if not isinstance(model, Mapping):
         raise BadArgument(f"a model is a mapping of names to arrays, got {type(model).__name__}")
@@ -101,6 +113,8 @@ def check_each(model: Model, look: Callable[[Array], Result], *, threads: int = 
 
     def check(name: str) -> tuple[Array, Result]:
         array = _check_tensor(name, model[name])
+        if finite:
+            check_finite(f"tensor {name!r}", array)
         return array, look(array)
 
     found = map_all(check, names, threads=threads, weigh=lambda name: _size(model[name]))
@@ -125,6 +139,20 @@ def energy(values: Array) -> float:
     return float(np.einsum("i,i->", values, values))
 
 
+def root_mean_square(values: Array) -> float:
+    """Return the root of the mean square of some float64 values; their squares may leave float64.
+
+    Examples
+    --------
+    >>> root_mean_square(np.array([3e200, -3e200]))
+    3e+200
+    """
+    largest = float(np.abs(values).max(initial=0.0))
+    if not largest or not math.isfinite(largest):
+        return largest
+    return largest * math.sqrt(energy(values / largest) / values.size)
+
+
 def is_finite(array: Array) -> bool:
     """Return whether a tensor holds neither NaN nor infinity."""
     if not is_float(array.dtype):
@@ -134,6 +162,19 @@ def is_finite(array: Array) -> bool:
             return True  # finite squares have finite roots, and need no array of flags
         # A finite sum has finite terms, and costs no array of flags; an infinite one may come of large terms.
         return bool(np.isfinite(array.sum())) or bool(np.isfinite(array).all())
+
+
+def check_finite(what: str, array: Array) -> None:
+    """Raise `BadArgument` if a tensor holds NaN or infinity; `what` names it."""
+    if not is_finite(array):
+        raise BadArgument(
+            f"{what} holds NaN or infinity; allowed: finite values, or any with DomConfig.lossless; correct the model"
+        )
+
+
+def has_same_form(left: Array, right: Array) -> bool:
+    """Return whether two tensors have the same dtype and shape: only such a pair has a difference."""
+    return left.dtype == right.dtype and left.shape == right.shape
 
 
 def freeze(model: Model) -> Model:
@@ -166,10 +207,7 @@ def _check_tensor(name: str, value: object) -> Array:
         raise BadArgument(
             f"tensor {name!r} has shape {array.shape}; allowed: {MAX_DIMENSIONS} dimensions, {MAX_RAW_BYTES} bytes"
         )
-    array = np.require(array, dtype=dtype, requirements="C").reshape(array.shape)
-    if not is_finite(array):
-        raise BadArgument(f"tensor {name!r} holds NaN or infinity; send a model of finite values")
-    return array
+    return np.require(array, dtype=dtype, requirements="C").reshape(array.shape)
 
 
 def _size(value: object) -> int:

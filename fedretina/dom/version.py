@@ -30,7 +30,7 @@ def digest(model: Model) -> str:
     Raises
     ------
     BadArgument
-        If a tensor cannot travel (its dtype, or NaN and infinity in it).
+        If a tensor cannot travel (its dtype, say).
 
     Examples
     --------
@@ -43,7 +43,7 @@ def digest(model: Model) -> str:
 
 def check_and_digest(model: Model, *, threads: int = 1) -> tuple[dict[str, Array], str]:
     """Return the model in `check_model`'s form and its digest; raises the same errors."""
-    checked = check_each(model, digest_bits, threads=threads)
+    checked = check_each(model, digest_bits, finite=False, threads=threads)
     rows = [(name, array.dtype, array.shape, bits) for name, (array, bits) in checked.items()]
     return {name: array for name, (array, _) in checked.items()}, digest_rows(rows)
 

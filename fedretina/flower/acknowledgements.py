@@ -1,4 +1,4 @@
-"""Which version of which stream every node holds, by its own word."""
+"""Which version of each stream every node holds, as the node itself reported."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Acknowledgements:
-    """What nodes said that they hold.
+    """The versions that nodes reported to hold.
 
     Examples
     --------
@@ -23,7 +23,7 @@ class Acknowledgements:
         self._by_node.setdefault(node, {}).update(digests)
 
     def replace(self, node: int, digests: Mapping[str, str]) -> None:
-        """Forget what a node held before: it holds these versions and no others."""
+        """Set the versions that a node holds, and forget those that it held before."""
         self._by_node[node] = dict(digests)
 
     def version(self, node: int, stream: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Messages and their replies: pack, send, send again where a node could not decode, unpack, write ledger rows."""
+"""Messages and their replies: pack, send, resend to nodes that could not decode, unpack, write rows into the ledger."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,31 +10,36 @@ from flwr.app import Error, Message, RecordDict
 from fedretina import __version__
 from fedretina.errors import Corrupt, FedRetinaError, TooNew
 from fedretina.flower import header
-from fedretina.flower.incoming import Unpacker
+from fedretina.flower.contents import ContentCopy, copy_contents
+from fedretina.flower.incoming import ReplyUnpacker
 from fedretina.flower.nodes import NodeDirectory
-from fedretina.flower.outgoing import MessagePacker, OutgoingContent, PackedContent, Recipient, collect, pack_plain
+from fedretina.flower.outgoing import MessagePacker, PackedContent, Recipient, pack_plain
 from fedretina.flower.server_state import ServerState
 from fedretina.flower.sizes import Direction, error_size, message_size
 from fedretina.flower.traffic import MessageTraffic
 from fedretina.flower.transfers import ExchangeOptions, read_round
 from fedretina.ledger import Ledger
 
-TRIES = 3  # as planned, from what the node says it holds, from nothing
-UNUSABLE = 6  # Flower's ErrorCode.MOD_FAILED_PRECONDITION
-EXPIRY_S = 1.0  # seconds between two searches for messages whose time to live has ended
+MAX_SENDS = 3
+"""How often a message is sent: to the acknowledged versions, to the versions that the node reports, as whole models."""
+UNUSABLE_REPLY = 6
+"""Code of the error reply that replaces a reply that cannot be used: Flower's ErrorCode.MOD_FAILED_PRECONDITION."""
+EXPIRY_CHECK_S = 1.0
+"""Seconds between two searches for messages whose time to live has ended."""
 
 REJECTED = "rejected by the grid"
 LATE = "no reply in time"
 EXPIRED = "no reply before its time to live ended"
 NOT_DECODED = "the node could not decode"
 NEVER_ACKNOWLEDGED = (
-    "this node has never acknowledged a model over DoM: is dom_mod the FIRST mod of its ClientApp, mods=[dom_mod, ...]?"
+    "this node has never acknowledged a model over DoM; check that dom_mod is the FIRST mod of its ClientApp: "
+    "mods=[dom_mod, ...]"
 )
-VERSIONS = f"this server runs fedretina {__version__}: install the same version of fedretina on the node and the server"
+OTHER_RELEASE = f"this server runs fedretina {__version__}: install the same version of fedretina on the node and the server"
 
 
 @dataclass
-class Sent:
+class SentMessage:
     """A message that waits for its reply.
 
     Parameters
@@ -42,19 +47,19 @@ class Sent:
     message : Message or None
         A copy of the strategy's message, as it was at the push; None if it will not be sent again.
     node, round : int
-        Who received it, and in which round.
+        The node that received it, and the round.
     round_key : object
-        See `StreamRegistry.place`.
-    ends : float
+        Equal for messages of one round.
+    expires_at : float
         When its time to live ends, in seconds since 1970.
     versions : mapping of str to str
-        By stream: the version that the node holds once it has decoded the message.
+        By stream: digest of the version that the node holds once it has decoded the message.
     coded : bool
-        Whether it went down with a DoM header.
-    original : str
+        Whether it has a DoM header.
+    first_id : str
         The identifier that the strategy knows. A message that is sent again gets another one from Flower.
-    tries : int
-        How many times it was sent.
+    sends : int
+        How often it was sent.
     late : bool
         Whether the ledger has the row `LATE` for it.
     """
@@ -63,26 +68,26 @@ class Sent:
     node: int
     round: int
     round_key: object
-    ends: float
+    expires_at: float
     versions: Mapping[str, str]
     coded: bool
-    original: str = ""
-    tries: int = 1
+    first_id: str = ""
+    sends: int = 1
     late: bool = False
 
 
 @dataclass(frozen=True)
 class _Outgoing:
-    """A message as it travels, what to remember of it, and what it leaves in the ledger."""
+    """A message as it travels, what to remember of it, and its rows in the ledger."""
 
     message: Message
-    sent: Sent
+    sent: SentMessage
     traffic: MessageTraffic
 
 
 @dataclass
 class Exchange:
-    """The messages that wait for a reply, by Flower's identifiers.
+    """Sends messages and receives replies; knows the messages that wait for one, by Flower's identifiers.
 
     A message waits until its reply is pulled, or until its time to live (``created_at + ttl``) ends.
 
@@ -90,43 +95,41 @@ class Exchange:
     ----------
     state : ServerState
         The streams, and what nodes acknowledged.
-    unpacker : Unpacker
+    unpacker : ReplyUnpacker
         Reads replies.
     options : callable
-        Tells how models travel, by kind of message and round.
+        Takes message type and round, returns how models travel.
     push : callable
-        Gives messages to Flower's grid, and returns their identifiers as it does.
+        Gives messages to Flower's grid, and returns the identifiers that the grid returns.
     ledger : Ledger
-        Where the rows go.
+        Gets a row for each model in a message.
     nodes : NodeDirectory
-        What the nodes host, for the ledger.
+        The nodes' domains, for the ledger.
 
     Attributes
     ----------
-    waiting : dict of str to Sent
+    waiting : dict of str to SentMessage
         The messages without a reply so far.
     resent : dict of str to str
-        For messages that were sent again: Flower's newest identifier, by the strategy's.
+        For messages that were sent again: Flower's newest identifier, by the one that the strategy knows.
     acknowledged : set of int
         The nodes that answered a coded message with a DoM header.
     """
 
     state: ServerState
-    unpacker: Unpacker
+    unpacker: ReplyUnpacker
     options: Callable[[str, int], ExchangeOptions]
     push: Callable[[list[Message]], Sequence[str | None]]
     ledger: Ledger
     nodes: NodeDirectory = field(default_factory=NodeDirectory)
-    waiting: dict[str, Sent] = field(default_factory=dict, init=False)
+    waiting: dict[str, SentMessage] = field(default_factory=dict, init=False)
     resent: dict[str, str] = field(default_factory=dict, init=False)
     acknowledged: set[int] = field(default_factory=set, init=False)
     _expiry_checked: float = field(default=0.0, init=False)
 
     def send(self, messages: Sequence[Message], *, round_key: object) -> list[str | None]:
         """Pack and push; return the identifiers as Flower's grid returns them, and set them on the messages."""
-        packer = self._packer(round_key)
-        contents = collect(messages)
-        outgoing = [self._pack(message, content, packer) for message, content in zip(messages, contents, strict=True)]
+        outgoing = self._pack_all(messages, round_key)
         identifiers = self._push(outgoing)
         for message, each in zip(messages, outgoing, strict=True):
             message.metadata.__dict__["_message_id"] = each.message.metadata.message_id  # Flower has no setter for it
@@ -136,36 +139,36 @@ class Exchange:
         """Return Flower's identifier of a message: another than the strategy's if the message was sent again."""
         return self.resent.get(identifier, identifier)
 
-    def give_up(self, identifier: str) -> None:
-        """Write that no reply came in time. The message is not sent again, but a late reply can still be pulled."""
+    def mark_late(self, identifier: str) -> None:
+        """Write that no reply came in time. The message is not sent again, but its reply can still be pulled."""
         sent = self.waiting.get(self.current_id(identifier))
         if sent is not None and not sent.late:
             self._write_failure(sent, LATE)
             sent.late, sent.message = True, None
 
     def drop_expired(self) -> None:
-        """Forget the messages whose time to live has ended, and write that they got no reply."""
+        """Forget the messages whose time to live has ended, and write that no reply came."""
         now = time.time()
-        if now - self._expiry_checked < EXPIRY_S:
+        if now - self._expiry_checked < EXPIRY_CHECK_S:
             return
         self._expiry_checked = now
-        for identifier in [identifier for identifier, sent in self.waiting.items() if sent.ends < now]:
+        for identifier in [identifier for identifier, sent in self.waiting.items() if sent.expires_at < now]:
             sent = self.waiting.pop(identifier)
-            self.resent.pop(sent.original, None)
+            self.resent.pop(sent.first_id, None)
             if not sent.late:
                 self._write_failure(sent, EXPIRED)
 
     def receive(self, reply: Message) -> Message | None:
-        """Turn a reply into what the strategy sees; None if the message was sent again instead."""
+        """Return a reply as the strategy sees it; None if the message was sent again instead."""
         sent = self.waiting.pop(reply.metadata.reply_to_message_id, None)
         if sent is None:
-            return reply  # to none of our messages, or to one whose time to live has ended
-        self.resent.pop(sent.original, None)
-        reply.metadata.__dict__["_reply_to_message_id"] = sent.original  # Flower has no setter for it
+            return reply  # to a message of another grid, or to one whose time to live has ended
+        self.resent.pop(sent.first_id, None)
+        reply.metadata.__dict__["_reply_to_message_id"] = sent.first_id  # Flower has no setter for it
         if reply.has_error():
             return self._receive_error(reply, sent)
         if header.NAME not in reply.content.config_records:
-            # An app that reads what it cannot decode fails. So the node holds what was coded, and no header need say so.
+            # An app fails if it reads a model that was not decoded. So the node has decoded the message, without saying so.
             self.state.acknowledgements.add(sent.node, sent.versions)
             self._write(self._traffic(sent, "up", pack_plain(reply.content, "up")))
             return reply
@@ -174,41 +177,50 @@ class Exchange:
         except FedRetinaError as error:
             reason = f"{type(error).__name__}: {error}"
             self._write_failure(sent, reason, message_size(reply.content, "up"))
-            return _with_error(reply, UNUSABLE, reason)
+            return _error_reply(reply, UNUSABLE_REPLY, reason)
 
-    def _packer(self, round_key: object) -> MessagePacker:
-        return MessagePacker(self.state.streams, self.state.acknowledgements, round_key)
+    def _pack_all(self, messages: Sequence[Message], round_key: object) -> list[_Outgoing]:
+        """Pack messages. If a relayed version is corrupt, its stream discards it; then the version before it is packed."""
+        streams = self.state.streams
+        while True:
+            packer, discarded = MessagePacker(streams, self.state.acknowledgements, round_key), streams.discarded
+            contents = copy_contents(messages)
+            try:
+                return [self._pack(message, content, packer) for message, content in zip(messages, contents, strict=True)]
+            except Corrupt:
+                if streams.discarded == discarded:
+                    raise
 
-    def _pack(self, message: Message, content: OutgoingContent, packer: MessagePacker) -> _Outgoing:
+    def _pack(self, message: Message, content: ContentCopy, packer: MessagePacker) -> _Outgoing:
         metadata, number = message.metadata, read_round(message)
         options = self.options(metadata.message_type, number)
         packed = packer.pack(content, Recipient(metadata.dst_node_id, metadata.message_type, options))
         coded = header.NAME in packed.content.config_records
-        sent = Sent(
-            message=_with_content(message, content.content) if coded else None,
+        sent = SentMessage(
+            message=_copy_with_content(message, content.content) if coded else None,
             node=metadata.dst_node_id,
             round=number,
             round_key=packer.round_key,
-            ends=metadata.created_at + metadata.ttl,
+            expires_at=metadata.created_at + metadata.ttl,
             versions=packed.versions,
             coded=coded,
         )
-        return _Outgoing(_with_content(message, packed.content), sent, self._traffic(sent, "down", packed))
+        return _Outgoing(_copy_with_content(message, packed.content), sent, self._traffic(sent, "down", packed))
 
     def _push(self, outgoing: Sequence[_Outgoing]) -> list[str | None]:
-        """Push, and write the rows; messages that the grid took wait for their replies from now on."""
+        """Push messages, and write their rows; those that the grid accepted wait for their replies."""
         try:
             identifiers = list(self.push([each.message for each in outgoing]))
         except Exception as error:
             for each in outgoing:
                 self._write_failure(each.sent, f"the push failed: {error!r}", direction="down")
             raise
-        taken = {identifier for identifier in identifiers if identifier}
-        of_each: list[str | None] = identifiers
+        accepted = {identifier for identifier in identifiers if identifier}
+        by_message: list[str | None] = identifiers
         if len(identifiers) != len(outgoing):  # in a simulation, the identifiers of rejected messages are missing
-            of_each = [each.message.metadata.message_id for each in outgoing]
-        for identifier, each in zip(of_each, outgoing, strict=True):
-            if not identifier or identifier not in taken:
+            by_message = [each.message.metadata.message_id for each in outgoing]
+        for identifier, each in zip(by_message, outgoing, strict=True):
+            if not identifier or identifier not in accepted:
                 self._write_failure(each.sent, REJECTED, direction="down")
             elif identifier not in self.waiting:  # over HTTP, equal messages have one identifier and travel once
                 self._wait_for(identifier, each)
@@ -216,56 +228,56 @@ class Exchange:
 
     def _wait_for(self, identifier: str, outgoing: _Outgoing) -> None:
         sent = outgoing.sent
-        if sent.original:
-            self.resent[sent.original] = identifier
-        sent.original = sent.original or identifier
+        if sent.first_id:
+            self.resent[sent.first_id] = identifier
+        sent.first_id = sent.first_id or identifier
         self.waiting[identifier] = sent
         self._write(outgoing.traffic)
 
-    def _unpack(self, reply: Message, sent: Sent) -> Message | None:
+    def _unpack(self, reply: Message, sent: SentMessage) -> Message | None:
         up = _read_header(reply, sent.node)
         if sent.coded:
             self.acknowledged.add(sent.node)
         if up.missing:
-            return self._send_again(sent, up, reply)
+            return self._resend(sent, up, reply)
         packed, seconds = self.unpacker.unpack(reply.content, up, node=sent.node)
         self._write(self._traffic(sent, "up", packed), seconds)
         reply.content = packed.content
         return reply
 
-    def _send_again(self, sent: Sent, up: header.Up, reply: Message) -> Message | None:
-        """Send in another way to a node that could not decode: from what it says it holds, or from nothing."""
+    def _resend(self, sent: SentMessage, up: header.UpHeader, reply: Message) -> Message | None:
+        """Send other payloads to a node that could not decode: for the versions that it reports, or whole models."""
         reason = f"{NOT_DECODED} {'; '.join(f'{name}: {why}' for name, why in up.missing.items())}"
         self._write_failure(sent, reason, message_size(reply.content, "up"))
-        self.state.acknowledgements.replace(sent.node, up.holds if sent.tries == 1 else {})
+        self.state.acknowledgements.replace(sent.node, up.held if sent.sends == 1 else {})
+        self.state.streams.check_relayed(sent.versions)
         now = time.time()
-        if sent.message is not None and sent.tries < TRIES and now < sent.ends:
-            metadata = sent.message.metadata  # over HTTP, a message with equal metadata and content would be the same
-            metadata.created_at, metadata.ttl = now, sent.ends - now
-            (content,) = collect([sent.message])
-            outgoing = self._pack(sent.message, content, self._packer(sent.round_key))
-            outgoing.sent.original, outgoing.sent.tries = sent.original, sent.tries + 1
+        if sent.message is not None and sent.sends < MAX_SENDS and now < sent.expires_at:
+            metadata = sent.message.metadata  # over HTTP, equal metadata and content would make it the same message
+            metadata.created_at, metadata.ttl = now, sent.expires_at - now
+            (outgoing,) = self._pack_all([sent.message], sent.round_key)
+            outgoing.sent.first_id, outgoing.sent.sends = sent.first_id, sent.sends + 1
             if any(self._push([outgoing])):
                 return None
-        return _with_error(reply, UNUSABLE, reason)
+        return _error_reply(reply, UNUSABLE_REPLY, reason)
 
-    def _receive_error(self, reply: Message, sent: Sent) -> Message:
-        """Write the row of an error reply, and add to its reason what the user can do."""
-        from_node = reply.metadata.src_node_id == sent.node  # not from the SuperLink, which answers for nodes that are gone
+    def _receive_error(self, reply: Message, sent: SentMessage) -> Message:
+        """Write the row of an error reply, and add to its reason what to do."""
+        from_node = reply.metadata.src_node_id == sent.node  # the SuperLink answers for nodes that are gone
         reason = reply.error.reason or f"error {reply.error.code}"
         remedy = self._remedy(reason, sent) if from_node else ""
         reason = f"{reason} ({remedy})" if remedy else reason
         self._write_failure(sent, reason, error_size(reply) if from_node else 0)
-        return _with_error(reply, reply.error.code, reason) if remedy else reply
+        return _error_reply(reply, reply.error.code, reason) if remedy else reply
 
-    def _remedy(self, reason: str, sent: Sent) -> str:
+    def _remedy(self, reason: str, sent: SentMessage) -> str:
         if not sent.coded:
             return ""
         if TooNew.__name__ in reason or "DoM header" in reason:
-            return VERSIONS
+            return OTHER_RELEASE
         return "" if sent.node in self.acknowledged else NEVER_ACKNOWLEDGED
 
-    def _traffic(self, sent: Sent, direction: Direction, packed: PackedContent) -> MessageTraffic:
+    def _traffic(self, sent: SentMessage, direction: Direction, packed: PackedContent) -> MessageTraffic:
         return MessageTraffic(
             round=sent.round,
             node=sent.node,
@@ -280,29 +292,29 @@ class Exchange:
         for row in traffic.rows(decode_s or {}, error=error):
             self.ledger.append(row)
 
-    def _write_failure(self, sent: Sent, error: str, wire_bytes: int = 0, *, direction: Direction = "up") -> None:
-        """Write one row of kind "control": plain Flower would have sent nothing, or nobody knows what."""
+    def _write_failure(self, sent: SentMessage, error: str, wire_bytes: int = 0, *, direction: Direction = "up") -> None:
+        """Write one row of kind "control", with 0 raw bytes: what plain Flower would have sent is not known."""
         nothing = PackedContent(content=RecordDict(), records=(), raw_bytes=0, wire_bytes=wire_bytes)
         self._write(self._traffic(sent, direction, nothing), error=error)
 
 
-def _read_header(reply: Message, node: int) -> header.Up:
+def _read_header(reply: Message, node: int) -> header.UpHeader:
     try:
-        return header.Up.read(reply.content.config_records[header.NAME])
+        return header.UpHeader.from_record(reply.content.config_records[header.NAME])
     except (Corrupt, TooNew) as error:
-        raise type(error)(f"the DoM header of node {node} cannot be read: {error}; {VERSIONS}") from error
+        raise type(error)(f"the DoM header of node {node} cannot be read: {error}; {OTHER_RELEASE}") from error
 
 
-def _with_content(message: Message, content: RecordDict) -> Message:
-    """Copy a message, all its metadata included, with another content."""
-    made = copy(message)
-    made.__dict__["_metadata"] = copy(message.metadata)
-    made.content = content
-    return made
+def _copy_with_content(message: Message, content: RecordDict) -> Message:
+    """Return a copy of a message, with all its metadata and another content."""
+    copied = copy(message)
+    copied.__dict__["_metadata"] = copy(message.metadata)
+    copied.content = content
+    return copied
 
 
-def _with_error(reply: Message, code: int, reason: str) -> Message:
-    """Copy a reply, its metadata included, with an error in place of its content."""
-    made = Message(Error(code, reason), reply_to=reply)
-    made.__dict__["_metadata"] = reply.metadata
-    return made
+def _error_reply(reply: Message, code: int, reason: str) -> Message:
+    """Return a reply with the same metadata, and an error in place of its content."""
+    replaced = Message(Error(code, reason), reply_to=reply)
+    replaced.__dict__["_metadata"] = reply.metadata
+    return replaced

@@ -1,9 +1,9 @@
-"""The server's half: a grid that sends every model as a difference of models, and counts what is sent.
+"""The grid of the ServerApp: sends every model as a difference of models, and counts the bytes.
 
 Down: the models of a strategy become versions in the streams of a `StreamRegistry`. Each node gets the cheapest payloads
-that lead to them from what it acknowledged (`outgoing`). Up: a reply is decoded once to see that it is sound, and stays
-compressed until the strategy reads it (`incoming`, `lazy`). A node that could not decode says so and what it holds; it gets
-other payloads before the strategy hears of it (`exchange`).
+that lead to them from the versions that it acknowledged (`outgoing`). Up: a reply is checked, and stays compressed until the
+strategy reads it (`incoming`, `sources`). A node that cannot decode a message reports the versions that it holds. It gets
+other payloads before the strategy sees a reply (`exchange`).
 """
 
 import itertools
@@ -20,68 +20,82 @@ from fedretina.errors import BadArgument
 from fedretina.flower import header
 from fedretina.flower.acknowledgements import Acknowledgements
 from fedretina.flower.exchange import Exchange
-from fedretina.flower.incoming import Unpacker
-from fedretina.flower.lazy import Pool
+from fedretina.flower.incoming import ReplyUnpacker
 from fedretina.flower.nodes import NodeDirectory
 from fedretina.flower.ordering import sort_key
 from fedretina.flower.precision import RecordRule
 from fedretina.flower.server_state import ServerState
+from fedretina.flower.sources import ModelCache
 from fedretina.flower.streams import StreamRegistry
-from fedretina.flower.transfers import DEFAULT, Codec, ExchangeOptions, check_feedback, choose_configs, read_round, unbiased
+from fedretina.flower.transfers import (
+    DEFAULT_CONFIG,
+    Codec,
+    ExchangeOptions,
+    check_feedback,
+    choose_configs,
+    read_round,
+    round_to_nearest,
+)
 from fedretina.home import references
 from fedretina.ledger import Ledger
 
 POLL_S = 0.1
+"""Seconds between two requests for replies."""
 
 
 class DomGrid(Grid):
     """A grid for any strategy: ``strategy.start(grid=DomGrid(grid), ...)``, with `dom_mod` in the ClientApp.
 
-    Models that nodes published are relayed byte for byte; models that the server makes are encoded once per (base, new).
-    A node that lacks a base is served in another way before the strategy hears of it. A reply that cannot be believed
-    becomes an error reply, as a crash of the node would. Records that hold no weights travel as they are.
+    Versions that nodes publish are relayed byte for byte, without decoding. Models that the server makes are encoded once
+    for each pair of base and new version. A node that lacks a base gets other payloads before the strategy sees a reply. A
+    reply that cannot be believed becomes an error reply, as if the node had crashed. Records without weights travel as they
+    are.
 
-    It behaves as Flower's grids do; `send_and_receive` names the differences. Use it from one thread.
+    It behaves as Flower's grids do; `send_and_receive` lists the differences. Use it from one thread.
 
     Parameters
     ----------
     grid : Grid
-        Flower's.
+        Flower's grid.
     config : DomConfig, callable or None, optional
         How models are coded; by default ``DomConfig(relative_error=0.28)``. A callable gets a `Transfer` (direction, kind of
-        message, round) and returns the configuration for it. None sends models as they are, and only counts. Where a
-        configuration leaves `rounding` open, it is "nearest" here, except with ``effort="small"``: see
-        `fedretina.flower.transfers.unbiased`.
+        message, round) and returns the configuration for it. None: models travel uncoded, and their bytes are counted. If a
+        configuration leaves `rounding` open, models are rounded to nearest, except with ``effort="small"``.
     uplink : {"one-shot", "stream"}, default "one-shot"
-        What a reply's model is: something to be aggregated, coded against the model that the node just received; or a
-        version of the node's own stream (named as the record is), kept, and relayed as published.
+        What a reply's model is. "one-shot": a model to be aggregated, coded against the model that the node just received.
+        "stream": a version of the node's own stream, which has the record's name. The server keeps it for relaying.
     feedback_up : bool, default False
-        Whether nodes add what quantisation lost of their last reply to the next one.
+        Whether nodes add the residual of their last reply (what quantisation lost) to the next reply.
     feedback_down : Strategy, optional
-        Name the strategy here to have what quantisation lost of the last aggregate added to the next one.
+        The strategy, if the residual of each aggregate is to be added to the next one. By default it is not.
     rules : sequence of RecordRule, optional
-        Which records may lose precision beside the model, and which must not; see `RecordRule`.
+        Which other records than the model may lose precision, and which may not.
     ledger : Ledger, optional
-        Where a row for every model goes; by default one in memory.
+        Gets a row for every model in a message; by default a ledger in memory.
     store : Path, optional
         Folder of the versions that deltas build on; by default ``references`` in the user's folder.
     streams : Path, optional
-        Folder in which the payloads of the streams and the state are kept: a DomGrid that is made with it again, in
-        another process, goes on where this one was.
-    pool_bytes : int, default 256 MiB
-        How much of the replies is kept decoded; the rest is decoded again when the strategy reads it.
+        Folder for the payloads of the streams and the state. A DomGrid in another process goes on from them. By default they
+        are in memory only.
+    cache_bytes : int, default 256 MiB
+        How many bytes of replies stay decoded; other replies are decoded again when the strategy reads them.
 
     Raises
     ------
     BadArgument
-        If `feedback_down` names a strategy under which that is wrong, or models are to come up coded and go down as
-        they are.
+        If a value is not allowed; if `feedback_down` is wrong under its strategy; if models are coded up and not down.
+
+    Examples
+    --------
+    In a ServerApp::
+
+        result = strategy.start(grid=DomGrid(grid), initial_arrays=arrays, num_rounds=3)
     """
 
     def __init__(
         self,
         grid: Grid,
-        config: Codec = DEFAULT,
+        config: Codec = DEFAULT_CONFIG,
         *,
         uplink: header.Uplink = "one-shot",
         feedback_up: bool = False,
@@ -90,25 +104,28 @@ class DomGrid(Grid):
         ledger: Ledger | None = None,
         store: Path | None = None,
         streams: Path | None = None,
-        pool_bytes: int = 2**28,
+        cache_bytes: int = 2**28,
     ) -> None:
         if feedback_down is not None:
             check_feedback(feedback_down)
         if feedback_up and uplink == "stream":
-            raise BadArgument("feedback_up with uplink='stream': a stream's next difference carries the error; leave it out")
-        if pool_bytes <= 0:
-            raise BadArgument(f"DomGrid.pool_bytes is {pool_bytes}; allowed: a positive number of bytes")
+            raise BadArgument(
+                "feedback_up=True with uplink='stream': the next difference of a stream contains what quantisation lost; "
+                "leave feedback_up out"
+            )
+        if cache_bytes <= 0:
+            raise BadArgument(f"DomGrid.cache_bytes is {cache_bytes}; allowed: a positive number of bytes")
         self._grid, self._config, self._uplink = grid, config, uplink
         self._feedback_up, self._feedback_down = feedback_up, feedback_down is not None
         self._rules = tuple(rules)
-        self._options("train", 1)  # what is wrong with the configuration is better said now
+        self._options("train", 1)  # raises now if the configuration is wrong, not in the first round
         self._calls = itertools.count()
         self.ledger = ledger if ledger is not None else Ledger(None)
         folder = store or references()
         self._state = ServerState.open(ReferenceStore(folder), streams)
         self._exchange = Exchange(
             self._state,
-            Unpacker(self._state.streams, self._state.acknowledgements, Pool(pool_bytes, folder)),
+            ReplyUnpacker(self._state.streams, self._state.acknowledgements, ModelCache(cache_bytes, folder)),
             self._options,
             lambda messages: list(self._grid.push_messages(messages)),
             self.ledger,
@@ -126,7 +143,7 @@ class DomGrid(Grid):
 
     @property
     def nodes(self) -> NodeDirectory:
-        """What the nodes host; whoever knows it registers it, and the ledger names the domains."""
+        """The nodes and their domains. A strategy registers them, so that the ledger has the domains."""
         return self._exchange.nodes
 
     def set_run(self, run: Any) -> None:
@@ -153,19 +170,19 @@ class DomGrid(Grid):
         return self._grid.get_nodes()
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
-        """Encode and push. Every message leaves a row in the ledger, also one that the grid rejects.
+        """Encode and push messages. Every message gets a row in the ledger, also if the grid rejects it.
 
         Parameters
         ----------
         messages : iterable of Message
-            Their ``metadata.message_id`` is set, as Flower's grids do; nothing else in them changes. The caller may change
-            their contents after the push: what travels is a copy.
+            Their ``metadata.message_id`` is set, as by Flower's grids; nothing else in them changes. The caller may change
+            their contents after the push: a copy travels.
 
         Returns
         -------
         iterable of str
-            What Flower's grid returns. For a message that it rejects, that is nothing in a simulation, and None or "" in
-            a deployment.
+            The identifiers that Flower's grid returns. For a message that it rejects, a simulation returns none, and a
+            deployment returns None or "".
 
         Raises
         ------
@@ -175,7 +192,7 @@ class DomGrid(Grid):
         messages, call = list(messages), next(self._calls)
         self._exchange.drop_expired()
         if call == 0:
-            self._state.compare_with(self._grid.get_node_ids())
+            self._state.forget_unknown_nodes(self._grid.get_node_ids())
         round_key: object = ("call", call)
         if len(messages) == 1 and (number := read_round(messages[0])):
             round_key = (number, messages[0].metadata.message_type)
@@ -184,10 +201,10 @@ class DomGrid(Grid):
         return identifiers  # type: ignore[return-value]  # Flower's annotation leaves out None, which its grids return
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
-        """Fetch the replies that have come, decoded. A message that had to be sent again has no reply yet.
+        """Return the replies that have come, decoded. A message that had to be sent again has no reply yet.
 
-        An identifier that is unknown, whose reply was pulled before, or whose time to live has ended gets an error reply
-        from Flower's grid.
+        Flower's grid returns an error reply for an identifier that is unknown, whose reply was pulled before, or whose time
+        to live has ended.
         """
         self._exchange.drop_expired()
         current = [self._exchange.current_id(identifier) for identifier in dict.fromkeys(message_ids)]
@@ -197,34 +214,35 @@ class DomGrid(Grid):
         return [reply for reply in replies if reply is not None]
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
-        """Push, and wait until all have answered or `timeout` seconds have passed; each missing reply leaves a row.
+        """Push messages, and wait until all replies have come or `timeout` seconds have passed.
 
-        A reply that comes after the timeout can be pulled until the time to live of its message ends.
+        Every missing reply gets a row in the ledger. A reply that comes after the timeout can be pulled until the time to
+        live of its message ends.
 
         Three things differ from Flower's grids:
 
-        - The replies come in an order that follows from what they carry, failures last; see `fedretina.flower.ordering`.
-          Sums of floats depend on the order. So equal runs give equal models, however Flower numbers the nodes.
+        - Replies are sorted by their contents, failures last. Sums of floats depend on the order. So equal runs give equal
+          models, however Flower numbers the nodes.
         - A message that the grid rejects gets no reply. Flower's HTTP grid asks for a reply to the message "" instead,
           and returns the error.
-        - Replies are asked for every 0.1 seconds. Flower's HTTP grid waits 3 seconds each time.
+        - The grid asks for replies every 0.1 seconds. Flower's HTTP grid waits 3 seconds each time.
         """
         waiting = dict.fromkeys(identifier for identifier in self.push_messages(messages) if identifier)
         end = None if timeout is None else time.monotonic() + timeout
         replies: dict[str, Message] = {}
         while waiting and (end is None or time.monotonic() < end):
-            news = {reply.metadata.reply_to_message_id: reply for reply in self.pull_messages(list(waiting))}
-            replies |= news
-            for identifier in news:
+            pulled = {reply.metadata.reply_to_message_id: reply for reply in self.pull_messages(list(waiting))}
+            replies |= pulled
+            for identifier in pulled:
                 waiting.pop(identifier, None)
-            if waiting and not news:
+            if waiting and not pulled:
                 time.sleep(POLL_S)
         for identifier in waiting:
-            self._exchange.give_up(identifier)
+            self._exchange.mark_late(identifier)
         return sorted(replies.values(), key=sort_key)
 
     def _options(self, kind: str, number: int) -> ExchangeOptions:
-        down, up = (unbiased(config) for config in choose_configs(self._config, kind, number))
+        down, up = (round_to_nearest(config) for config in choose_configs(self._config, kind, number))
         return ExchangeOptions(
             down=down,
             up=up,

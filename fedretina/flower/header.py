@@ -1,6 +1,7 @@
-"""What the two ends tell each other beside the models: one ConfigRecord a message, removed before anyone else sees it.
+"""The header of a DoM message: one ConfigRecord, which the receiving end removes before the app or the strategy sees it.
 
-The record holds one msgpack array: protocol number, release, and the fields. A message in which nothing is coded has none.
+The record holds one msgpack array: the protocol's number, the release, and the fields. A message without a coded model has
+no header.
 """
 
 import json
@@ -25,16 +26,16 @@ Order = tuple[int, ...] | None
 
 @dataclass(frozen=True, kw_only=True)
 class SentModel:
-    """A coded record on its way to a node.
+    """What a header to a node says of one coded record.
 
     Parameters
     ----------
     stream : str
         The stream that it is a version of; "" for data that no stream keeps.
     digest : str
-        Of the version that the payloads lead to.
+        Digest of the version that the payloads lead to.
     base : str
-        Digest of the version that the first payload builds on; "" where it needs none.
+        Digest of the version that the first payload builds on; "" if it builds on none.
     order : tuple of int or None
         The order of its arrays, see `fedretina.flower.records.order_of`; None: sorted by name.
     """
@@ -47,7 +48,7 @@ class SentModel:
 
 @dataclass(frozen=True, kw_only=True)
 class ReturnedModel:
-    """A coded record on its way to the server.
+    """What a header to the server says of one coded record.
 
     Parameters
     ----------
@@ -58,7 +59,7 @@ class ReturnedModel:
     order : tuple of int or None
         As in `SentModel`.
     encode_s : float
-        Seconds that the node needed.
+        Seconds that the node spent on encoding.
     """
 
     stream: str = ""
@@ -68,23 +69,23 @@ class ReturnedModel:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Down:
-    """Server to node.
+class DownHeader:
+    """The header of a message from the server to a node.
 
     Parameters
     ----------
     config : DomConfig or None
-        How the node codes what it sends up; None for as it is.
+        How the node codes its reply; None: not at all.
     uplink : {"one-shot", "stream"}
-        Whether a reply's model is a difference to the model just received, or a version of the node's own stream.
+        Whether the reply's model is coded against the model just received, or is a version of the node's own stream.
     models : mapping of str to SentModel
-        By record name: the coded records.
+        The coded records, by record name.
     server_versions : mapping of str to str
-        By stream: the newest version that the server holds, as base for what the node sends up.
+        By stream: digest of the newest version that the server holds. The node codes its next version against it.
     feedback : bool
-        Whether the node adds what quantisation lost of its last reply to the next one.
+        Whether the node adds the residual of its last reply (what quantisation lost) to the next reply.
     rules : tuple of RecordRule
-        What the app said about the precision of records.
+        Which records may lose precision, as the user of `DomGrid` says.
     """
 
     config: DomConfig | None
@@ -94,20 +95,20 @@ class Down:
     feedback: bool = False
     rules: tuple[RecordRule, ...] = ()
 
-    def record(self) -> ConfigRecord:
-        """Give the header as a record."""
+    def to_record(self) -> ConfigRecord:
+        """Return the header as a record."""
         models = {
             name: [m.stream if m.stream != name else None, bytes.fromhex(m.digest), bytes.fromhex(m.base), m.order]
             for name, m in self.models.items()
         }
         server_versions = {stream: bytes.fromhex(digest) for stream, digest in self.server_versions.items()}
-        config = None if self.config is None else _changed(self.config)
+        config = None if self.config is None else _changed_settings(self.config)
         rules = [[r.lossy, r.record, r.message_type, r.tensors] for r in self.rules]
-        return _record([config, self.uplink, models, server_versions, self.feedback, rules])
+        return _make_record([config, self.uplink, models, server_versions, self.feedback, rules])
 
     @classmethod
-    def read(cls, record: ConfigRecord) -> Self:
-        """Read a header; `Corrupt` if it is none, `TooNew` if it is of another protocol."""
+    def from_record(cls, record: ConfigRecord) -> Self:
+        """Read a header; `Corrupt` if it cannot be read, `TooNew` if it has another protocol."""
         fields = _fields(record, "the server")
         try:
             config, uplink, models, server_versions, feedback, rules = fields
@@ -134,40 +135,40 @@ class Down:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Up:
-    """Node to server.
+class UpHeader:
+    """The header of a reply from a node to the server.
 
     Parameters
     ----------
-    holds : mapping of str to str
+    held : mapping of str to str
         By stream: digest of the version that the node holds now. This is the acknowledgement.
     missing : mapping of str to str
-        By record name: why it could not be decoded; the node's app was not asked then.
+        By record name: why the record could not be decoded. The node's app did not run then.
     models : mapping of str to ReturnedModel
-        By record name: the coded records.
+        The coded records, by record name.
     """
 
-    holds: Mapping[str, str]
+    held: Mapping[str, str]
     missing: Mapping[str, str] = field(default_factory=dict)
     models: Mapping[str, ReturnedModel] = field(default_factory=dict)
 
-    def record(self) -> ConfigRecord:
-        """Give the header as a record; numbers of seconds take the same space whatever they are."""
+    def to_record(self) -> ConfigRecord:
+        """Return the header as a record; its size does not depend on the seconds."""
         models = {
             name: [m.stream if m.stream != name else None, bytes.fromhex(m.base), m.order, m.encode_s]
             for name, m in self.models.items()
         }
-        holds = {stream: bytes.fromhex(digest) for stream, digest in self.holds.items()}
-        return _record([holds, dict(self.missing), models])
+        held = {stream: bytes.fromhex(digest) for stream, digest in self.held.items()}
+        return _make_record([held, dict(self.missing), models])
 
     @classmethod
-    def read(cls, record: ConfigRecord) -> Self:
-        """Read a header; `Corrupt` if it is none, `TooNew` if it is of another protocol."""
+    def from_record(cls, record: ConfigRecord) -> Self:
+        """Read a header; `Corrupt` if it cannot be read, `TooNew` if it has another protocol."""
         fields = _fields(record, "the node")
         try:
-            holds, missing, models = fields
+            held, missing, models = fields
             return cls(
-                holds={_text(stream): _digest(digest) for stream, digest in holds.items()},
+                held={_text(stream): _digest(digest) for stream, digest in held.items()},
                 missing={_text(name): _text(reason) for name, reason in missing.items()},
                 models={
                     _text(name): ReturnedModel(
@@ -184,16 +185,16 @@ class Up:
 
 
 def without_header(content: RecordDict) -> RecordDict:
-    """Copy a content without the header in it."""
+    """Return a copy of a content, without the header."""
     return RecordDict({name: record for name, record in content.items() if name != NAME})
 
 
-def _record(fields: Sequence[Any]) -> ConfigRecord:
+def _make_record(fields: Sequence[Any]) -> ConfigRecord:
     return ConfigRecord({"": bytes(msgpack.packb([PROTOCOL, fedretina.__version__, *fields]))})
 
 
 def _fields(record: ConfigRecord, sender: str) -> list[Any]:
-    """Return what follows protocol and release; both are named where the protocol is another."""
+    """Return the fields after protocol and release; `TooNew` names both if the protocol is another."""
     data = record.get("")
     try:
         protocol, release, *fields = msgpack.unpackb(data) if isinstance(data, bytes) else [1, "0.1.0 or older"]
@@ -207,33 +208,33 @@ def _fields(record: ConfigRecord, sender: str) -> list[Any]:
     return list(fields)
 
 
-def _changed(config: DomConfig) -> dict[str, object]:
-    """Return what of a configuration differs from the default: a header goes with every message."""
+def _changed_settings(config: DomConfig) -> dict[str, object]:
+    """Return the settings that differ from the default: every message has a header, so it must be small."""
     default = json.loads(DomConfig().to_json())
     return {key: value for key, value in json.loads(config.to_json()).items() if value != default[key]}
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r:.40} is no text")
+        raise TypeError(f"{value!r:.40} is not text")
     return value
 
 
 def _seconds(value: object) -> float:
     if not isinstance(value, float) or not 0 <= value < float("inf"):
-        raise TypeError(f"{value!r:.40} is no number of seconds")
+        raise TypeError(f"{value!r:.40} is not a number of seconds")
     return value
 
 
 def _digest(value: object, *, optional: bool = False) -> str:
     if not isinstance(value, bytes) or len(value) not in ((0, 32) if optional else (32,)):
-        raise TypeError(f"{value!r:.40} is no digest of 32 bytes")
+        raise TypeError(f"{value!r:.40} is not a digest of 32 bytes")
     return value.hex()
 
 
 def _order(value: object) -> Order:
     if value is None:
         return None
-    if not isinstance(value, list) or not all(type(place) is int for place in value):
-        raise TypeError(f"{value!r:.40} is no order")
+    if not isinstance(value, list) or not all(type(position) is int for position in value):
+        raise TypeError(f"{value!r:.40} is not an order of arrays")
     return tuple(value)

@@ -1,23 +1,37 @@
-"""From what a node answers to what the strategy sees."""
+"""Replies as the strategy sees them: payloads become records that are decoded when somebody reads them."""
 
 import time
-from collections.abc import Mapping
+from dataclasses import dataclass
 
 from flwr.app import ArrayRecord, RecordDict
 
-from fedretina.dom.versions.link import link_of
+from fedretina.dom import link_of
 from fedretina.errors import Corrupt
 from fedretina.flower import header, records
 from fedretina.flower.acknowledgements import Acknowledgements
-from fedretina.flower.lazy import Held, Pool, Reply, lazy_record
+from fedretina.flower.lazy import lazy_record
 from fedretina.flower.outgoing import PackedContent
-from fedretina.flower.sizes import message_size, model_size, wire_size
+from fedretina.flower.sizes import message_size, model_size, undecoded_size, wire_size
+from fedretina.flower.sources import ModelCache, ReplySource, StreamSource
 from fedretina.flower.streams import StreamRegistry
 from fedretina.flower.traffic import RecordTraffic, describe_plain
 
 
-class Unpacker:
-    """Reads replies: each model is decoded once, to see that it is sound, and then kept as it came.
+@dataclass(frozen=True)
+class _Payload:
+    """One payload of a reply, and what the header says of it."""
+
+    name: str
+    record: ArrayRecord
+    payload: bytes
+    info: header.ReturnedModel
+
+
+class ReplyUnpacker:
+    """Reads replies.
+
+    A model that the strategy aggregates is decoded once, to see that it is sound; then its payload is kept. A version of a
+    node's own stream is checked as far as that is possible without decoding, and decoded when somebody reads it.
 
     Parameters
     ----------
@@ -25,15 +39,15 @@ class Unpacker:
         The versions that payloads build on, and the streams that nodes publish into.
     acknowledgements : Acknowledgements
         What each node holds.
-    pool : Pool
-        The decoded models that are kept for the aggregation, as far as they fit.
+    cache : ModelCache
+        Keeps decoded models for the aggregation, as far as they fit.
     """
 
-    def __init__(self, streams: StreamRegistry, acknowledgements: Acknowledgements, pool: Pool) -> None:
-        self._streams, self._acknowledgements, self._pool = streams, acknowledgements, pool
+    def __init__(self, streams: StreamRegistry, acknowledgements: Acknowledgements, cache: ModelCache) -> None:
+        self._streams, self._acknowledgements, self._cache = streams, acknowledgements, cache
 
-    def unpack(self, content: RecordDict, up: header.Up, *, node: int) -> tuple[PackedContent, dict[str, float]]:
-        """Make what the strategy sees of a reply's content; also seconds of decoding, by record name.
+    def unpack(self, content: RecordDict, up: header.UpHeader, *, node: int) -> tuple[PackedContent, dict[str, float]]:
+        """Return a reply's content as the strategy sees it, and the seconds spent on each model, by record name.
 
         Raises
         ------
@@ -43,57 +57,74 @@ class Unpacker:
         models: dict[str, ArrayRecord] = {}
         traffic: dict[str, RecordTraffic] = {}
         seconds: dict[str, float] = {}
-        for name, told in up.models.items():
+        for name, info in up.models.items():
             start = time.perf_counter()
-            models[name], traffic[name] = self._model(name, content, told, node)
+            models[name], traffic[name] = self._unpack_model(_read_payload(content, name, info), node)
             seconds[name] = time.perf_counter() - start
-        self._acknowledgements.add(node, up.holds)
-        rest, whole = header.without_header(content), message_size(content, "up")
-        raw = RecordDict({name: record for name, record in rest.items() if name not in models})
-        traffic |= {parcel.name: parcel for parcel in describe_plain(raw, "up")}
-        of_header = wire_size(content[header.NAME], "up") + len(content.deflate()) - len(rest.deflate())
-        saved = sum(traffic[name].raw_bytes - traffic[name].wire_bytes for name in models)
+        self._acknowledgements.add(node, up.held)
+        without_header, wire_bytes = header.without_header(content), message_size(content, "up")
+        uncoded = RecordDict({name: record for name, record in without_header.items() if name not in models})
+        traffic |= {record.name: record for record in describe_plain(uncoded, "up")}
+        header_bytes = wire_size(content[header.NAME], "up") + len(content.deflate()) - len(without_header.deflate())
+        saved_bytes = sum(traffic[name].raw_bytes - traffic[name].wire_bytes for name in models)
         packed = PackedContent(
-            content=records.replaced(rest, models),
+            content=records.replace_records(without_header, models),
             records=tuple(traffic[name] for name in content.array_records),
-            raw_bytes=whole - of_header + saved,
-            wire_bytes=whole,
+            raw_bytes=wire_bytes - header_bytes + saved_bytes,
+            wire_bytes=wire_bytes,
         )
         return packed, seconds
 
-    def _model(
-        self, name: str, content: RecordDict, told: header.ReturnedModel, node: int
-    ) -> tuple[ArrayRecord, RecordTraffic]:
-        packed, stream, base = _packed(content, name), told.stream, told.base
-        payloads = records.unpack(packed)
-        if len(payloads) != 1:
-            raise Corrupt(f"a reply holds {len(payloads)} payloads for {name!r} instead of one")
-        if stream:
-            version = self._streams.receive(stream, payloads[0], node=node)
-            record = lazy_record(Held(version), version.model, records.in_order(version.model, told.order))
-        else:
-            version, held = self._streams.decode(payloads[0], base)
-            if base and not link_of(0, payloads[0]).lossless:
-                self._streams.note_trained(base)
-            reply = Reply(payloads[0], version.digest, held, self._pool)
-            record = lazy_record(reply, version.model, records.in_order(version.model, told.order))
-            self._pool.put(reply, version.model)
-        parcel = RecordTraffic(
-            name=name,
-            kind="delta" if base else "keyframe" if stream else "lossless",
-            stream=stream or name,
-            version=self._streams.open(stream).number if stream else 0,
-            base=base,
-            digest=version.digest,
-            raw_bytes=model_size(version.model),
-            wire_bytes=wire_size(packed, "up"),
-            encode_s=told.encode_s,
+    def _unpack_model(self, sent: _Payload, node: int) -> tuple[ArrayRecord, RecordTraffic]:
+        return self._relay(sent, node) if sent.info.stream else self._decode(sent)
+
+    def _relay(self, sent: _Payload, node: int) -> tuple[ArrayRecord, RecordTraffic]:
+        """Add a payload to the node's own stream."""
+        stream = self._streams.receive(sent.info.stream, sent.payload, node=node)
+        digest = stream.log.newest
+        assert digest is not None
+        names = records.names_in_order(stream.tensors, sent.info.order)
+        record = lazy_record(StreamSource(stream, digest, self._cache), stream.tensors, names)
+        traffic = _describe(
+            sent,
+            kind="delta" if sent.info.base else "keyframe",
+            version=stream.number,
+            digest=digest,
+            raw_bytes=undecoded_size(stream.tensors, "up"),
         )
-        return record, parcel
+        return record, traffic
+
+    def _decode(self, sent: _Payload) -> tuple[ArrayRecord, RecordTraffic]:
+        """Decode a payload that belongs to no stream, and keep it for the aggregation."""
+        version, base = self._streams.decode(sent.payload, sent.info.base)
+        if sent.info.base and not link_of(0, sent.payload).lossless:
+            self._streams.mark_trained(sent.info.base)
+        source = ReplySource(sent.payload, version.digest, base, self._cache)
+        record = lazy_record(source, version.model, records.names_in_order(version.model, sent.info.order))
+        self._cache.put(source, version.model)
+        kind = "delta" if sent.info.base else "lossless"
+        return record, _describe(sent, kind=kind, version=0, digest=version.digest, raw_bytes=model_size(version.model))
 
 
-def _packed(content: RecordDict, name: str) -> ArrayRecord:
-    records_: Mapping[str, ArrayRecord] = content.array_records
-    if name not in records_:
-        raise Corrupt(f"a reply's DoM header names a model {name!r} that is not there")
-    return records_[name]
+def _describe(sent: _Payload, *, kind: str, version: int, digest: str, raw_bytes: int) -> RecordTraffic:
+    return RecordTraffic(
+        name=sent.name,
+        kind=kind,
+        stream=sent.info.stream or sent.name,
+        version=version,
+        base=sent.info.base,
+        digest=digest,
+        raw_bytes=raw_bytes,
+        wire_bytes=wire_size(sent.record, "up"),
+        encode_s=sent.info.encode_s,
+    )
+
+
+def _read_payload(content: RecordDict, name: str, info: header.ReturnedModel) -> _Payload:
+    if name not in content.array_records:
+        raise Corrupt(f"the reply's DoM header names a model {name!r}, but there is no such record; the reply is dropped")
+    record: ArrayRecord = content.array_records[name]
+    payloads = records.unpack(record)
+    if len(payloads) != 1:
+        raise Corrupt(f"the reply holds {len(payloads)} payloads for model {name!r}, allowed is one; the reply is dropped")
+    return _Payload(name, record, payloads[0], info)

@@ -1,4 +1,4 @@
-"""The client's half: a mod that turns payloads into models before the app runs, and models into payloads after."""
+"""The mod of the ClientApp: decodes the models of a message before the app runs, and codes those of its reply."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,55 +8,60 @@ from flwr.app import Context, Message, RecordDict
 from fedretina.dom import Version, follow
 from fedretina.errors import Corrupt, FedRetinaError, UnknownBase
 from fedretina.flower import header, node_state, records
-from fedretina.flower.lazy import Held, lazy_record
+from fedretina.flower.lazy import lazy_record
 from fedretina.flower.node_store import NodeStore, open_store
-from fedretina.flower.precision import find_model
-from fedretina.flower.reply import Received, ReplyEncoder
+from fedretina.flower.precision import find_model_name
+from fedretina.flower.reply import ReceivedModels, ReplyEncoder
+from fedretina.flower.sources import VersionSource
 from fedretina.home import references
 
 App = Callable[[Message, Context], Message]
 
 
 class DomMod:
-    """A Flower mod for DoM traffic. Put it first: ``ClientApp(mods=[DomMod()])``, or `dom_mod` with its defaults.
+    """A Flower mod for DoM. Put it first: ``ClientApp(mods=[DomMod()])``, or use `dom_mod`, which has the defaults.
 
-    Messages that do not come from a `DomGrid` pass untouched. A message whose base the node no longer has, or that came
-    damaged, is answered at once with what the node does hold, and comes again in another form; the app sees it only then.
+    Messages that do not come from a `DomGrid` pass unchanged. If the node cannot decode a message, because it lacks the base
+    or the message is damaged, the mod replies with the versions that the node holds. The server then sends the message again
+    in another form. The app runs only when all models are decoded.
 
     Parameters
     ----------
     store : Path, optional
         Folder of the versions that deltas build on; by default ``references`` in the user's folder. All nodes of a
         machine may share it.
+
+    Examples
+    --------
+    In a ClientApp::
+
+        app = ClientApp(mods=[DomMod(Path("/var/lib/fedretina"))])
     """
 
     def __init__(self, store: Path | None = None) -> None:
         self._folder = store
 
     def __call__(self, message: Message, context: Context, call_next: App) -> Message:
-        """Decode, run the rest, encode."""
+        """Decode the message, run the next mods and the app, and code the reply."""
         if not message.has_content() or header.NAME not in message.content.config_records:
             return call_next(message, context)
-        down = header.Down.read(message.content.config_records[header.NAME])
+        down = header.DownHeader.from_record(message.content.config_records[header.NAME])
         store = open_store(self._folder or references())
         received = self._decode(message, down, store)
         streams = {name: model.stream for name, model in down.models.items() if model.stream}
-        node_state.remember(context, {streams[name]: v.digest for name, v in received.versions.items() if name in streams})
+        decoded = {streams[name]: version.digest for name, version in received.versions.items() if name in streams}
+        node_state.add_held_versions(context, decoded)
         if received.missing:
-            return _without_base(message, context, received, store)
-        models = {
-            name: lazy_record(Held(version), version.model, records.in_order(version.model, down.models[name].order))
-            for name, version in received.versions.items()
-        }
-        message.content = records.replaced(header.without_header(message.content), models)
-        main = find_model(message.content)
+            return _report_missing(message, context, received, store)
+        message.content = _decoded_content(message, down, received)
+        model_name = find_model_name(message.content)
         reply = call_next(message, context)
         if not reply.has_content():
             return reply
-        return ReplyEncoder(context, down, received, store, main, message.metadata.message_type).encode(reply)
+        return ReplyEncoder(context, down, received, store, model_name, message.metadata.message_type).encode(reply)
 
-    def _decode(self, message: Message, down: header.Down, store: NodeStore) -> Received:
-        received = Received()
+    def _decode(self, message: Message, down: header.DownHeader, store: NodeStore) -> ReceivedModels:
+        received = ReceivedModels()
         for name, model in down.models.items():
             try:
                 received.versions[name] = self._version(name, message, model, store)
@@ -65,27 +70,42 @@ class DomMod:
         return received
 
     def _version(self, name: str, message: Message, model: header.SentModel, store: NodeStore) -> Version:
-        """Give the version that a message is about: another node of this machine may have decoded it before."""
+        """Return the version that a record leads to; another node of this machine may have decoded it already."""
         if (known := store.get(model.digest)) is not None:
             return known
         base = store.get(model.base) if model.base else None
         if name not in message.content.array_records:
-            raise Corrupt(f"the message's DoM header names a record {name!r} that is not there")
+            raise Corrupt(f"the message's DoM header names a model {name!r}, but there is no such record; send it again")
         payloads = records.unpack(message.content.array_records[name])
         if not payloads and base is None:
-            raise UnknownBase(f"version {model.digest[:8]} was sent as a reference, and is not held here (any more)")
+            raise UnknownBase(f"the message refers to version {model.digest[:8]}, which is not held here; send a payload")
         version = follow(payloads, base=base)
         if version.digest != model.digest:
-            raise Corrupt(f"the payloads lead to version {version.digest[:8]} instead of {model.digest[:8]}")
+            raise Corrupt(
+                f"the payloads lead to version {version.digest[:8]}, not to {model.digest[:8]} as the header says; "
+                "send the message again"
+            )
         if model.stream:
             store.put(version)
         return version
 
 
-def _without_base(message: Message, context: Context, received: Received, store: NodeStore) -> Message:
-    held = {stream: digest for stream, digest in node_state.holds(context).items() if digest in store}
-    up = header.Up(holds=held, missing=received.missing)
-    return Message(RecordDict({header.NAME: up.record()}), reply_to=message)
+def _decoded_content(message: Message, down: header.DownHeader, received: ReceivedModels) -> RecordDict:
+    """Return a message's content as the app sees it."""
+    models = {
+        name: lazy_record(
+            VersionSource(version), version.model, records.names_in_order(version.model, down.models[name].order)
+        )
+        for name, version in received.versions.items()
+    }
+    return records.replace_records(header.without_header(message.content), models)
+
+
+def _report_missing(message: Message, context: Context, received: ReceivedModels, store: NodeStore) -> Message:
+    """Reply which records could not be decoded, and which versions the node holds."""
+    held = {stream: digest for stream, digest in node_state.held_versions(context).items() if digest in store}
+    up = header.UpHeader(held=held, missing=received.missing)
+    return Message(RecordDict({header.NAME: up.to_record()}), reply_to=message)
 
 
 dom_mod = DomMod()

@@ -1,30 +1,30 @@
-"""What a node remembers between messages: digests in Flower's context, the models themselves on disk."""
+"""What a node remembers between messages: digests in Flower's context; the models themselves are on disk."""
 
 from collections.abc import Mapping
 
 from flwr.app import ConfigRecord, Context
 
-_HOLDS = "fedretina.holds"
+_HELD = "fedretina.held"
 _RESIDUALS = "fedretina.residuals"
 
 
-def holds(context: Context) -> dict[str, str]:
-    """Read which version (digest) of each stream the node holds, by stream."""
-    return _read(context, _HOLDS)
+def held_versions(context: Context) -> dict[str, str]:
+    """Return the digest of the version that the node holds of each stream, by stream."""
+    return _read(context, _HELD)
 
 
-def remember(context: Context, digests: Mapping[str, str]) -> None:
-    """Note the versions that the node holds. Only digests: a context that grows large is lost in deployment."""
-    context.state[_HOLDS] = ConfigRecord({**holds(context), **digests})
+def add_held_versions(context: Context, digests: Mapping[str, str]) -> None:
+    """Note versions that the node holds. Digests only: a deployed node loses a context that grows large."""
+    context.state[_HELD] = ConfigRecord({**held_versions(context), **digests})
 
 
 def residuals(context: Context) -> dict[str, str]:
-    """Read where what quantisation lost of the last replies lies (digest), by record name."""
+    """Return the digest of each residual (what quantisation lost of the last reply) in the node's store, by record name."""
     return _read(context, _RESIDUALS)
 
 
-def remember_residuals(context: Context, digests: Mapping[str, str]) -> None:
-    """Note where what quantisation lost of the last replies lies."""
+def add_residuals(context: Context, digests: Mapping[str, str]) -> None:
+    """Note the digests of residuals in the node's store, by record name; "" where a record has none."""
     context.state[_RESIDUALS] = ConfigRecord({**residuals(context), **digests})
 
 

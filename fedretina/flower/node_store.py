@@ -1,4 +1,4 @@
-"""The versions on a node's disk, with the one that was read last in memory."""
+"""The versions on a node's disk; the version that was used last is also in memory."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -7,7 +7,7 @@ from fedretina.dom import ReferenceStore, Version
 
 
 class NodeStore(ReferenceStore):
-    """A `ReferenceStore` that does not read twice in a row: the nodes of a simulation want the same, one after the other.
+    """A `ReferenceStore` that keeps the last version in memory: in a simulation, one node after the other asks for it.
 
     Examples
     --------
@@ -21,7 +21,7 @@ class NodeStore(ReferenceStore):
     _last: Version | None = None
 
     def put(self, version: Version) -> None:
-        """Keep a version, see `ReferenceStore.put`."""
+        """Keep a version; see `ReferenceStore.put`."""
         super().put(version)
         self._last = version
 
@@ -36,7 +36,7 @@ class NodeStore(ReferenceStore):
 
 
 def open_store(folder: Path | str) -> NodeStore:
-    """Return the store of a folder, the same one to every message of this process; the folder is made if it is gone."""
+    """Return the store of a folder, one for each folder in this process; the folder is made if it is missing."""
     store = _store_of(Path(folder))
     store.folder.mkdir(parents=True, exist_ok=True)
     return store

@@ -1,4 +1,4 @@
-"""Who hosts which domain, in which role: what a run knows of its nodes."""
+"""The nodes of a run: which domains each one hosts, and in which role."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ class NodeInfo:
 
 @dataclass
 class NodeDirectory:
-    """The nodes of a run, by Flower's number.
+    """The nodes of a run, by Flower's identifiers.
 
     Examples
     --------
@@ -37,11 +37,11 @@ class NodeDirectory:
     _nodes: dict[int, NodeInfo] = field(default_factory=dict)
 
     def register(self, node: int, *, domains: Iterable[str], role: Role = "edge") -> None:
-        """Say what a node hosts; what was said of it before is replaced."""
+        """Set the domains and the role of a node; they replace those that were set before."""
         self._nodes[node] = NodeInfo(domains=tuple(domains), role=role)
 
     def label(self, node: int) -> str:
-        """Return a node's domains, comma-separated, for the ledger; "" where nobody registered it."""
+        """Return a node's domains, comma-separated, for the ledger; "" if it is not registered."""
         return ",".join(self._nodes[node].domains) if node in self._nodes else ""
 
     def host_of(self, domain: str) -> int | None:
@@ -49,5 +49,5 @@ class NodeDirectory:
         return next((node for node, info in self._nodes.items() if domain in info.domains), None)
 
     def role_of(self, node: int) -> Role:
-        """Return a node's role; "edge" where nobody registered it."""
+        """Return a node's role; "edge" if it is not registered."""
         return self._nodes[node].role if node in self._nodes else "edge"

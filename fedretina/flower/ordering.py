@@ -1,7 +1,7 @@
-"""The order in which a strategy gets replies: it follows from what they carry, not from who sent them or who was first.
+"""The order in which a strategy gets replies: by their contents, not by sender or time of arrival.
 
-Flower numbers the nodes of a simulation at random, and strategies add models one after the other, so in the order of
-numbers or arrivals two equal runs would differ in the last bits of their sums, and soon in more.
+Flower numbers the nodes of a simulation at random, and strategies add models one after the other. In the order of numbers or
+arrivals, the sums of two equal runs would differ in their last bits, and the difference would grow.
 """
 
 from blake3 import blake3
@@ -13,17 +13,17 @@ from fedretina.flower.records import read_model
 
 
 def sort_key(reply: Message) -> tuple[bool, str, str]:
-    """Give what to sort a reply by: failures come last, then models decide by their digests, then all other records.
+    """Return the sort key of a reply: failures are last; then the digests of models decide, then all other records.
 
     Parameters
     ----------
     reply : Message
-        As the strategy sees it. Of a lazy model only the digest is read, nothing is decoded.
+        As the strategy sees it. A lazy model is not decoded: its digest is known.
 
     Returns
     -------
     tuple
-        Equal for replies that carry the same, and only for those: in which order they come makes no difference.
+        Equal only for replies with equal contents; their order makes no difference.
     """
     if reply.has_error():
         return True, "", f"{reply.error.code} {reply.error.reason}"
@@ -34,7 +34,7 @@ def sort_key(reply: Message) -> tuple[bool, str, str]:
 
 
 def digest_of(record: ArrayRecord) -> str:
-    """Name what is in a record: a model by its version's digest, also where it came uncoded; else by a hash of the arrays.
+    """Return a digest of a record: the version's digest if it holds a model, coded or not; else a hash of the arrays.
 
     Examples
     --------
@@ -50,8 +50,8 @@ def digest_of(record: ArrayRecord) -> str:
     model = read_model(record)
     if model is not None:
         return digest(model)
-    told = blake3()
+    hashed = blake3()
     for name, array in record.items():
-        told.update(repr((name, array.dtype, array.shape, array.stype, len(array.data))).encode())
-        told.update(array.data)
-    return told.hexdigest()
+        hashed.update(repr((name, array.dtype, array.shape, array.stype, len(array.data))).encode())
+        hashed.update(array.data)
+    return hashed.hexdigest()

@@ -1,32 +1,40 @@
-"""From what a strategy sends to what travels. A model that several messages share is coded once."""
+"""Messages as they travel to nodes: models become payloads. A model that several messages share is coded once."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
-from flwr.app import ArrayRecord, Message, RecordDict
+from flwr.app import ArrayRecord, RecordDict
 
-from fedretina.dom import Model, Stream, publish
-from fedretina.dom.versions.link import link_of
+from fedretina.dom import Model, Stream, link_of, publish
 from fedretina.flower import header, records
 from fedretina.flower.acknowledgements import Acknowledgements
-from fedretina.flower.lazy import source_of
-from fedretina.flower.precision import classify, exactly, find_model, find_rule, under_rule
-from fedretina.flower.reply import LEAST_BYTES
+from fedretina.flower.contents import ContentCopy, RecordCopy
+from fedretina.flower.precision import classify, find_model_name, find_rule, lossless_config, rule_config
+from fedretina.flower.reply import MIN_CODED_BYTES
 from fedretina.flower.sizes import Direction, message_size, wire_size
-from fedretina.flower.streams import NewModel, StreamRegistry, on_lattice
+from fedretina.flower.streams import NewModel, StreamRegistry, stream_config
 from fedretina.flower.traffic import RecordTraffic, describe_plain
 from fedretina.flower.transfers import ExchangeOptions
 
-MOST_OVERHEAD = 200  # bytes over plain Flower's message that are allowed where a node gets a version to build on
+MAX_OVERHEAD_BYTES = 200
+"""How much larger than plain Flower's a message may be if it gives a node a version that later messages build on."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PackedContent:
-    """A content as it travels: its models, and the message's bytes as plain Flower's and as sent.
+    """A content as it travels.
 
-    `versions` tells which version of which stream a node holds that has decoded the message.
+    Parameters
+    ----------
+    content : RecordDict
+        What is sent.
+    records : tuple of RecordTraffic
+        Its models.
+    raw_bytes, wire_bytes : int
+        Size of the message as plain Flower would send it, and as it is sent.
+    versions : mapping of str to str
+        By stream: digest of the version that a node holds once it has decoded the message.
     """
 
     content: RecordDict
@@ -35,8 +43,8 @@ class PackedContent:
     wire_bytes: int
     versions: Mapping[str, str] = field(default_factory=dict)
 
-    def for_another_node(self) -> "PackedContent":
-        """Return the same without times: its models are not encoded once more."""
+    def without_times(self) -> "PackedContent":
+        """Return the same for another node: its models were encoded once, and that time counts once."""
         return replace(self, records=tuple(replace(record, encode_s=0.0) for record in self.records))
 
 
@@ -44,7 +52,22 @@ class PackedContent:
 class CodedRecord:
     """A record's model as a version of a stream, or as the payload of data that no stream keeps.
 
-    `routes` has what was sent already, by the version that the receiver held.
+    Parameters
+    ----------
+    stream : Stream or None
+        The stream; None for data.
+    digest : str
+        Digest of the version.
+    payload : bytes
+        The payload of data; empty for a version of a stream.
+    order : tuple of int or None
+        See `fedretina.flower.records.order_of`.
+    raw_bytes : int
+        Size as plain Flower would send it.
+    encode_s : float
+        Seconds spent on encoding.
+    routes : dict
+        What was sent already, by the digest of the version that the receiver held.
     """
 
     stream: Stream | None
@@ -52,89 +75,13 @@ class CodedRecord:
     payload: bytes
     order: tuple[int, ...] | None
     raw_bytes: int
-    seconds: float
+    encode_s: float = 0.0
     routes: dict[str | None, tuple[ArrayRecord, RecordTraffic]] = field(default_factory=dict)
-
-
-@dataclass(eq=False)
-class OutgoingRecord:
-    """An ArrayRecord of one call to `push_messages`. `shared`: whether several nodes get the same arrays."""
-
-    source: ArrayRecord
-    shared: bool = False
-    coded: dict[tuple[str, bool], CodedRecord | None] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.record = self.source.copy()  # the caller may change his own after the push
-
-    @cached_property
-    def size(self) -> int:
-        """What it takes as plain Flower's, in bytes."""
-        return wire_size(self.record, "down")
-
-    @cached_property
-    def model(self) -> Model | None:
-        """Its arrays; None where it travels as it is."""
-        return records.read_model(self.record) if self.size > LEAST_BYTES else None
-
-
-@dataclass(eq=False)
-class OutgoingContent:
-    """A content of one call to `push_messages`; what was made of it already is in `packed`."""
-
-    source: RecordDict
-    arrays: dict[str, OutgoingRecord]
-    packed: dict[tuple[object, ...], PackedContent] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        others = {name: record.copy() for name, record in self.source.items() if name not in self.arrays}
-        self.content = RecordDict(
-            {name: self.arrays[name].record if name in self.arrays else others[name] for name in self.source}
-        )
-
-    @cached_property
-    def plain(self) -> PackedContent:
-        """The content as plain Flower sends it."""
-        return pack_plain(self.content, "down")
-
-
-def collect(messages: Sequence[Message]) -> list[OutgoingContent]:
-    """Copy the contents of one call's messages.
-
-    Messages that follow each other and share a content, or a record, share its copy.
-    """
-    contents: list[OutgoingContent] = []
-    for message in messages:
-        before = contents[-1] if contents else None
-        if before is None or before.source is not message.content:
-            known = before.arrays if before is not None else {}
-            arrays = {name: _reuse(known.get(name), record) for name, record in message.content.array_records.items()}
-            contents.append(OutgoingContent(message.content, arrays))
-        else:
-            contents.append(before)
-    _mark_shared(contents)
-    return contents
-
-
-def _reuse(known: OutgoingRecord | None, record: ArrayRecord) -> OutgoingRecord:
-    return known if known is not None and known.source is record else OutgoingRecord(record)
-
-
-def _mark_shared(contents: Sequence[OutgoingContent]) -> None:
-    """Mark the records that go to several nodes: the same object, or the same arrays."""
-    by_name: dict[str, list[OutgoingRecord]] = {}
-    for content in contents:
-        for name, record in content.arrays.items():
-            by_name.setdefault(name, []).append(record)
-    for found in by_name.values():
-        if len(found) > 1 and (found[0] is found[1] or found[0].record == found[1].record):
-            for record in found:
-                record.shared = True
 
 
 @dataclass(frozen=True)
 class Recipient:
-    """Who gets a message, of which type, and how models travel in this exchange."""
+    """The node that gets a message, the message's type, and how models travel in this exchange."""
 
     node: int
     message_type: str
@@ -158,55 +105,70 @@ class MessagePacker:
     streams: StreamRegistry
     acknowledgements: Acknowledgements
     round_key: object
+    _coded: dict[tuple[RecordCopy, str, bool], CodedRecord | None] = field(default_factory=dict)
+    _packed: dict[tuple[object, ...], PackedContent] = field(default_factory=dict)
+    _plain: dict[ContentCopy, PackedContent] = field(default_factory=dict)
 
-    def pack(self, content: OutgoingContent, to: Recipient) -> PackedContent:
-        """Return what is sent instead of a content: payloads and a header, or the content where that is smaller."""
+    def pack(self, content: ContentCopy, to: Recipient) -> PackedContent:
+        """Return what is sent instead of a content: payloads and a header, or the content itself if that is smaller.
+
+        Raises
+        ------
+        Corrupt
+            If a version that was only relayed so far had to be decoded, and is corrupt; its stream has discarded it.
+        """
         options = to.options
         if options.down is None:
-            return content.plain
-        main = find_model(content.content)
-        found = {name: self._code(name, record, to, is_main=name == main) for name, record in content.arrays.items()}
-        coded = {name: one for name, one in found.items() if one is not None}
+            return self._pack_plain(content)
+        model_name = find_model_name(content.content)
+        found = {name: self._code(name, record, to, is_main=name == model_name) for name, record in content.arrays.items()}
+        coded = {name: record for name, record in found.items() if record is not None}
         publishes = options.uplink == "stream" and options.up is not None and to.message_type == "train"
-        if not coded and not publishes:  # the node is told how to publish also where it receives no model
-            return content.plain
-        held = {name: self._held(to.node, one) for name, one in coded.items()}
-        key = (to.message_type, options.down, options.up, *held.values())
-        if key in content.packed:
-            packed = content.packed[key].for_another_node()
-        else:
-            packed = content.packed[key] = self._pack(content.content, options, coded, held)
-        allowed = MOST_OVERHEAD if any(one.stream is not None for one in coded.values()) else 0
-        return packed if publishes or packed.wire_bytes <= content.plain.wire_bytes + allowed else content.plain
+        if not coded and not publishes:  # a node is told how to publish even if it receives no model
+            return self._pack_plain(content)
+        packed = self._pack_once(content, to, coded)
+        allowed = MAX_OVERHEAD_BYTES if any(record.stream is not None for record in coded.values()) else 0
+        smaller = publishes or packed.wire_bytes <= content.plain_bytes + allowed
+        return packed if smaller else self._pack_plain(content)
 
-    def _held(self, node: int, coded: CodedRecord) -> str | None:
-        return None if coded.stream is None else self.acknowledgements.version(node, coded.stream.name)
+    def _pack_plain(self, content: ContentCopy) -> PackedContent:
+        if content not in self._plain:
+            self._plain[content] = pack_plain(content.content, "down")
+        return self._plain[content]
 
-    def _code(self, name: str, record: OutgoingRecord, to: Recipient, *, is_main: bool) -> CodedRecord | None:
-        """Code a record, or return what it was coded to for another node; None for what travels as it is."""
-        key = (to.message_type, is_main)
-        if key not in record.coded:
+    def _code(self, name: str, record: RecordCopy, to: Recipient, *, is_main: bool) -> CodedRecord | None:
+        """Code a record, or return what it was coded to for another node; None for a record that travels as it is."""
+        key = (record, to.message_type, is_main)
+        if key not in self._coded:
             start = time.perf_counter()
-            coded = None
-            if record.model is not None:
-                coded = self._code_model(name, record, record.model, to, is_main=is_main)
-                coded.seconds = time.perf_counter() - start
-            record.coded[key] = coded
-        return record.coded[key]
+            coded = self._code_record(name, record, to, is_main=is_main) if record.plain_bytes > MIN_CODED_BYTES else None
+            if coded is not None:
+                coded.encode_s = time.perf_counter() - start
+            self._coded[key] = coded
+        return self._coded[key]
 
-    def _code_model(self, name: str, record: OutgoingRecord, model: Model, to: Recipient, *, is_main: bool) -> CodedRecord:
-        """Put a model into its stream, and code other data exactly."""
+    def _code_record(self, name: str, record: RecordCopy, to: Recipient, *, is_main: bool) -> CodedRecord | None:
+        stream = self._find_relayed(record)
+        if stream is not None:
+            return _newest_of(stream, record)
+        model = record.model
+        return None if model is None else self._code_model(name, record, model, to, is_main=is_main)
+
+    def _find_relayed(self, record: RecordCopy) -> Stream | None:
+        """Return the stream whose newest version a record is: it is relayed, and nothing is read."""
+        stream = None if record.source is None else self.streams.find_newest(record.source.digest)
+        return stream if stream is not None and stream.tensors.keys() == record.record.keys() else None
+
+    def _code_model(self, name: str, record: RecordCopy, model: Model, to: Recipient, *, is_main: bool) -> CodedRecord:
+        """Publish a model in its stream; code other data exactly."""
         options = to.options
         assert options.down is not None
         rule = find_rule(options.rules, name, to.message_type)
         kind = classify(rule, to.message_type, is_main=is_main)
-        config = options.down if rule is None else under_rule(options.down, rule)
-        order = records.order_of(record.record)
-        source = source_of(record.record)
-        relayed = source is not None and self.streams.is_newest(source.digest)
-        if kind == "data" and not relayed and not self.streams.continues(name, model):
-            published = publish(model, base=None, config=exactly(config))
-            return CodedRecord(None, published.version.digest, published.payload, order, record.size, 0.0)
+        config = options.down if rule is None else rule_config(options.down, rule)
+        if kind == "data" and not self.streams.continues(name, model):
+            made = publish(model, base=None, config=lossless_config(config))
+            return CodedRecord(None, made.version.digest, made.payload, records.order_of(record.record), record.plain_bytes)
         new = NewModel(
             name=name,
             model=model,
@@ -216,40 +178,52 @@ class MessagePacker:
             shared=record.shared,
             feedback=options.feedback_down,
         )
-        stream = self.streams.publish(new, config)
-        assert stream.newest is not None
-        return CodedRecord(stream, stream.newest.digest, b"", order, record.size, 0.0)
+        return _newest_of(self.streams.publish(new, config), record)
+
+    def _pack_once(self, content: ContentCopy, to: Recipient, coded: Mapping[str, CodedRecord]) -> PackedContent:
+        """Pack a content, or return what it was packed to for another node that holds the same versions."""
+        held = {name: self._held(to.node, record) for name, record in coded.items()}
+        key = (content, to.message_type, to.options.down, to.options.up, *held.values())
+        if key in self._packed:
+            return self._packed[key].without_times()
+        self._packed[key] = packed = self._pack(content, to.options, coded, held)
+        return packed
+
+    def _held(self, node: int, coded: CodedRecord) -> str | None:
+        return None if coded.stream is None else self.acknowledgements.version(node, coded.stream.name)
 
     def _pack(
         self,
-        content: RecordDict,
+        content: ContentCopy,
         options: ExchangeOptions,
         coded: Mapping[str, CodedRecord],
         held: Mapping[str, str | None],
     ) -> PackedContent:
-        others = RecordDict({name: record for name, record in content.items() if name not in coded})
-        traffic = {record.name: record for record in describe_plain(others, "down")}
-        packed: dict[str, ArrayRecord] = {}
-        for name, one in coded.items():
-            packed[name], traffic[name] = _route(name, one, held[name])
-        models = {name: _header_of(one, traffic[name]) for name, one in coded.items()}
+        uncoded = RecordDict({name: record for name, record in content.content.items() if name not in coded})
+        traffic = {record.name: record for record in describe_plain(uncoded, "down")}
+        payloads: dict[str, ArrayRecord] = {}
+        for name, record in coded.items():
+            payloads[name], traffic[name] = _route(name, record, held[name])
+        models = {name: _header_entry(record, traffic[name]) for name, record in coded.items()}
+        wire = records.replace_records(content.content, payloads)
+        wire[header.NAME] = self._header(options, models).to_record()
+        return PackedContent(
+            content=wire,
+            records=tuple(traffic[name] for name in content.content.array_records),
+            raw_bytes=content.plain_bytes,
+            wire_bytes=message_size(wire, "down"),
+            versions={model.stream: model.digest for model in models.values() if model.stream},
+        )
+
+    def _header(self, options: ExchangeOptions, models: Mapping[str, header.SentModel]) -> header.DownHeader:
         publishes = options.uplink == "stream"
-        down = header.Down(
-            config=on_lattice(options.up) if options.up is not None and publishes else options.up,
+        return header.DownHeader(
+            config=stream_config(options.up) if options.up is not None and publishes else options.up,
             uplink=options.uplink,
             models=models,
             server_versions=self.streams.published_by_nodes() if publishes else {},
             feedback=options.feedback_up,
             rules=options.rules,
-        )
-        wire = records.replaced(content, packed)
-        wire[header.NAME] = down.record()
-        return PackedContent(
-            content=wire,
-            records=tuple(traffic[name] for name in content.array_records),
-            raw_bytes=message_size(content, "down"),
-            wire_bytes=message_size(wire, "down"),
-            versions={model.stream: model.digest for model in models.values() if model.stream},
         )
 
 
@@ -259,13 +233,18 @@ def pack_plain(content: RecordDict, direction: Direction) -> PackedContent:
     return PackedContent(content=content, records=describe_plain(content, direction), raw_bytes=size, wire_bytes=size)
 
 
-def _header_of(coded: CodedRecord, traffic: RecordTraffic) -> header.SentModel:
+def _newest_of(stream: Stream, record: RecordCopy) -> CodedRecord:
+    assert stream.log.newest is not None
+    return CodedRecord(stream, stream.log.newest, b"", records.order_of(record.record), record.plain_bytes)
+
+
+def _header_entry(coded: CodedRecord, traffic: RecordTraffic) -> header.SentModel:
     stream = coded.stream.name if coded.stream is not None else ""
     return header.SentModel(stream=stream, digest=coded.digest, base=traffic.base, order=coded.order)
 
 
 def _route(name: str, coded: CodedRecord, held: str | None) -> tuple[ArrayRecord, RecordTraffic]:
-    """Return the payloads that lead a node from what it holds to the model; made once for each version that is held."""
+    """Return the payloads that lead a node from the version that it holds to the model; made once for each such version."""
     if held in coded.routes:
         packed, traffic = coded.routes[held]
         return packed, replace(traffic, encode_s=0.0)
@@ -282,7 +261,7 @@ def _route(name: str, coded: CodedRecord, held: str | None) -> tuple[ArrayRecord
         digest=coded.digest,
         raw_bytes=coded.raw_bytes,
         wire_bytes=wire_size(packed, "down"),
-        encode_s=coded.seconds + time.perf_counter() - start,
+        encode_s=coded.encode_s + time.perf_counter() - start,
     )
     coded.routes[held] = packed, traffic
     return packed, traffic

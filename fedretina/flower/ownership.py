@@ -1,4 +1,4 @@
-"""Who may publish into a stream: a policy, so that signatures can replace today's rule."""
+"""Who may publish into a stream."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -10,10 +10,10 @@ class Ownership(Protocol):
     """Decides who may publish into a stream."""
 
     def check(self, stream: str, node: int) -> None:
-        """Admit a node's version, or raise `Untrusted`."""
+        """Raise `Untrusted` if the node may not publish into the stream."""
 
     def owns(self, stream: str) -> bool:
-        """Tell whether a node publishes into the stream; if none does, it is the server's own."""
+        """Return whether a node publishes into the stream; if none does, the stream is the server's own."""
 
 
 class FirstPublisherOwns:
@@ -32,7 +32,7 @@ class FirstPublisherOwns:
         self._owners = dict(owners or {})
 
     def check(self, stream: str, node: int) -> None:
-        """Admit the owner, or the first publisher."""
+        """Raise `Untrusted` if another node owns the stream; if none does, the node owns it from now on."""
         owner = self._owners.setdefault(stream, node)
         if owner != node:
             raise Untrusted(
@@ -40,7 +40,7 @@ class FirstPublisherOwns:
             )
 
     def owns(self, stream: str) -> bool:
-        """Tell whether a node publishes into the stream."""
+        """Return whether a node owns the stream."""
         return stream in self._owners
 
     def owners(self) -> dict[str, int]:

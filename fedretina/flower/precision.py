@@ -1,7 +1,7 @@
-"""Which records may lose precision: versions of a model that the other side holds, and nothing else by default.
+"""Which records may lose precision: by default only versions of a model that the other side holds.
 
-A message may carry anything in its ArrayRecords: gradients, activations, histograms, an optimiser's state. DoM cannot ask
-the app, so it goes by what it can see, and an app that knows better says so with a `RecordRule`.
+A message may carry anything in its ArrayRecords: gradients, activations, histograms, an optimiser's state. DoM decides by
+the record's name, the message's type and the values. An app that knows more says so with a `RecordRule`.
 """
 
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ from flwr.app import RecordDict
 from fedretina.dom import DomConfig
 from fedretina.errors import BadArgument
 
-# The names under which Flower's strategies and its legacy loop send the model. Where a message has several ArrayRecords,
-# only the one of such a name is taken for the model.
+# The record names under which Flower's strategies and its legacy loop send the model. If a message has several ArrayRecords,
+# only the record of such a name counts as the model.
 MODEL_NAMES = ("arrays", "parameters", "fitins.parameters", "fitres.parameters", "evaluateins.parameters")
 MODEL_TYPES = ("train", "evaluate")
 
 Kind = Literal["model", "lossy", "data"]
-"""A version of a model as far as one can see; what a rule allows to lose; anything else, which is exact."""
+"""Kinds of records: a version of a model, a record that a rule makes lossy, and any other data, which stay exact."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,22 +30,22 @@ class RecordRule:
     Parameters
     ----------
     lossy : bool
-        True: the records are quantised, even where nothing shows that they are versions of a model. False: they are exact.
+        True: the records are quantised, also if nothing shows that they are versions of a model. False: they stay exact.
     record : str, default "*"
         Pattern (`fnmatch`) of the ArrayRecord's name.
     message_type : str, default "*"
         Pattern of the message's type: "train", "query", "train.step".
     tensors : tuple of str, default ("*",)
-        With ``lossy=True``: which tensors may lose, as in `DomConfig.lossy_tensors`.
+        With ``lossy=True``: which tensors may lose precision, as in `DomConfig.lossy_tensors`.
 
     Raises
     ------
     BadArgument
-        If `tensors` is no tuple of patterns.
+        If `lossy` is not a bool, or a pattern is not text.
 
     Examples
     --------
-    Two models in one message; in the second one a table of counts stays exact:
+    A message has two models; in the second one, the tensor "counts" stays exact:
 
     >>> rules = [
     ...     RecordRule(record="generator", lossy=True),
@@ -72,8 +72,8 @@ def find_rule(rules: Sequence[RecordRule], record: str, message_type: str) -> Re
     return next(matching, None)
 
 
-def find_model(content: RecordDict) -> str | None:
-    """Return the name of the record that holds the model, or None where that cannot be told.
+def find_model_name(content: RecordDict) -> str | None:
+    """Return the name of the record that holds the model, or None if that is not clear.
 
     Examples
     --------
@@ -93,7 +93,7 @@ def find_model(content: RecordDict) -> str | None:
 
 
 def classify(rule: RecordRule | None, message_type: str, *, is_main: bool) -> Kind:
-    """Say what a record of a message to a node is taken for.
+    """Return the kind of a record in a message to a node.
 
     Examples
     --------
@@ -107,13 +107,13 @@ def classify(rule: RecordRule | None, message_type: str, *, is_main: bool) -> Ki
     return "model" if is_main and message_type in MODEL_TYPES else "data"
 
 
-def exactly(config: DomConfig) -> DomConfig:
+def lossless_config(config: DomConfig) -> DomConfig:
     """Return a configuration that loses nothing, with the same effort."""
     return DomConfig(lossless=True, effort=config.effort)
 
 
-def under_rule(config: DomConfig, rule: RecordRule) -> DomConfig:
+def rule_config(config: DomConfig, rule: RecordRule) -> DomConfig:
     """Return the configuration for a record that a rule names."""
     if not rule.lossy:
-        return exactly(config)
+        return lossless_config(config)
     return config if config.lossless or rule.tensors == ("*",) else replace(config, lossy_tensors=rule.tensors)

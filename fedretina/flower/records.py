@@ -1,22 +1,21 @@
-"""Models and payloads as Flower's records."""
+"""Flower's records from and to models and payloads."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, RecordDict
 
-from fedretina.dom import Model
-from fedretina.dom.tensors import check_model, is_float
+from fedretina.dom import Model, check_model, is_float
 from fedretina.errors import BadArgument, Corrupt
 from fedretina.flower.lazy import NUMPY
 
-# Flower's `Array.numpy` refuses what has another name than its own, and says which: so this is what a user reads whose
-# ClientApp has no dom_mod, or has another mod in front of it.
+# The serialisation type of payload arrays. Flower's `Array.numpy` refuses unknown types and prints them. So a user reads
+# this text if a ClientApp has no dom_mod, or has another mod before it.
 STYPE = "fedretina.dom: put dom_mod first among the ClientApp's mods"
 
 
 def to_model(record: ArrayRecord) -> dict[str, np.ndarray]:
-    """Read the arrays of a record, by name.
+    """Return the arrays of a record, by name.
 
     Parameters
     ----------
@@ -31,7 +30,7 @@ def to_model(record: ArrayRecord) -> dict[str, np.ndarray]:
     Raises
     ------
     BadArgument
-        If an array is serialised in another way, and so cannot be read here.
+        If an array is serialised in another way.
 
     Examples
     --------
@@ -41,14 +40,14 @@ def to_model(record: ArrayRecord) -> dict[str, np.ndarray]:
     try:
         return {name: array.numpy() for name, array in record.items()}
     except (TypeError, ValueError) as error:
-        raise BadArgument(f"an array record does not hold NumPy arrays: {error}") from None
+        raise BadArgument(f"an ArrayRecord holds arrays that are not NumPy's ({error}); make it from NumPy arrays") from None
 
 
 def read_model(record: ArrayRecord) -> dict[str, np.ndarray] | None:
-    """Read a record's model; None where it holds none that DoM can carry, and travels as it is.
+    """Return a record's model, or None if DoM cannot code it: then the record travels as it is.
 
-    No weights are: records without a float array (the trees of FedXgb are bytes), arrays that Flower did not serialise
-    from NumPy, dtypes that the codec does not know, and whatever holds NaN or infinity.
+    DoM cannot code records without a float array (the trees of FedXgb are bytes), arrays that Flower did not serialise from
+    NumPy, dtypes that the codec does not know, and values that are NaN or infinite.
 
     Examples
     --------
@@ -66,58 +65,58 @@ def read_model(record: ArrayRecord) -> dict[str, np.ndarray] | None:
 
 
 def to_record(model: Model, order: Sequence[int] | None) -> ArrayRecord:
-    """Make an ArrayRecord of a model, its arrays in the given order: the inverse of `to_model` and `order_of`.
+    """Return an ArrayRecord of a model, its arrays in the given order: the inverse of `to_model` and `order_of`.
 
     Raises
     ------
     Corrupt
-        If the order is none of this model's arrays.
+        If the order does not fit the model's arrays.
     """
-    return ArrayRecord({name: Array(np.asarray(model[name])) for name in in_order(model, order)})
+    return ArrayRecord({name: Array(np.asarray(model[name])) for name in names_in_order(model, order)})
 
 
-def in_order(model: Model, order: Sequence[int] | None) -> list[str]:
-    """Give the names of a model's arrays in the order that `order_of` told; raises `Corrupt` if it is none of theirs."""
-    names = sorted(model)
+def names_in_order(names: Iterable[str], order: Sequence[int] | None) -> list[str]:
+    """Return the names of a model's arrays in an order that `order_of` returned; `Corrupt` if it does not fit the names."""
+    ordered = sorted(names)
     if order is None:
-        return names
-    if sorted(order) != list(range(len(names))):
-        raise Corrupt("the order of a model's arrays does not fit the model")
-    return [names[i] for i in order]
+        return ordered
+    if sorted(order) != list(range(len(ordered))):
+        raise Corrupt(f"the message's DoM header orders {len(order)} arrays, the model has {len(ordered)}; send it again")
+    return [ordered[i] for i in order]
 
 
 def order_of(record: ArrayRecord) -> tuple[int, ...] | None:
-    """Tell the order of a record's arrays: each one's place among the sorted names; None where they are sorted.
+    """Return the order of a record's arrays: each one's position among the sorted names; None if they are sorted.
 
-    A payload does not keep it, and code that takes a model for a list of arrays depends on it.
+    A payload does not keep the order. Code that reads a model as a list of arrays depends on it.
 
     Examples
     --------
     >>> order_of(ArrayRecord({name: Array(np.ones(1)) for name in ("w", "b", "n")}))
     (2, 0, 1)
     """
-    places = {name: place for place, name in enumerate(sorted(record))}
-    order = tuple(places[name] for name in record)
+    positions = {name: position for position, name in enumerate(sorted(record))}
+    order = tuple(positions[name] for name in record)
     return None if order == tuple(range(len(order))) else order
 
 
 def pack(payloads: Sequence[bytes]) -> ArrayRecord:
-    """Make a record of payloads; Flower's ``Array.numpy`` refuses them, so nobody takes them for weights by mistake."""
+    """Return a record of payloads; Flower's ``Array.numpy`` refuses them, so nobody reads them as weights by mistake."""
     return ArrayRecord({str(i): Array("uint8", (len(p),), STYPE, p) for i, p in enumerate(payloads)})
 
 
 def unpack(record: ArrayRecord) -> list[bytes]:
-    """Give the payloads of a packed record, in order."""
+    """Return the payloads of a record that `pack` made, in order; `Corrupt` if it holds other arrays."""
     if any(array.stype != STYPE for array in record.values()):
-        raise Corrupt("an array record mixes DoM payloads with other arrays")
+        raise Corrupt("an ArrayRecord mixes DoM payloads with other arrays; send the message again")
     try:
         return [record[str(i)].data for i in range(len(record))]
     except KeyError as error:
-        raise Corrupt(f"an array record lacks its payload {error}") from None
+        raise Corrupt(f"an ArrayRecord lacks its payload {error}; send the message again") from None
 
 
-def replaced(content: RecordDict, models: Mapping[str, ArrayRecord]) -> RecordDict:
-    """Copy a content with other array records in it; the content itself is shared between messages and stays as it is."""
+def replace_records(content: RecordDict, models: Mapping[str, ArrayRecord]) -> RecordDict:
+    """Return a copy of a content with other ArrayRecords in it; messages share the content itself, so it does not change."""
     copy = RecordDict({name: models.get(name, record) for name, record in content.items()})
     for name, record in models.items():
         if name not in copy:

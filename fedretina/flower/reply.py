@@ -1,4 +1,4 @@
-"""The node codes its reply: what is a version of the model that it received may lose precision, all else is exact."""
+"""A node's reply as it travels: the next version of the model that it received may lose precision; all else is exact."""
 
 import time
 from collections.abc import Mapping
@@ -6,27 +6,27 @@ from dataclasses import dataclass, field
 
 from flwr.app import ArrayRecord, Context, Message, RecordDict
 
-from fedretina.dom import DomConfig, Model, ReferenceStore, Version, publish
-from fedretina.dom.quantisation.feedback import carry
+from fedretina.dom import DomConfig, Model, ReferenceStore, Version, add_residual, publish
 from fedretina.flower import header, node_state, records
-from fedretina.flower.continuity import has_same_tensors, is_near, is_tiny, matching_tensors, replaced_tensors
-from fedretina.flower.precision import MODEL_NAMES, exactly, find_model, find_rule, under_rule
+from fedretina.flower.precision import MODEL_NAMES, find_model_name, find_rule, lossless_config, rule_config
+from fedretina.flower.similarity import dissimilar_tensors, has_same_tensors, is_similar, is_small, matching_tensors
 from fedretina.flower.sizes import message_size, wire_size
 
-LEAST_BYTES = 512  # smaller records are not worth a payload
+MIN_CODED_BYTES = 512
+"""Records of this size or less travel as they are: a payload would not be smaller."""
 
 
 @dataclass
-class Received:
-    """The models of one message: versions by record name, and what could not be decoded, with the reason."""
+class ReceivedModels:
+    """The models of one message, by record name: the versions, and the reasons why others could not be decoded."""
 
     versions: dict[str, Version] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class _Plan:
-    """How one record is coded: against what, how, and which of its tensors exactly whatever the configuration says."""
+class _CodingPlan:
+    """How one record is coded: the base, the configuration, and the names of tensors that stay exact in any case."""
 
     base: Version | None
     config: DomConfig
@@ -34,8 +34,8 @@ class _Plan:
 
 
 @dataclass(frozen=True)
-class _Coded:
-    """One record in both forms: as payload with its header, and as plain Flower sends it; what quantisation lost."""
+class _CodedRecord:
+    """One record in both forms: as payload with its header entry, and as plain Flower sends it; and its residual."""
 
     packed: ArrayRecord
     plain: ArrayRecord
@@ -44,125 +44,125 @@ class _Coded:
 
     @property
     def is_smaller(self) -> bool:
-        """Tell whether the payload is the smaller form."""
+        """Whether the payload is the smaller form."""
         return wire_size(self.packed, "up") < wire_size(self.plain, "up")
 
 
 @dataclass(frozen=True)
 class ReplyEncoder:
-    """Codes a reply as the message asked for.
+    """Codes a reply as the message's header asks.
 
     Parameters
     ----------
     context : Context
-        The node's; it holds the digests of what feedback carries.
-    down : Down
-        The message's header.
-    received : Received
-        Its models.
+        The node's context; it has the digests of residuals.
+    down : DownHeader
+        The header of the message.
+    received : ReceivedModels
+        The models of the message.
     store : ReferenceStore
-        The node's.
-    main : str or None
+        The node's store.
+    model_name : str or None
         Name of the record that held the model in the message.
     message_type : str
-        The message's.
+        The message's type.
     """
 
     context: Context
-    down: header.Down
-    received: Received
+    down: header.DownHeader
+    received: ReceivedModels
     store: ReferenceStore
-    main: str | None
+    model_name: str | None
     message_type: str
 
     def encode(self, reply: Message) -> Message:
-        """Put payloads in place of a reply's records where that is smaller, and a header if there are any."""
+        """Replace a reply's records by payloads where these are smaller, and add a header if there are payloads."""
         if self.down.config is None:
             return reply
-        main = find_model(reply.content)
-        coded: dict[str, _Coded] = {}
+        model_name = find_model_name(reply.content)
+        coded: dict[str, _CodedRecord] = {}
         for name, record in reply.content.array_records.items():
-            if wire_size(record, "up") > LEAST_BYTES and (model := records.read_model(record)) is not None:
-                coded[name] = self._code(name, record, model, self._plan(name, model, is_main=name == main))
-        sent = {name: one for name, one in coded.items() if one.is_smaller or one.model.stream}
-        plain = records.replaced(reply.content, {name: one.plain for name, one in coded.items()})
-        packed = self._packed(plain, sent)
-        publishes = any(one.model.stream for one in sent.values())
+            if wire_size(record, "up") > MIN_CODED_BYTES and (model := records.read_model(record)) is not None:
+                coded[name] = self._code(name, record, model, self._plan(name, model, is_main=name == model_name))
+        sent = {name: record for name, record in coded.items() if record.is_smaller or record.model.stream}
+        plain = records.replace_records(reply.content, {name: record.plain for name, record in coded.items()})
+        packed = self._pack(plain, sent)
+        publishes = any(record.model.stream for record in sent.values())
         if not sent or (not publishes and message_size(packed, "up") >= message_size(plain, "up")):
             sent, packed = {}, plain
-        lost = {name: one.residual for name, one in sent.items()}
-        self._keep_residuals({name: lost.get(name) for name in coded})
+        self._keep_residuals({name: sent[name].residual if name in sent else None for name in coded})
         reply.content = packed
         return reply
 
-    def _packed(self, plain: RecordDict, sent: Mapping[str, _Coded]) -> RecordDict:
+    def _pack(self, plain: RecordDict, sent: Mapping[str, _CodedRecord]) -> RecordDict:
         """Return a content with payloads and a header."""
-        content = records.replaced(plain, {name: one.packed for name, one in sent.items()})
-        models = {name: one.model for name, one in sent.items()}
-        up = header.Up(holds=node_state.holds(self.context), models=models)
-        content[header.NAME] = up.record()
+        content = records.replace_records(plain, {name: record.packed for name, record in sent.items()})
+        models = {name: record.model for name, record in sent.items()}
+        up = header.UpHeader(held=node_state.held_versions(self.context), models=models)
+        content[header.NAME] = up.to_record()
         return content
 
-    def _keep_residuals(self, lost: Mapping[str, Version | None]) -> None:
-        """Keep what quantisation lost of the records that were sent; what was sent exactly lost nothing."""
+    def _keep_residuals(self, residuals: Mapping[str, Version | None]) -> None:
+        """Keep the residuals for the next reply; a record that was sent exactly has none."""
         if not self.down.feedback:
             return
-        for residual in lost.values():
+        for residual in residuals.values():
             if residual is not None:
                 self.store.put(residual)
-        node_state.remember_residuals(self.context, {name: r.digest if r is not None else "" for name, r in lost.items()})
+        digests = {name: residual.digest if residual is not None else "" for name, residual in residuals.items()}
+        node_state.add_residuals(self.context, digests)
 
     def _is_published(self, name: str) -> bool:
-        """Tell whether a record is a version of the node's own stream."""
+        """Return whether a record is a version of the node's own stream."""
         rule = find_rule(self.down.rules, name, self.message_type)
         return self.down.uplink == "stream" and self.message_type == "train" and (rule is None or rule.lossy)
 
-    def _plan(self, name: str, model: Model, *, is_main: bool) -> _Plan:
+    def _plan(self, name: str, model: Model, *, is_main: bool) -> _CodingPlan:
         config, rule = self.down.config, find_rule(self.down.rules, name, self.message_type)
         assert config is not None
         if self._is_published(name):
             held = self.store.get(self.down.server_versions[name]) if name in self.down.server_versions else None
-            return _Plan(held, config if rule is None else under_rule(config, rule))
+            return _CodingPlan(held, config if rule is None else rule_config(config, rule))
         base = self._base(name, model)
         if rule is not None:
-            return _Plan(base, under_rule(config, rule))
-        if base is None or not is_near(model, base.model):
-            return _Plan(None, exactly(config))
-        if self.message_type != "train" or not is_main or is_tiny(model):
-            return _Plan(base, exactly(config))
-        return _Plan(base, config, replaced_tensors(model, base.model))
+            return _CodingPlan(base, rule_config(config, rule))
+        if base is None or not is_similar(model, base.model):
+            return _CodingPlan(None, lossless_config(config))
+        if self.message_type != "train" or not is_main or is_small(model):
+            return _CodingPlan(base, lossless_config(config))
+        return _CodingPlan(base, config, dissimilar_tensors(model, base.model))
 
     def _base(self, name: str, model: Model) -> Version | None:
-        """Find the received model that a record is the next version of: of the same name, or each message's only model."""
+        """Return the received model that a record is the next version of: of the same name, or the message's only model."""
         streams = self.down.models
         versions = {name: version for name, version in self.received.versions.items() if streams[name].stream}
         base = versions.get(name)
-        if base is None and self.main in versions and (name in MODEL_NAMES or len(versions) == 1):
-            base = versions[self.main]
+        if base is None and self.model_name in versions and (name in MODEL_NAMES or len(versions) == 1):
+            base = versions[self.model_name]
         return base if base is not None and has_same_tensors(model, base.model) else None
 
-    def _code(self, name: str, record: ArrayRecord, model: Model, plan: _Plan) -> _Coded:
+    def _code(self, name: str, record: ArrayRecord, model: Model, plan: _CodingPlan) -> _CodedRecord:
         start = time.perf_counter()
         feeds_back = self.down.feedback and plan.base is not None and not self._is_published(name)
-        carried = self._carried(name, model) if feeds_back else {}
-        published = publish(model, base=plan.base, config=plan.config, residual=carried, exact=plan.exact)
+        previous = self._previous_residual(name, model) if feeds_back else {}
+        published = publish(model, base=plan.base, config=plan.config, residual=previous, exact=plan.exact)
         if self._is_published(name):
             self.store.put(published.version)
-        told = header.ReturnedModel(
+        info = header.ReturnedModel(
             stream=name if self._is_published(name) else "",
             base=plan.base.digest if plan.base is not None else "",
             order=records.order_of(record),
             encode_s=time.perf_counter() - start,
         )
-        return _Coded(
+        return _CodedRecord(
             packed=records.pack([published.payload]),
-            plain=records.to_record(carry(model, carried), records.order_of(record)) if carried else record,
-            model=told,
+            plain=records.to_record(add_residual(model, previous), records.order_of(record)) if previous else record,
+            model=info,
             residual=Version.of(published.residual) if feeds_back and not plan.config.lossless else None,
         )
 
-    def _carried(self, name: str, model: Model) -> Model:
-        """Return what quantisation lost of the last reply."""
+    def _previous_residual(self, name: str, model: Model) -> Model:
+        """Return the residual of the last reply."""
         digest = node_state.residuals(self.context).get(name)
         residual = self.store.get(digest) if digest else None
         return {} if residual is None else matching_tensors(residual.model, model)

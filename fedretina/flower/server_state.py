@@ -1,4 +1,4 @@
-"""What a server keeps for when it starts again: its streams, and what the nodes acknowledged."""
+"""The state of a server that outlives its process: the streams, and what the nodes acknowledged."""
 
 import json
 from collections.abc import Iterable
@@ -11,12 +11,12 @@ from fedretina.errors import Corrupt
 from fedretina.flower.acknowledgements import Acknowledgements
 from fedretina.flower.streams import StreamRegistry
 
-STATE = "grid.json"
+STATE_FILE = "grid.json"
 
 
 @dataclass
 class ServerState:
-    """Streams and acknowledgements of a run; `folder` keeps them (None: memory only)."""
+    """Streams and acknowledgements of a run, saved in `folder` (None: in memory only)."""
 
     streams: StreamRegistry
     acknowledgements: Acknowledgements
@@ -24,28 +24,28 @@ class ServerState:
 
     @classmethod
     def open(cls, store: ReferenceStore, folder: Path | None = None) -> "ServerState":
-        """Take up the state that a folder keeps, or begin a new one.
+        """Return the state that is saved in a folder, or a new one.
 
         Raises
         ------
         Corrupt
-            If the folder's file is no such state.
+            If the folder's file cannot be read as a state.
         """
         state = cls(StreamRegistry(store, folder), Acknowledgements(), folder)
-        if folder is not None and (folder / STATE).exists():
-            state._load(folder / STATE)
+        if folder is not None and (folder / STATE_FILE).exists():
+            state._load(folder / STATE_FILE)
         return state
 
     def save(self) -> None:
-        """Keep the state; without a folder, nothing is kept."""
+        """Save the state; without a folder, do nothing."""
         if self.folder is None:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         state = {"streams": self.streams.to_json(), "acknowledgements": self.acknowledgements.to_json()}
-        write_bytes(self.folder / STATE, json.dumps(state).encode(), private=True)
+        write_bytes(self.folder / STATE_FILE, json.dumps(state).encode(), private=True)
 
-    def compare_with(self, nodes: Iterable[int]) -> None:
-        """Compare a kept state with the nodes that are there; none of them known: their numbers are another run's."""
+    def forget_unknown_nodes(self, nodes: Iterable[int]) -> None:
+        """Forget acknowledgements and owners if none of these nodes is known: the saved identifiers are of another run."""
         owners = set(self.streams.ownership.owners().values())
         if not set(nodes) & (self.acknowledgements.nodes() | owners):
             self.acknowledgements.clear()
@@ -58,5 +58,5 @@ class ServerState:
             self.streams.restore(state["streams"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise Corrupt(
-                f"{path} is no state of a DomGrid ({error!r}): remove it, and nodes get their models anew"
+                f"{path} is not the saved state of a DomGrid ({error!r}): remove it; nodes then get whole models again"
             ) from None

@@ -1,4 +1,4 @@
-"""What was put into a message, model by model, and the rows that it leaves in the ledger."""
+"""The models and bytes of one message, and its rows in the ledger."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,13 +16,13 @@ class RecordTraffic:
     Parameters
     ----------
     name : str
-        Of the record.
+        Name of the record.
     kind, stream, version, base, digest
         As in `fedretina.ledger.Row`.
     raw_bytes, wire_bytes : int
-        What the record weighs as plain Flower would send it, and as it is sent.
+        Size of the record as plain Flower would send it, and as it is sent.
     encode_s : float
-        Seconds.
+        Seconds spent on encoding.
     """
 
     name: str
@@ -49,7 +49,7 @@ class MessageTraffic:
     records: Sequence[RecordTraffic] = field(default_factory=tuple)
 
     def rows(self, decode_s: Mapping[str, float], *, error: str = "") -> list[Row]:
-        """Write the rows of the ledger; what is around the models counts on the first of them.
+        """Return the rows of the ledger, one for each model; the bytes around the models count in the first row.
 
         Parameters
         ----------
@@ -58,31 +58,33 @@ class MessageTraffic:
         error : str
             Why the message counts as failed.
         """
-        models = self.records or (RecordTraffic(name="", kind="control", stream="", raw_bytes=0, wire_bytes=0),)
-        rest_raw = self.raw_bytes - sum(p.raw_bytes for p in models)
-        rest_wire = self.wire_bytes - sum(p.wire_bytes for p in models)
+        records = self.records or (RecordTraffic(name="", kind="control", stream="", raw_bytes=0, wire_bytes=0),)
+        rest_raw = self.raw_bytes - sum(record.raw_bytes for record in records)
+        rest_wire = self.wire_bytes - sum(record.wire_bytes for record in records)
         return [
             Row(
                 round=self.round,
                 node=self.node,
                 domain=self.domain,
                 direction=self.direction,
-                kind=p.kind,
-                stream=p.stream,
-                version=p.version,
-                base=p.base,
-                digest=p.digest,
-                raw_bytes=p.raw_bytes + (rest_raw if i == 0 else 0),
-                wire_bytes=p.wire_bytes + (rest_wire if i == 0 else 0),
-                encode_s=p.encode_s,
-                decode_s=decode_s.get(p.name, 0.0),
+                kind=record.kind,
+                stream=record.stream,
+                version=record.version,
+                base=record.base,
+                digest=record.digest,
+                raw_bytes=record.raw_bytes + (rest_raw if i == 0 else 0),
+                wire_bytes=record.wire_bytes + (rest_wire if i == 0 else 0),
+                encode_s=record.encode_s,
+                decode_s=decode_s.get(record.name, 0.0),
                 error=error,
             )
-            for i, p in enumerate(models)
+            for i, record in enumerate(records)
         ]
 
 
 def describe_plain(content: RecordDict, direction: Direction) -> tuple[RecordTraffic, ...]:
-    """Describe the models of a content that travels as it is."""
+    """Return the models of a content that travels uncoded."""
     sizes = {name: wire_size(record, direction) for name, record in content.array_records.items()}
-    return tuple(RecordTraffic(name=n, kind="raw", stream=n, raw_bytes=size, wire_bytes=size) for n, size in sizes.items())
+    return tuple(
+        RecordTraffic(name=name, kind="raw", stream=name, raw_bytes=size, wire_bytes=size) for name, size in sizes.items()
+    )

@@ -1,4 +1,4 @@
-"""How models are coded, by direction, kind of message and round; and where error feedback is allowed."""
+"""How models are coded, by direction, message type and round; and under which strategies error feedback is allowed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,26 +13,26 @@ from fedretina.flower import header
 from fedretina.flower.precision import RecordRule
 from fedretina.flower.sizes import Direction
 
-# Rounded to nearest, an error of .28 takes about the bytes of .25 with a dead zone, and trains better
-# (benchmarks/any_strategy networks).
-DEFAULT = DomConfig(relative_error=0.28)
+# With rounding to nearest, a relative error of 0.28 takes about the bytes of 0.25 with a dead zone, and trains better
+# (python benchmarks/any_strategy networks).
+DEFAULT_CONFIG = DomConfig(relative_error=0.28)
 
-_CARRY_THE_ERROR = (flower.FedAdagrad, flower.FedAdam, flower.FedAvgM, flower.FedYogi, flower.QFedAvg)
-_START_FROM_WHAT_WAS_SENT = (flower.FedAvg,)
+_KEEP_THEIR_OWN_MODEL = (flower.FedAdagrad, flower.FedAdam, flower.FedAvgM, flower.FedYogi, flower.QFedAvg)
+_START_FROM_SENT_MODEL = (flower.FedAvg,)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Transfer:
-    """One direction of one exchange: what a schedule decides by.
+    """One direction of one exchange; a schedule decides by it.
 
     Parameters
     ----------
     direction : {"down", "up"}
-        Server to node, or the reply.
+        Server to node, or node to server.
     kind : str
-        Flower's message type: "train", "evaluate", "query", or with an action behind it, "train.head".
+        Flower's message type: "train", "evaluate", "query"; or with an action, such as "train.head".
     round : int
-        From the message's group or its configuration's "server-round"; 0 where neither says.
+        From the message's group identifier, or from "server-round" in its configuration; 0 if neither has it.
     """
 
     direction: Direction
@@ -42,7 +42,7 @@ class Transfer:
 
 @dataclass(frozen=True, kw_only=True)
 class ExchangeOptions:
-    """How models travel in one exchange, down and up (None: as they are), and whether errors are fed back."""
+    """How models travel in one exchange, down and up (None: uncoded), and whether residuals are fed back."""
 
     down: DomConfig | None
     up: DomConfig | None
@@ -57,12 +57,12 @@ Codec = DomConfig | Schedule | None
 
 
 def choose_config(codec: Codec, transfer: Transfer) -> DomConfig | None:
-    """Tell how models travel in a transfer; None for as they are.
+    """Return how models are coded in a transfer; None: not at all.
 
     Raises
     ------
     BadArgument
-        If a schedule returns something else.
+        If a schedule returns neither a DomConfig nor None.
 
     Examples
     --------
@@ -80,33 +80,33 @@ def choose_config(codec: Codec, transfer: Transfer) -> DomConfig | None:
 
 
 def choose_configs(codec: Codec, kind: str, number: int) -> tuple[DomConfig | None, DomConfig | None]:
-    """Tell how models travel in one exchange, down and up.
+    """Return how models are coded in one exchange, down and up.
 
     Raises
     ------
     BadArgument
-        If they go down as they are and come up coded: the reply is coded against what went down, and a node remembers
-        that only if it came coded.
+        If they are coded up and not down: a reply is coded against the model that went down, and a node keeps only models
+        that came coded.
     """
-    down, up = (choose_config(codec, Transfer(direction=way, kind=kind, round=number)) for way in ("down", "up"))
+    down, up = (choose_config(codec, Transfer(direction=each, kind=kind, round=number)) for each in ("down", "up"))
     if down is None and up is not None:
         raise BadArgument(
-            f"{kind!r} of round {number}: no coding down, but {up} up, which would have no base; "
+            f"{kind!r} of round {number}: models are coded up ({up}) but not down, so replies have no base; "
             "use DomConfig(lossless=True) down"
         )
     return down, up
 
 
-def unbiased(config: DomConfig | None) -> DomConfig | None:
-    """Round to nearest where the configuration leaves the rounding open.
+def round_to_nearest(config: DomConfig | None) -> DomConfig | None:
+    """Return the configuration with rounding to nearest, if it leaves the rounding open.
 
-    A dead zone has a smaller squared error for its bits, and makes each update shorter by some percent, down and up: the
-    first rounds lag behind. What is rounded to nearest keeps its length, and the mean over nodes averages its error out.
-    ``effort="small"`` optimises integers for their bits, and stays as it is.
+    A dead zone has a smaller squared error at the same size, but makes every update shorter by some percent, down and up:
+    the first rounds lag behind. Rounding to nearest keeps the length, and the mean over nodes averages the errors out.
+    ``effort="small"`` has a rounding of its own, and does not change.
 
     Examples
     --------
-    >>> unbiased(DomConfig()).rounding, unbiased(DomConfig(effort="small")).rounding
+    >>> round_to_nearest(DomConfig()).rounding, round_to_nearest(DomConfig(effort="small")).rounding
     ('nearest', None)
     """
     if config is None or config.lossless or config.rounding is not None or config.effort == "small":
@@ -115,46 +115,46 @@ def unbiased(config: DomConfig | None) -> DomConfig | None:
 
 
 def read_round(message: Message) -> int:
-    """Tell a message's round: its group, as Flower's legacy loop numbers them, or "server-round" in its configuration."""
+    """Return a message's round: its group identifier, as in Flower's legacy loop, or "server-round" in its configuration."""
     group = message.metadata.group_id
     if group.isdecimal():
         return int(group)
     configs = message.content.config_records.values() if message.has_content() else ()
-    told = next((config["server-round"] for config in configs if "server-round" in config), 0)
-    return told if isinstance(told, int) and told >= 0 else 0
+    number = next((config["server-round"] for config in configs if "server-round" in config), 0)
+    return number if isinstance(number, int) and number >= 0 else 0
 
 
 def check_feedback(strategy: Any) -> None:
-    """Refuse error feedback down under a strategy that carries the error itself.
+    """Raise if error feedback down is wrong under a strategy.
 
-    The server's next aggregate must start from the version that it *sent*: then what quantisation lost is lost unless it
-    is added to the next version. FedAdam and its like keep the model that they *made*, so the loss is in the next
-    difference anyway, and would be added twice.
+    It is right if the next aggregate starts from the version that was *sent*: without feedback, what quantisation lost would
+    be lost for ever. FedAdam and similar strategies keep the model that they *made*. Their next difference contains what
+    quantisation lost, and feedback would add it twice.
 
     Parameters
     ----------
     strategy : Strategy
-        One of Flower's, perhaps within wrappers (differential privacy); or one derived from FedAvg.
+        One of Flower's, perhaps in wrappers (differential privacy), or one derived from FedAvg.
 
     Raises
     ------
     BadArgument
-        If it carries the error, or is none that is known here.
+        If the strategy keeps its own model, or is not derived from a strategy that is known here.
 
     Examples
     --------
     >>> check_feedback(flower.FedMedian())
     """
     name, inner = type(strategy).__name__, strategy
-    while not isinstance(inner, _START_FROM_WHAT_WAS_SENT) and hasattr(inner, "strategy"):
+    while not isinstance(inner, _START_FROM_SENT_MODEL) and hasattr(inner, "strategy"):
         inner = inner.strategy
-    if isinstance(inner, _CARRY_THE_ERROR):
+    if isinstance(inner, _KEEP_THEIR_OWN_MODEL):
         raise BadArgument(
-            f"feedback_down under {name}: it keeps the model that it made, so the next difference carries what "
+            f"feedback_down under {name}: it keeps the model that it made, so its next difference contains what "
             "quantisation lost; leave feedback_down out"
         )
-    if not isinstance(inner, _START_FROM_WHAT_WAS_SENT):
+    if not isinstance(inner, _START_FROM_SENT_MODEL):
         raise BadArgument(
-            f"feedback_down under {name}: whether its next aggregate starts from the version that was sent is not known; "
-            "derive it from FedAvg, or leave feedback_down out"
+            f"feedback_down under {name}: it is not known whether its next aggregate starts from the version that was sent; "
+            f"derive {name} from FedAvg, or leave feedback_down out"
         )

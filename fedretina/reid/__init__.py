@@ -8,12 +8,13 @@ Data sets are read by `read_dataset` as they lie on disk (by `read_domain` in th
 
 from fedretina.reid.aligned import aligned_loss, local_distances
 from fedretina.reid.augment import augment, to_float
-from fedretina.reid.counting import Census, census, find_datasets
+from fedretina.reid.counting import Census, ambiguous, census, find_datasets
 from fedretina.reid.dataset import read_dataset
 from fedretina.reid.factory import EMBEDDED, make_task, task_of
-from fedretina.reid.folder import Domain, Photo, read_domain
+from fedretina.reid.folder import Domain, Photo
 from fedretina.reid.images import load_images
 from fedretina.reid.losses import all_triplets_loss, batch_hard, identity_loss, triplet_loss
+from fedretina.reid.market import read_domain
 from fedretina.reid.metrics import Ranked, Scores, evaluate, evaluate_features, top
 from fedretina.reid.models import build
 from fedretina.reid.published import Counts, published_counts
@@ -34,6 +35,7 @@ __all__ = [
     "Scores",
     "aligned_loss",
     "all_triplets_loss",
+    "ambiguous",
     "augment",
     "batch_hard",
     "build",

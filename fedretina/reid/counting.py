@@ -1,13 +1,27 @@
 """What a folder holds, counted as Table 1 of the paper counts, and what is off with it."""
 
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedretina.errors import BadArgument
+from fedretina.errors import BadArgument, translate_errors
 from fedretina.reid.cuhk03 import KINDS
-from fedretina.reid.dataset import layout, located
-from fedretina.reid.folder import DISTRACTOR, GALLERY, JUNK, QUERY, TRAIN, Photo, assemble, oddities
+from fedretina.reid.dataset import candidates, layout, located
+from fedretina.reid.folder import (
+    DISTRACTOR,
+    GALLERY,
+    JUNK,
+    QUERY,
+    TRAIN,
+    Photo,
+    assemble,
+    counts_from_zero,
+    differing,
+    problems_of,
+)
+from fedretina.reid.images import Progress, undecodable
+from fedretina.reid.market import visible_folders
 from fedretina.reid.published import Counts, published_counts
 
 SHOWN = 3
@@ -60,15 +74,16 @@ def find_datasets(folder: Path) -> list[Path]:
     Raises
     ------
     BadArgument
-        There is none.
+        There is none, or the folder cannot be read.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise BadArgument(f"there is no folder {folder}")
-    inside = sorted(path for path in folder.iterdir() if path.is_dir())
-    if layout(folder) or (located(folder) and {path.name for path in inside} >= set(KINDS)):
-        return [folder]
-    found = [path for path in inside if located(path)]
+    with translate_errors(BadArgument, f"{folder} cannot be read", "give another folder"):
+        if not folder.is_dir():
+            raise BadArgument(f"there is no folder {folder}: give a data set's folder, or one around several")
+        inside = visible_folders(folder)
+        if layout(folder) or (located(folder) and {path.name for path in inside} >= set(KINDS)):
+            return [folder]
+        found = [path for path in inside if located(path)]
     if not found:
         raise BadArgument(
             f"{folder} holds no data set: looked there and up to two levels below for {TRAIN} (Market-1501's layout), "
@@ -77,8 +92,19 @@ def find_datasets(folder: Path) -> list[Path]:
     return found
 
 
-def census(folder: Path, *, name: str | None = None) -> Census:
-    """Count what a data set's folder holds; no image is decoded.
+def ambiguous(folder: Path) -> list[str]:
+    """Say which folders in a folder are passed over, for they hold several data sets."""
+    with translate_errors(BadArgument, f"{folder} cannot be read", "give another folder"):
+        several = {path.name: candidates(path) for path in visible_folders(folder) if not located(path)}
+    return [
+        f"{name}: holds several data sets ({', '.join(path.name for path in found)}): check each of them, or keep one"
+        for name, found in several.items()
+        if found
+    ]
+
+
+def census(folder: Path, *, name: str | None = None, open_images: bool = False, progress: Progress | None = None) -> Census:
+    """Count what a data set's folder holds.
 
     Parameters
     ----------
@@ -86,6 +112,10 @@ def census(folder: Path, *, name: str | None = None) -> Census:
         The data set, or the folder around it (see `located`).
     name : str, optional
         By which published counts are found; default: the folder's.
+    open_images : bool, default False
+        Whether every image is decoded: only that finds truncated ones.
+    progress : callable, optional
+        Called with (done, total) now and then while images are decoded.
 
     Raises
     ------
@@ -93,22 +123,26 @@ def census(folder: Path, *, name: str | None = None) -> Census:
         It is no data set, or cannot be used at all.
     """
     folder, name = Path(folder), name or Path(folder).name
-    place = located(folder)
-    found = layout(place) if place else None
-    if place is None or found is None:
-        raise BadArgument(f"{folder} is no data set in a layout that is known here")
-    splits = found[1](place)
+    with translate_errors(BadArgument, f"{folder} cannot be read", "restore it, or give another folder"):
+        place = located(folder)
+        found = layout(place) if place else None
+        if place is None or found is None:
+            raise BadArgument(f"{folder} is no data set in a layout that is known here")
+        contents = found[1](place)
+        photos = [photo for split in contents.splits.values() for photo in split]
+        problems = _missing(photos)
     published = published_counts(name)
-    photos = [photo for split in splits.values() for photo in split]
-    gallery = [photo.identity for photo in splits[GALLERY]]
-    from_zero = any(photo.identity == DISTRACTOR for photo in splits[QUERY])
-    problems = [*_missing(photos), *_differing(splits, published), *oddities(assemble(place, splits, name=name))]
+    problems += [*differing(contents, published), *problems_of(contents, assemble(place, contents, name=name))]
+    if open_images:
+        problems += _undecodable(photos, progress)
+    gallery = [photo.identity for photo in contents.splits[GALLERY]]
+    from_zero = counts_from_zero(contents)
     return Census(
         name,
         found[0] if place == folder else f"{found[0]} in {place.name}",
-        train=_tally(splits[TRAIN], from_zero),
-        query=_tally(splits[QUERY], from_zero),
-        gallery=_tally(splits[GALLERY], from_zero),
+        train=_tally(contents.splits[TRAIN], from_zero),
+        query=_tally(contents.splits[QUERY], from_zero),
+        gallery=_tally(contents.splits[GALLERY], from_zero),
         junk=gallery.count(JUNK),
         distractors=0 if from_zero else gallery.count(DISTRACTOR),
         cameras=len({photo.camera for photo in photos}),
@@ -124,20 +158,28 @@ def _tally(photos: Sequence[Photo], from_zero: bool) -> Tally:
 
 def _missing(photos: Sequence[Photo]) -> list[str]:
     """Name files that are listed but not there, or empty."""
-    there = {photo.path: photo.path.is_file() for photo in photos}
-    gone = [path for path, found in there.items() if not found]
-    empty = [path for path, found in there.items() if found and not path.stat().st_size]
-    problems = []
-    for paths, what in ((gone, "are listed but not there"), (empty, "are empty")):
-        if paths:
-            some = ", ".join(str(path) for path in paths[:SHOWN])
-            problems.append(f"{len(paths)} of {len(photos)} images {what}, for example {some}")
-    return problems
+    sizes = {photo.path: _size(photo.path) for photo in photos}
+    gone = [path for path, size in sizes.items() if size is None]
+    empty = [path for path, size in sizes.items() if size == 0]
+    return [*_named(gone, photos, "are listed but not there"), *_named(empty, photos, "are empty")]
 
 
-def _differing(splits: dict[str, list[Photo]], published: Counts | None) -> list[str]:
-    counts = len(splits[TRAIN]), len(splits[QUERY]), len(splits[GALLERY])
-    if published is None or counts in published.distributed:
-        return []
-    shown = " / ".join(f"{count:,}" for count in counts)
-    return [f"{shown} images in train / query / gallery, published are {published}"]
+def _undecodable(photos: Sequence[Photo], progress: Progress | None) -> list[str]:
+    """Name files that are there, but cannot be decoded."""
+    there = [photo for photo in photos if _size(photo.path)]
+    failed = undecodable(there, progress=progress)
+    return _named([f"{path} ({reason})" for path, reason in failed.items()], photos, "cannot be decoded")
+
+
+def _named(paths: Sequence[object], photos: Sequence[Photo], what: str) -> list[str]:
+    some = ", ".join(str(path) for path in paths[:SHOWN])
+    return [f"{len(paths)} of {len(photos)} images {what}, for example {some}"] if paths else []
+
+
+def _size(path: Path) -> int | None:
+    """Give a file's size; None if there is no file, or a name that no file can have."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None

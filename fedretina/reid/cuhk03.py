@@ -6,17 +6,22 @@ The splits come from ``cuhk03_new_protocol_config_detected.mat`` or from ``split
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
+import numpy as np
 
-from fedretina.errors import BadArgument
-from fedretina.reid.folder import GALLERY, QUERY, TRAIN, Photo
+from fedretina.errors import BadArgument, Corrupt, translate_errors
+from fedretina.reid.folder import GALLERY, QUERY, TRAIN, Contents, Photo
+from fedretina.reid.matlab import Value, read_matlab
+from fedretina.reid.text import file_name, read_text
 
 KINDS = ("detected", "labeled")
 RAW = "cuhk-03.mat"
-_NAME = re.compile(r"(\d+)_(\d+)_([12])_(\d+)\.")
+_NAME = re.compile(r"(\d{1,4})_(\d{1,4})_([12])_(\d+)\.", re.ASCII)
+_HDF5_AT, _HDF5 = 512, b"\x89HDF"
+"""Where the content of a .mat file of MATLAB 7.3 begins, and how."""
 
 
 def is_cuhk03(folder: Path) -> bool:
@@ -24,8 +29,10 @@ def is_cuhk03(folder: Path) -> bool:
     return any((folder / f"images_{kind}").is_dir() for kind in KINDS) or (folder / RAW).is_file()
 
 
-def cuhk03_splits(folder: Path) -> dict[str, list[Photo]]:
+def read_cuhk03(folder: Path) -> Contents:
     """Read the splits: of the detected boxes if they are there, else of the labelled ones.
+
+    Paths in the file of splits may be those of another machine, of Windows too: their names count.
 
     Parameters
     ----------
@@ -34,7 +41,7 @@ def cuhk03_splits(folder: Path) -> dict[str, list[Photo]]:
 
     Returns
     -------
-    dict of str to list of Photo
+    Contents
         By split. An identity is pair and person, a camera is pair and view (1 to 10): two views of a pair are two cameras.
 
     Raises
@@ -45,50 +52,72 @@ def cuhk03_splits(folder: Path) -> dict[str, list[Photo]]:
     for kind in KINDS:
         images = folder / f"images_{kind}"
         if images.is_dir():
-            return {split: [_photo(images / name) for name in names] for split, names in _names(folder, kind).items()}
+            file, names = _names(folder, kind)
+            return Contents(
+                {split: [_photo(images / file_name(name)) for name in of_split] for split, of_split in names.items()},
+                dict.fromkeys(names, file),
+            )
     raise BadArgument(
         f"{folder} holds {RAW} alone: extract its images to images_detected, named PAIR_PERSON_VIEW_NUMBER.png, "
         f"as the usual re-identification toolboxes do on first use"
     )
 
 
-def _names(folder: Path, kind: str) -> dict[str, list[str]]:
+def _names(folder: Path, kind: str) -> tuple[Path, Mapping[str, list[str]]]:
     matrix, lists = folder / f"cuhk03_new_protocol_config_{kind}.mat", folder / f"splits_new_{kind}.json"
-    if matrix.is_file():
-        return _from_matrix(matrix)
-    if lists.is_file():
-        return _from_json(lists)
+    for file, read in ((matrix, _from_matrix), (lists, _from_json)):
+        if file.is_file():
+            return file, read(file)
     raise BadArgument(
         f"{folder} has images_{kind}, but neither {matrix.name} nor {lists.name}, which say how they are split"
     )
 
 
 def _from_matrix(file: Path) -> dict[str, list[str]]:
-    try:
-        stored = loadmat(file)
-        names = [str(cell[0]) for cell in stored["filelist"].ravel()]
-        places = {TRAIN: "train_idx", QUERY: "query_idx", GALLERY: "gallery_idx"}
-        return {split: [names[int(i) - 1] for i in stored[key].ravel()] for split, key in places.items()}
-    except (MatReadError, ValueError, KeyError, IndexError, NotImplementedError) as error:
-        raise BadArgument(f"{file} is not the protocol's file of file names and indices: {error}") from error
+    found, remedy = f"{file} is not the protocol's file of file names and indices", "get the protocol's own file again"
+    with translate_errors(BadArgument, found, remedy):
+        data = file.read_bytes()
+        if data[_HDF5_AT:].startswith(_HDF5):
+            raise BadArgument(f"{file} is of MATLAB 7.3 (HDF5), which is not read: save it with '-v7', or {remedy}")
+        try:
+            stored = read_matlab(data)
+        except Corrupt as error:
+            raise BadArgument(f"{found} ({error}): {remedy}") from error
+        names = stored["filelist"]
+        return {split: _chosen(names, stored[key]) for split, key in _INDICES.items()}
+
+
+def _chosen(names: Value, index: Value) -> list[str]:
+    """Choose the names that MATLAB's indices mean, which begin with 1."""
+    if not isinstance(names, list) or not isinstance(index, np.ndarray):
+        raise TypeError("filelist holds no names, or an index no numbers")
+    places = np.asarray(index, np.float64)
+    if not all(place.is_integer() and 0 < place <= len(names) for place in places.tolist()):
+        raise IndexError(f"indices beyond 1 to {len(names)}")
+    return [names[int(place) - 1] for place in places]
 
 
 def _from_json(file: Path) -> dict[str, list[str]]:
-    try:
-        stored = json.loads(file.read_text(encoding="utf-8"))
+    text = read_text(file)
+    with translate_errors(BadArgument, f"{file} does not list train, query and gallery", "get the toolbox's file again"):
+        stored: Any = json.loads(text)
         first = stored[0] if isinstance(stored, list) else stored
-        # The paths in it are those of the machine that extracted the images.
-        return {split: [Path(row[0]).name for row in first[key]] for split, key in _KEYS.items()}
-    except (ValueError, KeyError, IndexError, TypeError) as error:
-        raise BadArgument(f"{file} does not list train, query and gallery: {error}") from error
+        return {split: [_first(row) for row in first[key]] for split, key in _KEYS.items()}
+
+
+def _first(row: Any) -> str:
+    if not isinstance(row, list) or not row or not isinstance(row[0], str):
+        raise TypeError(f"{row!r:.60} is no list that begins with a path")
+    return row[0]
 
 
 _KEYS = {TRAIN: "train", QUERY: "query", GALLERY: "gallery"}
+_INDICES = {TRAIN: "train_idx", QUERY: "query_idx", GALLERY: "gallery_idx"}
 
 
 def _photo(path: Path) -> Photo:
     fit = _NAME.match(path.name)
     if fit is None:
-        raise BadArgument(f"{path.name} is not named as CUHK03's images are, PAIR_PERSON_VIEW_NUMBER.png")
-    pair, person, view, _ = (int(part) for part in fit.groups())
+        raise BadArgument(f"{path.name!r} is not named as CUHK03's images are, PAIR_PERSON_VIEW_NUMBER.png: rename it")
+    pair, person, view = (int(part) for part in fit.groups()[:3])
     return Photo(path, 10_000 * pair + person, 2 * (pair - 1) + view)

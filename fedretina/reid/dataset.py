@@ -1,14 +1,16 @@
 """Read a data set as it lies on disk: the layout decides, never the name."""
 
-from collections.abc import Callable
 from pathlib import Path
 
-from fedretina.reid.cuhk03 import KINDS, cuhk03_splits, is_cuhk03
-from fedretina.reid.folder import TRAIN, Domain, Photo, assemble, market_splits, warn_of_oddities
-from fedretina.reid.msmt17 import is_msmt17, msmt17_splits
+from fedretina.errors import BadArgument, translate_errors
+from fedretina.reid.cuhk03 import KINDS, is_cuhk03, read_cuhk03
+from fedretina.reid.folder import TRAIN, Domain
+from fedretina.reid.market import Reader, read_market, read_with, visible_folders
+from fedretina.reid.msmt17 import is_msmt17, read_msmt17
 from fedretina.reid.published import Counts
 
-Reader = Callable[[Path], dict[str, list[Photo]]]
+NESTED = 2
+"""Folders around a data set's own that are opened, where each holds nothing else."""
 
 
 def layout(folder: Path) -> tuple[str, Reader] | None:
@@ -20,11 +22,11 @@ def layout(folder: Path) -> tuple[str, Reader] | None:
     True
     """
     if (folder / TRAIN).is_dir():
-        return "Market-1501", market_splits
+        return "Market-1501", read_market
     if is_msmt17(folder):
-        return "MSMT17", msmt17_splits
+        return "MSMT17", read_msmt17
     if is_cuhk03(folder):
-        return "CUHK03", cuhk03_splits
+        return "CUHK03", read_cuhk03
     return None
 
 
@@ -32,7 +34,8 @@ def located(folder: Path) -> Path | None:
     """Find where a data set lies: in the folder itself, or one level below.
 
     There it must be the only one, as in ``market1501/Market-1501-v15.09.15``; of CUHK03's ``detected`` and ``labeled``
-    boxes, as the new protocol's are distributed, it is ``detected``.
+    boxes, as the new protocol's are distributed, it is ``detected``. A folder that holds nothing but one other folder, as
+    some programs unpack archives, counts as that one. Folders that systems make, such as ``__MACOSX``, are passed over.
 
     Returns
     -------
@@ -44,13 +47,23 @@ def located(folder: Path) -> Path | None:
     >>> located(Path("/nowhere")) is None
     True
     """
+    return _located(folder, levels=NESTED)
+
+
+def _located(folder: Path, *, levels: int) -> Path | None:
     if layout(folder):
         return folder
-    found = sorted(path for path in folder.iterdir() if path.is_dir() and layout(path)) if folder.is_dir() else []
+    found = candidates(folder)
     kinds = [path for path in found if path.name in KINDS]
     if len(found) == 1 or (found and found == kinds):
         return found[0]  # "detected" stands before "labeled"
-    return None
+    inside = visible_folders(folder) if folder.is_dir() else []
+    return _located(inside[0], levels=levels - 1) if levels and len(inside) == 1 and not found else None
+
+
+def candidates(folder: Path) -> list[Path]:
+    """List the data sets that lie directly in a folder."""
+    return [path for path in visible_folders(folder) if layout(path)] if folder.is_dir() else []
 
 
 def read_dataset(folder: Path, *, name: str | None = None, expected: Counts | None = None) -> Domain:
@@ -85,7 +98,9 @@ def read_dataset(folder: Path, *, name: str | None = None, expected: Counts | No
     >>> [(photo.identity, photo.camera) for photo in read_dataset(root, name="msmt17").query]
     [(1, 2)]
     """
-    place = located(Path(folder)) or Path(folder)
-    found = layout(place)
-    read = found[1] if found else market_splits  # whose error names what a folder must hold
-    return warn_of_oddities(assemble(place, read(place), name=name or Path(folder).name, expected=expected))
+    folder = Path(folder)
+    with translate_errors(BadArgument, f"{folder} cannot be read", "restore it, or give another folder"):
+        place = located(folder) or folder
+        found = layout(place)
+    read = found[1] if found else read_market  # whose error names what a folder must hold
+    return read_with(read, place, name=name or folder.name, expected=expected)

@@ -1,13 +1,7 @@
-"""Read a re-identification data set that is laid out like Market-1501.
+"""What a re-identification data set is: photos in three splits, and what is wrong with them."""
 
-The layout decides, never the data set's name: Market-1501, DukeMTMC-reID, MSMT17 in Market form and any
-folder of the same shape are read alike.
-"""
-
-import logging
-import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +10,6 @@ from fedretina.reid.published import Counts
 
 TRAIN, QUERY, GALLERY = "bounding_box_train", "query", "bounding_box_test"
 JUNK, DISTRACTOR = -1, 0
-
-_NAME = re.compile(r"(-?\d+)_c(\d+)")
-_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
-_log = logging.getLogger("fedretina.reid")
 
 
 @dataclass(frozen=True)
@@ -62,148 +52,79 @@ class Domain:
     gallery: tuple[Photo, ...]
 
 
-def read_domain(folder: Path, *, name: str | None = None, expected: Counts | None = None) -> Domain:
-    """Read the three splits of a domain; what is odd but usable is logged as a warning on ``fedretina``.
-
-    File names begin with identity and camera (``0002_c1s1_000451_03.jpg``). Other files are ignored. Junk
-    (-1) is left out of the train split and the queries; distractors (0) are left out of the train split,
-    unless queries name identity 0 too: then the data set counts its identities from 0, as MSMT17 does.
+@dataclass(frozen=True)
+class Contents:
+    """What a data set's folder holds, as it lies there, junk and all.
 
     Parameters
     ----------
-    folder : Path
-        Holds ``bounding_box_train``, ``query`` and ``bounding_box_test``.
-    name : str, optional
-        The domain's name; default: the folder's.
-    expected : Counts, optional
-        Published numbers of images (see `published_counts`), compared with what is found; a difference warns.
+    splits : mapping of str to list of Photo
+        By `TRAIN`, `QUERY` and `GALLERY`.
+    places : mapping of str to Path
+        By split the folder that holds its photos, or the list that names them.
+    problems : tuple of str, default ()
+        What was left out, in words.
+    """
 
-    Returns
-    -------
-    Domain
-        The photos, sorted by file name.
+    splits: Mapping[str, list[Photo]]
+    places: Mapping[str, Path]
+    problems: tuple[str, ...] = ()
+
+
+def assemble(folder: Path, contents: Contents, *, name: str | None = None) -> Domain:
+    """Make a domain of a folder's contents, whatever layout they were read from.
 
     Raises
     ------
     BadArgument
-        If the folder or a split is missing or a split holds no usable image.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> root = Path(tempfile.mkdtemp())
-    >>> for split, identity in ((TRAIN, "0001"), (QUERY, "0002"), (GALLERY, "0002")):
-    ...     (root / split).mkdir()
-    ...     for camera in (1, 2):
-    ...         (root / split / f"{identity}_c{camera}s1_000001_00.jpg").touch()
-    >>> [(photo.identity, photo.camera) for photo in read_domain(root, name="yard").query]
-    [(2, 1), (2, 2)]
+        If a split holds no usable photo.
     """
-    folder = Path(folder)
-    return warn_of_oddities(assemble(folder, market_splits(folder), name=name, expected=expected))
+    return Domain(name or folder.name, folder, *(_usable(contents, split) for split in (TRAIN, QUERY, GALLERY)))
 
 
-def market_splits(folder: Path) -> dict[str, list[Photo]]:
-    """Read the splits of a folder in Market-1501's layout as they lie there, junk and all; raises as `read_domain` does."""
-    _require_layout(folder)
-    return {split: _read_split(folder / split) for split in (TRAIN, QUERY, GALLERY)}
+def problems_of(contents: Contents, domain: Domain) -> Iterator[str]:
+    """Say what is wrong with a data set that can be used: what was left out, and what betrays a broken copy."""
+    yield from contents.problems
+    for split, kept in ((TRAIN, domain.train), (QUERY, domain.query)):
+        if left_out := len(contents.splits[split]) - len(kept):
+            yield f"{contents.places[split].name}: {left_out} images of junk (-1) or distractors (0) are left out"
+    yield from oddities(domain)
 
 
-def assemble(
-    folder: Path, splits: Mapping[str, list[Photo]], *, name: str | None = None, expected: Counts | None = None
-) -> Domain:
-    """Make a domain of its splits, whatever layout they were read from; raises as `read_domain` does."""
-    name = name or folder.name
-    train, query, gallery = splits[TRAIN], splits[QUERY], splits[GALLERY]
-    if expected:
-        _compare(name, (len(train), len(query), len(gallery)), expected)
-    counts_from_zero = any(photo.identity == DISTRACTOR for photo in query)
-    return Domain(
-        name,
-        folder,
-        _usable(train, folder / TRAIN, without={JUNK} if counts_from_zero else {JUNK, DISTRACTOR}),
-        _usable(query, folder / QUERY, without={JUNK}),
-        _usable(gallery, folder / GALLERY, without=set()),
+def differing(contents: Contents, published: Counts | None) -> Iterator[str]:
+    """Say that there are other numbers of images than published, if so."""
+    counts = tuple(len(contents.splits[split]) for split in (TRAIN, QUERY, GALLERY))
+    if published is not None and counts not in published.distributed:
+        shown = " / ".join(f"{count:,}" for count in counts)
+        yield f"found {shown} images (train / query / gallery), published are {published}"
+
+
+def counts_from_zero(contents: Contents) -> bool:
+    """Say whether 0 is an identity, as in MSMT17, and no distractor: then queries name it."""
+    return any(photo.identity == DISTRACTOR for photo in contents.splits[QUERY])
+
+
+def _usable(contents: Contents, split: str) -> tuple[Photo, ...]:
+    photos, place = contents.splits[split], contents.places[split]
+    without = {TRAIN: {JUNK, DISTRACTOR}, QUERY: {JUNK}, GALLERY: set()}[split]
+    if counts_from_zero(contents):
+        without.discard(DISTRACTOR)
+    kept = tuple(photo for photo in photos if photo.identity not in without)
+    if kept:
+        return kept
+    if not place.is_dir():
+        raise BadArgument(f"{place} names no image of the {split} split: get the data set's own file again")
+    found = f"only {len(photos)} image(s) of junk or distractors" if photos else "no image"
+    reasons = "".join(f" {problem}." for problem in contents.problems if problem.startswith(place.name))
+    raise BadArgument(
+        f"{place} holds {found}.{reasons} Put image files there that are named by identity and camera, "
+        "for example 0002_c1s1_000451_03.jpg."
     )
 
 
-def warn_of_oddities(domain: Domain) -> Domain:
-    """Warn of a domain's oddities."""
-    for oddity in oddities(domain):
-        _log.warning("%s: %s", domain.name, oddity)
-    return domain
-
-
-def _require_layout(folder: Path) -> None:
-    layout = f"{TRAIN}, {QUERY} and {GALLERY}"
-    if not folder.is_dir():
-        raise BadArgument(
-            f"There is no folder {folder}{_neighbours(folder)}. Give a folder that holds {layout}, as Market-1501 does."
-        )
-    missing = [split for split in (TRAIN, QUERY, GALLERY) if not (folder / split).is_dir()]
-    if missing:
-        raise BadArgument(
-            f"{folder} lacks {' and '.join(missing)}; it holds: {_listing(folder)}. "
-            f"A domain's folder holds {layout}, as Market-1501 does."
-        )
-
-
-def _neighbours(folder: Path) -> str:
-    if not folder.parent.is_dir():
-        return f" ({folder.parent} does not exist either)"
-    return f" ({folder.parent} holds: {_listing(folder.parent)})"
-
-
-def _listing(folder: Path) -> str:
-    names = sorted(path.name for path in folder.iterdir())
-    more = f" and {len(names) - 12} more" if len(names) > 12 else ""
-    return (", ".join(names[:12]) + more) or "nothing"
-
-
-def _read_split(folder: Path) -> list[Photo]:
-    """All photos whose names fit, sorted by name; image files whose names don't are reported once."""
-    photos, misfits = [], []
-    for path in sorted(folder.iterdir(), key=lambda path: path.name):
-        if path.suffix.lower() not in _SUFFIXES or path.name.startswith("."):
-            continue
-        if fit := _NAME.match(path.name):
-            photos.append(Photo(path, int(fit[1]), int(fit[2])))
-        else:
-            misfits.append(path.name)
-    if misfits:
-        message = "%s: %d image file(s) are not named IDENTITY_cCAMERA... and are left out, for example %s"
-        _log.warning(message, folder, len(misfits), misfits[0])
-    return photos
-
-
-def _usable(photos: list[Photo], folder: Path, *, without: set[int]) -> tuple[Photo, ...]:
-    kept = tuple(photo for photo in photos if photo.identity not in without)
-    if not kept:
-        found = f"only {len(photos)} image(s) of junk or distractors" if photos else "no image"
-        raise BadArgument(
-            f"{folder} holds {found}. Put JPEG or PNG files there that are named by identity and camera, "
-            "for example 0002_c1s1_000451_03.jpg."
-        )
-    if dropped := len(photos) - len(kept):
-        _log.warning("%s: %d image(s) of junk (-1) or distractors (0) are left out", folder, dropped)
-    return kept
-
-
-def _compare(name: str, found: tuple[int, int, int], expected: Counts) -> None:
-    if found not in expected.distributed:
-        _log.warning(
-            "%s: found %d / %d / %d images (train / query / gallery), published are %s",
-            name,
-            *found,
-            expected,
-        )
-
-
-def oddities(domain: Domain) -> Iterable[str]:
+def oddities(domain: Domain) -> Iterator[str]:
     """Say what usually betrays a broken copy."""
-    seen: dict[int, set[int]] = {}
-    for photo in domain.gallery:
-        seen.setdefault(photo.identity, set()).add(photo.camera)
+    seen = _cameras_by_identity(domain.gallery)
     alone = sum(not seen.get(photo.identity, set()) - {photo.camera} for photo in domain.query)
     if alone:
         yield f"{alone} of {len(domain.query)} queries have no match by another camera and count for nothing"
@@ -220,3 +141,21 @@ def oddities(domain: Domain) -> Iterable[str]:
             f"of {len(train)} train identities {single} have a single image and {one_camera} a single "
             "camera; they teach little"
         )
+
+
+def require_matches(domain: str, query: Sequence[Photo], gallery: Sequence[Photo]) -> None:
+    """Refuse a test in which nothing can be found: `BadArgument` if no query has a match by another camera."""
+    seen = _cameras_by_identity(gallery)
+    if not any(seen.get(photo.identity, set()) - {photo.camera} for photo in query):
+        cameras = len({photo.camera for photo in (*query, *gallery)})
+        raise BadArgument(
+            f"None of {len(query)} queries of {domain!r} has a photo of its identity by another camera in the gallery "
+            f"({cameras} camera(s) in both): check the splits, and identities and cameras in the file names."
+        )
+
+
+def _cameras_by_identity(photos: Sequence[Photo]) -> dict[int, set[int]]:
+    seen: dict[int, set[int]] = {}
+    for photo in photos:
+        seen.setdefault(photo.identity, set()).add(photo.camera)
+    return seen

@@ -1,7 +1,6 @@
 """Decode photos into one array, once: later calls map the decoded file into memory."""
 
 import hashlib
-import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from fedretina.atomic import replacing
 from fedretina.errors import BadArgument
@@ -17,8 +16,6 @@ from fedretina.reid.folder import Photo
 
 Progress = Callable[[int, int], None]
 
-# What Pillow raises, by format, on files that are truncated, damaged, too large or no images at all.
-_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 _REPORT_EVERY = 256
 
 
@@ -95,8 +92,9 @@ def _key(photos: Sequence[Photo], height: int, width: int) -> str:
     for photo in photos:
         try:
             stat = photo.path.stat()
-        except OSError as error:
-            raise BadArgument(f"{photo.path} cannot be read ({error.strerror}): restore it or its folder.") from error
+        except (OSError, ValueError) as error:  # ValueError: a name with a zero byte, from a list
+            reason = getattr(error, "strerror", None) or error
+            raise BadArgument(f"{photo.path} cannot be read ({reason}): restore it or its folder.") from error
         digest.update(f"\n{'/'.join(photo.path.parts[-3:])} {stat.st_size} {stat.st_mtime_ns}".encode())
     return digest.hexdigest()
 
@@ -129,7 +127,7 @@ def _decode_all(photos: Sequence[Photo], height: int, width: int, progress: Prog
     for done, photo in enumerate(photos, start=1):
         try:
             yield _decode(photo.path, height, width)
-        except _UNREADABLE as error:
+        except _Undecodable as error:
             failures.append(f"{photo.path} ({error})")
         if progress and (done % _REPORT_EVERY == 0 or done == len(photos)):
             progress(done, len(photos))
@@ -140,12 +138,49 @@ def _decode_all(photos: Sequence[Photo], height: int, width: int, progress: Prog
         )
 
 
+def undecodable(photos: Sequence[Photo], *, progress: Progress | None = None) -> dict[Path, str]:
+    """Decode photos and say which cannot be, and why; nothing is kept.
+
+    Parameters
+    ----------
+    photos : sequence of Photo
+        All are tried.
+    progress : callable, optional
+        As for `load_images`.
+    """
+    failed = {}
+    for done, photo in enumerate(photos, start=1):
+        try:
+            _decode(photo.path, 1, 1)
+        except _Undecodable as error:
+            failed[photo.path] = str(error)
+        if progress and (done % _REPORT_EVERY == 0 or done == len(photos)):
+            progress(done, len(photos))
+    return failed
+
+
+class _Undecodable(Exception):
+    """A file that is no image, or a damaged one, and why."""
+
+
 def _decode(path: Path, height: int, width: int) -> NDArray[np.uint8]:
-    with Image.open(path) as image:
-        # JPEG alone heeds this: it decodes a fraction of the size, if that still is twice the wanted one.
-        image.draft("RGB", (2 * width, 2 * height))
-        pixels = _rgb(image).resize((width, height), Image.Resampling.BILINEAR)
-        return np.asarray(pixels).transpose(2, 0, 1)
+    try:
+        with Image.open(path) as image:
+            # JPEG alone heeds this: it decodes a fraction of the size, if that still is twice the wanted one.
+            image.draft("RGB", (2 * width, 2 * height))
+            pixels = _rgb(image).resize((width, height), Image.Resampling.BILINEAR)
+            return np.asarray(pixels).transpose(2, 0, 1)
+    except Exception as error:  # Pillow has a reader for each format, and each raises what it likes
+        raise _Undecodable(_reason(path, error)) from error
+
+
+def _reason(path: Path, error: Exception) -> str:
+    """Say in a few words why a file cannot be decoded: Pillow's words, without the path that it repeats."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, UnidentifiedImageError):
+        return "empty file" if not path.stat().st_size else "no image, or of an unknown kind"
+    return f"{error}" if isinstance(error, OSError | Image.DecompressionBombError) else f"damaged: {type(error).__name__}"
 
 
 def _rgb(image: Image.Image) -> Image.Image:

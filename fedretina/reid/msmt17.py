@@ -1,14 +1,19 @@
 """Read MSMT17 as it is distributed: lists of files with identities (Wei et al., CVPR 2018)."""
 
+import re
+from collections import Counter
 from pathlib import Path
 
 from fedretina.errors import BadArgument
-from fedretina.reid.folder import GALLERY, QUERY, TRAIN, Photo
+from fedretina.reid.folder import GALLERY, QUERY, TRAIN, Contents, Photo
+from fedretina.reid.text import file_name, read_text
 
 LISTS = {TRAIN: ("list_train.txt", "list_val.txt"), QUERY: ("list_query.txt",), GALLERY: ("list_gallery.txt",)}
 FOLDERS = {"train": ("train", "mask_train_v2"), "test": ("test", "mask_test_v2")}
 APART = 100_000
 """Train identities begin here: the lists number those of train and test from 0 each, and they are other people."""
+
+_NUMBER = re.compile(r"\d{1,5}", re.ASCII)
 
 
 def is_msmt17(folder: Path) -> bool:
@@ -16,8 +21,10 @@ def is_msmt17(folder: Path) -> bool:
     return (folder / "list_train.txt").is_file() and (folder / "list_query.txt").is_file()
 
 
-def msmt17_splits(folder: Path) -> dict[str, list[Photo]]:
+def read_msmt17(folder: Path) -> Contents:
     """Read the splits by the lists; the validation list belongs to the train split, as Table 1 counts.
+
+    The lists may come from Windows: backslashes, byte order mark, line ends.
 
     Parameters
     ----------
@@ -27,7 +34,7 @@ def msmt17_splits(folder: Path) -> dict[str, list[Photo]]:
 
     Returns
     -------
-    dict of str to list of Photo
+    Contents
         By split. Identities are the lists', those of the train split shifted by 100,000.
 
     Raises
@@ -36,14 +43,13 @@ def msmt17_splits(folder: Path) -> dict[str, list[Photo]]:
         A list or an image folder is missing, or a line is not ``path identity``.
     """
     images = {part: _images(folder, part) for part in FOLDERS}
-    return {
-        split: [
-            photo
-            for name in names
-            for photo in _read(folder / name, images["train" if split == TRAIN else "test"], APART * (split == TRAIN))
-        ]
-        for split, names in LISTS.items()
-    }
+    splits, problems = dict[str, list[Photo]](), list[str]()
+    for split, names in LISTS.items():
+        place, shift = (images["train"], APART) if split == TRAIN else (images["test"], 0)
+        splits[split] = [photo for name in names for photo in _read(folder / name, place, shift)]
+        if twice := [path for path, count in Counter(photo.path for photo in splits[split]).items() if count > 1]:
+            problems.append(f"{names[0]}: {len(twice)} images are listed twice, for example {twice[0]}")
+    return Contents(splits, {split: folder / names[0] for split, names in LISTS.items()}, tuple(problems))
 
 
 def _images(folder: Path, part: str) -> Path:
@@ -56,13 +62,23 @@ def _images(folder: Path, part: str) -> Path:
 def _read(file: Path, images: Path, shift: int) -> list[Photo]:
     if not file.is_file():
         raise BadArgument(f"{file.parent} lacks MSMT17's list {file.name}")
-    lines = [line.split() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
-    try:
-        return [Photo(images / path, int(identity) + shift, _camera(path)) for path, identity in lines]
-    except (ValueError, IndexError) as error:
-        raise BadArgument(f"{file} has a line that is not 'PATH IDENTITY' with MSMT17's file names: {error}") from None
+    photos = []
+    for number, line in enumerate(read_text(file).splitlines(), start=1):
+        if line.strip():
+            try:
+                photos.append(_photo(line, images, shift))
+            except (ValueError, IndexError):
+                raise BadArgument(
+                    f"{file}, line {number}: {line.strip()!r:.120} is not 'PATH IDENTITY' with MSMT17's file names, such as "
+                    f"'0000/0000_000_01_0303morning_0015_0.jpg 0', and an identity below {APART:,}: mend that line"
+                ) from None
+    return photos
 
 
-def _camera(path: str) -> int:
-    """Read the camera of ``0000/0000_000_01_0303morning_0015_0.jpg``: the third part."""
-    return int(Path(path).name.split("_")[2])
+def _photo(line: str, images: Path, shift: int) -> Photo:
+    """Read ``0000/0000_000_01_0303morning_0015_0.jpg 0``: the camera is the third part of the name."""
+    path, identity = line.rsplit(maxsplit=1)
+    camera = file_name(path).split("_")[2]
+    if not (_NUMBER.fullmatch(identity) and _NUMBER.fullmatch(camera)):
+        raise ValueError(line)
+    return Photo(images / path.strip().replace("\\", "/"), int(identity) + shift, int(camera))

@@ -24,11 +24,14 @@ class SupervisedLoss:
         Whether batches have several photos of each identity, as triplets need.
     head : str, default ""
         The head that it needs; "" for any.
+    only_triplets : bool, default False
+        Whether it teaches nothing where no identity has two photos.
     """
 
     compute: Callable[[Output | PartsOutput, Tensor], Tensor]
     by_identity: bool = True
     head: str = ""
+    only_triplets: bool = False
 
 
 def known_identity_loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -67,8 +70,8 @@ def _aligned(output: Output | PartsOutput, labels: Tensor) -> Tensor:
 LOSSES: Mapping[str, SupervisedLoss] = {
     "softmax": SupervisedLoss(_softmax, by_identity=False),
     "softmax+triplet": SupervisedLoss(_softmax_and_triplet),
-    "triplet": SupervisedLoss(_triplet),
-    "batch-hard": SupervisedLoss(_batch_hard),
+    "triplet": SupervisedLoss(_triplet, only_triplets=True),
+    "batch-hard": SupervisedLoss(_batch_hard, only_triplets=True),
     "aligned": SupervisedLoss(_aligned, head="parts"),
 }
 """Identity loss; identity and batch-hard triplet loss; triplets alone, all or batch-hard; AlignedReID."""

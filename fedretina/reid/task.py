@@ -15,7 +15,7 @@ from fedretina.errors import BadArgument
 from fedretina.features import layer_features
 from fedretina.reid.augment import augment, to_float
 from fedretina.reid.dataset import read_dataset
-from fedretina.reid.folder import Domain, Photo
+from fedretina.reid.folder import Domain, Photo, require_matches
 from fedretina.reid.heads import HEADS, PartsOutput
 from fedretina.reid.images import load_images
 from fedretina.reid.metrics import Scores, evaluate, evaluate_features, top
@@ -124,13 +124,16 @@ class ReIdTask(Task):
         identities = np.array([photo.identity for photo in photos])
         cameras = torch.tensor([photo.camera for photo in photos])
         if domain not in self.targets:
-            return Splits(images, _numbered(identities, identities), groups=cameras)
-        self._test(domain)
+            labels = _numbered(identities, identities)
+            self._require_pairs(domain, labels)
+            return Splits(images, labels, groups=cameras)
+        require_matches(domain, *(photos for _, photos in self._test(domain)))
         chosen = self._chosen(len(photos))
         rest = np.setdiff1d(np.arange(len(photos)), chosen)
         order = np.concatenate([identities[chosen], identities[rest]])
         numbers = _numbered(order, identities[chosen])
         labels, hidden = numbers[: len(chosen)], numbers[len(chosen) :]
+        self._require_pairs(domain, labels)
         return Splits(images[chosen], labels, images[rest], hidden, cameras[np.concatenate([chosen, rest])])
 
     def model(self, domain: str, classes: int) -> nn.Module:
@@ -191,6 +194,14 @@ class ReIdTask(Task):
 
     def _domain(self, domain: str) -> Domain:
         return _read(self.root / domain, domain, self.embedded)
+
+    def _require_pairs(self, domain: str, labels: Tensor) -> None:
+        """Refuse labels without one triplet, where the loss is of triplets alone."""
+        if LOSSES[self.loss_name].only_triplets and int(labels.bincount().max()) < 2:
+            raise BadArgument(
+                f"loss = {self.loss_name!r}: no identity of {domain!r} has 2 labelled photos, so there is no triplet; "
+                f"give a larger `labelled`, or another loss"
+            )
 
     def _images(self, photos: Sequence[Photo]) -> Tensor:
         images = load_images(photos, height=self.height, width=self.width, cache=self.decoded)

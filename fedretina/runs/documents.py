@@ -161,6 +161,11 @@ def _target_state(fields: Fields) -> TargetState:
 
 def _round_state(fields: Fields) -> RoundState:
     peers = fields.child("peers")
+    for source in peers.values:
+        for name in ("score", "risk"):
+            peers.child(source).require(name, 0.0)
+    if unknown := set(fields.child("alpha").values) - set(peers.values) if peers.values else set():
+        raise Corrupt(f"{fields.where}: alpha names {', '.join(sorted(unknown))}, which peers does not: restore the file")
     return RoundState(
         round=fields.require("round", 0),
         metrics=fields.child("metrics").numbers(),

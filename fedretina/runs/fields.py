@@ -1,11 +1,11 @@
 """Read values of JSON objects, with errors that name the file and the key."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fedretina.errors import Corrupt
+from fedretina.errors import Corrupt, translate_errors
+from fedretina.json_files import parse_json
 
 Kind = TypeVar("Kind")
 
@@ -63,9 +63,12 @@ def load_json(path: Path) -> Any:
     Corrupt
         If the file is not JSON.
     """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    remedy = "restore it, or delete it to get a page without it"
+    if not path.exists():
         return None
-    except (ValueError, RecursionError) as error:
-        raise Corrupt(f"{path}: no JSON ({error}); restore the file, or delete it to get a page without it") from error
+    with translate_errors(Corrupt, f"{path} cannot be read", remedy):
+        data = path.read_bytes()
+    try:
+        return parse_json(data)
+    except Corrupt as error:
+        raise Corrupt(f"{path}: {error}: {remedy}") from error

@@ -69,6 +69,11 @@ class RunFolder:
         return self.path / LEDGER
 
     @property
+    def state(self) -> Path:
+        """The file of the state, from which a run is resumed."""
+        return self.path / STATE
+
+    @property
     def streams(self) -> Path:
         """The folder of the streams' payloads."""
         return self.path / "streams"

@@ -41,8 +41,7 @@ def measure(setting: Setting, tasks: Tasks, store: Store, on_progress: OnProgres
     """
     if (kept := store.numbers(setting)) is not None:
         return kept
-    if setting.method not in {*METHODS, VERSIONS}:
-        raise BadArgument(f"method = {setting.method!r}: allowed are {', '.join([*METHODS, VERSIONS])}")
+    check_method(setting)
     start = time.monotonic()
     student = Student(setting, tasks, store, on_progress, where=device)
     if setting.method == VERSIONS:
@@ -52,3 +51,9 @@ def measure(setting: Setting, tasks: Tasks, store: Store, on_progress: OnProgres
     numbers["minutes"] = (time.monotonic() - start) / 60
     store.keep(setting, numbers)
     return numbers
+
+
+def check_method(setting: Setting) -> None:
+    """Refuse a method that is not known."""
+    if setting.method not in {*METHODS, VERSIONS}:
+        raise BadArgument(f"method = {setting.method!r}: allowed are {', '.join([*METHODS, VERSIONS])}")

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from fedretina.atomic import write_text
+from fedretina.errors import Corrupt
+from fedretina.json_files import parse_json
 
 _log = logging.getLogger("fedretina.study")
 
@@ -59,12 +61,12 @@ class Results:
         """Read what is stored under a name; None if nothing is, or if the file is damaged: the log then names the file."""
         file = self._file(name)
         try:
-            found = json.loads(file.read_text(encoding="utf-8"))
+            found = parse_json(file.read_bytes())
             notes = {key: value for key, value in found.items() if key not in ("key", "value")}
             return Entry(name, found["key"], found["value"], notes)
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, Corrupt, KeyError, TypeError, AttributeError):
             _log.warning("%s is damaged: that result is measured again", file)
             return None
 

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from fedretina.atomic import write_bytes, write_text
 from fedretina.report import to_png
+from fedretina.study.checks import check_cells
 from fedretina.study.grid import Study
 from fedretina.study.measure import measure
 from fedretina.study.page import document, markdown
@@ -42,9 +43,10 @@ class StudyRunner:
     def measure(self, study: Study, seeds: Sequence[int], console: Console) -> dict[Setting, Numbers]:
         """Measure all cells, with bars where the console is a terminal, and a line a cell.
 
-        A cell that is interrupted leaves nothing, and is begun anew the next time.
+        All are checked before the first one trains. A cell that is interrupted leaves nothing; it is begun anew later.
         """
         settings, results = study.settings(seeds), dict[Setting, Numbers]()
+        check_cells(settings, self.tasks, self.store, device=self.device)
         with _bars(console, len(settings)) as (advance, on_progress):
             for number, setting in enumerate(settings, start=1):
                 was_kept = self.store.numbers(setting) is not None

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import fedretina
-from fedretina.checks import check_domains
-from fedretina.train import Training
+from fedretina.train import Training, check_domains
 
 VERSION = 3
 """Counts up whenever the same setting gives another result within a release: what was stored is then measured again.

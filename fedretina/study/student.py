@@ -97,7 +97,7 @@ class Student:
     @property
     def layer(self) -> str:
         """The layer whose output is the embedding."""
-        return self.task.embedding or list(self.task.layers)[-1]
+        return embedding_layer(self.task)
 
     @property
     def example(self) -> Tensor:
@@ -174,6 +174,11 @@ class Student:
             self.on_progress(what, epoch, total)
 
         learner.train(Span(0, epochs, epochs), samples, on_epoch)
+
+
+def embedding_layer(task: Task) -> str:
+    """Name the layer whose output is the embedding."""
+    return task.embedding or list(task.layers)[-1]
 
 
 def logits(output: object) -> Tensor:

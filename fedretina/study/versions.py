@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import torch
 
-from fedretina.dom import DomConfig, decode, encode
-from fedretina.dom.config import Rounding
+from fedretina.dom import DomConfig, Rounding, decode, encode
 from fedretina.study.methods.regularised import term
 from fedretina.study.store import Numbers
 from fedretina.study.student import Student

@@ -24,10 +24,12 @@ True
 
 from fedretina.train.batches import Batch, Batches, DomainBatches
 from fedretina.train.checkpoints import Checkpoints
+from fedretina.train.checks import check_domain_name, check_domains, check_number, check_one_of
 from fedretina.train.compute import device, runner
 from fedretina.train.learner import Learner, OnEpoch
-from fedretina.train.peers import Peers, Weights, adapt_peers, arrays_of
+from fedretina.train.peers import Peers, Weights, adapt_peers, arrays_of, check_finite
 from fedretina.train.pseudo_labels import ClassMemoryTerm, PseudoLabelBatches, PseudoLabels
+from fedretina.train.rehearsal import STATES, bytes_of, check_space, rehearse
 from fedretina.train.reuse_term import ReuseTerm, warm_up_inputs
 from fedretina.train.risks import risks_over
 from fedretina.train.schedule import Span, steps_per_epoch
@@ -37,6 +39,7 @@ from fedretina.train.term import ForwardPass, SupervisedLoss, Term
 from fedretina.train.training import Training
 
 __all__ = [
+    "STATES",
     "Batch",
     "Batches",
     "Checkpoints",
@@ -56,7 +59,15 @@ __all__ = [
     "Weights",
     "adapt_peers",
     "arrays_of",
+    "bytes_of",
+    "check_domain_name",
+    "check_domains",
+    "check_finite",
+    "check_number",
+    "check_one_of",
+    "check_space",
     "device",
+    "rehearse",
     "risks_over",
     "runner",
     "seeded",

@@ -1,7 +1,10 @@
 """Checkpoints of a learner on the node's disk: the training goes on from them, and a round can be done again."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+
+_NAME = re.compile(r"round-(\d{1,9})\.pt", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -43,4 +46,5 @@ class Checkpoints:
                 self.file(number).unlink(missing_ok=True)
 
     def _numbers(self) -> list[int]:
-        return [int(file.stem.removeprefix("round-")) for file in self.folder.glob("round-*.pt")]
+        names = (_NAME.fullmatch(file.name) for file in self.folder.glob("round-*.pt"))
+        return [int(name[1]) for name in names if name]

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fedretina.atomic import replacing
+from fedretina.errors import Corrupt, translate_errors
 from fedretina.features import Taps
 from fedretina.task import Task
 from fedretina.train.batches import Batch, Batches
@@ -133,8 +134,17 @@ class Learner:
         -------
         tuple of str
             The sources that are new since: their part of the state is as it was made, and their V should be warmed up.
+
+        Raises
+        ------
+        Corrupt
+            If the file is damaged, or not of this learner.
         """
-        saved = torch.load(file, map_location=self.device, weights_only=True)
+        found, remedy = f"the checkpoint {file} cannot be used", "delete it, and the training begins with the round before"
+        with translate_errors(Corrupt, found, remedy):
+            return self._load(torch.load(file, map_location=self.device, weights_only=True))
+
+    def _load(self, saved: Any) -> tuple[str, ...]:
         new = tuple(name for key, module in self._modules.items() for name in new_sources(module, saved["modules"][key]))
         optimizer = saved["optimizer"]
         if new:

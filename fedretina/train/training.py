@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from fedretina.checks import check_at_least, check_number, check_one_of
+from fedretina.train.checks import check_at_least, check_number, check_one_of
 
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "float32", "bfloat16")

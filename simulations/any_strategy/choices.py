@@ -6,14 +6,20 @@ from typing import Any
 from flwr.serverapp import strategy as flower
 from flwr.serverapp.strategy import Strategy
 
+from fedretina.errors import BadArgument
 from fedretina.settings import Config, choice, codec, flag, number, whole
 
 DP_NOISE, DP_CLIP = 0.002, 5.0
+LEAST_NODES = {"Bulyan": 3}
+"""With fewer nodes the strategy aggregates nothing in any round."""
 
 
 def strategy_of(config: Config, nodes: int) -> Strategy:
     """Make the strategy that the configuration names, for this number of nodes."""
-    return _STRATEGIES[choice(config, "strategy", STRATEGIES)](nodes, number(config, "lr"))
+    name = choice(config, "strategy", STRATEGIES)
+    if nodes < (least := LEAST_NODES.get(name, 1)):
+        raise BadArgument(f"strategy = {name!r}: it needs {least} nodes or more, {nodes} are connected; start more of them")
+    return _STRATEGIES[name](nodes, number(config, "lr"))
 
 
 def check(config: Config) -> None:

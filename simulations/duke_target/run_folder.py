@@ -5,11 +5,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from flwr.app import Array, ArrayRecord
 from safetensors.numpy import load_file, save_file
 
 from fedretina import runs
 from fedretina.atomic import replacing
+from fedretina.errors import Corrupt, translate_errors
 from fedretina.ledger import Row, totals
 from fedretina.runs import Peer, Result, Round, RoundState, State, Summary, Target, TargetState, totals_of_round
 from fedretina.strategies import RoundResult, RunResult, TargetResult
@@ -38,9 +40,17 @@ class RunFolder(runs.RunFolder):
         state = runs.read_state(self.path)
         result = RunResult({name: _target_result(target) for name, target in state.targets.items()})
         for stream in state.models:
-            arrays = load_file(self._model_file(stream))
+            arrays = self._arrays(stream)
             result.models[stream] = ArrayRecord({name: Array(value) for name, value in arrays.items()})
         return state.run, result
+
+    def _arrays(self, stream: str) -> dict[str, np.ndarray]:
+        """Read a stream's last version; `Corrupt` if the file is missing or damaged."""
+        if any(not part or part.startswith(".") or "\\" in part for part in stream.split("/")):
+            raise Corrupt(f"{self.state}: models names {stream!r}, which is no stream's name; restore the file")
+        file = self._model_file(stream)
+        with translate_errors(Corrupt, f"the model {file} cannot be read", "restore it, or start a new run"):
+            return load_file(file)
 
     def _model_file(self, stream: str) -> Path:
         return self.path / "models" / f"{stream}.safetensors"

@@ -10,6 +10,7 @@ from flwr.serverapp import Grid
 from fedretina.errors import BadArgument, FedRetinaError
 from fedretina.flower import DomGrid
 from fedretina.strategies.peer_reuse.config import ReuseConfig, Topology
+from fedretina.strategies.peer_reuse.fitting import check_layers
 from fedretina.strategies.peer_reuse.hosts import assign_hosts
 from fedretina.strategies.peer_reuse.jobs import Job, Setting, Work
 from fedretina.strategies.peer_reuse.replies import failure_of, good_replies, metrics_of, models_of, read_results
@@ -153,6 +154,8 @@ class PeerReuse:
     def _describe(self, grid: Grid) -> None:
         """Let the nodes open their data, and log the sizes."""
         replies = good_replies(self._ask(grid, 0, dict.fromkeys(self.topology.domains, "describe")))
+        if self.reuse.gamma:
+            check_layers(self.topology, replies)
         counts = {domain: m for reply in replies for domain, m in reply.content.metric_records.items()}
         for domain in self.topology.domains:
             c = counts[domain]

@@ -7,7 +7,7 @@ from torch import nn
 
 from fedretina.reuse import ReuseObjective, theorem_alpha
 from fedretina.strategies.peer_reuse.jobs import Work
-from fedretina.strategies.peer_reuse.worker import DomainWorker, record_of
+from fedretina.strategies.peer_reuse.worker import DomainWorker
 from fedretina.task import Splits
 from fedretina.train import (
     Batches,
@@ -77,7 +77,7 @@ class TargetWorker(DomainWorker):
             equation.warm_up(model, warm_up_inputs(self.task, splits).to(device(self.training)), sources=new)
         self.train(learner, self._span(name), samples=len(splits.everything()))
         self._report_reuse(learner, peers, equation, labels)
-        self.reply[self.job.streams.get(self.domain, self.domain)] = record_of(model)
+        self.publish(model, self.job.streams.get(self.domain, self.domain))
         if self.job.round == self.training.rounds:
             self._finish(model, splits, weights)
 

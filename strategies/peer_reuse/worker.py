@@ -6,11 +6,26 @@ from pathlib import Path
 from flwr.app import Array, ArrayRecord, MetricRecord, RecordDict
 from torch import nn
 
-from fedretina.errors import BadArgument
-from fedretina.reuse import Taps
+from fedretina.strategies.peer_reuse.fitting import shapes_record
 from fedretina.strategies.peer_reuse.jobs import Job
 from fedretina.task import Splits, Task
-from fedretina.train import Checkpoints, DomainBatches, Learner, OnEpoch, Span, arrays_of, device, seeded_model
+from fedretina.train import (
+    STATES,
+    Checkpoints,
+    DomainBatches,
+    Learner,
+    OnEpoch,
+    Span,
+    arrays_of,
+    bytes_of,
+    check_finite,
+    check_space,
+    rehearse,
+    seeded_model,
+)
+
+LEARNERS = 4
+"""Learners of a domain that is a target and a source: at home, alone, on all labels, and with its peers."""
 
 
 class DomainWorker:
@@ -37,11 +52,10 @@ class DomainWorker:
     def describe(self) -> None:
         """Open the data and make the model, so that an error in them ends the run before the training."""
         splits = self.task.splits(self.domain)
-        model = self.new_model(splits.classes, "source").to(device(self.training))
-        try:
-            Taps(model, self.layers).close()
-        except BadArgument as error:
-            raise BadArgument(f"layers = {','.join(self.layers)!r}: {error}") from None
+        model = self.new_model(splits.classes, "source")
+        shapes = rehearse(self.task, splits, model, self.training, domain=self.domain, layers=self.layers)
+        check_space(self.folder, LEARNERS * STATES * bytes_of(model), "the models in training")
+        self.reply[f"{self.domain}/shapes"] = shapes_record(shapes)
         counts = MetricRecord()
         counts["labelled"], counts["unlabelled"] = len(splits.labels), len(splits.unlabelled)
         counts["classes"] = splits.classes
@@ -54,7 +68,7 @@ class DomainWorker:
         learner = self.supervised_learner(model, splits, "source")
         self.load(learner)
         self.train(learner, self._span_at_home(learner), samples=len(splits.labels))
-        self.reply[self.domain] = record_of(model)
+        self.publish(model, self.domain)
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -109,6 +123,12 @@ class DomainWorker:
 
         return line
 
+    def publish(self, model: nn.Module, stream: str) -> None:
+        """Put the model into the reply, as the new version of a stream; `BadArgument` if it is not finite."""
+        arrays = arrays_of(model)
+        check_finite(arrays, self.domain)
+        self.reply[stream] = ArrayRecord({name: Array(array) for name, array in arrays.items()})
+
     def say(self, text: str) -> None:
         """Print a line with the domain's name."""
         print(f"{self.domain:<24} {text}", flush=True)
@@ -124,8 +144,3 @@ class DomainWorker:
             return Span(0, home + epochs, home + epochs)
         last = home + self.job.round * epochs
         return Span(last - epochs, last, last)
-
-
-def record_of(model: nn.Module) -> ArrayRecord:
-    """Make the record in which a model is published."""
-    return ArrayRecord({name: Array(array) for name, array in arrays_of(model).items()})

@@ -1,6 +1,9 @@
+import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from fedretina.cli import app
@@ -66,3 +69,74 @@ def test_a_folder_without_data_is_an_error_with_a_reason(tmp_path):
     result = runner.invoke(app, ["data", "check", str(tmp_path)])
     assert result.exit_code == 1
     assert "holds no data set" in result.output
+
+
+def photo(path: Path, *, truncated: bool = False) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 32, 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+    if truncated:
+        path.write_bytes(path.read_bytes()[:900])
+
+
+def test_open_finds_truncated_images_that_counting_does_not(tmp_path):
+    write(tmp_path / "yard")
+    for number, path in enumerate(sorted((tmp_path / "yard").rglob("*.jpg"))):
+        photo(path, truncated=number == 3)
+    assert runner.invoke(app, ["data", "check", str(tmp_path)]).exit_code == 0
+    opened = runner.invoke(app, ["data", "check", "--open", str(tmp_path)])
+    assert opened.exit_code == 1
+    assert "yard: 1 of 6 images cannot be decoded, for example" in opened.output
+    assert "0001_c2_1.jpg (image file is truncated" in opened.output
+
+
+def test_open_is_content_with_whole_images(tmp_path):
+    write(tmp_path / "yard")
+    for path in (tmp_path / "yard").rglob("*.jpg"):
+        photo(path)
+    result = runner.invoke(app, ["data", "check", "--open", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("name", ["0001C1T0001F001.jpg", "me.bmp", "0001_c1_2.heic"])
+def test_what_is_left_out_is_off(tmp_path, name):
+    write(tmp_path / "yard")
+    (tmp_path / "yard" / "bounding_box_train" / name).write_bytes(b"x")
+    result = runner.invoke(app, ["data", "check", str(tmp_path)])
+    assert result.exit_code == 1
+    assert f"for example {name}" in result.output
+
+
+def test_what_archives_of_a_mac_leave_hides_no_data_set(tmp_path):
+    write(tmp_path / "yard")
+    (tmp_path / "__MACOSX" / "yard" / "bounding_box_train").mkdir(parents=True)
+    result = runner.invoke(app, ["data", "check", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+
+
+def test_a_folder_with_several_data_sets_is_named(tmp_path):
+    write(tmp_path / "yard")
+    for name in ("one", "two"):
+        write(tmp_path / "mixed" / name)
+    result = runner.invoke(app, ["data", "check", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "mixed: holds several data sets (one, two): check each of them" in result.output
+
+
+def test_names_in_another_encoding_are_shown_escaped(tmp_path):
+    write(tmp_path / "yard")
+    name = b"caf\xe9\x1b[31m.jpg"
+    (Path(os.fsdecode(os.fsencode(tmp_path / "yard" / "bounding_box_train") + b"/" + name))).write_bytes(b"x")
+    result = runner.invoke(app, ["data", "check", str(tmp_path)])
+    assert result.exit_code == 1
+    assert r"caf\udce9\x1b[31m.jpg" in result.output
+
+
+@pytest.mark.parametrize("path", ["a\0b.jpg", "0000_0_1_" + "x" * 300 + ".jpg"])
+def test_listed_names_that_no_file_can_have(tmp_path, path):
+    (tmp_path / "train").mkdir()
+    (tmp_path / "test").mkdir()
+    for part in ("train", "val", "query", "gallery"):
+        (tmp_path / f"list_{part}.txt").write_text(f"0000_0_1_{path} 1\n")
+    result = runner.invoke(app, ["data", "check", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "are listed but not there" in result.output

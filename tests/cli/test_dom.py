@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from fedretina.dom import DomConfig, decode, digest, inspect, read_model, write_
 from fedretina.dom import encode as encode_model
 
 runner = CliRunner()
+RUN = "from fedretina.cli import app; app()"
 
 
 def model(seed=0):
@@ -97,6 +99,36 @@ def test_metadata_of_the_base_goes_on():
     assert read_model(Path("back.safetensors")).metadata == {"format": "pt"}
 
 
+@pytest.mark.parametrize("lossless", [[], ["--lossless"]])
+def test_metadata_of_the_model_travels(lossless):
+    write_model(Path("new.safetensors"), moved(model(), 1), metadata={"format": "pt", "epoch": "7"})
+    ok("encode", "new.safetensors", *lossless, "-o", "key.dom")
+    ok("decode", "key.dom", "-o", "back.safetensors")
+    assert read_model(Path("back.safetensors")).metadata == {"format": "pt", "epoch": "7"}
+    ok("encode", "new.safetensors", *BASE, *lossless, "-o", "up.dom")
+    ok("decode", "up.dom", *BASE, "-o", "back.safetensors")
+    assert read_model(Path("back.safetensors")).metadata == {"format": "pt", "epoch": "7"}
+    assert json.loads(ok("inspect", "up.dom", "--json"))["metadata"] == {"format": "pt", "epoch": "7"}
+
+
+def test_metadata_that_the_base_has_too_needs_no_version_2():
+    write_model(Path("new.safetensors"), moved(model(), 1), metadata={"format": "pt"})
+    ok("encode", "new.safetensors", *BASE, "-o", "up.dom")
+    assert inspect(Path("up.dom").read_bytes()).format_version == 1
+    ok("decode", "up.dom", *BASE, "-o", "back.safetensors")
+    assert read_model(Path("back.safetensors")).metadata == {"format": "pt"}
+
+
+def test_metadata_travels_along_a_chain(files):
+    Path("updates").mkdir()
+    for number, metadata in enumerate([{"format": "pt"}, {"format": "pt"}, {"format": "np"}, {}]):
+        base = f"v{number - 1}.safetensors"
+        write_model(Path("new.safetensors"), moved(model(), number), metadata=metadata)
+        ok("encode", "new.safetensors", *(["--base", base] if number else []), "-o", f"updates/{number}.dom")
+        ok("decode", "updates", "-o", f"v{number}.safetensors")
+        assert read_model(Path(f"v{number}.safetensors")).metadata == (metadata or {"format": "np"})
+
+
 def test_lossless_is_bit_by_bit():
     said = ok("encode", "new.safetensors", "--base", "old.safetensors", "--lossless", "-o", "up.dom")
     assert "relative error 0\n" in said
@@ -136,6 +168,59 @@ def test_a_budget_is_kept(budget):
     assert 0.9 * 6000 < Path("up.dom").stat().st_size <= 6000
 
 
+def test_the_least_budget_that_is_named_is_enough():
+    said = refused("encode", "new.safetensors", "--budget", "10", "-o", "up.dom")
+    ok("encode", "new.safetensors", "--budget", re.search(r"can take is (\d+)", said)[1], "-o", "up.dom")
+
+
+def test_nan_is_refused_and_lossless_takes_it():
+    bits = np.array([[0x7F800001, 0xFFC00000, 0x7F800000, 0xFF800000, 0x80000000]], np.uint32)
+    write_model(Path("nan.safetensors"), {"bad": bits.view(np.float32), "fine": np.ones((3, 3), np.float32)})
+    write_model(Path("fine.safetensors"), {"bad": np.zeros((1, 5), np.float32), "fine": np.ones((3, 3), np.float32)})
+    reason = "tensor 'bad' holds NaN or infinity; allowed: finite values, or any with --lossless; correct the model"
+    assert f"nan.safetensors: {reason}" in refused("encode", "nan.safetensors", "-o", "key.dom")
+    assert "tensor 'bad' of the base holds NaN" in refused(
+        "encode", "fine.safetensors", "--base", "nan.safetensors", "-o", "up.dom"
+    )
+    for new, base in (("nan", []), ("nan", ["--base", "fine.safetensors"]), ("fine", ["--base", "nan.safetensors"])):
+        ok("encode", f"{new}.safetensors", *base, "--lossless", "-o", "up.dom")
+        ok("decode", "up.dom", *base, "-o", "back.safetensors")
+        assert held("back.safetensors").digest == held(f"{new}.safetensors").digest
+        assert inspect(Path("up.dom").read_bytes()).format_version == (2 if new == "nan" else 1)
+        ok("inspect", "up.dom", *base)
+
+
+def test_sizes_that_mean_something():
+    write_model(Path("empty.safetensors"), {})
+    said = ok("encode", "empty.safetensors", "-o", "key.dom")
+    assert "instead of 0 bytes (no weights)\nrelative error 0\n" in said
+    shown = ok("inspect", "key.dom")
+    assert "no weights" in shown
+    assert rows(shown)[-1][3] == "-"
+    ok("decode", "key.dom", "-o", "back.safetensors")
+    assert held("back.safetensors").model == {}
+    write_model(Path("tiny.safetensors"), {"w": np.ones(1, np.float32), "none": np.ones((0, 3), np.float32)})
+    said = ok("encode", "tiny.safetensors", "-o", "key.dom")
+    size = Path("key.dom").stat().st_size
+    assert f"({size / 4:.1f} times larger)" in said
+    shown = ok("inspect", "key.dom")
+    assert f"{size / 4:.1f} times larger" in shown
+    assert rows(shown)[0][3] == "-"
+
+
+def test_a_mask_of_huge_values_does_not_hide_what_the_weights_lose():
+    new = moved(model(), 1) | {"mask": np.where(np.tri(64, dtype=bool), 0.3, np.finfo(np.float32).min).astype(np.float32)}
+    for mask in (new["mask"], new["mask"].astype(np.float64) / np.finfo(np.float32).max * np.finfo(np.float64).max):
+        write_model(Path("new.safetensors"), new | {"mask": mask})
+        write_model(Path("old.safetensors"), model() | {"mask": np.zeros_like(mask)})
+        for options in ([], ["--budget", "9kB"]):
+            said = ok("encode", "new.safetensors", *BASE, *options, "-o", "up.dom")
+            found = json.loads(ok("inspect", "up.dom", *BASE, "--json"))["tensors"]
+            told = float(re.search(r"relative error (\S+)", said)[1])
+            largest = max(tensor["error"] or 0 for tensor in found if len(tensor["shape"]) > 1)
+            assert 0.3 * largest < told < 1.1 * largest
+
+
 BASE = ["--base", "old.safetensors"]
 EXCLUDED = {
     "--bits 4 --budget 6kB": "--bits and --budget exclude each other; give one of them",
@@ -147,17 +232,19 @@ EXCLUDED = {
     "--budget 6apples": "--budget is '6apples'; give bytes as in 200kB, 1.5MB, 300KiB or 204800",
     "--budget 0.4": "--budget is '0.4'",
     "--budget -5kB": "--budget is '-5kB'",
-    "--budget 10": "is 10; the least that this model can take is",
-    "--bits 99": "bits is 99; allowed: None or an integer in [0, 15]",
-    "--relative-error 7": "relative_error is 7.0; allowed",
-    "--keyframe-error nan": "keyframe_error is nan; allowed",
-    "--effort huge": "effort is 'huge'; allowed: fast | balanced | small",
+    "--budget 10": "new.safetensors: --budget is 10; the least that this model can take is",
+    "--bits 99": "--bits is 99; allowed: an integer in [0, 15]; give one of these\n",
+    "--relative-error 7": "--relative-error is 7.0; allowed: a number in [1e-6, 1)",
+    "--keyframe-error nan": "--keyframe-error is nan; allowed",
+    "--effort huge": "--effort is 'huge'; allowed: fast | balanced | small",
 }
 
 
 @pytest.mark.parametrize("options", EXCLUDED)
 def test_options_that_cannot_be(options):
-    assert EXCLUDED[options] in refused("encode", "new.safetensors", *BASE, *options.split(), "-o", "up.dom")
+    said = refused("encode", "new.safetensors", *BASE, *options.split(), "-o", "up.dom")
+    assert EXCLUDED[options] in said
+    assert "DomConfig" not in said
     assert not Path("up.dom").exists()
 
 
@@ -185,12 +272,11 @@ NO_MODELS = {
     "none.npz": "No such file",
     "folder.npz": "Is a directory",
     "pickle.pt": "is a pickle",
-    "pickle.safetensors": "torch.load('pickle.safetensors', weights_only=True)",
-    "text.safetensors": "cannot be read as .safetensors",
-    "text.npz": "cannot be read as .npz",
+    "pickle.safetensors": "fedretina dom convert pickle.safetensors -o pickle-converted.safetensors",
+    "text.safetensors": "is damaged or no .safetensors",
+    "text.npz": "is damaged or no .npz",
     "text.txt": "of an unknown kind; give a model as .safetensors or .npz",
-    "nan.npz": "tensor 'bad' holds NaN",
-    "cut.npz": "cannot be read as .npz",
+    "cut.npz": "is damaged or no .npz",
 }
 
 
@@ -294,6 +380,24 @@ def test_inspect_shows_each_tensor():
     unnamed = ok("inspect", "up.dom")
     assert unnamed.count("(the base's)") == 4
     assert "give it with --base" in unnamed
+
+
+@pytest.mark.parametrize("name", ["module.w", "adapter.a"])
+def test_a_base_without_any_counterpart_is_told_and_harmless(name):
+    write_model(Path("plain.npz"), {"w": np.ones((3, 4), np.float32)})
+    write_model(Path("other.npz"), {name: np.full((3, 4), 2, np.float32)})
+    Path("updates").mkdir()
+    arguments = ["encode", "other.npz", "--base", "plain.npz", "-o", "updates/up.dom"]
+    done = subprocess.run([sys.executable, "-c", RUN, "dom", *arguments], capture_output=True, text=True, check=True)
+    assert f"the base is of no use: tensor '{name}' is " in done.stderr
+    assert "Give a base with the model's names, shapes and dtypes, or no base" in done.stderr
+    assert name in ok("inspect", "updates/up.dom")
+    for source in ("updates", "updates/up.dom"):
+        ok("decode", source, "--base", "plain.npz", "-o", "out.npz")
+        assert list(held("out.npz").model) == [name]
+    ok("encode", "plain.npz", "--lossless", "-o", "updates/key.dom")
+    ok("decode", "updates", "-o", "out.npz")
+    assert list(held("out.npz").model) == [name]
 
 
 def test_inspect_of_a_keyframe_needs_nothing_else():
@@ -434,9 +538,30 @@ def test_damaged_files_of_a_chain_are_named(updates):
     shown = ok("chain", updates)
     assert f"damaged: {updates / 'up3.dom'}: " in shown
     assert f"damaged: {updates / 'pickle.npz'} is a pickle" in shown
-    result = dom("decode", updates, "-o", "out.safetensors")
+    said = refused("decode", updates, "-o", "out.safetensors")
+    assert f"passed over: {updates / 'up3.dom'}: " in said
+    assert not Path("out.safetensors").exists()
+    choice = re.search(r"`(--to \w+)`", said)[1]
+    result = dom("decode", updates, "-o", "out.safetensors", *choice.split())
     assert (result.exit_code, f"passed over: {updates / 'up3.dom'}: " in result.stderr) == (0, True)
     assert held("out.safetensors") == held("v2.safetensors")
+    (updates / "up3.dom").unlink()
+    (updates / "pickle.npz").unlink()
+    ok("decode", updates, "-o", "out.safetensors")
+
+
+@pytest.mark.parametrize("name", ["up2.dom", "up1.dom"])
+def test_a_damaged_link_never_gives_an_older_version(updates, name):
+    (updates / "skip.dom").unlink()
+    (updates / name).write_bytes((updates / name).read_bytes()[:-1])
+    Path("out.safetensors").write_bytes(b"precious")
+    said = refused("decode", updates, "-o", "out.safetensors")
+    assert "a newer version than" in said
+    assert name in said
+    assert Path("out.safetensors").read_bytes() == b"precious"
+    choice = re.search(r"`(--to \w+)`", said)[1]
+    ok("decode", updates, "-o", "out.safetensors", *choice.split())
+    assert held("out.safetensors") == held("v1.safetensors" if name == "up2.dom" else "v0.safetensors")
 
 
 def test_folders_without_payloads():
@@ -448,7 +573,7 @@ def test_folders_without_payloads():
 
 
 def run(*arguments, stderr):
-    command = [sys.executable, "-c", "from fedretina.cli import app; app()", "dom", *arguments]
+    command = [sys.executable, "-c", RUN, "dom", *arguments]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=stderr)
 
 

@@ -11,5 +11,5 @@ def test_the_page_is_what_its_commands_print():
     page = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(page)
     text = page.PAGE.read_text(encoding="utf-8")
-    assert text.count("\n$ fedretina dom ") == 12
+    assert text.count("\n$ fedretina dom ") == 13
     assert page.run(text) == text, "run python benchmarks/dom_cli.py and look at what changed"

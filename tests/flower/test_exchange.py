@@ -231,7 +231,7 @@ def test_a_header_that_cannot_be_read_names_node_and_versions(tmp_path, monkeypa
     def read(record):
         raise error
 
-    monkeypatch.setattr(header.Up, "read", read)
+    monkeypatch.setattr(header.UpHeader, "from_record", read)
     grid = DomGrid(LocalGrid(toy.app(DomMod(tmp_path)), 1), store=tmp_path)
     (reply,) = grid.send_and_receive([ask()])
     for part in ("node 100", str(error), f"fedretina {__version__}", "install the same version"):
@@ -246,7 +246,7 @@ def test_a_node_that_cannot_read_the_servers_header_names_the_version(tmp_path, 
     def read(record):
         raise TooNew("protocol 9")
 
-    monkeypatch.setattr(header.Down, "read", read)
+    monkeypatch.setattr(header.DownHeader, "from_record", read)
     grid = DomGrid(Catching(toy.app(DomMod(tmp_path)), 1), store=tmp_path)
     (reply,) = grid.send_and_receive([ask()])
     assert f"fedretina {__version__}" in reply.error.reason

@@ -58,7 +58,7 @@ def run(folder, faults, *, config=EXACT, rounds=6, plain=False, nodes=NODES):
 def assert_in_step(inner, wire):
     """Compare what each node says it holds with what the server believes."""
     for node, believed in wire.acknowledgements.snapshot().items():
-        held = node_state.holds(inner.contexts[node])
+        held = node_state.held_versions(inner.contexts[node])
         assert {stream: held.get(stream) for stream in believed} == believed
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fedretina.dom import DomConfig
 from fedretina.errors import Corrupt, TooNew
-from fedretina.flower.header import PROTOCOL, Down, ReturnedModel, SentModel, Up
+from fedretina.flower.header import PROTOCOL, DownHeader, ReturnedModel, SentModel, UpHeader
 from fedretina.flower.precision import RecordRule
 
 DIGESTS = st.binary(min_size=32, max_size=32).map(bytes.hex)
@@ -27,57 +27,61 @@ def by_name(values):
 
 @given(by_name(SENT), by_name(DIGESTS), CONFIGS, st.booleans(), RULES)
 def test_down_comes_back(models, versions, config, feedback, rules):
-    down = Down(config=config, uplink="stream", models=models, server_versions=versions, feedback=feedback, rules=rules)
-    assert Down.read(down.record()) == down
+    down = DownHeader(
+        config=config, uplink="stream", models=models, server_versions=versions, feedback=feedback, rules=rules
+    )
+    assert DownHeader.from_record(down.to_record()) == down
 
 
 @given(by_name(DIGESTS), TEXTS, by_name(RETURNED))
 def test_up_comes_back(holds, missing, models):
-    up = Up(holds=holds, missing=missing, models=models)
-    assert Up.read(up.record()) == up
+    up = UpHeader(held=holds, missing=missing, models=models)
+    assert UpHeader.from_record(up.to_record()) == up
 
 
-@pytest.mark.parametrize("reader", [Down, Up])
+@pytest.mark.parametrize("reader", [DownHeader, UpHeader])
 @given(st.binary(max_size=30))
 def test_nonsense_is_refused(reader, data):
     with pytest.raises((Corrupt, TooNew)):
-        reader.read(ConfigRecord({"": data}))
+        reader.from_record(ConfigRecord({"": data}))
 
 
-@pytest.mark.parametrize("reader", [Down, Up])
+@pytest.mark.parametrize("reader", [DownHeader, UpHeader])
 @given(st.recursive(st.none() | st.integers(0, 9) | st.text(max_size=2) | st.binary(max_size=2) | st.floats(), st.lists))
 def test_fields_of_other_types_are_corrupt(reader, fields):
     data = msgpack.packb([PROTOCOL, "0.1.0", *(fields if isinstance(fields, list) else [fields])])
     with pytest.raises(Corrupt):
-        reader.read(ConfigRecord({"": data}))
+        reader.from_record(ConfigRecord({"": data}))
 
 
 def test_every_byte_that_is_cut_off_is_noticed():
+    sent = SentModel(stream="a", digest="ab" * 32)
+    returned = ReturnedModel(base="cd" * 32)
     for record, reader in (
-        (Down(config=DomConfig(), uplink="one-shot", models={"a": SentModel(stream="a", digest="ab" * 32)}).record(), Down),
-        (Up(holds={"a": "ab" * 32}, models={"a": ReturnedModel(base="cd" * 32)}).record(), Up),
+        (DownHeader(config=DomConfig(), uplink="one-shot", models={"a": sent}).to_record(), DownHeader),
+        (UpHeader(held={"a": "ab" * 32}, models={"a": returned}).to_record(), UpHeader),
     ):
         data = record[""]
         for length in range(len(data)):
             with pytest.raises((Corrupt, TooNew)):
-                reader.read(ConfigRecord({"": data[:length]}))
+                reader.from_record(ConfigRecord({"": data[:length]}))
 
 
 def test_an_unknown_uplink_is_corrupt():
     with pytest.raises(Corrupt, match="pigeon"):
-        Down.read(Down(config=DomConfig(), uplink="pigeon", models={}).record())
+        DownHeader.from_record(DownHeader(config=DomConfig(), uplink="pigeon", models={}).to_record())
 
 
-@pytest.mark.parametrize("reader", [Down, Up])
+@pytest.mark.parametrize("reader", [DownHeader, UpHeader])
 def test_another_protocol_names_both_releases(reader):
     newer = ConfigRecord({"": msgpack.packb([PROTOCOL + 1, "9.9.9", "whatever"])})
     with pytest.raises(TooNew, match=r"runs fedretina 9\.9\.9 .* install the same release"):
-        reader.read(newer)
+        reader.from_record(newer)
     older = ConfigRecord({"down": "{}", "up": "{}"})  # protocol 1 was JSON
     with pytest.raises(TooNew, match=r"0\.1\.0 or older"):
-        reader.read(older)
+        reader.from_record(older)
 
 
 def test_a_header_is_small():
-    down = Down(config=DomConfig(), uplink="one-shot", models={"arrays": SentModel(stream="arrays", digest="ab" * 32)})
-    assert len(down.record()[""]) < 80
+    down = DownHeader(config=DomConfig(), uplink="one-shot", models={"arrays": SentModel(stream="arrays", digest="ab" * 32)})
+    assert len(down.to_record()[""]) < 80

@@ -9,7 +9,8 @@ import pytest
 from flwr.app import Array, ArrayRecord
 
 from fedretina.dom import Version, publish
-from fedretina.flower.lazy import Held, LazyArray, Pool, Reply, lazy_record
+from fedretina.flower.lazy import LazyArray, lazy_record
+from fedretina.flower.sources import ModelCache, ReplySource, VersionSource
 
 RNG = np.random.default_rng(0)
 SHAPES = {"a": (40, 50), "b": (50,), "c": (3, 3)}
@@ -19,16 +20,16 @@ def version():
     return Version.of({name: RNG.normal(size=shape).astype(np.float32) for name, shape in SHAPES.items()})
 
 
-def reply(pool, base=None):
+def reply(cache, base=None):
     made = publish(version().model, base=base)
-    lazy = Reply(made.payload, made.version.digest, base, pool)
+    lazy = ReplySource(made.payload, made.version.digest, base, cache)
     return lazy, made.version.model
 
 
 @pytest.fixture
 def array():
     held = version()
-    return LazyArray(Held(held), "a", held.model["a"]), Array(np.array(held.model["a"]))
+    return LazyArray(VersionSource(held), "a", held.model["a"]), Array(np.array(held.model["a"]))
 
 
 def test_it_is_what_flower_would_have_made(array):
@@ -62,7 +63,7 @@ def test_data_that_are_set_stay(array):
 
 
 def test_flowers_ways_of_reading_a_record(tmp_path):
-    lazy, model = reply(Pool(2**20, tmp_path))
+    lazy, model = reply(ModelCache(2**20, tmp_path))
     record = lazy_record(lazy, model, ["c", "a", "b"])
     assert list(record) == ["c", "a", "b"]
     assert all(np.array_equal(x, model[name]) for name, x in zip(record, record.to_numpy_ndarrays(), strict=True))
@@ -73,17 +74,17 @@ def test_flowers_ways_of_reading_a_record(tmp_path):
 
 
 def test_one_model_at_a_time_is_decoded_where_no_more_fit(tmp_path):
-    pool = Pool(1, tmp_path)
-    replies = [reply(pool, version()) for _ in range(5)]
+    cache = ModelCache(1, tmp_path)
+    replies = [reply(cache, version()) for _ in range(5)]
     for lazy, model in replies:  # as an average reads: reply by reply
         assert all(np.array_equal(lazy.array(name), model[name]) for name in SHAPES)
-        assert pool.held_bytes == sum(array.nbytes for array in model.values())
+        assert cache.held_bytes == sum(array.nbytes for array in model.values())
     assert list(tmp_path.iterdir()) == []
 
 
 def test_tensor_by_tensor_over_all_replies_goes_by_files(tmp_path):
-    pool = Pool(1, tmp_path)
-    replies = [reply(pool) for _ in range(4)]
+    cache = ModelCache(1, tmp_path)
+    replies = [reply(cache) for _ in range(4)]
     for name in SHAPES:  # as a median reads
         for lazy, model in replies:
             assert np.array_equal(lazy.array(name), model[name])
@@ -98,10 +99,10 @@ def test_tensor_by_tensor_over_all_replies_goes_by_files(tmp_path):
 
 
 def test_who_is_not_needed_any_more_gives_its_place_back(tmp_path):
-    pool = Pool(2**20, tmp_path)
-    lazy, _ = reply(pool)
+    cache = ModelCache(2**20, tmp_path)
+    lazy, _ = reply(cache)
     lazy.array("a")
-    assert pool.held_bytes > 0
+    assert cache.held_bytes > 0
     del lazy
     gc.collect()
-    assert pool.held_bytes == 0
+    assert cache.held_bytes == 0

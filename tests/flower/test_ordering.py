@@ -10,8 +10,9 @@ from flwr.serverapp import strategy as flower
 import toy
 from fedretina.dom import DomConfig, Version, publish
 from fedretina.flower import DomGrid, DomMod
-from fedretina.flower.lazy import Pool, Reply, lazy_record
+from fedretina.flower.lazy import lazy_record
 from fedretina.flower.ordering import digest_of, sort_key
+from fedretina.flower.sources import ModelCache, ReplySource
 from fedretina.testing import LocalGrid
 
 NODES = 7
@@ -96,7 +97,7 @@ def test_what_is_no_model_has_a_place_too():
 
 def test_a_lazy_model_is_not_decoded_for_its_place(tmp_path, monkeypatch):
     made = publish(toy.start(), base=Version.of(toy.start()))
-    held = Reply(made.payload, made.version.digest, None, Pool(1, tmp_path))
+    held = ReplySource(made.payload, made.version.digest, None, ModelCache(1, tmp_path))
     record = lazy_record(held, made.version.model, sorted(made.version.model))
-    monkeypatch.setattr(Reply, "array", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(ReplySource, "array", lambda *_: pytest.fail("decoded"))
     assert digest_of(record) == made.version.digest

@@ -66,6 +66,6 @@ def test_payloads_come_back_and_are_taken_for_no_weights():
 def test_replacing_keeps_the_order_and_the_original():
     content = RecordDict({"x": ArrayRecord(), "y": ArrayRecord()})
     other = records.pack([b"p"])
-    copy = records.replaced(content, {"x": other, "z": other})
+    copy = records.replace_records(content, {"x": other, "z": other})
     assert list(copy) == ["x", "y", "z"]
     assert len(content["x"]) == 0

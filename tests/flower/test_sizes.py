@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import toy
 from fedretina.flower import DomGrid, DomMod
-from fedretina.flower.sizes import AROUND, message_size, model_size, wire_size
+from fedretina.flower.sizes import ENVELOPE_BYTES, message_size, model_size, wire_size
 from fedretina.testing import LocalGrid
 
 DTYPES = st.sampled_from([np.float32, np.float64, np.float16, np.int64, np.uint8])
@@ -88,4 +88,4 @@ def test_a_message_weighs_what_a_superlink_counts(kind, tensors):
     up.metadata.__dict__["_message_id"] = "b" * 64
     for way, message in (("down", down), ("up", up)):
         assert message_size(message.content, way) == pytest.approx(counted(way, message), rel=0.005)
-        assert abs(message_size(message.content, way) - counted(way, message)) < AROUND[way] / 10 + 2 * tensors
+        assert abs(message_size(message.content, way) - counted(way, message)) < ENVELOPE_BYTES[way] / 10 + 2 * tensors

@@ -88,10 +88,10 @@ def test_with_lossless_coding_it_is_the_same_bit_by_bit(tmp_path, name):
             assert np.array_equal(got, wanted)
 
 
-@pytest.mark.parametrize("pool_bytes", [1, 2**28])
+@pytest.mark.parametrize("cache_bytes", [1, 2**28])
 @pytest.mark.parametrize("name", ["FedAvg", "FedMedian", "Bulyan", "QFedAvg"])
-def test_how_much_is_kept_decoded_changes_nothing(tmp_path, name, pool_bytes):
-    (plain, _), (ours, _) = (run(name, tmp_path, EXACT, plain=p, pool_bytes=pool_bytes, rounds=2) for p in (True, False))
+def test_how_much_is_kept_decoded_changes_nothing(tmp_path, name, cache_bytes):
+    (plain, _), (ours, _) = (run(name, tmp_path, EXACT, plain=p, cache_bytes=cache_bytes, rounds=2) for p in (True, False))
     assert all(np.allclose(a.numpy(), ours.arrays[key].numpy(), atol=1e-6) for key, a in plain.arrays.items())
 
 
@@ -177,7 +177,7 @@ def test_other_mods_compose_behind_dom_mod(tmp_path, other):
 def test_a_mod_before_dom_mod_is_refused_with_the_remedy(tmp_path):
     grid = DomGrid(LocalGrid(toy.app(fixedclipping_mod, DomMod(tmp_path)), 1), store=tmp_path)
     (reply,) = grid.send_and_receive([toy.ask(toy.start(), **{"dpfixed.clipping_norm": 1.0})])
-    assert "is dom_mod the FIRST mod" in reply.error.reason
+    assert "dom_mod is the FIRST mod" in reply.error.reason
     assert reply.metadata.src_node_id == 100
     with pytest.raises(TypeError, match="put dom_mod first"):
         DomGrid(LocalGrid(toy.app(LocalDpMod(1.0, 1.0, 1.0, 0.5), DomMod(tmp_path)), 1), store=tmp_path).send_and_receive(

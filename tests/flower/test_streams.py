@@ -7,7 +7,7 @@ import toy
 from fedretina.dom import DomConfig, ReferenceStore, follow
 from fedretina.errors import BadArgument, Corrupt, UnknownBase
 from fedretina.flower import DomGrid, DomMod
-from fedretina.flower.server_state import STATE, ServerState
+from fedretina.flower.server_state import STATE_FILE, ServerState
 from fedretina.flower.streams import NewModel
 from fedretina.testing import LocalGrid
 
@@ -103,7 +103,7 @@ def test_feedback_down_brings_back_what_was_lost_and_is_kept(state, tmp_path):
 def test_a_state_that_is_none_is_named(state, streams, tmp_path):
     published(streams, big())
     state.save()
-    (tmp_path / "streams" / STATE).write_text("[]")
+    (tmp_path / "streams" / STATE_FILE).write_text("[]")
     with pytest.raises(Corrupt, match="remove it"):
         ServerState.open(ReferenceStore(tmp_path / "store"), tmp_path / "streams")
 
@@ -139,7 +139,7 @@ def test_a_thousand_nodes_cost_one_encode(tmp_path, monkeypatch):
 
 def test_what_is_wrong_is_said_at_once(tmp_path):
     inner = LocalGrid(toy.app(), 1)
-    with pytest.raises(BadArgument, match="pool_bytes"):
-        DomGrid(inner, store=tmp_path, pool_bytes=0)
+    with pytest.raises(BadArgument, match="cache_bytes"):
+        DomGrid(inner, store=tmp_path, cache_bytes=0)
     with pytest.raises(BadArgument, match="feedback_up"):
         DomGrid(inner, store=tmp_path, uplink="stream", feedback_up=True)

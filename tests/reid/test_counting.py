@@ -30,7 +30,9 @@ def test_what_is_off_is_named(tmp_path):
     (root / "query" / "0003_c1_1.jpg").write_bytes(b"")
     problems = "\n".join(census(root).problems)
     assert "1 of 12 images are empty" in problems
-    assert "5 / 2 / 5 images in train / query / gallery, published are 12,936 / 3,368 / 19,732 for Market-1501" in problems
+    assert (
+        "found 5 / 2 / 5 images (train / query / gallery), published are 12,936 / 3,368 / 19,732 for Market-1501" in problems
+    )
     assert "1 of 2 queries have no match by another camera" in problems
     assert "1 identities are in the train split and among the queries" in problems
 

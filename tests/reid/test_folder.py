@@ -3,7 +3,8 @@ import logging
 import pytest
 
 from fedretina.errors import BadArgument
-from fedretina.reid.folder import GALLERY, QUERY, TRAIN, read_domain
+from fedretina.reid import read_domain
+from fedretina.reid.folder import GALLERY, QUERY, TRAIN
 from fedretina.reid.published import Counts, published_counts
 
 
@@ -63,7 +64,8 @@ def test_junk_stays_in_the_gallery_alone_and_distractors_leave_the_train_split(t
     assert [photo.identity for photo in domain.train] == [1, 1]
     assert [photo.identity for photo in domain.query] == [2]
     assert [photo.identity for photo in domain.gallery] == [-1, 0, 2]
-    assert [message.partition(": ")[2][:8] for message in warnings()] == ["2 image(", "1 image("]
+    said = [message.partition(": ")[2] for message in warnings()]
+    assert [text.partition(" of junk")[0] for text in said] == ["bounding_box_train: 2 images", "query: 1 images"]
 
 
 def test_identity_0_is_an_identity_where_queries_name_it(tmp_path):
@@ -158,4 +160,70 @@ def test_reads_real_domains(omniglot, warnings):
     domain = read_domain(omniglot / "greek")
     assert [len(split) for split in (domain.train, domain.query, domain.gallery)] == [240, 48, 192]
     assert {photo.camera for photo in domain.train} == set(range(1, 21))
+    assert not warnings()
+
+
+@pytest.mark.parametrize("kind", [".jpg", ".JPG", ".jpeg", ".png", ".bmp", ".webp", ".TIF", ".tiff", ".ppm", ".jpg.jpg"])
+def test_images_of_every_usual_kind_are_read(tmp_path, warnings, kind):
+    domain = read_domain(lay_out(tmp_path, train=(f"0001_c1_1{kind}", "0001_c2_1.jpg")))
+    assert [(photo.identity, photo.camera) for photo in domain.train] == [(1, 1), (1, 2)]
+    assert not warnings()
+
+
+def test_a_capital_c_is_a_camera_too(tmp_path):
+    domain = read_domain(lay_out(tmp_path, train=("0001_C6_F0056_X16072.jpg",)))  # DukeMTMC-VideoReID
+    assert [(photo.identity, photo.camera) for photo in domain.train] == [(1, 6)]
+
+
+ODD_NAMES = [
+    ("0001C1T0001F001.jpg", "1 image file(s) are not named IDENTITY_cCAMERA"),  # MARS
+    ("00-1C1T0001F001.jpg", "1 image file(s) are not named"),
+    ("c2_002_90.png", "1 image file(s) are not named"),  # VIPeR
+    ("-7_c1_1.jpg", "1 image file(s) are not named"),
+    (f"{'9' * 30}_c1_1.jpg", "1 image file(s) are not named"),
+    (f"0001_c{'9' * 30}.jpg", "1 image file(s) are not named"),
+    ("\u0661_c1.jpg", "1 image file(s) are not named"),
+    ("0001_c1_2.heic", "1 file(s) named like photos are left out"),
+    ("0001_c1_2", "1 file(s) named like photos are left out"),
+    ("0001_c1_2.jpg.part", "1 file(s) named like photos are left out"),
+]
+
+
+@pytest.mark.parametrize(("name", "said"), ODD_NAMES)
+def test_what_is_left_out_is_told_with_an_example(tmp_path, warnings, name, said):
+    root = lay_out(tmp_path, train=("0001_c1_1.jpg", "0001_c2_1.jpg"))
+    (root / TRAIN / name).touch()
+    assert len(read_domain(root).train) == 2
+    (message,) = warnings()
+    assert said in message
+    assert f"for example {name}" in message
+
+
+def test_a_photo_in_two_formats_a_folder_and_a_dead_link_are_told(tmp_path, warnings):
+    root = lay_out(tmp_path, train=("0001_c1_1.jpg", "0001_c1_1.png", "0001_c2_1.jpg"))
+    (root / TRAIN / "0007").mkdir()
+    (root / TRAIN / "0001_c3_1.jpg").symlink_to("nowhere.jpg")
+    assert len(read_domain(root).train) == 3
+    assert [message.partition(f"{TRAIN}: ")[2].partition(",")[0] for message in warnings()] == [
+        "1 folder(s) are not searched",
+        "1 image file(s) are links to nothing or no files",
+        "1 photo(s) are there in several formats",
+    ]
+
+
+def test_a_split_of_folders_by_identity_says_so(tmp_path):
+    root = lay_out(tmp_path, train=())
+    (root / TRAIN / "0001").mkdir()
+    (root / TRAIN / "0001" / "0001_c1_1.jpg").touch()
+    with pytest.raises(
+        BadArgument, match=r"holds no image\. bounding_box_train: 1 folder\(s\) are not searched.*: put photos"
+    ):
+        read_domain(root)
+
+
+def test_what_systems_leave_beside_photos_is_passed_over(tmp_path, warnings):
+    root = lay_out(tmp_path)
+    for name in ("__MACOSX", "@eaDir", ".ipynb_checkpoints"):
+        (root / TRAIN / name).mkdir()
+    read_domain(root)
     assert not warnings()

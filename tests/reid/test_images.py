@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from fedretina.errors import BadArgument
-from fedretina.reid.folder import Photo, read_domain
+from fedretina.reid import Photo, read_domain
 from fedretina.reid.images import load_images
 
 

@@ -34,13 +34,14 @@ def test_the_comment_names_every_strategy():
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_strategies_are_set_up_for_any_number_of_nodes(name):
-    for nodes in (2, 4, 11):
+    for nodes in (3, 4, 11):
         assert strategy_of(DEFAULTS | {"strategy": name}, nodes) is not None
 
 
 @pytest.mark.parametrize(
     ("key", "value"),
     [
+        ("lr", float("inf")), ("skew", float("inf")), ("skew", float("nan")),
         ("strategy", "FedNothing"), ("rounds", 0), ("local-epochs", 0), ("batch-size", "x"), ("lr", 0.0), ("skew", 0),
         ("codec", "zip"), ("relative-error", -1.0), ("bits", -1), ("budget", -1), ("seed", -1), ("feedback-up", 1),
         ("feedback-down", "no"),
@@ -49,6 +50,12 @@ def test_strategies_are_set_up_for_any_number_of_nodes(name):
 def test_a_wrong_value_names_the_key(key, value):
     with pytest.raises(BadArgument, match=key.replace("-", "[-_]")):
         check(DEFAULTS | {key: value})
+
+
+def test_a_strategy_that_needs_more_nodes_says_so_before_anything_trains():
+    with pytest.raises(BadArgument, match="strategy = 'Bulyan': it needs 3 nodes or more, 2 are connected"):
+        strategy_of(DEFAULTS | {"strategy": "Bulyan"}, 2)
+    assert strategy_of(DEFAULTS | {"strategy": "Krum"}, 2)
 
 
 @pytest.mark.parametrize("nodes", [1, 4, 50])

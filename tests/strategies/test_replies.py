@@ -1,16 +1,17 @@
 """Replies of nodes are not trusted: damaged results are left out, and none reaches another target."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
-from flwr.app import ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.app import ConfigRecord, MetricRecord, RecordDict
 
 from fedretina.strategies.peer_reuse import TargetResult
 from fedretina.strategies.peer_reuse.replies import read_results
 
 
 def reply(**records):
-    return Message(RecordDict(records), dst_node_id=0, message_type="train")
+    return SimpleNamespace(content=RecordDict(records))
 
 
 def test_the_results_of_a_target_are_read():

@@ -5,8 +5,7 @@ import numpy as np
 from codec.schemes.base import Payload, Scheme
 from codec.schemes.integers import against_zeros
 from codec.update import Array, Model, Update
-from fedretina.dom import DomConfig, decode, encode
-from fedretina.dom.config import Effort
+from fedretina.dom import DomConfig, Effort, decode, encode
 
 _BITS = 3
 _UNIT = 10.0**-_BITS

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from fedretina.dom.files.models import SUFFIXES, ModelFile, errors_about, ignore_progress, read_model, read_payload
+from fedretina.dom.files.kinds import MODEL_SUFFIXES
+from fedretina.dom.files.models import ModelFile, errors_about, ignore_progress, read_model, read_payload
 from fedretina.dom.format.inspect import inspect
 from fedretina.dom.versions.lineage import Lineage
 from fedretina.dom.versions.link import Link
-from fedretina.errors import BadArgument, FedRetinaError, UnknownBase
+from fedretina.errors import BadArgument, Corrupt, FedRetinaError, UnknownBase
 
 PAYLOAD_SUFFIX = ".dom"
 
@@ -18,13 +19,15 @@ PAYLOAD_SUFFIX = ".dom"
 class ChainFile:
     """A file that leads to a version: a payload from its base, a model from nothing and for no bytes.
 
-    `raw_bytes` is what the version's tensors take.
+    `raw_bytes` is what the version's tensors take. `metadata` is the text beside the tensors; a payload without any keeps
+    the base's.
     """
 
     path: Path
     link: Link
     kind: str
     raw_bytes: int
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_model(self) -> bool:
@@ -62,7 +65,8 @@ class Chain:
         """
         links = self.lineage.route(version)
         if not links:
-            raise UnknownBase(f"{self.folder}: version {version[:8]} cannot be reached: {self._explain_missing()}")
+            reason = self._explain_missing()
+            raise UnknownBase(f"{self.folder}: version {version[:8]} cannot be reached: {reason}; give one as the base")
         return tuple(self.files[link.number] for link in links)
 
     def find(self, prefix: str) -> str:
@@ -76,31 +80,43 @@ class Chain:
         return found[0]
 
     def newest(self) -> str:
-        """Return the newest version that can be reached.
+        """Return the newest version.
 
         Raises
         ------
         BadArgument
             If it is ambiguous.
         UnknownBase
-            If no version can be reached.
+            If a payload leads to a version that cannot be reached: that one may be newer.
+        Corrupt
+            If a file is damaged: it may hold a newer version.
         """
         newest, back_links = self.lineage.newest, self.lineage.back_links
         if not newest:
-            raise UnknownBase(f"{self.folder}: no version can be reached: {self._explain_missing()}")
+            raise UnknownBase(f"{self.folder}: no version can be reached: {self._explain_missing()}; give one as the base")
         if len(newest) > 1 or back_links:
             back = [f"{self.files[link.number].path.name} leads back to {link.digest[:8]}" for link in back_links]
             found = ", ".join([*(version[:8] for version in newest), *back])
-            raise BadArgument(f"{self.folder}: the newest version is ambiguous: {found}; choose one by its digest (--to)")
+            raise BadArgument(f"{self.folder}: the newest version is ambiguous: {found}; {_advise_choice(newest[0])}")
+        if self.damaged or self._unreachable():
+            error = Corrupt if self.damaged else UnknownBase
+            raise error(
+                f"{self.folder}: a newer version than {newest[0][:8]} may be there: {self._explain_missing()}; "
+                f"get these files again, or {_advise_choice(newest[0])}"
+            )
         return newest[0]
+
+    def _unreachable(self) -> set[str]:
+        """Return the versions that some payload leads to and that cannot be reached."""
+        return {file.link.digest for file in self.files} - self.lineage.numbers.keys()
 
     def _explain_missing(self) -> str:
         missing = [
             f"{base[:8]} is missing, {self.files[links[0].number].path.name} builds on it"
             for base, links in self.lineage.missing.items()
         ]
-        damaged = [f"{path.name} is damaged" for path in self.damaged]
-        return "; ".join([*missing, *damaged] or ["there is no keyframe and no model"]) + "; give one as the base"
+        damaged = [f"{path.name} cannot be read" for path in self.damaged]
+        return "; ".join([*missing, *damaged]) or "there is no keyframe and no model"
 
 
 def read_chain(folder: Path, *, advance: Callable[[int], object] = ignore_progress) -> Chain:
@@ -142,7 +158,7 @@ def read_chain(folder: Path, *, advance: Callable[[int], object] = ignore_progre
 def chain_files(folder: Path) -> list[Path]:
     """Return the payloads and models of a folder by name; raise `BadArgument` if it holds no payload."""
     try:
-        paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in (PAYLOAD_SUFFIX, *SUFFIXES))
+        paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in (PAYLOAD_SUFFIX, *MODEL_SUFFIXES))
     except OSError as error:
         raise BadArgument(f"{folder} cannot be read: {error.strerror or error}") from error
     if not any(map(_is_payload, paths)):
@@ -156,7 +172,11 @@ def read_chain_file(path: Path) -> ChainFile:
     with errors_about(path):
         info = inspect(payload)
     kind = "exact " * info.lossless + ("keyframe" if info.base is None else "delta")
-    return ChainFile(path, Link(0, info.base, info.result, payload, info.lattice), kind, info.raw_bytes)
+    return ChainFile(path, Link(0, info.base, info.result, payload, info.lattice), kind, info.raw_bytes, info.metadata)
+
+
+def _advise_choice(version: str) -> str:
+    return f"choose a version by its digest, as with `--to {version[:8]}`"
 
 
 def _is_payload(path: Path) -> bool:
@@ -165,7 +185,8 @@ def _is_payload(path: Path) -> bool:
 
 def _model_as_file(model: ModelFile) -> ChainFile:
     raw_bytes = sum(array.nbytes for array in model.version.model.values())
-    return ChainFile(model.path, Link(0, None, model.version.digest, b"", lattice=False), "model", raw_bytes)
+    link = Link(0, None, model.version.digest, b"", lattice=False)
+    return ChainFile(model.path, link, "model", raw_bytes, model.metadata)
 
 
 def _numbered_chain(folder: Path, files: list[ChainFile], damaged: Mapping[Path, FedRetinaError]) -> Chain:

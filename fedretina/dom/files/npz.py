@@ -1,9 +1,11 @@
 """Models as numpy's .npz: a zip of .npy files, never with pickled objects in it."""
 
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 
@@ -12,7 +14,11 @@ from fedretina.errors import BadArgument
 
 _MEMBER = ".npy"
 _HEADERS = 2**20  # what the members' own headers may add to the limit of a model
-_DAMAGE = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, MemoryError, NotImplementedError, RuntimeError, OSError)
+_ENCRYPTED = 1
+_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError),
+    *(ValueError, TypeError, KeyError, MemoryError, RuntimeError),
+)
 
 
 def members_of(path: Path) -> list[str]:
@@ -42,15 +48,41 @@ def read_npz(path: Path, advance: Callable[[int], object]) -> dict[str, Array]:
                 name = info.filename.removesuffix(_MEMBER)
                 if name == info.filename or name in model:
                     raise BadArgument(f"{path} has the member {info.filename!r}, which is no array or there twice")
-                with archive.open(info) as file:
-                    array = np.lib.format.read_array(file, allow_pickle=False)
+                if info.flag_bits & _ENCRYPTED:
+                    raise BadArgument(f"{path} is encrypted; save the arrays without a password")
+                array = _read_member(path, archive, info)
                 model[name] = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
                 advance(info.compress_size)
     except BadArgument:
         raise
+    except NotImplementedError as error:
+        raise BadArgument(f"{path} is packed in a way that is not known here; allowed: numpy's savez; save it so") from error
     except _DAMAGE as error:
-        raise BadArgument(f"{path} cannot be read as .npz: {error}; get or make it again") from error
+        raise BadArgument(f"{path} is damaged or no .npz; get or make it again") from error
     return model
+
+
+def _read_member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Array:
+    with archive.open(info) as file:
+        dtype = _read_dtype(file)
+    if dtype.hasobject:
+        raise BadArgument(
+            f"{path}: {info.filename} holds Python objects, which can run any code when they are opened; "
+            "allowed: numbers; save numbers only"
+        )
+    if dtype.kind == "V":
+        raise BadArgument(
+            f"{path}: {info.filename} has dtype {dtype}, as which numpy saves bfloat16 and others; "
+            "save the model as .safetensors"
+        )
+    with archive.open(info) as file:
+        return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def _read_dtype(file: IO[bytes]) -> np.dtype[Any]:
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return read(file)[2]
 
 
 def write_npz(path: Path, model: Model) -> None:

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from fedretina.dom.format.compose import Composed, Job, compose, encode_job_tensor
-from fedretina.dom.format.encoder import CodedTensor, is_coded_as_vector
+from fedretina.dom.format.encoder import LARGEST, SMALLEST, CodedTensor, is_coded_as_vector
 from fedretina.dom.quantisation.quantise import Pair
 from fedretina.dom.quantisation.steps import QuantisedWithStep, Step, given_step, lattice_floor
 from fedretina.dom.quantisation.trial import Trial
-from fedretina.dom.tensors import is_float
+from fedretina.dom.tensors import is_float, root_mean_square
 from fedretina.errors import BadArgument
 
 Key = tuple[str, Step | None, int]
@@ -75,7 +75,9 @@ def compose_within(job: Job, sensitivities: Mapping[str, float] | None, *, keep:
     if least > budget and job.config.vector_error is not None:  # fine vectors alone would take more
         return compose_within(replace(job, config=replace(job.config, vector_error=None)), sensitivities, keep=keep)
     if least > budget:
-        raise BadArgument(f"budget_bytes is {budget}; the least that this model can take is {least}; allow that much")
+        raise BadArgument(
+            f"DomConfig.budget_bytes is {budget}; the least that this model can take is {least}; allow that much"
+        )
     scale, finer = _bracket(lambda scale: len(search.compose(scale).payload), budget)
     if finer is None or not job.config.lattice:
         return search.compose(scale, keep=keep)
@@ -100,8 +102,8 @@ def _units(job: Job, sensitivities: Mapping[str, float] | None) -> dict[str, flo
         if is_float(array.dtype) and array.size and job.may_lose(name) and not is_coded_as_vector(job.config, array.shape):
             base = job.old[name].reshape(-1) if name in kept else None
             part = Trial.of(Pair(array.reshape(-1), base), array.shape, job.config).sample
-            units[name] = float(np.sqrt(np.mean(np.square(part))))
-    units = {name: size for name, size in units.items() if size}
+            units[name] = root_mean_square(part)
+    units = {name: size for name, size in units.items() if SMALLEST < size < LARGEST}  # others travel exactly
     given = {name: value for name, value in (sensitivities or {}).items() if name in units}
     for name, value in given.items():
         if not (math.isfinite(value) and value > 0):

@@ -7,13 +7,15 @@ from fedretina.dom.config import DomConfig
 from fedretina.dom.format.budget import compose_within
 from fedretina.dom.format.compose import Composed, Job, compose, encode_job_tensor
 from fedretina.dom.format.decoder import declared_tensors, restore_tensors, specs_of
-from fedretina.dom.format.envelope import read_envelope
-from fedretina.dom.format.header import read_header
+from fedretina.dom.format.envelope import check_base, read_envelope
+from fedretina.dom.format.header import check_lattice, read_header
+from fedretina.dom.format.metadata import unpack_metadata
+from fedretina.dom.format.mismatch import warn_about_useless_base
 from fedretina.dom.parallel import count_threads
-from fedretina.dom.quantisation.feedback import carry, check_residual, residual_of
+from fedretina.dom.quantisation.feedback import add_residual, check_residual, residual_of
 from fedretina.dom.tensors import MAX_RAW_BYTES, Array, Model, check_model, freeze
 from fedretina.dom.version import Version, digest_rows, shared_version
-from fedretina.errors import Corrupt, UnknownBase
+from fedretina.errors import Corrupt
 
 _DEFAULT = DomConfig()
 
@@ -29,8 +31,8 @@ class Published:
     version : Version
         What it leads to.
     error : float
-        ``||d - d^|| / ||d||`` over all floating-point tensors of two and more dimensions, ``d = new - base``: the
-        distortion that the payload's bytes bought.
+        The distortion that the payload's bytes bought: the root mean square, over the weights of all floating-point tensors
+        of two and more dimensions that lost anything, of their tensor's ``||d - d^|| / ||d||`` with ``d = new - base``.
     """
 
     payload: bytes
@@ -55,6 +57,7 @@ def encode(
     base: Model | None = None,
     config: DomConfig = _DEFAULT,
     sensitivities: Mapping[str, float] | None = None,
+    metadata: Mapping[str, str] | None = None,
     threads: int | None = None,
 ) -> bytes:
     """Code a model, or its difference from a base (Eq. 5-8 of Lou et al., ICME 2019), as one payload.
@@ -65,12 +68,16 @@ def encode(
         float32, float16, bfloat16 (ml_dtypes), float64, integers, booleans; any shape. Integers and booleans travel
         losslessly.
     base : mapping of str to ndarray, optional
-        What the receiver holds. Tensors that it lacks, or has in another shape or dtype, are coded without a base.
+        What the receiver holds. Tensors that it lacks, or has in another shape or dtype, are coded without a base. If that
+        holds for all floating-point tensors, the logger ``fedretina.dom`` gets a warning that says why.
     config : DomConfig
         Steps, rounding, effort.
     sensitivities : mapping of str to float, optional
         With ``config.budget_bytes``: by tensor, how much a squared error hurts (say, the mean of the Fisher information's
         diagonal); steps are proportional to ``sensitivity**-0.5``. By default ``1 / mean square of the difference``.
+    metadata : mapping of str to str, optional
+        The text that the model's file keeps beside its tensors, as .safetensors does: travels with it, for `inspect`. A
+        payload that has any is of format version 2, others are of version 1.
     threads : int, optional
         How many to use; by default OMP_NUM_THREADS, else one a core. The bytes do not depend on it.
 
@@ -82,7 +89,8 @@ def encode(
     Raises
     ------
     BadArgument
-        If a tensor has another dtype, or holds NaN or infinity; the message has its name. If a budget is too small.
+        If a tensor has another dtype, or holds NaN or infinity without `config.lossless`; the message has its name. If a
+        budget is too small.
 
     Examples
     --------
@@ -93,7 +101,8 @@ def encode(
     (2, 3)
     """
     count = count_threads(threads)
-    job = Job(check_model(new, threads=count), None if base is None else shared_version(base, threads=count), config, count)
+    held = None if base is None else shared_version(base, threads=count)
+    job = Job(check_model(new, finite=not config.lossless, threads=count), held, config, count, metadata=metadata or {})
     return _compose(job, sensitivities, keep=False).payload
 
 
@@ -160,6 +169,7 @@ def publish(
     residual: Model | None = None,
     exact: Collection[str] = (),
     sensitivities: Mapping[str, float] | None = None,
+    metadata: Mapping[str, str] | None = None,
     threads: int | None = None,
 ) -> Published:
     """Code a model against a version, and return the payload with the version that it leads to.
@@ -169,7 +179,7 @@ def publish(
 
     Parameters
     ----------
-    new, config, sensitivities, threads
+    new, config, sensitivities, metadata, threads
         As for `encode`.
     base : Version or None
         What the receiver holds.
@@ -192,9 +202,9 @@ def publish(
     True
     """
     count = count_threads(threads)
-    checked = check_model(new, threads=count)
+    checked = check_model(new, finite=not config.lossless, threads=count)
     previous = check_residual(residual or {}, checked)
-    job = Job(carry(checked, previous), base, config, count, frozenset(exact))
+    job = Job(add_residual(checked, previous), base, config, count, frozenset(exact), metadata or {})
     composed = _compose(job, sensitivities, keep=True)
     version = Version(freeze(composed.model), composed.digest)
     return Published(composed.payload, version, composed.error, checked, previous)
@@ -207,6 +217,9 @@ def accept(payload: bytes, *, base: Version | None, max_bytes: int = MAX_RAW_BYT
 
 
 def _compose(job: Job, sensitivities: Mapping[str, float] | None, *, keep: bool) -> Composed:
+    job.check_base()
+    if job.base is not None:
+        warn_about_useless_base(job.new, job.base.model)
     if job.config.budget_bytes is None:
         return compose(job, lambda name: encode_job_tensor(job, name, keep=keep))
     return compose_within(job, sensitivities, keep=keep)
@@ -215,20 +228,14 @@ def _compose(job: Job, sensitivities: Mapping[str, float] | None, *, keep: bool)
 def _decode(payload: bytes, base: Version | None, max_bytes: int, threads: int) -> Iterator[tuple[str, Array]]:
     """Yield the tensors that a payload leads to; raise at the end if they are not what its maker made."""
     envelope = read_envelope(payload)
-    held: Model = {}
-    if envelope.base is not None:
-        if base is None or envelope.base.hex() != base.digest:
-            holds = "none" if base is None else base.digest[:8]
-            raise UnknownBase(
-                f"the payload builds on version {envelope.base.hex()[:8]}, held is {holds}; ask for another route"
-            )
-        held = base.model
+    check_base(envelope, None if base is None else base.digest)
+    held: Model = {} if base is None or envelope.base is None else base.model
+    unpack_metadata(envelope.metadata)  # a payload that `inspect` calls damaged is not decoded
     header = read_header(envelope.header)
-    if envelope.lattice and not header.is_on_lattice:
-        raise Corrupt("the payload claims to lie on the lattice and has other steps; drop it")
-    specs = declared_tensors(header, specs_of(held), max_bytes)
+    check_lattice(header, claimed=envelope.lattice)
+    specs = declared_tensors(header, header.kept(specs_of(held)), max_bytes)
     rows = []
-    for name, array, bits in restore_tensors(header, envelope.body, specs, held, threads=threads):
+    for name, array, bits in restore_tensors(header, envelope.body, specs, held, threads=threads, finite=envelope.is_finite):
         rows.append((name, array.dtype, array.shape, bits))
         yield name, array
     found = digest_rows(rows)

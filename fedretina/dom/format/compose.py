@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -11,11 +11,12 @@ from fedretina.dom.config import DomConfig
 from fedretina.dom.format.encoder import CodedTensor, encode_tensor
 from fedretina.dom.format.envelope import Envelope, write_envelope
 from fedretina.dom.format.header import OFFSET_BYTES, Header, bitmap, error_byte, write_header
+from fedretina.dom.format.metadata import pack_metadata
 from fedretina.dom.format.pool import unpool_wide
 from fedretina.dom.format.spec import STEPS, group
 from fedretina.dom.parallel import map_all
 from fedretina.dom.quantisation.steps import StepChooser
-from fedretina.dom.tensors import Array, Model, raw_bytes
+from fedretina.dom.tensors import Array, Model, check_finite, has_same_form, is_finite, raw_bytes
 from fedretina.dom.version import Version, digest_rows
 
 
@@ -28,10 +29,23 @@ class Job:
     config: DomConfig
     threads: int
     exact: frozenset[str] = frozenset()
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     def may_lose(self, name: str) -> bool:
         """Tell whether a tensor may be quantised."""
         return name not in self.exact and self.config.may_lose(name)
+
+    def check_base(self) -> None:
+        """Raise `BadArgument` if what is quantised has a counterpart in the base that holds NaN or infinity."""
+        for name in self.kept:
+            if self.may_lose(name):
+                check_finite(f"tensor {name!r} of the base", self.old[name])
+
+    @property
+    def format_version(self) -> int:
+        """The oldest format version that can hold the payload."""
+        needs_more = self.metadata or (self.config.lossless and not all(map(is_finite, self.new.values())))
+        return 2 if needs_more else 1
 
     @property
     def old(self) -> Model:
@@ -42,7 +56,7 @@ class Job:
     def kept(self) -> list[str]:
         """The names of the tensors that have a counterpart in the base, in its order."""
         new, old = self.new, self.old
-        return [name for name in sorted(old) if name in new and _has_same_form(new[name], old[name])]
+        return [name for name in sorted(old) if name in new and has_same_form(new[name], old[name])]
 
     @property
     def order(self) -> list[str]:
@@ -64,7 +78,7 @@ class Composed:
 def encode_job_tensor(job: Job, name: str, *, chooser: StepChooser | None = None, keep: bool) -> CodedTensor:
     """Code one of a job's tensors, see `encode_tensor`."""
     base = job.old.get(name)
-    base = base if base is not None and _has_same_form(job.new[name], base) else None
+    base = base if base is not None and has_same_form(job.new[name], base) else None
     return encode_tensor(name, job.new[name], base, job.config, exact=not job.may_lose(name), chooser=chooser, keep=keep)
 
 
@@ -83,17 +97,23 @@ def compose(job: Job, code: Callable[[str], CodedTensor]) -> Composed:
         body=body,
         lattice=job.config.lattice and not job.config.lossless,
         lossless=job.config.lossless,
+        metadata=pack_metadata(job.metadata),
+        version=job.format_version,
     )
     model = {each.spec.name: each.restored for each in coded if each.restored is not None}
     return Composed(write_envelope(envelope), digest, dict(sorted(model.items())), total_error(coded))
 
 
 def total_error(coded: Sequence[CodedTensor]) -> float:
-    """Return ``||d - d^|| / ||d||`` over the quantised tensors of two and more dimensions (over all, if there are none)."""
+    """Return the root mean square, over weights, of ``||d - d^|| / ||d||`` of each weight's tensor.
+
+    Over the quantised tensors of two and more dimensions, or over all quantised ones if there are none. Each tensor's error
+    is relative to its own difference: one of huge values (an attention mask) cannot hide what the others lose.
+    """
     quantised = [each for each in coded if each.energy]
     wide = [each for each in quantised if len(each.spec.shape) >= 2] or quantised
-    energy = math.fsum(each.energy for each in wide)
-    return math.sqrt(math.fsum(each.error**2 * each.energy for each in wide) / energy) if energy else 0.0
+    count = sum(each.spec.count for each in wide)
+    return math.sqrt(math.fsum(each.error**2 * each.spec.count for each in wide) / count) if count else 0.0
 
 
 def _header_and_body(job: Job, coded: Sequence[CodedTensor], kept: set[str]) -> tuple[Header, bytes]:
@@ -123,7 +143,3 @@ def _offsets(coded: Sequence[CodedTensor]) -> bytes:
     """Return three offsets per group of its own on steps, or nothing if all are zero."""
     own = [each.offsets for each in coded if each.coding.kind == STEPS and not each.coding.pooled]
     return b"".join(offsets or bytes(OFFSET_BYTES) for offsets in own) if any(own) else b""
-
-
-def _has_same_form(new: Array, old: Array) -> bool:
-    return new.dtype == old.dtype and new.shape == old.shape

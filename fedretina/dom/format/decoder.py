@@ -41,22 +41,35 @@ def specs_of(model: Model) -> list[Spec]:
     return [Spec(name, model[name].dtype, model[name].shape) for name in sorted(model)]
 
 
-def declared_tensors(header: Header, base: Sequence[Spec], max_bytes: int) -> list[Spec]:
-    """Return the result's tensors; raise `Corrupt` if they do not fit the base, or are over the limit."""
-    specs = [*header.kept(base), *header.fresh]
+def declared_tensors(header: Header, kept: Sequence[Spec], max_bytes: int) -> list[Spec]:
+    """Return the result's tensors: those kept from the base, then the fresh ones; raise `Corrupt` if they cannot be so."""
+    specs = [*kept, *header.fresh]
     if len({spec.name for spec in specs}) < len(specs):
         raise Corrupt("the payload's header names a tensor twice; drop it")
     total = sum(spec.nbytes for spec in specs)
-    if total != header.raw_bytes or total > max_bytes:
-        raise Corrupt(f"the payload declares {header.raw_bytes} bytes of tensors; limit {max_bytes}; drop it")
+    if total != header.raw_bytes:
+        raise Corrupt(f"the payload's tensors take {total} bytes and it declares {header.raw_bytes}; drop it")
+    if total > max_bytes:
+        raise Corrupt(f"the payload's model takes {total} bytes; allowed here: {max_bytes} (max_bytes); drop it")
     check_codings(specs, header.codings)
     return specs
 
 
+def check_pieces(header: Header, specs: Sequence[Spec], body_bytes: int) -> list[list[int]]:
+    """Return which tensors share a group of the body; raise `Corrupt` if its pieces do not fit the tensors or the body."""
+    members = group(specs, header.codings)
+    if len(members) != len(header.pieces) or sum(map(sum, header.pieces)) != body_bytes:
+        raise Corrupt("the payload's pieces do not fit its tensors or its body; drop it")
+    return members
+
+
 def restore_tensors(
-    header: Header, body: bytes, specs: Sequence[Spec], base: Model, *, threads: int
+    header: Header, body: bytes, specs: Sequence[Spec], base: Model, *, threads: int, finite: bool
 ) -> Iterator[tuple[str, Array, bytes]]:
-    """Yield each tensor's name, values and digest; tensors that equal the base's are the base's own arrays."""
+    """Yield each tensor's name, values and digest; tensors that equal the base's are the base's own arrays.
+
+    With `finite`, NaN and infinity are `Corrupt`.
+    """
     kept = [base[spec.name] for spec in specs[: header.kept_count]]
     olds: list[Array | None] = [*kept, *(None for _ in header.fresh)]
     groups = _groups(header, body, specs, olds)
@@ -68,7 +81,7 @@ def restore_tensors(
     ]
 
     def restore_group(group: _Group) -> list[tuple[str, Array, bytes]]:
-        return [(name, array, digest_bits(array)) for name, array in _restore_group(group, decompressor)]
+        return [(name, array, digest_bits(array)) for name, array in _restore_group(group, decompressor, finite)]
 
     # The largest first: threads that begin with it do not wait for it at the end.
     ranked = sorted([*bodiless, *groups], key=lambda group: group.size, reverse=True)
@@ -77,10 +90,8 @@ def restore_tensors(
 
 
 def _groups(header: Header, body: bytes, specs: Sequence[Spec], olds: Sequence[Array | None]) -> list[_Group]:
-    """Return what the body holds; raise `Corrupt` if its pieces do not fit."""
-    members = group(specs, header.codings)
-    if len(members) != len(header.pieces) or sum(map(sum, header.pieces)) != len(body):
-        raise Corrupt("the payload's pieces do not fit its tensors or its body; drop it")
+    """Return what the body holds; raises as `check_pieces`."""
+    members = check_pieces(header, specs, len(body))
     steps = iter(header.steps)
     by_tensor = [next(steps) if coding.kind == STEPS else None for coding in header.codings]
     offsets = iter(splits(np.frombuffer(header.offsets, np.int8), [OFFSET_BYTES] * len(members)))
@@ -103,12 +114,12 @@ def _groups(header: Header, body: bytes, specs: Sequence[Spec], olds: Sequence[A
     return groups
 
 
-def _restore_group(group: _Group, decompressor: Decompressor) -> list[tuple[str, Array]]:
+def _restore_group(group: _Group, decompressor: Decompressor, finite: bool) -> list[tuple[str, Array]]:
     coding, spec, old = group.coding, group.specs[0], group.olds[0]
     if coding.kind in WITHOUT_BODY:
         return [(spec.name, np.zeros(spec.shape, spec.dtype) if old is None else old)]
     if coding.kind == RAW:
-        return [(spec.name, _from_raw(spec, group.pieces))]
+        return [(spec.name, _from_raw(spec, group.pieces, finite))]
     if coding.layout or coding.trellis:
         integers = unpack_laid_out(
             group.pieces,
@@ -122,27 +133,32 @@ def _restore_group(group: _Group, decompressor: Decompressor) -> list[tuple[str,
         integers = unpack(group.pieces, (sum(spec.count for spec in group.specs),), decompressor)
     parts = splits(integers, [spec.count for spec in group.specs])
     return [
-        (spec.name, _from_integers(spec, old, part, step, group.offsets))
+        (
+            spec.name,
+            _from_bits(spec, old, part, finite) if step is None else _from_steps(spec, old, part, step, group.offsets),
+        )
         for spec, old, step, part in zip(group.specs, group.olds, group.steps, parts, strict=True)
     ]
 
 
-def _from_raw(spec: Spec, pieces: Sequence[memoryview]) -> Array:
+def _from_raw(spec: Spec, pieces: Sequence[memoryview], finite: bool) -> Array:
     if len(pieces) != 1 or len(pieces[0]) != spec.nbytes:
         raise Corrupt(f"tensor {spec.name!r} does not have {spec.nbytes} raw bytes; drop the payload")
-    return _sound(spec, np.frombuffer(bytearray(pieces[0]), spec.dtype))
+    return _checked(spec, np.frombuffer(bytearray(pieces[0]), spec.dtype), finite)
 
 
-def _from_integers(spec: Spec, old: Array | None, integers: Array, step: Step | None, offsets: bytes) -> Array:
-    like = np.empty(0, spec.dtype)
+def _from_bits(spec: Spec, old: Array | None, differences: Array, finite: bool) -> Array:
     base = None if old is None else old.reshape(-1)
-    if step is None:
-        return _sound(spec, add_bits(like, base, integers))
-    return restore(like, base, integers, step=step.size, offsets=offsets).reshape(spec.shape)
+    return _checked(spec, add_bits(np.empty(0, spec.dtype), base, differences), finite)
 
 
-def _sound(spec: Spec, values: Array) -> Array:
-    """Refuse what bits can hold and a model cannot: NaN, infinity, and booleans that are neither 0 nor 1."""
-    if not is_finite(values) or (spec.dtype == np.bool_ and values.view(np.uint8).max(initial=0) > 1):
+def _from_steps(spec: Spec, old: Array | None, integers: Array, step: Step, offsets: bytes) -> Array:
+    base = None if old is None else old.reshape(-1)
+    return restore(np.empty(0, spec.dtype), base, integers, step=step.size, offsets=offsets).reshape(spec.shape)
+
+
+def _checked(spec: Spec, values: Array, finite: bool) -> Array:
+    """Refuse what bits can hold and the model cannot: NaN, infinity, and booleans that are neither 0 nor 1."""
+    if (finite and not is_finite(values)) or (spec.dtype == np.bool_ and values.view(np.uint8).max(initial=0) > 1):
         raise Corrupt(f"tensor {spec.name!r} holds values that no model holds; drop the payload")
     return values.reshape(spec.shape)

@@ -19,7 +19,7 @@ from fedretina.dom.quantisation.vectors import is_vector, vector_step_chooser
 from fedretina.dom.tensors import Array, is_float, words
 from fedretina.dom.version import digest_bits
 
-_TINY, _HUGE = 2.0**-400, 2.0**400  # outside, squares leave float64: such differences travel bit-exact
+SMALLEST, LARGEST = 2.0**-400, 2.0**400  # differences outside travel bit-exact: their squares leave float64
 _PROBED_VALUES = 64  # values that are looked at before all are
 _FIRST_VECTORS = 0.03  # on the lattice, the error of vectors without base over that of their differences
 _SPARE_BITS = 12  # integers that need so many bits less than the dtype beat its raw bits without a trial
@@ -77,7 +77,7 @@ def encode_tensor(
     if not trial.scale.difference:
         return _unchanged_tensor(spec, pair, keep)
     choose = chooser or step_chooser(config, has_base=base is not None)
-    found = choose(trial) if _TINY < trial.scale.difference < _HUGE else None
+    found = choose(trial) if SMALLEST < trial.scale.difference < LARGEST else None
     if found is None:
         return _encode_exactly(spec, pair, config, keep)
     step, quantised = found

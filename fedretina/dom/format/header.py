@@ -109,6 +109,12 @@ def read_header(data: bytes) -> Header:
         raise Corrupt(f"the payload's header is malformed: {error}; drop it") from error
 
 
+def check_lattice(header: Header, *, claimed: bool) -> None:
+    """Raise `Corrupt` if the envelope claims that the payload lies on the lattice and the header has other steps."""
+    if claimed and not header.is_on_lattice:
+        raise Corrupt("the payload claims to lie on the lattice and has other steps; drop it")
+
+
 def _parse(columns: Any) -> Header:
     dropped, fresh, codings, exponents, mantissas, bits, errors, pieces, offsets, (pcodec, raw) = _typed(
         columns, list, "columns", _COLUMNS

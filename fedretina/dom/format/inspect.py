@@ -1,15 +1,17 @@
 """What a payload says of itself, without decoding its body."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from fedretina.dom.format.decoder import declared_tensors, specs_of
-from fedretina.dom.format.envelope import FORMAT_VERSION, read_envelope
+from fedretina.dom.format.envelope import Envelope, check_base, read_envelope
 from fedretina.dom.format.header import EXACT, Header, error_of, read_header
+from fedretina.dom.format.metadata import unpack_metadata
 from fedretina.dom.format.spec import LOST, STEPS, Spec, group
 from fedretina.dom.tensors import MAX_RAW_BYTES, Model
+from fedretina.dom.version import digest
 
 _UNKNOWN = Spec("", np.dtype(np.float32), ())
 
@@ -46,7 +48,10 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class PayloadInfo:
-    """What a payload says of itself. Digests are 64 hexadecimal digits, sizes in bytes."""
+    """What a payload says of itself. Digests are 64 hexadecimal digits, sizes in bytes.
+
+    `metadata` is the text that the model's file keeps beside its tensors; empty: the base's holds, if there is one.
+    """
 
     format_version: int
     base: str | None
@@ -56,6 +61,7 @@ class PayloadInfo:
     tensors: tuple[TensorInfo, ...]
     payload_bytes: int
     raw_bytes: int
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 def inspect(payload: bytes, *, base: Model | None = None) -> PayloadInfo:
@@ -66,10 +72,12 @@ def inspect(payload: bytes, *, base: Model | None = None) -> PayloadInfo:
     payload : bytes
         What `encode` returned.
     base : mapping of str to ndarray, optional
-        The base, for the names, dtypes and shapes that the payload leaves to it. Its digest is not checked.
+        The base, for the names, dtypes and shapes that the payload leaves to it; ignored if the payload builds on none.
 
     Raises
     ------
+    UnknownBase
+        If the payload builds on another base than the one given.
     Corrupt, Truncated, TooNew
         As `decode`, for envelope and header.
 
@@ -82,20 +90,29 @@ def inspect(payload: bytes, *, base: Model | None = None) -> PayloadInfo:
     """
     envelope = read_envelope(payload)
     header = read_header(envelope.header)
-    specs: list[Spec | None] = [*(None for _ in range(header.kept_count)), *header.fresh]
-    if base is not None or not header.kept_count:
-        held = specs_of(base) if base is not None and envelope.base is not None else []
-        specs = [*declared_tensors(header, held, MAX_RAW_BYTES)]
     return PayloadInfo(
-        format_version=FORMAT_VERSION,
+        format_version=envelope.version,
         base=None if envelope.base is None else envelope.base.hex(),
         result=envelope.result.hex(),
         lattice=envelope.lattice,
         lossless=envelope.lossless,
-        tensors=tuple(_tensors(header, specs)),
+        tensors=tuple(_tensors(header, _listed_tensors(header, envelope, base))),
         payload_bytes=len(payload),
         raw_bytes=header.raw_bytes,
+        metadata=unpack_metadata(envelope.metadata),
     )
+
+
+def _listed_tensors(header: Header, envelope: Envelope, base: Model | None) -> Sequence[Spec | None]:
+    """Return the result's tensors as the header lists them; None stands for a tensor that only the base describes."""
+    if envelope.base is None:
+        return declared_tensors(header, header.kept([]), MAX_RAW_BYTES)
+    if base is not None:
+        check_base(envelope, digest(base))
+        return declared_tensors(header, header.kept(specs_of(base)), MAX_RAW_BYTES)
+    if not header.kept_count:  # the base is needed for its digest only: all its tensors were dropped
+        return declared_tensors(header, [], MAX_RAW_BYTES)
+    return [*(None for _ in range(header.kept_count)), *header.fresh]
 
 
 def _tensors(header: Header, specs: Sequence[Spec | None]) -> Iterator[TensorInfo]:

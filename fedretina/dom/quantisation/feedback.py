@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fedretina.dom.tensors import Array, Model, check_model, is_float
+from fedretina.dom.tensors import Array, Model, check_model, is_finite, is_float
 from fedretina.errors import BadArgument
 
 
@@ -17,7 +17,7 @@ def check_residual(residual: Model, new: Model) -> dict[str, Array]:
     return known
 
 
-def carry(new: Model, residual: Model) -> dict[str, Array]:
+def add_residual(new: Model, residual: Model) -> dict[str, Array]:
     """Return the model with the residual of the payload before added."""
     return {
         name: (array.astype(_wide_type(array)) + residual[name]).astype(array.dtype) if name in residual else array
@@ -30,9 +30,16 @@ def residual_of(new: Model, previous: Model, restored: Model) -> dict[str, Array
     residual = {}
     for name, array in new.items():
         if is_float(array.dtype):
-            difference = array.astype(np.float64) - restored[name]
+            difference = _difference(array, restored[name])
             residual[name] = (difference + previous.get(name, 0.0)).astype(_wide_type(array))
     return residual
+
+
+def _difference(array: Array, restored: Array) -> Array:
+    """Return what was lost; nothing where an array is not finite, since only lossless payloads hold it."""
+    with np.errstate(invalid="ignore"):
+        difference = array.astype(np.float64) - restored
+    return difference if is_finite(array) else np.where(np.isfinite(difference), difference, 0.0)
 
 
 def _wide_type(array: Array) -> type[np.floating]:

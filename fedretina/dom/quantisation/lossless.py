@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fedretina.dom.coding.integers import narrow
 from fedretina.dom.quantisation.quantise import Pair
 from fedretina.dom.quantisation.restore import restore
-from fedretina.dom.tensors import Array, words
+from fedretina.dom.tensors import Array, is_finite, words
 
 _SAMPLE = 1024
 _INTEGER_BITS = 31
@@ -25,6 +25,8 @@ def common_unit(pair: Pair) -> tuple[int, Array] | None:
 
     A sample rejects the tensors that share no unit; at most a few passes are made over the others.
     """
+    if not all(is_finite(part) for part in (pair.new, pair.base) if part is not None):
+        return None
     stride = max(1, pair.new.size // _SAMPLE)
     few = Pair(pair.new[::stride], None if pair.base is None else pair.base[::stride])
     if _unit_of(few) is None:

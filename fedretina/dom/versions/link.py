@@ -1,13 +1,15 @@
 """A payload as a link from one version of a stream to the next, and a folder of such payloads."""
 
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from fedretina.atomic import remove_abandoned, write_bytes
 from fedretina.dom.format.envelope import read_envelope
-from fedretina.errors import BadArgument, FedRetinaError
+from fedretina.errors import BadArgument, Corrupt, TooNew
 
 _SUFFIX = ".dom"
+_log = logging.getLogger("fedretina.dom")
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ def link_of(number: int, payload: bytes) -> Link:
 
 
 class LinkFolder:
-    """A folder of payloads, ``<number>.dom`` each; damaged files are passed over and removed."""
+    """A folder of payloads, ``<number>.dom`` each; damaged files are removed, and files of a newer format passed over."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -51,8 +53,10 @@ class LinkFolder:
         for number, path in numbered:
             try:
                 links.append(link_of(number, path.read_bytes()))
-            except FedRetinaError:
+            except Corrupt:
                 path.unlink(missing_ok=True)
+            except TooNew as error:
+                _log.warning("%s is passed over: %s", path, error)
         return links
 
     def save(self, link: Link, *, oldest: int) -> None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fedretina.dom import DomConfig, Version, publish, read_chain, read_model, write_model
-from fedretina.errors import BadArgument, UnknownBase
+from fedretina.errors import BadArgument, Corrupt, UnknownBase
 
 LOSSLESS = DomConfig(lossless=True)
 
@@ -84,18 +84,32 @@ def test_damaged_files_are_named_and_the_others_used(tmp_path, write):
         "0-1.dom": "bytes; drop it and ask again",
         "flipped.dom": "check sum is wrong",
         "folder.dom": "Is a directory",
-        "text.npz": "cannot be read as .npz",
+        "text.npz": "is damaged or no .npz",
         "newer.dom": "has format 255",
     }.items():
         assert part in reasons[name]
         assert str(tmp_path / name) in reasons[name]
-    assert chain.newest() == digest_of(0)
+    choice = f"a newer version than {digest_of(0)[:8]} may be there: .*choose a version.*`--to {digest_of(0)[:8]}`"
+    with pytest.raises(Corrupt, match=choice):
+        chain.newest()
+    assert names(chain.route(chain.find(digest_of(0)[:8]))) == ["key.dom"]
+
+
+def test_a_lost_link_in_the_middle_is_no_reason_for_an_older_version(tmp_path, write):
+    write(-1, 0, "key")
+    lost = write(0, 1)
+    write(1, 2)
+    lost.unlink()
+    with pytest.raises(UnknownBase, match=rf"a newer version than .* may be there: {digest_of(1)[:8]} is missing, 1-2\.dom"):
+        read_chain(tmp_path).newest()
+    write(0, 2)
+    assert read_chain(tmp_path).newest() == digest_of(2)
 
 
 def test_nothing_but_damage(tmp_path, write):
     path = write(-1, 0)
     path.write_bytes(path.read_bytes()[:50])
-    with pytest.raises(UnknownBase, match=r"-1-0\.dom is damaged"):
+    with pytest.raises(UnknownBase, match=r"-1-0\.dom cannot be read"):
         read_chain(tmp_path).newest()
 
 
@@ -103,7 +117,7 @@ def test_forks_and_circles_are_ambiguous(tmp_path, write):
     write(-1, 0, "key")
     write(0, 1)
     fork = write(0, 2)
-    with pytest.raises(BadArgument, match=r"newest version is ambiguous: .*choose one"):
+    with pytest.raises(BadArgument, match=r"newest version is ambiguous: .*choose a version"):
         read_chain(tmp_path).newest()
     fork.unlink()
     write(1, 0, "back")

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from fedretina.dom import digest, encode, read_model, write_model
-from fedretina.dom.files.models import SUFFIXES, read_payload
+from fedretina.dom.files.models import MODEL_SUFFIXES, read_payload
 from fedretina.dom.tensors import DTYPES
 from fedretina.errors import BadArgument
 
@@ -37,7 +37,7 @@ TENSORS = st.builds(
 )
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", MODEL_SUFFIXES)
 @settings(max_examples=60, deadline=None)
 @given(model=st.dictionaries(NAMES, TENSORS, max_size=5))
 def test_what_is_read_is_what_was_written(tmp_path_factory, suffix, model):
@@ -71,7 +71,7 @@ def test_what_others_wrote_is_read_here(tmp_path, identical):
 
 def test_layouts_of_memory_do_not_matter(tmp_path):
     array = np.arange(24, dtype=">f4").reshape(4, 6)[:, ::2].T
-    for suffix in SUFFIXES:
+    for suffix in MODEL_SUFFIXES:
         write_model(tmp_path / f"model{suffix}", {"w": array, "scalar": np.float32(3)})
         model = read_model(tmp_path / f"model{suffix}").version.model
         assert model["w"].tolist() == array.tolist()
@@ -88,7 +88,7 @@ def test_metadata_is_kept(tmp_path):
 
 def test_others_may_read_it_as_they_may_read_any_new_file(tmp_path):
     (tmp_path / "other").touch()
-    for suffix in SUFFIXES:
+    for suffix in MODEL_SUFFIXES:
         path = tmp_path / f"model{suffix}"
         write_model(path, {"w": np.ones(2)})
         assert path.stat().st_mode == (tmp_path / "other").stat().st_mode
@@ -102,7 +102,7 @@ def test_progress_adds_up_to_the_tensors(tmp_path, residual_cnn):
 
 
 def test_the_same_arrays_are_the_same_bytes(tmp_path, residual_cnn):
-    for suffix in SUFFIXES:
+    for suffix in MODEL_SUFFIXES:
         paths = [tmp_path / f"{name}{suffix}" for name in "ab"]
         write_model(paths[0], residual_cnn())
         write_model(paths[1], dict(reversed(residual_cnn().items())))
@@ -143,13 +143,13 @@ def test_pickles_are_refused_whatever_their_name(tmp_path, kind, suffix):
     path.write_bytes(PICKLES[kind])
     with pytest.raises(BadArgument, match="is a pickle") as caught:
         read_model(path)
-    assert "weights_only=True" in str(caught.value)
+    assert "\n    fedretina dom convert " in str(caught.value)
 
 
 def test_pickles_within_npz_are_refused(tmp_path):
     path = tmp_path / "model.npz"
     np.savez(path, w=np.array([Bomb()], dtype=object))
-    with pytest.raises(BadArgument, match="allow_pickle=False"):
+    with pytest.raises(BadArgument, match=r"w\.npy holds Python objects, .* allowed: numbers; save numbers only"):
         read_model(path)
 
 
@@ -159,19 +159,6 @@ def test_a_name_of_pickles_is_enough_where_the_content_says_nothing(tmp_path):
         path.write_bytes(pickle.dumps([1], 0))
         with pytest.raises(BadArgument, match="is a pickle"):
             read_model(path)
-
-
-def test_the_advice_on_pickles_works(tmp_path):
-    path = tmp_path / "it's a model.pt"
-    torch.save({"w": torch.arange(3.0), "b": torch.ones(2, dtype=torch.bfloat16)}, path)
-    with pytest.raises(BadArgument) as caught:
-        read_model(path)
-    advice = [line.strip() for line in str(caught.value).splitlines()[1:]]
-    assert len(advice) == 2
-    exec("\n".join(advice), {})
-    model = read_model(path.with_suffix(".safetensors")).version.model
-    assert model["w"].tolist() == [0, 1, 2]
-    assert model["b"].dtype == ml_dtypes.bfloat16
 
 
 def _safetensors(**arrays):
@@ -198,29 +185,44 @@ def _npy(shape):
     return file.getvalue()
 
 
+def _header(**entries):
+    text = json.dumps(entries).encode()
+    return struct.pack("<Q", len(text)) + text + bytes(4)
+
+
 ONE = np.ones(1000, np.float32)
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21\nsize 12345\n"
 F8 = {"w": {"dtype": "F8_E4M3", "shape": [1], "data_offsets": [0, 1]}}
 BROKEN = {
-    "empty.safetensors": (b"", "cannot be read as .safetensors"),
-    "empty.npz": (b"", "cannot be read as .npz"),
-    "text.safetensors": (b"version https://", "cannot be read as .safetensors"),
-    "text.npz": (b"version https://", "cannot be read as .npz"),
-    "cut.safetensors": (_safetensors(w=ONE)[:-3], "cannot be read as .safetensors"),
-    "cut_header.safetensors": (_safetensors(w=ONE)[:30], "cannot be read as .safetensors"),
-    "cut.npz": (_npz(w=ONE)[:-30], "cannot be read as .npz"),
-    "flipped.npz": (_npz(w=ONE).replace(b"\0\x80?", b"\0\x81?", 1), "cannot be read as .npz"),
+    "empty.safetensors": (b"", r"is empty \(0 bytes\); get or make it again"),
+    "empty.npz": (b"", r"is empty \(0 bytes\)"),
+    "empty.pt": (b"", r"is empty \(0 bytes\)"),
+    "text.safetensors": (b"a text", "is damaged or no .safetensors: it ends within its header"),
+    "lfs.safetensors": (LFS, "is no model but a Git LFS pointer: the model itself was not fetched"),
+    "page.safetensors": (b"<!DOCTYPE html>", "is no model but a web page or XML"),
+    "text.npz": (b"a text", "is damaged or no .npz; get or make it again"),
+    "lfs.npz": (LFS, "a Git LFS pointer"),
+    "lfs.pth": (LFS, "a Git LFS pointer"),
+    "cut.safetensors": (_safetensors(w=ONE)[:-3], "is incomplete: it holds 3997 of 4000 bytes of tensors"),
+    "cut_header.safetensors": (_safetensors(w=ONE)[:30], "ends within its header"),
+    "cut.npz": (_npz(w=ONE)[:-30], "is damaged or no .npz"),
+    "flipped.npz": (_npz(w=ONE).replace(b"\0\x80?", b"\0\x81?", 1), "is damaged or no .npz"),
     "float8.safetensors": (struct.pack("<Q", 72) + json.dumps(F8).ljust(72).encode() + b"0", "'w' has dtype F8_E4M3"),
-    "nan.safetensors": (_safetensors(bad=np.array([np.nan])), "nan.safetensors: tensor 'bad' holds NaN"),
-    "nan.npz": (_npz(bad=np.array([np.inf])), "nan.npz: tensor 'bad' holds NaN or infinity"),
+    "huge.safetensors": (_header(w={"dtype": "F32", "shape": [2**32], "data_offsets": [0, 4]}), "holds 17179869184 bytes"),
+    "object.safetensors": (_header(w=7), "is damaged: its header is no list of tensors"),
+    "list.safetensors": (struct.pack("<Q", 2) + b"[]" + bytes(20), "is damaged: its header is no list of tensors"),
+    "offsets.safetensors": (_header(w={"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}), "is damaged: its header and"),
+    "bfloat16.npz": (_npz(w=np.ones(3, ml_dtypes.bfloat16)), r"w.npy has dtype \|V2, as which numpy saves bfloat16"),
     "text_array.npz": (_npz(w=np.array(["a"])), "'w' has dtype <U1"),
     "member.npz": (_zip(readme="text"), "the member 'readme', which is no array"),
     "twice.npz": (_zip(**{"w.npy": _npy((0,)), "v.npy": _npy((0,))}).replace(b"v.npy", b"w.npy"), "or there twice"),
-    "huge.npz": (_zip(**{"w.npy": _npy((2**60,))}), "cannot be read as .npz"),
-    "negative.npz": (_zip(**{"w.npy": _npy((-1,))}), "cannot be read as .npz"),
+    "huge.npz": (_zip(**{"w.npy": _npy((2**60,))}), "is damaged or no .npz"),
+    "negative.npz": (_zip(**{"w.npy": _npy((-1,))}), "is damaged or no .npz"),
     "misnamed.npz": (_safetensors(w=ONE), "holds safetensors; rename it to misnamed.safetensors"),
     "misnamed.safetensors": (_npz(w=ONE), "holds npz; rename it to misnamed.npz"),
     "misnamed.pt": (_safetensors(w=ONE), "holds safetensors; rename it to misnamed.safetensors"),
-    "model.h5": (b"\x89HDF\r\n", "of an unknown kind; give a model as .safetensors or .npz"),
+    "model.h5": (b"\x89HDF\r\n", "is no model but an HDF5 file; save the model as .safetensors"),
+    "model.txt": (b"weights", "of an unknown kind; give a model as .safetensors or .npz"),
     "model": (b"weights", "of an unknown kind"),
     "up.dom": (encode({"w": ONE}), "is a DoM payload"),
     "payload.safetensors": (encode({"w": ONE}), "is a DoM payload"),
@@ -251,7 +253,7 @@ def test_encrypted_zips_are_told(tmp_path):
     for signature, flags in ((b"PK\1\2", 8), (b"PK\3\4", 6)):
         data[data.index(signature) + flags] |= 1
     (tmp_path / "model.npz").write_bytes(data)
-    with pytest.raises(BadArgument, match="encrypted"):
+    with pytest.raises(BadArgument, match="is encrypted; save the arrays without a password"):
         read_model(tmp_path / "model.npz")
 
 
@@ -259,8 +261,9 @@ def test_encrypted_zips_are_told(tmp_path):
 def test_missing_files_and_folders(tmp_path, read):
     with pytest.raises(BadArgument, match=r"none\.npz cannot be read: No such file"):
         read(tmp_path / "none.npz")
+    (tmp_path / "folder").mkdir()
     with pytest.raises(BadArgument, match="cannot be read: Is a directory"):
-        read(tmp_path)
+        read(tmp_path / "folder")
     with pytest.raises(BadArgument, match="File name too long"):
         read(tmp_path / ("x" * 300))
 
@@ -283,7 +286,7 @@ def test_what_a_format_cannot_hold_leaves_the_old_file(tmp_path, name):
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", MODEL_SUFFIXES)
 def test_a_full_disk_leaves_the_old_file(tmp_path, suffix):
     path = tmp_path / f"model{suffix}"
     write_model(path, {"w": ONE[:3]})
@@ -298,7 +301,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, suffix):
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", MODEL_SUFFIXES)
 def test_damage_anywhere_is_told_or_harmless(tmp_path, suffix):
     """Cut at every byte, and every byte changed: a model or our own error, never another one."""
     path = tmp_path / f"model{suffix}"

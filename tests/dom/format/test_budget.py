@@ -13,8 +13,8 @@ def pair(residual_cnn, trained):
 
 def _error(base, new, back):
     weights = [name for name in new if new[name].ndim > 1]
-    lost = sum(float(np.sum((back[name] - new[name]) ** 2)) for name in weights)
-    return (lost / sum(float(np.sum((new[name] - base[name]) ** 2)) for name in weights)) ** 0.5
+    squares = {n: np.sum((back[n] - new[n]) ** 2.0) / np.sum((new[n] - base[n]) ** 2.0) for n in weights}
+    return (sum(squares[name] * new[name].size for name in weights) / sum(new[name].size for name in weights)) ** 0.5
 
 
 @pytest.mark.parametrize("lattice", [False, True])

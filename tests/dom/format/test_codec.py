@@ -216,7 +216,7 @@ def test_largest_finite_values_do_not_overflow(lattice):
 def test_limit_of_the_receiver():
     payload = encode({"w": np.zeros(1000, np.float32)})
     assert decode(payload, max_bytes=4000)["w"].size == 1000
-    with pytest.raises(Exception, match="limit 3999"):
+    with pytest.raises(Exception, match=r"takes 4000 bytes; allowed here: 3999 \(max_bytes\)"):
         decode(payload, max_bytes=3999)
 
 

@@ -1,8 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from fedretina.dom import DomConfig, digest, encode, inspect
+from fedretina.dom import DomConfig, Version, accept, decode, digest, encode, inspect, publish
+from fedretina.dom.format.envelope import read_envelope, write_envelope
 from fedretina.dom.tensors import raw_bytes
+from fedretina.errors import BadArgument, Corrupt, UnknownBase
 
 
 def test_a_keyframe_says_everything(residual_cnn):
@@ -36,6 +40,70 @@ def test_lossless_payloads_name_their_own_result(residual_cnn, base):
     info = inspect(encode(model, base=model if base else None, config=DomConfig(lossless=True)))
     assert info.result == digest(model)
     assert info.lossless
+
+
+USELESS = {
+    "a prefix": ({"module.w": np.ones((3, 4), np.float32)}, "tensor 'module.w' is called 'w' in the base"),
+    "a dtype": ({"w": np.ones((3, 4), np.float16)}, "tensor 'w' is float16 3x4, and float32 3x4 in the base"),
+    "a shape": ({"w": np.ones((4, 4), np.float32)}, "tensor 'w' is float32 4x4, and float32 3x4 in the base"),
+    "adapters": ({"lora.a": np.ones((3, 1), np.float32)}, "tensor 'lora.a' is not in the base"),
+    "counters alone": ({"n": np.array(3), "x": np.ones(9)}, "tensor 'x' is not in the base"),
+}
+
+
+@pytest.mark.parametrize("case", USELESS)
+@pytest.mark.parametrize("config", [DomConfig(), DomConfig(lossless=True), DomConfig(lattice=True)])
+def test_a_base_without_any_counterpart_is_no_damage(case, config, caplog):
+    new, reason = USELESS[case]
+    base = {"w": np.full((3, 4), 2, np.float32), "n": np.array(2)}
+    payload = encode(new, base=base, config=config)
+    assert f"the base is of no use: {reason}; the payload holds the whole model. Give a base with" in caplog.text
+    assert decode(payload, base=base).keys() == new.keys()
+    assert {tensor.name for tensor in inspect(payload, base=base).tensors} == new.keys()
+    assert len(inspect(payload).tensors) == len(new)
+
+
+def test_a_useful_base_is_not_complained_of(caplog, residual_cnn, trained):
+    encode(trained(residual_cnn()) | {"added": np.ones(3)}, base=residual_cnn())
+    encode({"n": np.array(3)}, base={"m": np.array(3)})
+    encode({}, base={"m": np.ones(3)})
+    assert caplog.text == ""
+
+
+def test_another_base_is_no_damage():
+    base = {"w": np.ones(9, np.float32), "v": np.ones(9, np.float32)}
+    payload = encode({"w": np.zeros(9, np.float32)}, base=base)
+    for other in ({}, {"w": base["w"]}, base | {"w": np.zeros(9, np.float32)}):
+        with pytest.raises(UnknownBase, match=f"builds on version {digest(base)[:8]}, held is {digest(other)[:8]}"):
+            inspect(payload, base=other)
+
+
+def test_metadata_travels_as_format_version_2():
+    model, metadata = {"w": np.ones(9, np.float32)}, {"format": "pt", "authors": "Łódź\n" * 99, "": ""}
+    plain, described = encode(model), encode(model, metadata=metadata)
+    assert (inspect(plain).format_version, inspect(plain).metadata) == (1, {})
+    assert (inspect(described).format_version, inspect(described).metadata) == (2, metadata)
+    assert inspect(described).result == inspect(plain).result
+    assert digest(decode(described)) == digest(decode(plain))
+    version = Version.of(model)
+    delta = publish(model, base=version, metadata=metadata).payload
+    assert accept(delta, base=version) == version
+    assert inspect(delta).metadata == metadata
+
+
+@pytest.mark.parametrize("metadata", [{"epoch": 7}, {7: "epoch"}, {"\ud800": ""}])
+def test_metadata_that_is_no_text_is_refused(metadata):
+    with pytest.raises(BadArgument, match="metadata"):
+        encode({}, metadata=metadata)
+
+
+@pytest.mark.parametrize("metadata", [b"\xc1", b"\x90", b"\x81\x01\x01", b"\x81\xa1a\x01", b"\x81\x01\xa1a", b"\x81" * 999])
+def test_malformed_metadata_is_damage(metadata):
+    envelope = read_envelope(encode({"w": np.ones(9, np.float32)}))
+    payload = write_envelope(replace(envelope, metadata=metadata, version=2))
+    for read in (inspect, decode):
+        with pytest.raises(Corrupt, match="metadata"):
+            read(payload)
 
 
 def test_a_difference_smaller_than_its_step_is_lost_not_unchanged():

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from fedretina.errors import BadArgument
-from fedretina.reid.folder import GALLERY, QUERY, TRAIN, read_domain
+from fedretina.reid.folder import GALLERY, QUERY, TRAIN
+from fedretina.reid.market import read_domain
 from fedretina.reid.rendering.domains import MANIFEST, Population, render, render_domain
 
 rendering = import_module("fedretina.reid.rendering.domains")  # the package exports the function under the same name

@@ -4,6 +4,7 @@ import math
 from collections.abc import Collection, Sequence
 
 from fedretina.errors import BadArgument
+from fedretina.reuse.committee.committee import OWN
 
 
 def check_at_least(key: str, value: int, least: int) -> None:
@@ -55,6 +56,8 @@ def check_domain_name(key: str, name: str) -> None:
     Traceback (most recent call last):
     fedretina.errors.BadArgument: sources = '../cuhk03': a folder's name is allowed, without / and , and no dot before it
     """
+    if name == OWN:
+        raise BadArgument(f"{key} = {name!r}: the committee calls the target so; rename the folder of that domain")
     if not name or name.startswith(".") or set(name) & set("/\\,"):
         raise BadArgument(f"{key} = {name!r}: a folder's name is allowed, without / and , and no dot before it")
 

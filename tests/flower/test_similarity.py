@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fedretina.flower.continuity import is_near, restore_dtypes
+from fedretina.flower.similarity import is_similar, restore_dtypes
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_nearness():
     rng = np.random.default_rng(0)
     model = {"w": rng.normal(size=100).astype(np.float32), "n": np.array(3)}
     moved = {"w": model["w"] + np.float32(0.1), "n": np.array(900.0)}
-    assert is_near(moved, model)
-    assert not is_near({"w": rng.normal(size=100), "n": np.array(3)}, model)
-    assert not is_near({"w": moved["w"]}, model)
-    assert not is_near({"w": moved["w"].reshape(10, 10), "n": np.array(3)}, model)
+    assert is_similar(moved, model)
+    assert not is_similar({"w": rng.normal(size=100), "n": np.array(3)}, model)
+    assert not is_similar({"w": moved["w"]}, model)
+    assert not is_similar({"w": moved["w"].reshape(10, 10), "n": np.array(3)}, model)

@@ -1,0 +1,39 @@
+"""A city of real machines: enrolment with keys that never travel, the Flower processes, the doctor, unit files.
+
+The server has a `CityFolder`, each edge machine a `NodeFolder`. Two small files pass between them: a request and its answer.
+"""
+
+from fedretina.city.doctor import Finding, examine
+from fedretina.city.edge import join, local_nodes, start, start_local
+from fedretina.city.enrolment import Invitation, Request, make_request, make_rotation
+from fedretina.city.folders import CityFolder, NodeFolder
+from fedretina.city.processes import CITY_VARIABLE, NotStarted, is_running, stop
+from fedretina.city.server import DEFAULT_PORT, approve, create, first_fingerprint, revoke, up
+from fedretina.city.units import compose_file, systemd_unit
+
+__all__ = [
+    "CITY_VARIABLE",
+    "DEFAULT_PORT",
+    "CityFolder",
+    "Finding",
+    "Invitation",
+    "NodeFolder",
+    "NotStarted",
+    "Request",
+    "approve",
+    "compose_file",
+    "create",
+    "examine",
+    "first_fingerprint",
+    "is_running",
+    "join",
+    "local_nodes",
+    "make_request",
+    "make_rotation",
+    "revoke",
+    "start",
+    "start_local",
+    "stop",
+    "systemd_unit",
+    "up",
+]

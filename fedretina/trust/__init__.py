@@ -1,0 +1,71 @@
+"""Who may speak for a domain, and who may read its models: city root, statements, sealing. Bytes in, bytes out.
+
+A domain signs what it publishes (`Statement`), and may encrypt it for its recipients (`seal`). A receiver checks both with a
+`Verifier` against the `CityRoot` that it pinned, its own `Policy`, and what it remembers (`TrustMemory`). The rules come
+from The Update Framework and Uptane; signatures are DSSE, sealing is HPKE. No Flower, no tensors.
+"""
+
+from fedretina.trust.acknowledgement import Acknowledgement
+from fedretina.trust.attacks import (
+    ATTACKS,
+    Endless,
+    Expired,
+    Forged,
+    Frozen,
+    MixAndMatch,
+    Replayed,
+    RolledBack,
+    UnknownSigner,
+    Unsealed,
+)
+from fedretina.trust.identity import Identity, IdentityFolder
+from fedretina.trust.keys import SigningKey, VerifyKey
+from fedretina.trust.memory import TrustMemory
+from fedretina.trust.newest import Newest
+from fedretina.trust.policy import Policy
+from fedretina.trust.root import CityRoot, Domain, Role, merge_keys
+from fedretina.trust.root_chain import fingerprint, pin, update
+from fedretina.trust.sealing import Sealed, is_sealed, open_sealed, seal, sealed_length
+from fedretina.trust.sealing_keys import RecipientKey, SealingKey
+from fedretina.trust.signed import Signed
+from fedretina.trust.statement import Statement
+from fedretina.trust.verifier import Verifier, owner_of
+
+__all__ = [
+    "ATTACKS",
+    "Acknowledgement",
+    "CityRoot",
+    "Domain",
+    "Endless",
+    "Expired",
+    "Forged",
+    "Frozen",
+    "Identity",
+    "IdentityFolder",
+    "MixAndMatch",
+    "Newest",
+    "Policy",
+    "RecipientKey",
+    "Replayed",
+    "Role",
+    "RolledBack",
+    "Sealed",
+    "SealingKey",
+    "Signed",
+    "SigningKey",
+    "Statement",
+    "TrustMemory",
+    "UnknownSigner",
+    "Unsealed",
+    "Verifier",
+    "VerifyKey",
+    "fingerprint",
+    "is_sealed",
+    "merge_keys",
+    "open_sealed",
+    "owner_of",
+    "pin",
+    "seal",
+    "sealed_length",
+    "update",
+]

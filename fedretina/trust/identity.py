@@ -1,0 +1,114 @@
+"""A node's identity: its folder with keys, pinned roots, policy and memory. All of it stays on the node's machine.
+
+::
+
+    keys/DOMAIN.sign.pem   the domain's signing key        roots/N.root   the city roots that are trusted here
+    keys/DOMAIN.seal.pem   the domain's sealing key        policy.toml    what this node demands
+                                                           memory.json    the newest versions that were accepted
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from fedretina import atomic
+from fedretina.errors import BadArgument, FedRetinaError
+from fedretina.trust.keys import SigningKey
+from fedretina.trust.memory import TrustMemory
+from fedretina.trust.policy import Policy
+from fedretina.trust.root import CityRoot
+from fedretina.trust.sealing_keys import SealingKey
+from fedretina.trust.signed import Signed
+from fedretina.trust.verifier import Verifier
+
+
+class IdentityFolder:
+    """The files of an identity.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def keys(self) -> Path:
+        """The folder of the private keys."""
+        return self.path / "keys"
+
+    @property
+    def roots(self) -> Path:
+        """The folder of the city roots that are trusted here."""
+        return self.path / "roots"
+
+    def signing_key(self, domain: str) -> Path:
+        """Return the file of a domain's signing key."""
+        return self.keys / f"{domain}.sign.pem"
+
+    def sealing_key(self, domain: str) -> Path:
+        """Return the file of a domain's sealing key."""
+        return self.keys / f"{domain}.seal.pem"
+
+    def signed_roots(self) -> list[bytes]:
+        """Return the signed roots, oldest first."""
+        paths = [path for path in self.roots.glob("*.root") if path.stem.isdigit()]
+        return [path.read_bytes() for path in sorted(paths, key=lambda path: int(path.stem))]
+
+    def root(self) -> CityRoot:
+        """Return the newest root.
+
+        Raises
+        ------
+        BadArgument
+            If there is none that can be read.
+        """
+        try:
+            return CityRoot.from_bytes(Signed.from_bytes(self.signed_roots()[-1]).body)
+        except (IndexError, OSError, FedRetinaError) as error:
+            raise BadArgument(
+                f"{self.roots} holds no city root that can be read ({error}): restore it from a backup"
+            ) from error
+
+    def add_root(self, version: int, signed: bytes) -> None:
+        """Keep a root that was checked."""
+        self.roots.mkdir(exist_ok=True)
+        atomic.write_bytes(self.roots / f"{version}.root", signed, durable=True)
+
+
+class Identity:
+    """Keys and checks of a node that joined a city.
+
+    Parameters
+    ----------
+    path : Path
+        The node's folder.
+    domains : sequence of str
+        The domains that it hosts.
+    clock : callable, default time.time
+        Seconds since 1970.
+
+    Raises
+    ------
+    BadArgument
+        If a key, the policy, the memory or the root is missing or damaged.
+    """
+
+    def __init__(self, path: Path, domains: Sequence[str], *, clock: Callable[[], float] = time.time) -> None:
+        self.folder = IdentityFolder(path)
+        self.signing = {name: SigningKey.load(self.folder.signing_key(name)) for name in domains}
+        self.sealing = {name: SealingKey.load(self.folder.sealing_key(name)) for name in domains}
+        self.verifier = Verifier(
+            self.folder.root(), Policy.load(path / "policy.toml"), TrustMemory(path / "memory.json"), clock=clock
+        )
+
+    def update_root(self, newer: Sequence[bytes]) -> None:
+        """Follow signed roots that arrived, and keep those that are new; errors as for `update`."""
+        known = self.verifier.root.version
+        self.verifier.update_root(newer)
+        for data in newer:
+            version = CityRoot.from_bytes(Signed.from_bytes(data).body).version
+            if known < version <= self.verifier.root.version:
+                self.folder.add_root(version, data)

@@ -1,0 +1,111 @@
+"""What a node remembers of streams: the newest counters, and the attacks that it refused.
+
+It lies outside the cache of models: whoever clears the cache rolls nothing back. Only a person who removes this file can.
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fedretina import atomic
+from fedretina.errors import BadArgument
+
+
+@dataclass
+class TrustMemory:
+    """Counters on disk; every change is written at once.
+
+    Parameters
+    ----------
+    path : Path
+        The file (JSON). A missing file is an empty memory; its folder must exist.
+
+    Raises
+    ------
+    BadArgument
+        If the file is damaged. It is not replaced by an empty one, which would permit rollbacks.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "memory.json"
+    >>> TrustMemory(path).install("duke/reuse", 3, b"digest")
+    >>> TrustMemory(path).installed("duke/reuse")
+    (3, b'digest')
+    """
+
+    path: Path
+    _installed: dict[str, tuple[int, bytes]] = field(default_factory=dict, init=False)
+    _published: dict[str, int] = field(default_factory=dict, init=False)
+    _newest: tuple[int, int] = field(default=(0, 0), init=False)
+    _attacks: dict[str, int] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        try:
+            text = self.path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return
+        except (OSError, UnicodeDecodeError) as error:
+            raise self._damaged() from error
+        try:
+            self._read(json.loads(text))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise self._damaged() from error
+
+    def installed(self, stream: str) -> tuple[int, bytes]:
+        """Return counter and digest of the newest version that was installed; (0, b"") if there was none."""
+        return self._installed.get(stream, (0, b""))
+
+    def install(self, stream: str, counter: int, digest: bytes) -> None:
+        """Remember an installed version."""
+        self._installed[stream] = (counter, digest)
+        self._write()
+
+    def next_counter(self, stream: str) -> int:
+        """Return the number of the next version that this node publishes, and remember that it is used."""
+        self._published[stream] = self._published.get(stream, 0) + 1
+        self._write()
+        return self._published[stream]
+
+    @property
+    def newest(self) -> tuple[int, int]:
+        """Counter and creation time (seconds since 1970) of the newest list of versions; (0, 0) before the first."""
+        return self._newest
+
+    def hear(self, counter: int, created: int) -> None:
+        """Remember a list of newest versions."""
+        self._newest = (counter, created)
+        self._write()
+
+    @property
+    def attacks(self) -> dict[str, int]:
+        """How often each refusal happened, by its name."""
+        return dict(self._attacks)
+
+    def count_attack(self, name: str) -> None:
+        """Count a refusal."""
+        self._attacks[name] = self._attacks.get(name, 0) + 1
+        self._write()
+
+    def _read(self, found: dict[str, Any]) -> None:
+        self._installed = {name: (int(c), bytes.fromhex(d)) for name, (c, d) in found["installed"].items()}
+        self._published = {name: int(c) for name, c in found["published"].items()}
+        counter, created = found["newest"]
+        self._newest = (int(counter), int(created))
+        self._attacks = {name: int(c) for name, c in found["attacks"].items()}
+
+    def _write(self) -> None:
+        found = {
+            "installed": {name: [counter, digest.hex()] for name, (counter, digest) in sorted(self._installed.items())},
+            "published": self._published,
+            "newest": self._newest,
+            "attacks": self._attacks,
+        }
+        atomic.write_bytes(self.path, json.dumps(found, indent=1).encode(), durable=True)
+
+    def _damaged(self) -> BadArgument:
+        return BadArgument(
+            f"{self.path} is damaged or cannot be read; it holds the newest version of each stream, and an empty one would "
+            "permit rollbacks: restore it from a backup, or remove it and compare the versions with the operator"
+        )
