@@ -1,4 +1,4 @@
-.PHONY: check test constraints flwr bench docs
+.PHONY: check test constraints flwr reference site bench docs
 
 STUDIES = table2 table3 table4 fig4 fig5 ablation
 
@@ -27,8 +27,13 @@ bench: ## the tables of docs/, which take hours; runs of the main job that are i
 	python benchmarks/any_strategy all build/any-strategy
 	python benchmarks/apps run build/apps && python benchmarks/apps page build/apps
 
-docs: bench ## what docs/ shows of measurements and of commands: whole studies over three seeds; finished cells are kept
-	python benchmarks/dom_cli.py
+reference: ## the pages that follow from the code: configuration keys, options, ledger, what commands print
+	python docs/generate
+
+site: ## docs/ as a website in build/site: pip install -e ".[docs]"
+	mkdocs build --strict
+
+docs: bench reference ## what docs/ shows of measurements: whole studies over three seeds; finished cells are kept
 	for name in $(STUDIES); do fedretina study $$name --out build/studies > /dev/null || exit 1; done
-	mkdir -p docs/studies
-	for name in $(STUDIES); do cp build/studies/$$name.md build/studies/$$name.png docs/studies; done
+	mkdir -p docs/results/studies
+	for name in $(STUDIES); do cp build/studies/$$name.md build/studies/$$name.png docs/results/studies; done

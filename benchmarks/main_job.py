@@ -1,21 +1,23 @@
-"""The main job over seeds, with and without DoM: runs what is not there yet, writes docs/main-job.md.
+"""Run the main job over seeds, with and without DoM, and write docs/results/main-job.md.
 
     python benchmarks/main_job.py OUT [--seeds 0,1,2]
 
-OUT keeps one folder a run, so an interrupted benchmark goes on where it was. Runs use four supernodes of one CPU.
+OUT has one folder per run, so an interrupted benchmark continues with the missing runs. Runs use four supernodes of one CPU.
 """
 
 import json
+import os
+import platform
 import subprocess
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from fedretina.study.tables import mean_text
+from fedretina.study import mean_text
 
 ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs" / "main-job.md"
+PAGE = ROOT / "docs" / "results" / "main-job.md"
 FEDERATION = "num-supernodes=4 client-resources-num-cpus=1"
 ROWS = {
     "alone": "the target alone",
@@ -27,7 +29,7 @@ Summary = dict[str, Any]
 
 
 def summary(out: Path, seed: int, codec: str) -> Summary:
-    """Read a run's summary, with the target's results at the top; run it first if there is none."""
+    """Read a run's summary, with the target's results at the top; if there is none, run it first."""
     folder = out.absolute() / f"{codec}-{seed}"
     if not (folder / "summary.json").exists():
         config = f"seed={seed} codec='{codec}' out='{folder}'" + ("" if codec == "dom" else " baselines=false")
@@ -55,7 +57,8 @@ def page(dom: list[Summary], none: list[Summary]) -> str:
         "# The main job, measured",
         "",
         "`python benchmarks/main_job.py OUT` wrote this page: `flwr run simulations/duke_target` with its defaults,",
-        f"seeds {seeds}, with four supernodes of one CPU. Mean ± standard error over the seeds; mAP and Rank-1 in percent.",
+        f"seeds {seeds}, with four supernodes of one CPU, on {platform.machine()} with {os.cpu_count()} cores.",
+        "Mean ± standard error over the seeds; mAP and Rank-1 in percent.",
         "",
         "| | mAP | Rank-1 | mAP by seed |",
         "|---|---|---|---|",

@@ -1,4 +1,4 @@
-"""Measure how far a model of one embedded domain serves another, and write docs/transfer.md.
+"""Measure a model of one embedded domain on another domain, and write docs/results/transfer.md.
 
     python benchmarks/transfer.py --seeds 0,1,2
 
@@ -19,13 +19,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fedretina import home
-from fedretina.reid import Photo, read_domain, render
-from fedretina.reid.augment import augment, to_float
-from fedretina.reid.images import load_images
-from fedretina.reid.losses import identity_loss
-from fedretina.reid.metrics import Scores, evaluate_features
-from fedretina.reid.models import build
-from fedretina.study.tables import table as table_of
+from fedretina.reid import (
+    Photo,
+    Scores,
+    augment,
+    build,
+    evaluate_features,
+    identity_loss,
+    load_images,
+    read_domain,
+    render,
+    to_float,
+)
+from fedretina.study import table as table_of
 from fedretina.task import shuffled
 
 DOMAINS = ("duke", "msmt17", "cuhk03", "market1501")
@@ -43,11 +49,11 @@ class Data:
     gallery: tuple[Photo, ...]
 
     def part(self, share: float, seed: int) -> "Data":
-        """Keep a share of the training samples, and number their identities anew."""
-        kept = torch.randperm(len(self.labels), generator=torch.Generator().manual_seed(seed))
-        kept = kept[: round(share * len(self.labels))]
-        labels = torch.unique(self.labels[kept], return_inverse=True)[1]
-        return Data(self.images[kept], labels, self.query, self.gallery)
+        """Keep a share of the training samples, and renumber their identities."""
+        chosen = torch.randperm(len(self.labels), generator=torch.Generator().manual_seed(seed))
+        chosen = chosen[: round(share * len(self.labels))]
+        labels = torch.unique(self.labels[chosen], return_inverse=True)[1]
+        return Data(self.images[chosen], labels, self.query, self.gallery)
 
 
 def load(root: Path, name: str) -> Data:
@@ -194,7 +200,7 @@ def main() -> None:
     parser.add_argument("--seeds", default="0,1,2", help="comma-separated")
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--lr", type=float, default=2e-3, help="Adam's largest learning rate")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "docs" / "transfer.md")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "docs" / "results" / "transfer.md")
     options = parser.parse_args()
     torch.set_num_threads(1)
     results: Results = defaultdict(list)

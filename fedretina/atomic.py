@@ -9,56 +9,56 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 SUFFIX = ".tmp"
-"""How the names of unfinished files end."""
-_ABANDONED_S = 3600
+"""Suffix of the names of unfinished files."""
+_ABANDONED_S = 3600  # seconds
 
 
 @contextmanager
 def replacing(path: Path, *, durable: bool = False, private: bool = False) -> Iterator[Path]:
-    """Yield the path of a new file in the same folder; it replaces `path` when the block ends without an error.
+    """Yield the path of a new file in the same folder; the file replaces `path` when the block ends without an error.
 
-    After an error the new file is removed, and `path` is as it was. A link at `path` is replaced, not followed.
+    After an error the new file is removed, and `path` does not change. A link at `path` is replaced, not followed.
 
     Parameters
     ----------
     path : Path
         The file to write. Its folder must exist.
     durable : bool, default False
-        Whether the bytes are on the disk before the rename, so that a power cut cannot leave an empty file.
+        Whether the bytes are flushed to the disk before the rename, so that a power cut cannot leave an empty file.
     private : bool, default False
         Whether only the owner may read the file. Otherwise it gets the old file's permissions, or the user's default.
 
     Raises
     ------
     OSError
-        If the system refuses: no space, no permission.
+        If the system cannot write: no space, no permission.
 
     Examples
     --------
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "words.txt"
-    >>> with replacing(path) as fresh:
-    ...     _ = fresh.write_text("whole")
+    >>> with replacing(path) as new:
+    ...     _ = new.write_text("whole")
     >>> path.read_text()
     'whole'
     """
-    fresh = path.with_name(f".fedretina-{secrets.token_hex(4)}{SUFFIX}")
-    fresh.touch(0o600 if private else 0o666, exist_ok=False)
+    new = path.with_name(f".fedretina-{secrets.token_hex(4)}{SUFFIX}")
+    new.touch(0o600 if private else 0o666, exist_ok=False)
     try:
-        mode = 0o600 if private else _permissions(path, default=_permissions(fresh))
-        yield fresh
+        mode = 0o600 if private else _permissions(path, default=_permissions(new))
+        yield new
         if durable:
-            _flush(fresh)
-        fresh.chmod(mode)  # safetensors makes files that only their owner may read
-        fresh.replace(path)
+            _flush(new)
+        new.chmod(mode)  # safetensors makes files that only their owner may read
+        new.replace(path)
     finally:
-        fresh.unlink(missing_ok=True)
+        new.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, data: bytes, *, durable: bool = False, private: bool = False) -> None:
     """Write a file as a whole; parameters and errors as for `replacing`."""
-    with replacing(path, durable=durable, private=private) as fresh:
-        fresh.write_bytes(data)
+    with replacing(path, durable=durable, private=private) as new:
+        new.write_bytes(data)
 
 
 def write_text(path: Path, text: str) -> None:

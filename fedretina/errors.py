@@ -1,4 +1,4 @@
-"""The errors of FedRetina, named by what the receiver of one does next, and how errors of other libraries become ours."""
+"""The errors of FedRetina, each named by what its receiver has to do; and how errors of other libraries become ours."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,11 +9,11 @@ class FedRetinaError(Exception):
 
 
 class BadArgument(FedRetinaError, ValueError):
-    """The caller gave something that cannot be used: correct the call."""
+    """The caller gave a value that cannot be used: correct the call."""
 
 
 class UnknownBase(FedRetinaError):
-    """The payload builds on a version that is not held here: ask for another route to the newest one."""
+    """The payload builds on a version that is not held here: ask for other payloads that lead to the newest version."""
 
 
 class Corrupt(FedRetinaError):
@@ -25,26 +25,26 @@ class Truncated(Corrupt):
 
 
 class TooNew(FedRetinaError):
-    """The payload has a format that this release does not know: upgrade fedretina."""
+    """The payload or message has a format that this release does not know: upgrade fedretina."""
 
 
 class Untrusted(FedRetinaError):
-    """The sender cannot be believed: refuse it."""
+    """The sender may not do this, or cannot prove who it is: refuse the message."""
 
 
 @contextmanager
 def translate_errors(kind: type[FedRetinaError], found: str, remedy: str) -> Iterator[None]:
-    """Turn whatever a library raises on a damaged file into one of our errors; ours pass as they are.
+    """Turn any error of a library into an error of ours; errors of ours pass unchanged.
 
-    A list of exceptions to expect is never complete: scipy alone raises a dozen kinds. Their texts are not passed on: they
-    name no file, and some advise to turn a safety off. They stay the error's cause.
+    A library may raise many kinds of errors on a damaged file; a list of them is never complete. Their texts are left out:
+    they do not name the file, and some advise to turn off a protection. The library's error is the cause of ours.
 
     Parameters
     ----------
     kind : type
         The error to raise.
     found, remedy : str
-        What was found, with the file's name; what to do about it. Between them stands the reason, in brackets.
+        What was found, with the file's name; and what to do. The message has the reason between them, in brackets.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""The user's folder: what FedRetina keeps between runs, where it lies and how much it takes.
+"""The user's folder: the files that FedRetina keeps between runs, and their size.
 
-`FEDRETINA_HOME` says where (default `~/.fedretina`). Everything but the runs and the studies is a cache: made again when
-needed, except that a run which is under way, or was interrupted, cannot go on without what its nodes keep.
+The variable `FEDRETINA_HOME` names the folder (default `~/.fedretina`). All files but runs and studies are caches: they are
+made again when needed. But a run that is under way, or was interrupted, needs the files of its nodes to go on.
 """
 
 import os
@@ -18,14 +18,14 @@ FOLDERS = (*CACHES, "runs", "studies")
 
 @dataclass(frozen=True)
 class Usage:
-    """What a folder holds: `entries` (files and folders directly in it), `size` (bytes of all files below)."""
+    """The contents of a folder: `entries` (files and folders directly in it), `size` (bytes of all files below it)."""
 
     entries: int
     size: int
 
 
 def home() -> Path:
-    """Return the user's folder, absolute: `$FEDRETINA_HOME`, or `~/.fedretina` where that is unset."""
+    """Return the user's folder as an absolute path: `$FEDRETINA_HOME`, or `~/.fedretina` if that is not set."""
     return Path(os.environ.get("FEDRETINA_HOME") or "~/.fedretina").expanduser().absolute()
 
 
@@ -35,7 +35,7 @@ def renderings() -> Path:
 
 
 def decoded() -> Path:
-    """Return the folder of decoded pictures, made if missing."""
+    """Return the folder of decoded images, made if missing."""
     return folder("decoded")
 
 
@@ -45,7 +45,7 @@ def references() -> Path:
 
 
 def nodes() -> Path:
-    """Return the folder of what nodes keep between messages, made if missing."""
+    """Return the folder of the nodes' checkpoints, made if missing."""
     return folder("nodes")
 
 
@@ -60,7 +60,7 @@ def studies() -> Path:
 
 
 def folder(name: str) -> Path:
-    """Return the folder of that name in the user's folder, made if missing.
+    """Return a folder in the user's folder, made if missing.
 
     Parameters
     ----------
@@ -73,18 +73,18 @@ def folder(name: str) -> Path:
         If there is no such folder, or it cannot be made (the message names `FEDRETINA_HOME`).
     """
     if name not in FOLDERS:
-        raise BadArgument(f"{name!r} is no folder of {home()}: choose among {', '.join(FOLDERS)}")
+        raise BadArgument(f"{name!r} is not a folder of {home()}: choose one of {', '.join(FOLDERS)}")
     path = home() / name
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         reason = error.strerror or error
-        raise BadArgument(f"cannot make {path} ({reason}): set FEDRETINA_HOME to a folder to write in") from error
+        raise BadArgument(f"cannot make {path} ({reason}): set FEDRETINA_HOME to a folder that you may write in") from error
     return path
 
 
 def usage(path: Path) -> Usage:
-    """Measure a folder. Links count as themselves, and what vanishes meanwhile as nothing.
+    """Return the number of entries and the size of a folder. Links are not followed; files that vanish meanwhile count 0.
 
     Examples
     --------
@@ -99,19 +99,16 @@ def usage(path: Path) -> Usage:
 
 
 def clear(name: str) -> Usage:
-    """Delete what lies in the folder of that name, and say how much that was.
-
-    A link is deleted, never what it leads to.
+    """Delete the contents of a folder, and return how much that was. Links are deleted, not followed.
 
     Raises
     ------
     BadArgument
-        If there is no such folder, if it is itself a link out of the user's folder, or if something in it
-        cannot be deleted.
+        If there is no such folder, if it is a link out of the user's folder, or if a file in it cannot be deleted.
     """
     path = folder(name)
     if not path.resolve().is_relative_to(home().resolve()):
-        raise BadArgument(f"{path} leads out of {home()}, to {path.resolve()}: nothing deleted, clear that by hand")
+        raise BadArgument(f"{path} leads out of {home()}, to {path.resolve()}: nothing was deleted; clear it by hand")
     freed = usage(path)
     for child in path.iterdir():
         try:

@@ -1,4 +1,4 @@
-"""Read JSON that may be damaged or hostile: the one JSON reader of ledgers, run folders and stored results."""
+"""Reads JSON that may be damaged or hostile: ledgers, run folders and stored results."""
 
 import json
 import re
@@ -6,20 +6,20 @@ from typing import Any
 
 from fedretina.errors import Corrupt
 
-DIGITS = 20
-"""Of an integer: 64 bits and a sign."""
+MAX_DIGITS = 300
+"""The most digits of an integer: one with more is no floating-point number, and no average can be taken of it."""
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def parse_json(data: bytes) -> Any:
-    r"""Parse UTF-8 JSON, with or without a byte order mark.
+    r"""Return the value of UTF-8 JSON, with or without a byte order mark.
 
-    Half characters (lone surrogates), which no file and no terminal takes, become question marks.
+    Lone surrogates (halves of characters) become question marks: files and terminals cannot hold them.
 
     Raises
     ------
     Corrupt
-        If it is no JSON, or an integer has more than `DIGITS` digits.
+        If it is not JSON, or an integer has more than `MAX_DIGITS` digits.
 
     Examples
     --------
@@ -27,20 +27,21 @@ def parse_json(data: bytes) -> Any:
     {'a': [1, 2.5, '?']}
     >>> parse_json(b"{")
     Traceback (most recent call last):
-    fedretina.errors.Corrupt: no JSON (Expecting property name enclosed in double quotes: line 1 column 2 (char 1))
+    fedretina.errors.Corrupt: not JSON (Expecting property name enclosed in double quotes: line 1 column 2 (char 1))
     """
     try:
         text = data.decode("utf-8-sig")
         value = json.loads(text, parse_int=_integer)
         if _SURROGATE.search(text):
-            whole = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
-            value = json.loads(whole)
+            replaced = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
+            value = json.loads(replaced)
         return value
     except (ValueError, RecursionError) as error:
-        raise Corrupt(f"no JSON ({error})") from error
+        raise Corrupt(f"not JSON ({error})") from error
 
 
 def _integer(text: str) -> int:
-    if len(text) > DIGITS:
-        raise ValueError(f"an integer of {len(text)} digits")
+    digits = len(text.lstrip("-"))
+    if digits > MAX_DIGITS:
+        raise ValueError(f"an integer of {digits} digits; allowed: {MAX_DIGITS}")
     return int(text)

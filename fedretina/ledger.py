@@ -1,10 +1,10 @@
-"""The ledger: one row per model in a message, both directions; tables and plots are views of it.
+"""The ledger: one row for each model in a message, in both directions. Tables and plots are made from it.
 
-It is a file of JSON lines that only grows. A message that carries several models leaves one row for each, and what is
-around them (configuration, metrics, headers) counts on the first; a message without a model leaves one of kind
-`control`. So the sums over the rows are the bytes of all messages.
+It is a file of JSON lines that only grows. A message with several models has a row for each. The bytes around the models
+(configuration, metrics, headers) count in the first of these rows. A message without a model has one row of kind `control`.
+So the sums over the rows are the bytes of all messages.
 
-The rows of a message down are written when it is pushed, those of a reply when it is pulled. What fails leaves one row of
+The rows of a message to a node are written when it is pushed, those of a reply when it is pulled. A failure has one row of
 kind `control`, with the reason in `error`:
 
 ======================================  =========  ==================================
@@ -18,7 +18,7 @@ the reply could not be believed         up         the reply's
 no reply came in time                   up         0
 ======================================  =========  ==================================
 
-A reply that is pulled after its timeout leaves its own row besides.
+A reply that is pulled after its timeout has a row of its own besides.
 """
 
 import json
@@ -38,12 +38,12 @@ DIRECTIONS = ("down", "up")
 KINDS = {
     "keyframe": "a whole model, quantised",
     "delta": "the difference to the version before",
-    "chain": "several versions' payloads that the receiver had missed",
+    "chain": "the payloads of several versions that the receiver missed",
     "skip": "one payload from an old version to the newest",
-    "lossless": "the difference, bit for bit",
-    "raw": "a model's tensors as they are (codec = none)",
+    "lossless": "a difference or a whole model, bit for bit",
+    "raw": "a model's tensors, uncoded",
     "control": "a message without a model",
-    "none": "nothing: the receiver holds the version already",
+    "none": "nothing: the receiver already holds the version",
 }
 
 _log = logging.getLogger(__name__)
@@ -56,36 +56,37 @@ class Row:
     Parameters
     ----------
     round : int
-        The round in which it was sent, from 0.
+        The round in which the message was sent, from 0.
     node : int
-        Flower's number of the node that received (down) or sent (up) it.
+        Flower's identifier of the node that received (down) or sent (up) the message.
     domain : str
-        The domains that the node hosts, comma-separated; "" where nobody told (`DomGrid.nodes`).
+        The domains that the node hosts, comma-separated; "" if they are not registered in `DomGrid.nodes`.
     direction : str
         "down" (server to node) or "up".
     kind : str
         One of `KINDS`.
     stream : str
-        Whose model: a domain's name or the server's aggregate; "" for control.
+        Name of the model's stream: a domain, or the server's aggregate; "" for control.
     version : int
         Number of the version that the receiver holds afterwards.
     base, digest : str
         Digests, in hex, of the version that the payload builds on and of the one that it leads to; "" if there is none.
     raw_bytes : int
-        What plain Flower would have put into the message.
+        Bytes that plain Flower would have sent.
     wire_bytes : int
-        What was sent, headers and envelope included, as measured.
+        Bytes that were sent, headers and envelope included.
     encode_s : float
         Seconds spent on encoding.
     decode_s : float
-        Seconds that the server spent on decoding a reply. It is 0 for "down": the row is written before the node decodes.
+        Seconds that the server spent on checking and decoding a reply before the strategy got it. 0 for "down": the row is
+        written before the node decodes. A reply that is only relayed may be decoded later; that time is not in it.
     error : str
-        Why the message counts as failed; "" (default) if it does not.
+        Why the message failed; "" (default) if it did not.
 
     Raises
     ------
     BadArgument
-        If a value has the wrong type, or is none that the column allows.
+        If a value has the wrong type, or is not allowed in its column.
     """
 
     round: int
@@ -116,7 +117,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Totals:
-    """Bytes of some messages: what plain Flower would have sent (raw) and what was sent (wire), down and up."""
+    """Sums of bytes: what plain Flower would have sent (raw) and what was sent (wire), down and up."""
 
     raw_down: int
     raw_up: int
@@ -135,16 +136,16 @@ class Totals:
 
     @property
     def factor(self) -> float:
-        """How many times fewer bytes than plain Flower: raw / wire; 1 where nothing was to be sent."""
+        """How many times fewer bytes than plain Flower: raw / wire; 1 if there was nothing to send."""
         if self.wire == 0:
             return 1.0 if self.raw == 0 else math.inf
         return self.raw / self.wire
 
 
 class Ledger:
-    """Writes rows, from any thread; each is in the file when `append` returns.
+    """Writes rows, from any thread; a row is in the file when `append` returns.
 
-    A file that exists is continued: its rows are read, and a last line that was torn by a kill is cut off.
+    An existing file is continued: its rows are read. An incomplete last line (the run was killed) is removed.
 
     Parameters
     ----------
@@ -154,7 +155,7 @@ class Ledger:
     Raises
     ------
     Corrupt
-        If the file exists and is no ledger.
+        If the file exists and is not a ledger.
 
     Examples
     --------
@@ -170,10 +171,11 @@ class Ledger:
         self._rows: list[Row] = []
         self._file: TextIO | None = None
         if path is not None:
-            if path.exists():
-                self._rows = read(path)
-                _mend(path)
-            self._file = path.open("a", encoding="ascii", newline="\n")
+            with translate_errors(Corrupt, f"{path} cannot be continued", "move it away, or give another folder"):
+                if path.exists():
+                    self._rows = read(path)
+                    _repair_end(path)
+                self._file = path.open("a", encoding="ascii", newline="\n")
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -191,7 +193,7 @@ class Ledger:
             self._rows.append(row)
 
     def close(self) -> None:
-        """Close the file; `rows` stays."""
+        """Close the file; `rows` can still be read."""
         if self._file is not None:
             self._file.close()
 
@@ -203,14 +205,14 @@ class Ledger:
 
 
 def read(path: Path) -> list[Row]:
-    """Read a ledger's file.
+    """Return the rows of a ledger's file.
 
-    A last line without its line break that is no row was torn by a kill: it is dropped, with a warning in the log.
+    An incomplete last line (the run was killed) is left out, with a warning in the log.
 
     Raises
     ------
     Corrupt
-        If any other line is no row; the message names file, line and what is wrong.
+        If any other line is not a row; the message names the file and the line, and says what is wrong.
     """
     rows: list[Row] = []
     with translate_errors(Corrupt, f"{path} cannot be read", "restore it, or move it away"), path.open("rb") as file:
@@ -220,12 +222,12 @@ def read(path: Path) -> list[Row]:
             except Corrupt as error:
                 if line.endswith(b"\n"):
                     raise Corrupt(f"{path}, line {number}: {error}") from error
-                _log.warning("%s, line %d: dropped, it ends in the middle (was the run killed?)", path, number)
+                _log.warning("%s, line %d: left out, it is incomplete (was the run killed?)", path, number)
     return rows
 
 
 def totals(rows: Iterable[Row]) -> Totals:
-    """Sum the bytes of rows, failed messages included: their bytes were sent as well."""
+    """Return the sums of the rows' bytes, failed messages included: their bytes were sent too."""
     sums = {(direction, column): 0 for direction in DIRECTIONS for column in ("raw", "wire")}
     for row in rows:
         sums[row.direction, "raw"] += row.raw_bytes
@@ -234,7 +236,7 @@ def totals(rows: Iterable[Row]) -> Totals:
 
 
 def by_round(rows: Iterable[Row]) -> dict[int, list[Row]]:
-    """Group rows by round: rounds in ascending order, the rows of each in theirs."""
+    """Return the rows of each round, rounds in ascending order; rows keep their order."""
     groups: dict[int, list[Row]] = {}
     for row in rows:
         groups.setdefault(row.round, []).append(row)
@@ -246,17 +248,19 @@ def _check_type(name: str, value: object, wanted: object) -> None:
     assert isinstance(allowed, type | tuple)
     if isinstance(value, bool) or not isinstance(value, allowed):
         raise BadArgument(f"ledger row: {name} is {value!r}: give {getattr(wanted, '__name__', wanted)}")
+    if isinstance(value, int) and value.bit_length() > 64:
+        raise BadArgument(f"ledger row: {name} has {value.bit_length()} bits: give an integer of at most 64 bits")
 
 
 def _check_choice(name: str, value: str, choices: Iterable[str]) -> None:
     if value not in choices:
-        raise BadArgument(f"ledger row: {name} is {value!r}: choose among {', '.join(choices)}")
+        raise BadArgument(f"ledger row: {name} is {value!r}: choose one of {', '.join(choices)}")
 
 
 def _parse(line: bytes) -> Row:
     columns = parse_json(line)
     if not isinstance(columns, dict):
-        raise Corrupt("a JSON value, but no object")
+        raise Corrupt("JSON, but not an object")
     names = {field.name for field in fields(Row)}
     if unknown := sorted(set(columns) - names):
         raise Corrupt(f"columns {', '.join(map(repr, unknown))} are unknown: was it written by a newer release?")
@@ -268,8 +272,8 @@ def _parse(line: bytes) -> Row:
         raise Corrupt(str(error)) from error
 
 
-def _mend(path: Path) -> None:
-    """End the file in a whole line, so that the next row starts on its own."""
+def _repair_end(path: Path) -> None:
+    """Remove an incomplete last line, or end it with a line break, so that the next row starts on a line of its own."""
     with path.open("rb+") as file:
         whole = file.read()
         end = whole.rfind(b"\n") + 1

@@ -1,4 +1,4 @@
-"""Values of a run's configuration, checked: what an app reads out of its pyproject.toml and ``flwr run -c``."""
+"""Reads and checks the values of a run's configuration: from the app's pyproject.toml and ``flwr run -c``."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,18 +13,18 @@ _ERRORS = "a number from 0.000001 to 0.999"
 
 
 def text(config: Config, key: str) -> str:
-    """Read a text.
+    """Return a text.
 
     Raises
     ------
     BadArgument
-        If it is none; the message names key, value and what is allowed.
+        If the value is not text; the message names key and value, and what is allowed.
     """
     return str(_typed(config, key, str, "a text in quotes"))
 
 
 def choice(config: Config, key: str, choices: Sequence[str]) -> str:
-    """Read a text that is one of several.
+    """Return a text that is one of `choices`.
 
     Examples
     --------
@@ -39,7 +39,7 @@ def choice(config: Config, key: str, choices: Sequence[str]) -> str:
 
 
 def names(config: Config, key: str) -> tuple[str, ...]:
-    """Read comma-separated names.
+    """Return names that are separated by commas.
 
     Examples
     --------
@@ -50,12 +50,12 @@ def names(config: Config, key: str) -> tuple[str, ...]:
 
 
 def flag(config: Config, key: str) -> bool:
-    """Read true or false; raises as `text`."""
+    """Return true or false; raises as `text`."""
     return bool(_typed(config, key, bool, "true or false"))
 
 
 def whole(config: Config, key: str, *, at_least: int | None = None) -> int:
-    """Read an integer; raises as `text`, also if it is less than `at_least`."""
+    """Return an integer; raises as `text`, also if it is less than `at_least`."""
     value = int(_typed(config, key, int, "an integer"))
     if at_least is not None and value < at_least:
         raise BadArgument(f"{key} = {value}: {at_least} or more is allowed")
@@ -63,7 +63,7 @@ def whole(config: Config, key: str, *, at_least: int | None = None) -> int:
 
 
 def number(config: Config, key: str, *, above: float | None = None) -> float:
-    """Read a number; raises as `text`, also if it is not above `above`, or then not finite."""
+    """Return a number; raises as `text`, also if it is not finite or not greater than `above`."""
     value = config[key]
     value = float(_typed(config, key, int if isinstance(value, int) else float, "a number"))
     if above is not None and not above < value < math.inf:
@@ -72,7 +72,7 @@ def number(config: Config, key: str, *, above: float | None = None) -> float:
 
 
 def within(config: Config, key: str, least: float, most: float, allowed: str) -> Any:
-    """Read a number of the kind that `least` is, from `least` to `most`; `allowed` says so in words.
+    """Return a number from `least` to `most`, an integer if `least` is one; `allowed` says in words what is allowed.
 
     Examples
     --------
@@ -87,7 +87,7 @@ def within(config: Config, key: str, least: float, most: float, allowed: str) ->
 
 
 def codec(config: Config) -> DomConfig | None:
-    """Read how models are coded: `codec`, `relative-error`, `keyframe-error`, `bits` and, where it stands, `budget`.
+    """Return how models are coded: from `codec`, `relative-error`, `keyframe-error`, `bits`, and `budget` if there is one.
 
     Returns
     -------

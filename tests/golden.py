@@ -4,6 +4,7 @@
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import ml_dtypes
@@ -12,7 +13,7 @@ import numpy as np
 from fedretina.dom import DomConfig, encode, inspect
 
 FIXTURE = Path(__file__).parent / "dom" / "fixture"
-CONFIGS = {
+VERSION_1 = {
     "keyframe": DomConfig(),
     "fast": DomConfig(effort="fast"),
     "balanced": DomConfig(),
@@ -25,6 +26,14 @@ CONFIGS = {
     "fine": DomConfig(relative_error=1e-5),
     "coarse": DomConfig(bits=1),
 }
+VERSION_2 = {
+    "predicted": DomConfig(),
+    "predicted_coarse": DomConfig(relative_error=0.7),
+    "predicted_fine": DomConfig(relative_error=0.05, effort="fast"),
+    "predicted_lattice": DomConfig(lattice=True),
+    "predicted_small": DomConfig(effort="small", relative_error=0.05),
+}
+CONFIGS = {name: replace(config, format=1) for name, config in VERSION_1.items()} | VERSION_2
 
 
 def models():
@@ -66,9 +75,32 @@ def models():
     return base, new
 
 
+def low_rank_models():
+    """A base and a model whose difference is nearly of rank 4, by integer arithmetic only."""
+    rows, columns = np.arange(160), np.arange(120)
+    base, new = {}, {}
+    dtypes = {"a": np.float32, "b": ml_dtypes.bfloat16, "c": np.float64, "d": np.float16}
+    for place, (name, dtype) in enumerate(dtypes.items()):
+        product = np.zeros((160, 120), np.int64)
+        for rank in range(1, 5):
+            left = (rows * 7919 * (rank + place) % 61 - 30) * (rows * 104729 % 5 + 1)
+            product += np.outer(left, columns * 15485863 * rank % 53 - 26) // rank**2
+        noise = (np.outer(rows + 1, columns + 1) ** 2 * 7919 % 983 - 491) // 2
+        old = np.outer(rows * 31 % 64 - 32, columns * 17 % 64 - 32) / 2**10
+        base[name] = old.astype(dtype)
+        new[name] = (old + (product + noise) / 2**14).astype(dtype)
+    shape = (40, 30, 4, 4)
+    return base | {"e": base["a"].reshape(shape)}, new | {"e": new["a"].reshape(shape)}
+
+
+def models_of(name):
+    """The base and the model of a file."""
+    return low_rank_models() if name in VERSION_2 else models()
+
+
 def base_of(name):
     """The base that a file's payload builds on."""
-    return None if name == "keyframe" else models()[0]
+    return None if name == "keyframe" else models_of(name)[0]
 
 
 def write() -> None:
@@ -76,7 +108,7 @@ def write() -> None:
     for name, config in CONFIGS.items():
         path = FIXTURE / f"{name}.dom"
         if not path.exists():
-            payload = encode(models()[1], base=base_of(name), config=config)
+            payload = encode(models_of(name)[1], base=base_of(name), config=config)
             info = inspect(payload)
             path.write_bytes(payload)
             expected = {"format_version": info.format_version, "result": info.result}

@@ -28,7 +28,7 @@ def test_folders_are_made_on_use(own_home: Path, name: str) -> None:
 
 
 def test_unknown_folder_is_refused() -> None:
-    with pytest.raises(BadArgument, match="choose among renderings"):
+    with pytest.raises(BadArgument, match="choose one of renderings"):
         home.folder("../elsewhere")
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-GROUND = {"errors", "home", "atomic", "json_files"}
+GROUND = {"errors", "home", "atomic", "checks", "json_files"}
 MAY = {
     "errors": set(),
     "home": set(),
     "atomic": set(),
+    "checks": set(),
     "json_files": set(),
     "ledger": set(),
     "task": set(),
@@ -21,7 +22,7 @@ MAY = {
     "trust": set(),
     "train": {"reuse", "features", "task"},
     "reid": {"features", "task"},
-    "flower": {"dom", "ledger"},
+    "flower": {"dom", "trust", "ledger"},
     "runs": {"ledger"},
     "settings": {"dom"},
     "report": {"runs"},
@@ -34,8 +35,9 @@ MAY = {
 DOM_GROUND = {"config", "parallel", "tensors", "version"}
 DOM_MAY = {
     "coding": set(),
-    "quantisation": {"coding"},
-    "format": {"coding", "quantisation"},
+    "prediction": set(),
+    "quantisation": {"coding", "prediction"},
+    "format": {"coding", "prediction", "quantisation"},
     "versions": {"format"},
     "files": {"format", "versions"},
 }
@@ -55,9 +57,16 @@ NEVER = {
 }
 
 
+BEHIND_FACES = {
+    "benchmarks/any_strategy/soak.py": {"flower"},
+    "benchmarks/any_strategy/recording_grid.py": {"flower"},
+}
+"""The soak test may use inner modules of flower: it checks what each end has stored after every failure."""
+
+
 def files(room: str) -> list[Path]:
-    if room == "strategies":
-        return sorted((ROOT / "strategies").rglob("*.py"))
+    if room in {"strategies", "simulations", "benchmarks"}:
+        return sorted((ROOT / room).rglob("*.py"))
     folder = ROOT / "fedretina" / room
     return sorted(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
 
@@ -71,6 +80,18 @@ def imports(file: Path) -> set[str]:
             assert node.level == 0, f"{file}: a relative import hides who is imported"
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
     return found
+
+
+def face(package: str) -> set[str] | None:
+    """List the names in a package's face; None if it is a module."""
+    _, room, *rest = package.split(".")
+    file = ROOT.joinpath("strategies" if room == "strategies" else f"fedretina/{room}", *rest, "__init__.py")
+    if not file.exists():
+        return None
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__":
+            return set(ast.literal_eval(node.value))
+    return set()
 
 
 def test_every_room_is_known():
@@ -103,37 +124,34 @@ def test_every_room_of_dom_is_known():
     assert rooms == DOM_MAY.keys() | DOM_GROUND
 
 
-def test_the_face_of_dom_hides_no_module():
-    face = imports(ROOT / "fedretina" / "dom" / "__init__.py")
-    modules = {path.stem for path in (ROOT / "fedretina" / "dom").glob("[!_]*")}
-    assert not {name.rpartition(".")[2] for name in face} & modules
+PENDING = {"benchmarks/codec"}
 
 
-CLOSED = {"report", "runs", "strategies"}
-"""Rooms that others use by their face only, and that use others by theirs."""
-
-
-def test_closed_rooms_are_used_by_their_face():
-    for folder in ("fedretina", "strategies", "simulations", "benchmarks"):
-        for file in (ROOT / folder).rglob("*.py"):
-            own = folder if folder == "strategies" else file.relative_to(ROOT / folder).parts[0]
-            for module in modules(file):
-                room, _, inside = module.partition(".")
-                closed = room in CLOSED or own in CLOSED or folder == "simulations"
-                assert not inside or room == own or not closed, f"{file} imports from inside {room}: {module}"
-
-
-def modules(file: Path) -> set[str]:
-    """List the modules of fedretina from which a file imports, without "fedretina."."""
-    nodes = [node for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.ImportFrom)]
-    return {str(node.module).removeprefix("fedretina.") for node in nodes if str(node.module).startswith("fedretina.")}
-
-
-@pytest.mark.parametrize("room", [room for room in MAY if room != "dom"])
-def test_other_rooms_use_the_face_of_dom(room):
+@pytest.mark.parametrize("room", [*MAY, "simulations", "benchmarks"])
+def test_other_rooms_are_used_by_the_names_in_their_faces(room):
+    """What is not in a face is private. Each algorithm of strategies has a face of its own."""
     for file in files(room):
-        inner = {name for name in imports(file) if name.startswith("fedretina.dom.") and name.count(".") > 2}
-        assert not inner, f"{file} imports {inner}; import it from fedretina.dom"
+        path = file.relative_to(ROOT).as_posix()
+        own = {room, *BEHIND_FACES.get(path, set())}
+        for name in imports(file):
+            head, _, inner = name.partition(".")
+            other, _, inner = inner.partition(".")
+            if head != "fedretina" or other in own or not inner or {other, path.rpartition("/")[0]} & PENDING:
+                continue
+            package = f"fedretina.{other}"
+            if other == "strategies" and "." in inner:
+                algorithm, _, inner = inner.partition(".")
+                package = f"fedretina.strategies.{algorithm}"
+            names = face(package)
+            assert names is None or inner in names, f"{file} imports {name}: use a name in the face of {package}"
+
+
+@pytest.mark.parametrize("room", [room for room in MAY if room != "report"])
+def test_a_face_hides_no_module(room):
+    folder = ROOT / "strategies" if room == "strategies" else ROOT / "fedretina" / room
+    modules = {path.stem for path in folder.glob("[!_]*")} if folder.is_dir() else set()
+    hidden = (face(f"fedretina.{room}") or set()) & modules
+    assert not hidden, f"the face of {room} has names of its modules: {hidden}"
 
 
 def test_pyproject_lists_every_package():
@@ -150,6 +168,18 @@ def test_the_codec_calls_no_blas():
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             assert not isinstance(node, ast.MatMult), f"{file} multiplies with @"
             assert not (isinstance(node, ast.Attribute) and node.attr in blas), f"{file}:{node.lineno} calls {node.attr}"
+
+
+def test_benchmarks_import_neither_tests_nor_the_command():
+    """What a benchmark needs is in the package, in `fedretina.testing`, or beside it; a command is run as a process."""
+    tests = {path.stem for path in (ROOT / "tests").rglob("*.py")} | {path.name for path in (ROOT / "tests").iterdir()}
+    own = {path.stem for path in (ROOT / "benchmarks").rglob("*")} | {
+        path.stem for path in (ROOT / "simulations").rglob("*.py")
+    }
+    for file in (ROOT / "benchmarks").rglob("*.py"):
+        for name in imports(file):
+            assert not name.startswith("fedretina.cli"), f"{file} imports {name}"
+            assert name.split(".")[0] not in tests - own | {"tests"}, f"{file} imports {name}"
 
 
 def test_nothing_in_the_package_imports_testing():

@@ -36,7 +36,7 @@ rows = st.builds(
     direction=st.sampled_from(DIRECTIONS),
     kind=st.sampled_from(list(KINDS)),
     stream=st.text(),
-    version=st.integers(),
+    version=st.integers(-(2**64) + 1, 2**64 - 1),
     base=st.text("0123456789abcdef"),
     digest=st.text("0123456789abcdef"),
     raw_bytes=counts,
@@ -108,11 +108,11 @@ def without(name: str) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        (b"{", "no JSON"),
-        (b"", "no JSON"),
-        (b"\xff\xfe", "no JSON"),
-        (b"[" * 100_000, "no JSON"),
-        (b"[1]", "no object"),
+        (b"{", "not JSON"),
+        (b"", "not JSON"),
+        (b"\xff\xfe", "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b"[1]", "not an object"),
         (json.dumps(without("digest")).encode(), "digest are missing"),
         (json.dumps(asdict(ROW) | {"colour": 1}).encode(), "'colour' are unknown"),
         (json.dumps(asdict(ROW) | {"round": "1"}).encode(), "round is '1'"),
@@ -132,6 +132,11 @@ def test_error_may_be_absent(tmp_path: Path) -> None:
     assert read(tmp_path / "ledger.jsonl") == [ROW]
 
 
+def test_an_integer_of_more_than_64_bits_is_refused() -> None:
+    with pytest.raises(BadArgument, match="version has 65 bits"):
+        replace(ROW, version=2**64)
+
+
 def test_a_torn_last_line_is_dropped_wherever_it_tore(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "ledger.jsonl"
     line = json.dumps(asdict(ROW)).encode()
@@ -140,7 +145,7 @@ def test_a_torn_last_line_is_dropped_wherever_it_tore(tmp_path: Path, caplog: py
         caplog.clear()
         with caplog.at_level(logging.WARNING):
             assert read(path) == [ROW]
-        assert "line 2: dropped" in caplog.text
+        assert "line 2: left out" in caplog.text
         with Ledger(path) as ledger:
             ledger.append(replace(ROW, round=2))
         assert [row.round for row in read(path)] == [1, 2]
@@ -188,3 +193,11 @@ def test_rounds_come_in_order() -> None:
     groups = by_round(some)
     assert list(groups) == [1, 2, 3]
     assert [row.node for row in groups[3]] == [0, 2]
+
+
+@pytest.mark.parametrize("kind", ["folder", "loop"])
+def test_what_is_no_file_is_an_error_of_ours(tmp_path, kind):
+    path = tmp_path / "ledger.jsonl"
+    path.mkdir() if kind == "folder" else path.symlink_to(path)
+    with pytest.raises(Corrupt, match=r"ledger\.jsonl cannot be (read|continued) \(.*\): "):
+        Ledger(path)

@@ -1,1 +1,1 @@
-"""What DoM does under Flower's strategies, beside plain Flower: measures, writes docs/any-strategy.md."""
+"""Measure DoM under Flower's strategies, compared with plain Flower, and write docs/results/any-strategy.md."""

@@ -1,4 +1,4 @@
-"""What a message costs in Flower's simulation: plain Flower and DoM in turns, many nodes with a small model."""
+"""Time per message in Flower's simulation: plain Flower and DoM alternately, many nodes with a small model."""
 
 import statistics
 from pathlib import Path
@@ -6,14 +6,14 @@ from pathlib import Path
 from any_strategy.flower import sized_run
 from any_strategy.tables import Found
 from fedretina.study import Results
-from fedretina.study.tables import table as table_of
+from fedretina.study import table as table_of
 
 ROUNDS = 3
 NAMES = {"plain": "plain Flower", "dom": 'DoM, `effort="fast"`'}
 
 
 def measure(nodes: int, megabytes: float, repeats: int, folder: Path) -> Found:
-    """Run both, in turns; the first round starts nodes and is left out."""
+    """Run both alternately. The first round is left out, because it starts the nodes."""
     runs = []
     for number in range(repeats):
         for codec in NAMES:
@@ -32,14 +32,14 @@ def _run(codec: str, nodes: int, megabytes: float) -> Found:
 
 
 def text(found: Found) -> str:
-    """Write the table, and how the two compare."""
+    """Write the table, and the ratio of the times."""
     rows, means = [], {}
     for codec, name in NAMES.items():
         runs = [one for one in found["runs"] if one["codec"] == codec]
         rounds = [second for one in runs for second in one["seconds"][1:]]
         means[codec] = statistics.mean(rounds)
-        told = ", ".join(f"{second:.1f}" for second in rounds)
+        seconds = ", ".join(f"{second:.1f}" for second in rounds)
         peak = max(one["peak"] for one in runs) / 1e9
-        rows.append([name, f"{1000 * means[codec] / found['nodes']:.1f}", told, f"{peak:.2f}"])
+        rows.append([name, f"{1000 * means[codec] / found['nodes']:.1f}", seconds, f"{peak:.2f}"])
     head = ["", "ms per message", "rounds after the first, s", "memory at most, GB"]
     return f"{table_of(head, rows)}\nDoM's time over plain Flower's: {means['dom'] / means['plain']:.2f}."

@@ -1,4 +1,4 @@
-"""A Flower of the benchmark's own: FLWR_HOME, ports, processes that are ended afterwards, and what memory they take."""
+"""A separate Flower for the benchmark: its own FLWR_HOME, ports and processes, and the memory that they use."""
 
 import contextlib
 import json
@@ -29,14 +29,24 @@ def free_port() -> int:
 
 @dataclass
 class Flower:
-    """A folder and an environment with ports of their own."""
+    """A Flower with its own folder, environment and ports.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds FLWR_HOME and the logs.
+    env : dict of str to str
+        The environment of its processes.
+    started : list of Popen
+        The processes that were started.
+    """
 
     folder: Path
     env: dict[str, str]
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def start(self, *command: str) -> subprocess.Popen[bytes]:
-        """Start a process that goes when the Flower goes."""
+        """Start a process; `end` ends it."""
         with (self.folder / f"{Path(command[0]).name}-{len(self.started)}.log").open("wb") as log:
             process = subprocess.Popen(command, env=self.env, stdout=log, stderr=log, start_new_session=True)
         self.started.append(process)
@@ -67,7 +77,7 @@ class Flower:
         return found
 
     def memory(self) -> int:
-        """Sum up the memory of the processes, in bytes; what several share counts once."""
+        """Sum the memory of the processes in bytes; shared pages count once."""
         total = 0
         for pid in self.processes():
             with contextlib.suppress(OSError, StopIteration):
@@ -78,7 +88,7 @@ class Flower:
 
 @contextmanager
 def flower(**more: str) -> Iterator[Flower]:
-    """Give a Flower, and end it afterwards."""
+    """Make a Flower, and end its processes after the block."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
         ports = {key: str(free_port()) for key in ("FLWR_LOCAL_SUPERLINK_HTTP_API_PORT", "FLWR_LOCAL_CONTROL_API_PORT")}
@@ -94,7 +104,7 @@ def flower(**more: str) -> Iterator[Flower]:
 
 @dataclass
 class Watch:
-    """Samples a Flower's memory, and ends it where it takes more than the limit."""
+    """Samples a Flower's memory, and ends it if it exceeds the limit."""
 
     of: Flower
     limit_bytes: float
@@ -126,8 +136,8 @@ def sized_run(codec: str, *, nodes: int, megabytes: float, rounds: int, limit_gb
         out = one.folder / "out.json"
         config = f"codec='{codec}' megabytes={megabytes} rounds={rounds} out='{out}'"
         federation = f"num-supernodes={nodes} client-resources-num-cpus=1"
-        told = one.run(SIZED_APP, "--federation-config", federation, config=config)
+        output = one.run(SIZED_APP, "--federation-config", federation, config=config)
         result = json.loads(out.read_text()) if out.exists() else {}
     if not result and not watch.killed:
-        print(told[-3000:])
+        print(output[-3000:])
     return {"codec": codec, **result, "killed": watch.killed, "finished": bool(result), "samples": watch.samples}

@@ -31,9 +31,9 @@ def module(name: str) -> ModuleType:
 
 
 def run(nodes: int = 4, **config: Any) -> dict[str, Any]:
-    """Run the app with its defaults but for what is given (``_`` for ``-``), and give its summary."""
+    """Run the app with its defaults and the given changes (``_`` for ``-``), and return its summary."""
     logging.getLogger("flwr").setLevel(logging.ERROR)
-    gc.freeze()  # some strategies collect garbage after each reply, and what is imported by now is none
+    gc.freeze()  # some strategies collect garbage after each reply; this excludes all imported modules
     given = DEFAULTS | {key.replace("_", "-"): value for key, value in config.items()}
     with tempfile.TemporaryDirectory() as name:
         before = os.environ.get("FEDRETINA_HOME")

@@ -7,14 +7,14 @@ from matplotlib.figure import Figure
 from any_strategy.flower import sized_run
 from any_strategy.tables import Found
 from fedretina.study import Results
-from fedretina.study.tables import table as table_of
+from fedretina.study import table as table_of
 
 NAMES = {"dom": "DoM", "plain": "plain Flower"}
-ROUNDS = 2  # Flower's loop still holds the replies of the round before when those of the next come
+ROUNDS = 2  # in the second round Flower's loop still has the replies of the first
 
 
 def measure(clients: int, megabytes: float, limit_gb: float, folder: Path) -> Found:
-    """Run both; whoever takes more than the limit is ended."""
+    """Run both; a run that exceeds the limit is ended."""
     runs = []
     for codec in NAMES:
         name = f"memory-{clients}-{megabytes:g}-{limit_gb:g}-{ROUNDS}-{codec}"
@@ -29,7 +29,7 @@ def _run(codec: str, clients: int, megabytes: float, limit_gb: float) -> Found:
 
 
 def peak(run: Found) -> float:
-    """Give the most that a run took, in GB."""
+    """Give the peak memory of a run, in GB."""
     return max((size for _, size in run["samples"]), default=0) / 1e9
 
 
@@ -50,7 +50,7 @@ def _end(run: Found) -> str:
 
 
 def plot(found: Found, path: Path) -> None:
-    """Draw memory over time."""
+    """Plot memory over time."""
     figure = Figure((7, 3.6), layout="constrained")
     axes = figure.add_subplot()
     for run, colour in zip(found["runs"], ("#0b6e8f", "#b3541e"), strict=True):

@@ -1,4 +1,4 @@
-"""The data sets on which networks are compared: what scikit-learn brings, and two that are drawn from a fixed seed."""
+"""The data sets on which networks are compared: those of scikit-learn, and two that are drawn with a fixed seed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_wine, make_cl
 from torch import Tensor
 
 WORDS, TOPICS, LENGTH = 2000, 8, 20
-_COMMON = 100  # the most frequent words say nothing about the topic
+_COMMON = 100  # the most frequent words do not depend on the topic
 
 
 @dataclass(frozen=True)
 class Data:
-    """Examples to train on, and to test on; `classes` counts the labels."""
+    """Training and test examples, and the number of classes."""
 
     x: Tensor
     y: Tensor
@@ -50,7 +50,7 @@ def _some_digits(first: int, last: int) -> Data:
 
 @cache
 def low_digits() -> Data:
-    """Give the digits 0 to 4: on them a body is trained beforehand."""
+    """Give the digits 0 to 4: a body is pretrained on them."""
     return _some_digits(0, 4)
 
 
@@ -103,12 +103,12 @@ def documents() -> Data:
 
 @cache
 def more_documents() -> Data:
-    """Draw other documents of the same topics: on them an embedding is trained beforehand."""
+    """Draw other documents of the same topics: an embedding is pretrained on them."""
     return _documents(3200, 2)
 
 
-def deal(labels: Tensor, nodes: int, *, skew: float, seed: int) -> list[Tensor]:
-    """Deal rows to nodes, label by label, in shares from a Dirichlet distribution; return each node's row numbers."""
+def split_by_dirichlet(labels: Tensor, nodes: int, *, skew: float, seed: int) -> list[Tensor]:
+    """Distribute rows to nodes, label by label, in shares from a Dirichlet distribution; return each node's row numbers."""
     rng = np.random.default_rng(seed)
     rows: list[list[int]] = [[] for _ in range(nodes)]
     for label in np.unique(labels.numpy()):

@@ -23,7 +23,7 @@ class Network:
     Attributes
     ----------
     title : str
-        What the page calls it.
+        Name on the page.
     load : Loader
         Returns the data.
     make : Maker
@@ -31,7 +31,7 @@ class Network:
     lr, momentum, adam
         The optimiser: SGD, or Adam where `adam` is true.
     repeats : int
-        Runs a seed: more where training amplifies every difference.
+        Runs per seed; more than one if training amplifies small differences.
     """
 
     title: str
@@ -51,7 +51,7 @@ class Tokens(nn.Module):
     def __init__(self, classes: int, width: int = 32) -> None:
         super().__init__()
         self.embed = nn.Linear(8, width)
-        self.place = nn.Parameter(0.1 * torch.randn(8, width))
+        self.position = nn.Parameter(0.1 * torch.randn(8, width))
         self.blocks = nn.ModuleList(
             nn.TransformerEncoderLayer(width, 2, 64, dropout=0.0, batch_first=True, norm_first=True) for _ in range(2)
         )
@@ -60,14 +60,14 @@ class Tokens(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (n, classes) of images (n, 1, 8, 8)."""
-        x = self.embed(x.squeeze(1)) + self.place
+        x = self.embed(x.squeeze(1)) + self.position
         for block in self.blocks:
             x = block(x)
         return self.head(self.norm(x.mean(1)))
 
 
 class BodyAndHead(nn.Module):
-    """A body that stays as it is, in evaluation mode, and a head that is trained."""
+    """A frozen body in eval mode, and a head that is trained."""
 
     def __init__(self, body: nn.Module, head: nn.Module) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The section about networks: every round of DoM beside plain Flower, as a table and a picture."""
+"""The section about networks: every round of DoM compared with plain Flower, as a table and a plot."""
 
 import math
 import statistics
@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from any_strategy.network_models import NETWORKS
 from any_strategy.networks import NODES, SKEW
 from any_strategy.tables import Found
-from fedretina.study.tables import mean_text
-from fedretina.study.tables import table as table_of
+from fedretina.study import mean_text
+from fedretina.study import table as table_of
 
 PICTURE = "any-strategy-networks.png"
 COLUMNS = 4
@@ -31,7 +31,7 @@ class Round:
     difference, error : float
         The mean of the paired differences and its standard error, in points.
     example : float
-        What one test example is, in points.
+        One test example, in points.
     """
 
     number: int
@@ -43,7 +43,7 @@ class Round:
 
     @property
     def spread(self) -> float:
-        """How large a difference says nothing, in points."""
+        """The largest difference that is not significant, in points."""
         return max(self.deviation, 2 * self.error, self.example)
 
     @property
@@ -63,9 +63,9 @@ def rounds_of(name: str, runs: dict[str, Runs]) -> list[Round]:
     found = []
     pairs = zip(_by_round(runs["plain"]), _by_round(runs["dom"]), strict=True)
     for number, (a, b) in enumerate(pairs, 1):
-        apart = [y - x for x, y in zip(a, b, strict=True)]
-        error = _deviation(apart) / math.sqrt(len(apart))
-        found.append(Round(number, statistics.mean(a), _deviation(a), statistics.mean(apart), error, example))
+        differences = [y - x for x, y in zip(a, b, strict=True)]
+        error = _deviation(differences) / math.sqrt(len(differences))
+        found.append(Round(number, statistics.mean(a), _deviation(a), statistics.mean(differences), error, example))
     return found
 
 

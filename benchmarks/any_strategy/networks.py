@@ -1,4 +1,4 @@
-"""Whether each kind of network trains as under plain Flower, round by round: FedAvg, four nodes, in this process."""
+"""Train each kind of network over DoM and under plain Flower, round by round: FedAvg, four nodes, in this process."""
 
 import logging
 import tempfile
@@ -12,7 +12,7 @@ from flwr.app import Array, ArrayRecord, Context, Message, MetricRecord, RecordD
 from flwr.clientapp import ClientApp
 from flwr.serverapp.strategy import FedAvg
 
-from any_strategy.network_data import Data, deal
+from any_strategy.network_data import Data, split_by_dirichlet
 from any_strategy.network_models import NETWORKS, Network, start, train
 from any_strategy.tables import Found
 from fedretina.dom import DomConfig
@@ -22,18 +22,18 @@ from fedretina.study import Results
 from fedretina.testing import LocalGrid
 
 NODES, ROUNDS, SKEW = 4, 12, 2.0
-LOSSLESS_SEEDS = 2  # equal accuracies show on a few runs; bytes hardly vary
+LOSSLESS_SEEDS = 2  # a few runs show equal accuracies; bytes hardly vary
 CODECS: dict[str, DomConfig | None] = {"plain": None, "dom": DomConfig(), "lossless": DomConfig(lossless=True)}
 
 
 class RunningVariances:
-    """Watches the running variances that arrive, at nodes and at the server."""
+    """Counts the running variances that arrive at the nodes and at the server."""
 
     def __init__(self) -> None:
         self.count, self.negative, self.least = 0, 0, float("inf")
 
-    def look(self, record: ArrayRecord) -> None:
-        """Count a received model's running variances."""
+    def count_in(self, record: ArrayRecord) -> None:
+        """Count the running variances of a received model."""
         for name, array in record.items():
             if name.endswith("running_var"):
                 values = array.numpy()
@@ -42,32 +42,32 @@ class RunningVariances:
                 self.least = min(self.least, float(values.min()))
 
     def summary(self) -> Found:
-        """Return how many arrived, how many were below 0, and the least."""
+        """Return the number of values, the number below 0, and the smallest."""
         return {"count": self.count, "negative": self.negative, "least": self.least if self.count else None}
 
 
 class WatchedFedAvg(FedAvg):
-    """FedAvg that shows the replies' models to somebody."""
+    """FedAvg that counts the running variances in the replies."""
 
     def __init__(self, variances: RunningVariances) -> None:
         super().__init__(fraction_evaluate=0.0, min_train_nodes=NODES, min_available_nodes=NODES)
         self.variances = variances
 
     def aggregate_train(self, server_round: int, replies: Iterable[Message]) -> tuple[Any, Any]:
-        """Look at the replies, then average them."""
+        """Count the running variances, then average the replies."""
         replies = list(replies)
         for reply in replies:
-            self.variances.look(reply.content.array_records["arrays"])
+            self.variances.count_in(reply.content.array_records["arrays"])
         return super().aggregate_train(server_round, replies)
 
 
 def record_of(model: torch.nn.Module) -> ArrayRecord:
-    """Make a record of everything in a model's state."""
+    """Make a record of a model's state."""
     return ArrayRecord({name: Array(tensor.detach().numpy()) for name, tensor in model.state_dict().items()})
 
 
 def load(model: torch.nn.Module, record: ArrayRecord) -> torch.nn.Module:
-    """Set a model's state from a record; the means of counters are rounded, as DoM does. Torch would cut them off."""
+    """Set a model's state from a record; means of counters are rounded, as in DoM; torch would truncate them."""
     state = {name: torch.from_numpy(array.numpy().copy()) for name, array in record.items()}
     counters = {name for name, value in model.state_dict().items() if not value.is_floating_point()}
     model.load_state_dict({name: value.round() if name in counters else value for name, value in state.items()})
@@ -85,18 +85,18 @@ def client_app(name: str, seed: int, folder: Path, variances: RunningVariances) 
     """Make the app of a node that trains the network on its share of the data."""
     network: Network = NETWORKS[name]
     data = network.load()
-    shares = deal(data.y, NODES, skew=SKEW, seed=seed)
+    shares = split_by_dirichlet(data.y, NODES, skew=SKEW, seed=seed)
     model = start(name, seed)
     app = ClientApp(mods=[DomMod(folder)])
 
     @app.train()
     def train_share(message: Message, context: Context) -> Message:
         number = int(message.content.config_records["config"]["server-round"])
-        place = int(context.node_config["partition-id"])
-        variances.look(message.content.array_records["arrays"])
+        partition = int(context.node_config["partition-id"])
+        variances.count_in(message.content.array_records["arrays"])
         load(model, message.content.array_records["arrays"])
-        rows = shares[place]
-        batches = (seed * 1000 + number) * NODES + place
+        rows = shares[partition]
+        batches = (seed * 1000 + number) * NODES + partition
         loss = train(model, data.x[rows], data.y[rows], network, epochs=network.epochs, seed=batches)
         metrics = MetricRecord({"num-examples": len(rows), "loss": loss})
         return Message(RecordDict({"arrays": record_of(model), "metrics": metrics}), reply_to=message)
@@ -107,7 +107,7 @@ def client_app(name: str, seed: int, folder: Path, variances: RunningVariances) 
 def run(name: str, config: DomConfig | None, seed: int, rounds: int = ROUNDS) -> Found:
     """Train a network, and return its accuracy after each round, bytes, and running variances."""
     logging.getLogger("flwr").setLevel(logging.ERROR)
-    began = time.perf_counter()
+    start_time = time.perf_counter()
     variances, data, model = RunningVariances(), NETWORKS[name].load(), start(name, seed)
     scores: list[float] = []
 
@@ -127,7 +127,7 @@ def run(name: str, config: DomConfig | None, seed: int, rounds: int = ROUNDS) ->
         "wire_bytes": sums.wire,
         "running_variances": variances.summary(),
         "parameters": sum(p.numel() for p in model.parameters()),
-        "seconds": time.perf_counter() - began,
+        "seconds": time.perf_counter() - start_time,
     }
 
 
@@ -138,16 +138,16 @@ def seeds_of(name: str, seeds: Sequence[int]) -> list[int]:
 
 
 def measure(seeds: Sequence[int], folder: Path, *, rounds: int = ROUNDS, names: Sequence[str] = tuple(NETWORKS)) -> Found:
-    """Run every network with every codec, "lossless" on the first seeds only; each run is kept in a file of its own."""
+    """Run every network with every codec, "lossless" on the first seeds only; each run is stored in its own file."""
     networks: Found = {name: {} for name in names}
     for codec in CODECS:
         chosen = seeds[:LOSSLESS_SEEDS] if codec == "lossless" else seeds
         for name in names:
-            networks[name][codec] = [_kept(folder, name, codec, seed, rounds) for seed in seeds_of(name, chosen)]
+            networks[name][codec] = [_stored_run(folder, name, codec, seed, rounds) for seed in seeds_of(name, chosen)]
     return {"seeds": list(seeds), "rounds": rounds, "networks": networks}
 
 
-def _kept(folder: Path, name: str, codec: str, seed: int, rounds: int) -> Found:
+def _stored_run(folder: Path, name: str, codec: str, seed: int, rounds: int) -> Found:
     def measured() -> Found:
         one = run(name, CODECS[codec], seed, rounds)
         print(f"{name} {codec} seed {seed}: {one['accuracy'][-1]:.1f} %, {one['seconds']:.1f} s", flush=True)

@@ -1,4 +1,4 @@
-"""docs/any-strategy.md, from the results that are there."""
+"""docs/results/any-strategy.md, from the results that are there."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,12 +8,12 @@ from any_strategy.tables import Found
 from digits_task import TESTED
 from fedretina.study import Results
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[2] / "docs" / "results"
 PAGE = DOCS / "any-strategy.md"
 HEAD = """# DoM under any strategy, measured
 
 `python benchmarks/any_strategy all OUT` wrote this page, `memory` its last part; how to use it stands in
-[under-your-strategy.md](under-your-strategy.md). Factors: bytes that plain Flower sends over bytes sent, first
+[under-your-strategy.md](../guides/under-your-strategy.md). Factors: bytes that plain Flower sends over bytes sent, first
 sendings, headers, envelopes and repeated messages included. Times are of the machine that it ran on: 2 cores, 24 GB,
 shared with other work.
 """

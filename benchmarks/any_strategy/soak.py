@@ -1,4 +1,4 @@
-"""Many rounds in which everything goes wrong, beside plain Flower with the same failures; lossless, and by default."""
+"""Many rounds with all kinds of failures, compared with plain Flower under the same failures; lossless and by default."""
 
 import logging
 import random
@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 from flwr.app import Message
 from flwr.serverapp.strategy import FedAvg
+from separate_nodes import separate_nodes
 
-import toy
-from any_strategy.heard import Heard, Model
+from any_strategy.recording_grid import Model, RecordingGrid
 from any_strategy.tables import Found
 from fedretina.dom import DomConfig
 from fedretina.flower import DomGrid, grid, node_state
-from fedretina.flower.exchange import NOT_DECODED
+from fedretina.flower.failures import NOT_DECODED
 from fedretina.ledger import Row
-from fedretina.study.tables import table as table_of
-from fedretina.testing import FAULTS, Clock, FaultyGrid
+from fedretina.study import table as table_of
+from fedretina.testing import FAULTS, FakeClock, FaultyGrid, to_model, to_record, toy_app, toy_model
 
 NODES = 10
 SHARES = {"fails": 0.3, **dict.fromkeys((fault for fault in FAULTS if fault != "fails"), 0.1)}
@@ -32,16 +32,16 @@ MEAN, PLAIN, ERROR = "not the mean of what was sent", "not plain Flower's", "lar
 
 
 def faults(number: int, node: int) -> list[str]:
-    """Say what happens to a node in a round: 30 % fail, everything else befalls 10 %; the same in every run."""
+    """List the faults of a node in a round: 30 % fail, every other fault has 10 %; equal in every run."""
     return [kind for kind, share in SHARES.items() if random.Random(f"{number} {node} {kind}").random() < share]
 
 
-class Watching(FedAvg):
-    """FedAvg that adds in the order of the nodes, keeps its aggregates, and looks at both ends after each round."""
+class CheckedFedAvg(FedAvg):
+    """FedAvg that adds replies in the order of the nodes, stores its aggregates, and calls a check after each round."""
 
-    def __init__(self, look: Callable[[], None], first: int) -> None:
+    def __init__(self, check: Callable[[], None], first: int) -> None:
         super().__init__(min_train_nodes=NODES, min_evaluate_nodes=NODES, min_available_nodes=NODES)
-        self.look, self.first = look, first
+        self.check, self.first = check, first
         self.aggregates: list[Model] = []
 
     def configure_train(self, server_round: int, *args: Any) -> Any:
@@ -53,17 +53,17 @@ class Watching(FedAvg):
     def aggregate_train(self, server_round: int, replies: Any) -> Any:
         replies = sorted(replies, key=_sender)
         arrays, metrics = super().aggregate_train(server_round, replies)
-        self.aggregates.append({} if arrays is None else toy.model_of(arrays))
+        self.aggregates.append({} if arrays is None else to_model(arrays))
         return arrays, metrics
 
     def aggregate_evaluate(self, server_round: int, replies: Any) -> Any:
-        self.look()
+        self.check()
         return super().aggregate_evaluate(server_round, replies)
 
 
 @dataclass
 class Run:
-    """What one run came to."""
+    """The records of one run."""
 
     inner: FaultyGrid
     aggregates: list[Model] = field(default_factory=list)
@@ -71,19 +71,19 @@ class Run:
     desyncs: int = 0
     rows: list[Row] = field(default_factory=list)
 
-    def look(self, wire: Any) -> None:
-        """Look at both ends after a round in which all have answered: does a node hold what the server believes?"""
+    def check(self, wire: Any) -> None:
+        """After a round, compare the digests on the nodes with those that the server expects."""
         if not isinstance(wire, DomGrid):
             return
-        for node, believed in wire.acknowledgements.snapshot().items():
-            held = node_state.held_versions(self.inner.contexts[node])
-            self.desyncs += sum(held.get(stream) != digest for stream, digest in believed.items())
+        for node, expected in wire.acknowledgements.snapshot().items():
+            stored = node_state.held_versions(self.inner.contexts[node])
+            self.desyncs += sum(stored.get(stream) != digest for stream, digest in expected.items())
         newest = wire.streams.open("arrays").newest
         assert newest is not None
         self.published.append(dict(newest.model))
 
     def errors(self) -> list[float]:
-        """Give how far each published version is from its aggregate, over how far that was from the version before."""
+        """Compute the error of each published version, relative to the distance of its aggregate from the version before."""
         triples = zip(self.aggregates[1:], self.published[1:], self.published, strict=False)
         return [_distance(made, sent) / _distance(made, before) for made, sent, before in triples if made]
 
@@ -94,17 +94,17 @@ def measure(rounds: int) -> Found:
     with _no_waiting(), tempfile.TemporaryDirectory() as name:
         plain = _run(Path(name), rounds, None)
         for coding, config in CODINGS.items():
-            found[coding] = _told(_run(Path(name) / coding, rounds, config), plain)
+            found[coding] = _summary(_run(Path(name) / coding, rounds, config), plain)
     return found
 
 
 @contextmanager
 def _no_waiting() -> Iterator[None]:
-    """Let replies be late by the clock of the test only."""
+    """Use a simulated clock, so that late replies cost no time."""
     logger, time = logging.getLogger("flwr"), grid.time
     level = logger.level
     logger.setLevel(logging.CRITICAL)
-    grid.time = Clock()  # type: ignore[assignment]
+    grid.time = FakeClock()  # type: ignore[assignment]
     try:
         yield
     finally:
@@ -115,13 +115,15 @@ def _no_waiting() -> Iterator[None]:
 def _run(folder: Path, rounds: int, config: DomConfig | None) -> Run:
     """Run with a coding, or plain Flower where it is None."""
     if config is None:
-        inner = FaultyGrid(toy.app(), NODES, faults, plain=True)
+        inner = FaultyGrid(toy_app(), NODES, faults, plain=True)
     else:
-        inner = Heard(toy.app(toy.per_node(folder / "nodes")), NODES, faults, stores=lambda n: folder / "nodes" / str(n))
-    run, arrays = Run(inner), toy.record_of(toy.start())
+        inner = RecordingGrid(
+            toy_app(separate_nodes(folder / "nodes")), NODES, faults, stores=lambda n: folder / "nodes" / str(n)
+        )
+    run, arrays = Run(inner), to_record(toy_model())
     for first in range(0, rounds, RESTARTS_EVERY):
         wire = inner if config is None else DomGrid(inner, config, store=folder / "server", streams=folder / "streams")
-        strategy = Watching(partial(run.look, wire), first)
+        strategy = CheckedFedAvg(partial(run.check, wire), first)
         random.seed(first)
         result = strategy.start(wire, arrays, num_rounds=min(RESTARTS_EVERY, rounds - first), timeout=3)
         arrays = result.arrays if len(result.arrays) else arrays
@@ -130,9 +132,9 @@ def _run(folder: Path, rounds: int, config: DomConfig | None) -> Run:
     return run
 
 
-def _told(run: Run, plain: Run) -> Found:
+def _summary(run: Run, plain: Run) -> Found:
     """Compare a run with the average of what its nodes sent, and with plain Flower."""
-    assert isinstance(run.inner, Heard)
+    assert isinstance(run.inner, RecordingGrid)
     means = [run.inner.mean(number) for number in range(1, len(run.aggregates) + 1)]
     resent = [row for row in run.rows if row.error.startswith(NOT_DECODED)]
     return {
@@ -162,15 +164,15 @@ def _distance(a: Model, b: Model) -> float:
 
 
 def text(found: Found) -> str:
-    """Write the table, and what the comparisons are."""
-    told = [found[coding] for coding in CODINGS]
-    rows = [[FAULTS[kind], *(str(one["injected"].get(kind, 0)) for one in told)] for kind in FAULTS]
+    """Write the table, and explain the comparisons."""
+    results = [found[coding] for coding in CODINGS]
+    rows = [[FAULTS[kind], *(str(one["injected"].get(kind, 0)) for one in results)] for kind in FAULTS]
     rows.append(["the server starts again from its state", *[str(found["server restarts"])] * 2])
-    rows += [[key, *(f"{one[key]:,}" for one in told)] for key in ("rows", "sent again within the round")]
-    rows.append(["**desyncs**", *(f"**{one['desyncs']}**" for one in told)])
-    rows.append([f"aggregates: {MEAN}", *(f"{one[MEAN]} of {one['aggregates']}" for one in told)])
-    rows.append([f"aggregates: {PLAIN}", f"{told[0][PLAIN]} of {told[0]['aggregates']}", ""])
-    rows.append([ERROR, *(f"{100 * one[ERROR]:.1f} %" for one in told)])
+    rows += [[key, *(f"{one[key]:,}" for one in results)] for key in ("rows", "sent again within the round")]
+    rows.append(["**desyncs**", *(f"**{one['desyncs']}**" for one in results)])
+    rows.append([f"aggregates: {MEAN}", *(f"{one[MEAN]} of {one['aggregates']}" for one in results)])
+    rows.append([f"aggregates: {PLAIN}", f"{results[0][PLAIN]} of {results[0]['aggregates']}", ""])
+    rows.append([ERROR, *(f"{100 * one[ERROR]:.1f} %" for one in results)])
     return f"""{found["rounds"]} rounds with {found["nodes"]} nodes, once with lossless coding, once with the defaults.
 
 *Rows*: of the ledger. *Desyncs*: digests compared on both ends after every round. *The mean of what was sent*: each

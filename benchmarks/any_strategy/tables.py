@@ -1,15 +1,14 @@
-"""The tables about accuracy and bytes: every strategy beside plain Flower; what bits, budget and feedback do."""
+"""Tables of accuracy and bytes: every strategy over DoM and under plain Flower, and the effect of the options."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from any_strategy.inprocess import module, run
-from fedretina.study import Results
-from fedretina.study.tables import mean_text
-from fedretina.study.tables import table as table_of
+from fedretina.study import Results, mean_text
+from fedretina.study import table as table_of
 
-NODES = {"Bulyan": 7}  # it wants 4 f + 3
+NODES = {"Bulyan": 7}  # it needs 4 f + 3 nodes
 VARIANTS: dict[str, dict[str, Any]] = {
     "plain Flower": {"codec": "none"},
     "the defaults": {},
@@ -32,14 +31,14 @@ def measure_strategies(seeds: Sequence[int], folder: Path) -> Found:
     for seed in seeds:
         for key, some in found.items():
             name, codec = key.split("/")
-            some.append(_kept(folder, NODES.get(name, 4), strategy=name, codec=codec, seed=seed))
+            some.append(_stored_run(folder, NODES.get(name, 4), strategy=name, codec=codec, seed=seed))
     return found
 
 
 def measure_variants(seeds: Sequence[int], folder: Path) -> Found:
     """Run FedAvg plain, and over DoM in several configurations."""
     return {
-        name: [_kept(folder, 4, strategy="FedAvg", seed=seed, **{"codec": "dom"} | options) for seed in seeds]
+        name: [_stored_run(folder, 4, strategy="FedAvg", seed=seed, **{"codec": "dom"} | options) for seed in seeds]
         for name, options in VARIANTS.items()
     }
 
@@ -49,8 +48,8 @@ def seeds_of(found: Found) -> str:
     return ", ".join(str(one["seed"]) for one in next(iter(found.values())))
 
 
-def _kept(folder: Path, nodes: int, **config: Any) -> Found:
-    """Run, or read what the run came to before."""
+def _stored_run(folder: Path, nodes: int, **config: Any) -> Found:
+    """Run the app, or read the stored summary of that run."""
     name = "-".join(f"{key}={value}" for key, value in sorted(config.items()))
 
     def summary() -> Found:
@@ -67,21 +66,26 @@ def strategies_table(found: Found) -> str:
     rows = []
     for name in dict.fromkeys(key.split("/")[0] for key in found):
         plain, dom = found[f"{name}/none"], found[f"{name}/dom"]
-        apart = _apart(plain, dom)
-        cells = [mean_text(_accuracies(plain)), mean_text(_accuracies(dom)), mean_text(apart, "+.1f"), f"{min(apart):+.1f}"]
+        differences = _differences(plain, dom)
+        cells = [
+            mean_text(_accuracies(plain)),
+            mean_text(_accuracies(dom)),
+            mean_text(differences, "+.1f"),
+            f"{min(differences):+.1f}",
+        ]
         rows.append([name, str(NODES.get(name, 4)), *cells, *_factors(dom, plain)])
     head = ["strategy", "nodes", "plain Flower, %", "over DoM, %", "difference", "least", *FACTORS]
     return table_of(head, rows)
 
 
 def all_pairs(found: Found) -> str:
-    """Tell what all strategies and seeds together say: whether a difference is more than chance."""
+    """Write the mean difference over all strategies and seeds."""
     names = dict.fromkeys(key.split("/")[0] for key in found)
-    apart = [points for name in names for points in _apart(found[f"{name}/none"], found[f"{name}/dom"])]
-    less, more = sum(points < -1 for points in apart), sum(points > 1 for points in apart)
-    mean = mean_text(apart, "+.2f", deviation_form=".1f")
+    differences = [points for name in names for points in _differences(found[f"{name}/none"], found[f"{name}/dom"])]
+    less, more = sum(points < -1 for points in differences), sum(points > 1 for points in differences)
+    mean = mean_text(differences, "+.2f", deviation_form=".1f")
     return (
-        f"All {len(apart)} pairs of runs together: {mean} points; over DoM {less} end more than a point "
+        f"All {len(differences)} pairs of runs together: {mean} points; over DoM {less} end more than a point "
         f"lower, {more} more than a point higher."
     )
 
@@ -92,7 +96,7 @@ def variants_table(found: Found) -> str:
     return table_of(["FedAvg, 4 nodes", "accuracy, %", *FACTORS], rows)
 
 
-def _apart(plain: Runs, dom: Runs) -> list[float]:
+def _differences(plain: Runs, dom: Runs) -> list[float]:
     return [b - a for a, b in zip(_accuracies(plain), _accuracies(dom), strict=True)]
 
 
@@ -102,8 +106,11 @@ def _accuracies(runs: Runs) -> list[float]:
 
 def _factors(sent: Runs, plain: Runs) -> list[str]:
     """Divide what plain Flower sends by what was sent, by direction."""
-    return [f"{_bytes(plain, ways, raw=True) / _bytes(sent, ways, raw=False):.1f} x" for ways in FACTORS.values()]
+    return [
+        f"{_bytes(plain, directions, raw=True) / _bytes(sent, directions, raw=False):.1f} x"
+        for directions in FACTORS.values()
+    ]
 
 
-def _bytes(runs: Runs, ways: Sequence[str], *, raw: bool) -> int:
-    return sum(one[f"{'raw' if raw else 'wire'}_bytes_{way}"] for one in runs for way in ways)
+def _bytes(runs: Runs, directions: Sequence[str], *, raw: bool) -> int:
+    return sum(one[f"{'raw' if raw else 'wire'}_bytes_{direction}"] for one in runs for direction in directions)

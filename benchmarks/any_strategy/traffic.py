@@ -1,4 +1,4 @@
-"""The ledger's bytes beside what a SuperLink counts: a deployment on this machine, over TLS."""
+"""Compare the ledger's bytes with those that a SuperLink counts, in a deployment on this machine, over TLS."""
 
 import json
 import socket
@@ -12,7 +12,7 @@ from any_strategy.flower import SIZED_APP, Flower, flower, free_port
 from any_strategy.inprocess import APP
 from any_strategy.tables import Found
 from fedretina.ledger import read, totals
-from fedretina.study.tables import table as table_of
+from fedretina.study import table as table_of
 
 NODES, ROUNDS = 2, 3
 CODECS = {"none": "as it is", "dom": "DoM"}
@@ -20,27 +20,37 @@ CODECS = {"none": "as it is", "dom": "DoM"}
 
 @dataclass(frozen=True)
 class Case:
-    """An app to run: what its configuration is besides codec and rounds, and how its ledger's sum and errors are read."""
+    """An app to run.
+
+    Parameters
+    ----------
+    app : Path
+        Its folder.
+    config : str
+        Its configuration, without codec and rounds.
+    ledger : callable
+        Reads the ledger's bytes and number of errors from the app's output.
+    """
 
     app: Path
     config: str
     ledger: Callable[[Path], Found]
 
 
-def _told(out: Path) -> Found:
+def _read_summary(out: Path) -> Found:
     found = json.loads(out.read_text())
     return {"wire": found["wire"], "errors": found["errors"]}
 
 
-def _read(out: Path) -> Found:
+def _read_ledger(out: Path) -> Found:
     rows = read(out / "ledger.jsonl")
     return {"wire": totals(rows).wire, "errors": sum(bool(row.error) for row in rows)}
 
 
 CASES = {
-    "digits, 0.4 MB": Case(APP, "", _read),
-    "10 MB": Case(SIZED_APP, "megabytes=10.0", _told),
-    "10 MB, push only": Case(SIZED_APP, "megabytes=10.0 pull=false", _told),
+    "digits, 0.4 MB": Case(APP, "", _read_ledger),
+    "10 MB": Case(SIZED_APP, "megabytes=10.0", _read_summary),
+    "10 MB, push only": Case(SIZED_APP, "megabytes=10.0 pull=false", _read_summary),
 }
 
 
@@ -69,9 +79,9 @@ def deploy(one: Flower, nodes: int) -> None:
     tls += ["--ssl-keyfile", str(one.folder / "server.key")]
     one.start("flower-superlink", "--host", "127.0.0.1", "--port", str(port), *tls)
     _wait_for(port)
-    for place in range(nodes):
+    for index in range(nodes):
         own = ["--host", "127.0.0.1", "--port", str(free_port())]
-        config = f"partition-id={place} num-partitions={nodes}"
+        config = f"partition-id={index} num-partitions={nodes}"
         link = ["--superlink", f"127.0.0.1:{port}", "--root-certificates", str(ca)]
         one.start("flower-supernode", *link, *own, "--node-config", config)
 
@@ -89,9 +99,9 @@ def measure() -> Found:
 
 def _run(one: Flower, case: Case, codec: str) -> Found:
     out = one.folder / f"{case.app.name}-{codec}-{len(case.config)}"
-    told = one.run(case.app, "prod", config=f"codec='{codec}' rounds={ROUNDS} out='{out}' {case.config}".strip())
+    output = one.run(case.app, "prod", config=f"codec='{codec}' rounds={ROUNDS} out='{out}' {case.config}".strip())
     if not out.exists():
-        raise SystemExit(told[-3000:])
+        raise SystemExit(output[-3000:])
     time.sleep(3)
     listed = subprocess.run(
         ["flwr", "ls", "prod", "--format", "json"], env=one.env, capture_output=True, text=True, check=True
@@ -101,13 +111,13 @@ def _run(one: Flower, case: Case, codec: str) -> Found:
 
 
 def text(found: Found) -> str:
-    """Write the table, and what is counted."""
+    """Write the table, and explain what is counted."""
     rows = []
     for name in CASES:
-        for codec, told in CODECS.items():
+        for codec, label in CODECS.items():
             one = found[name][codec]
-            apart = f"{100 * (one['counted'] / one['wire'] - 1):+.2f} %"
-            rows.append([f"{name}, {told}", f"{one['wire']:,} B", f"{one['counted']:,} B", apart])
+            difference = f"{100 * (one['counted'] / one['wire'] - 1):+.2f} %"
+            rows.append([f"{name}, {label}", f"{one['wire']:,} B", f"{one['counted']:,} B", difference])
     return f"""A SuperLink and {found["nodes"]} SuperNodes over TLS, {found["rounds"]} rounds. The ledger's sum stands beside
 `network-traffic` of `flwr ls`, which counts what SuperLink and SuperNodes exchange for messages: every object of a
 message serialised, and the calls that announce it, `PullMessages` and `PushMessages`, with metadata and the names of the

@@ -1,1 +1,1 @@
-"""Whole Flower apps, plain beside DoM: what the two added lines change in metrics, bytes, time and records."""
+"""Compare whole Flower apps with and without DoM: metrics, bytes, time and records."""

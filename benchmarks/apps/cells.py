@@ -1,4 +1,4 @@
-"""Measured pairs of runs, kept in files: a pair is measured again only if the code that it depends on has changed."""
+"""Stored pairs of runs. A pair is measured again only if the code that it depends on has changed."""
 
 import contextlib
 import os
@@ -11,8 +11,7 @@ from apps.app import App, Setting
 from apps.compare import Found
 from apps.examples import APPS
 from apps.measure import DOM, PLAIN, measure, run
-from fedretina.study import Results
-from fedretina.study.results import code_digest
+from fedretina.study import Results, code_digest
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -20,15 +19,15 @@ SHOWN_ONLY = {"__main__.py", "command.py", "page.py", "picture.py", "tables.py"}
 
 
 def measure_all(out: Path, apps: Sequence[App], seeds: Sequence[int] | None, *, quick: bool) -> Iterable[Found]:
-    """Measure what is not there yet, and give each pair as it is done."""
+    """Measure the pairs that are not stored yet; yield each pair."""
     for app in apps:
         of_app = seeds if seeds is not None else range(1 if quick else app.seeds)
         for seed in of_app:
-            yield _kept(out, app, seed, quick=quick)
+            yield _stored_pair(out, app, seed, quick=quick)
 
 
 def read_all(out: Path) -> dict[str, list[Found]]:
-    """Read the pairs of an OUT by app, seeds in order; those of other code stay out."""
+    """Read the stored pairs by app, in the order of seeds; pairs of other code are left out."""
     found: dict[str, list[Found]] = {name: [] for name in APPS}
     for entry in Results(out).entries():
         if entry.value["code"] == code() and entry.value["app"] in found:
@@ -38,15 +37,15 @@ def read_all(out: Path) -> dict[str, list[Found]]:
 
 @cache
 def warm_up(app: App) -> None:
-    """Run one round of each kind, so that imports and data sets are there before anything is timed."""
+    """Run one round of each kind, so that imports and data sets are not part of the measured time."""
     for arm in (PLAIN, DOM):
-        with contextlib.suppress(Exception):  # what breaks is found by the measurement
+        with contextlib.suppress(Exception):  # the measurement reports errors
             run(app, Setting(0, 1, app.nodes), arm)
 
 
 @cache
 def code() -> str:
-    """Name the code that results depend on: the codec, the wrapper, this benchmark's apps and checks."""
+    """Hash the code that results depend on: the codec, its use in Flower, and the apps and checks of this benchmark."""
     folders = (ROOT / "fedretina" / "dom", ROOT / "fedretina" / "flower", ROOT / "fedretina" / "testing", HERE)
     files = (ROOT / "simulations" / "any_strategy" / "digits_task.py",)
     return code_digest([*folders, *files], without=SHOWN_ONLY)[:12]
@@ -61,7 +60,7 @@ def machine() -> str:
     return f"{models[0] if models else platform.machine()}, {os.cpu_count()} cores, one used"
 
 
-def _kept(out: Path, app: App, seed: int, *, quick: bool) -> Found:
+def _stored_pair(out: Path, app: App, seed: int, *, quick: bool) -> Found:
     setting = app.setting(seed, quick=quick)
 
     def measured() -> Found:

@@ -1,9 +1,9 @@
 """Whole Flower apps, each run plain and with the two lines for DoM: metrics, bytes, time, and what must be bit-identical.
 
     python benchmarks/apps run OUT                         # all apps; a pair of runs that is in OUT is not run again
-    python benchmarks/apps run OUT --quick                 # few rounds, one seed, kept in OUT/quick
+    python benchmarks/apps run OUT --quick                 # few rounds, one seed, stored in OUT/quick
     python benchmarks/apps run OUT --app fedsgd --seeds 0,1,2
-    python benchmarks/apps page OUT                        # writes docs/apps.md from what is in OUT
+    python benchmarks/apps page OUT                        # writes docs/results/apps.md from what is in OUT
 
 A pair is run again if the code of fedretina.dom, fedretina.flower or the apps has changed since.
 """
@@ -43,7 +43,7 @@ def run(
 
 @app.command()
 def page(out: Out) -> None:
-    """Write docs/apps.md and its picture."""
+    """Write docs/results/apps.md and its picture."""
     page_.write(out)
 
 

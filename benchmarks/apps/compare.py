@@ -1,4 +1,4 @@
-"""Compares what one side handed over with what the other side received."""
+"""Compare the records that one side sent with those that the other side received."""
 
 from collections.abc import Callable
 from itertools import zip_longest
@@ -37,7 +37,7 @@ class Comparison:
         return {key: getattr(self, key) for key in keys}
 
     def compare(self, server: Notes, client: Notes) -> "Comparison":
-        """Compare all messages of a run, both ways."""
+        """Compare all messages of a run, in both directions."""
         self._first = server.first
         for key in sorted(server.gave.keys() | client.got.keys()):
             self._messages("down", key, server.gave.get(key, []), client.got.get(key, []))
@@ -99,7 +99,7 @@ class Comparison:
 
 
 def relative_error(array: Array, other: Array) -> float:
-    """Give the norm of what changed over the norm of what was sent; infinity where it is no number.
+    """Compute the norm of the change divided by the norm of the sent array; infinity if it is not a number.
 
     Examples
     --------

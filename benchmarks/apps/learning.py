@@ -1,4 +1,4 @@
-"""What several apps share: data of a node, models as records, an ordinary client that trains and evaluates."""
+"""Functions that several apps share: a node's data, models as records, a client that trains and evaluates."""
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
@@ -42,7 +42,7 @@ def table(name: str) -> tuple[Data, Data]:
 
 
 def rows_of(name: str, context: Context, setting: Setting) -> Data:
-    """Give a node's rows of a table, dealt in turn after a shuffle by the seed."""
+    """Give a node's rows of a table, distributed in turn after a shuffle by the seed."""
     x, y = table(name)[0]
     order = np.random.default_rng(setting.seed).permutation(len(y))[place_of(context) :: setting.nodes]
     return x[order], y[order]

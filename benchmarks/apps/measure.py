@@ -1,4 +1,4 @@
-"""Runs an app plain and over DoM on the same seed, and compares."""
+"""Run an app under plain Flower and over DoM with the same seed, and compare them."""
 
 import hashlib
 import logging
@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from flwr.app import Context, Message
+from separate_nodes import separate_nodes
 
 from apps.app import App, Array, Mod, Setting
 from apps.compare import Comparison, Found
-from apps.observe import Key, ObservedGrid, Tap, WeighingGrid
-from fedretina.flower import DomGrid, DomMod
+from apps.observe import Key, MeasuringGrid, ObservedGrid, Tap
+from fedretina.flower import DomGrid
 from fedretina.ledger import totals
 
 Sizes = Mapping[str, Mapping[Key, list[int]]]
@@ -29,18 +29,7 @@ class Arm:
     """How messages travel: the mods that a ClientApp gets, and the grid around Flower's. Both get a folder."""
 
     mods: Callable[[Path], list[Mod]]
-    grid: Callable[[WeighingGrid, Path], Any]
-
-
-def separate_nodes(folder: Path) -> Mod:
-    """Give `dom_mod` with a store for each node, as if each were a machine of its own."""
-    mods: dict[int, DomMod] = {}
-
-    def mod(message: Message, context: Context, call_next: Callable[[Message, Context], Message]) -> Message:
-        node = context.node_id
-        return mods.setdefault(node, DomMod(folder / str(node)))(message, context, call_next)
-
-    return mod
+    grid: Callable[[MeasuringGrid, Path], Any]
 
 
 PLAIN = Arm(lambda folder: [], lambda grid, folder: DomGrid(grid, None, store=folder / "server"))
@@ -56,7 +45,7 @@ def run(app: App, setting: Setting, arm: Arm) -> Found:
     torch.manual_seed(setting.seed)
     with tempfile.TemporaryDirectory() as name:
         folder, tap = Path(name), Tap()
-        inner = WeighingGrid(app.client([*arm.mods(folder), tap], setting), setting.nodes)
+        inner = MeasuringGrid(app.client([*arm.mods(folder), tap], setting), setting.nodes)
         carrier = arm.grid(inner, folder)
         grid = ObservedGrid(carrier)
         start = time.perf_counter()
@@ -68,7 +57,7 @@ def run(app: App, setting: Setting, arm: Arm) -> Found:
         "result": digest(result.arrays),
         "seconds": seconds,
         "bytes": {"down": sums.wire_down, "up": sums.wire_up},
-        "wire": {way: sum(sum(some) for some in sizes.values()) for way, sizes in inner.sizes.items()},
+        "wire": {direction: sum(map(sum, sizes.values())) for direction, sizes in inner.sizes.items()},
         "bytes_by_round": _by_round(carrier.ledger.rows),
         "errors": grid.notes.errors,
         "checks": Comparison(app.is_exact).compare(grid.notes, tap.notes).found(),
@@ -77,7 +66,7 @@ def run(app: App, setting: Setting, arm: Arm) -> Found:
 
 
 def measure(app: App, setting: Setting, arm: Arm = DOM) -> Found:
-    """Run an app plain and by the other arm; an arm that breaks is a result too."""
+    """Run an app under plain Flower and with the other arm. If the other arm fails, its error is the result."""
     found: Found = {"app": app.name, "seed": setting.seed, "rounds": setting.rounds, "error": ""}
     plain = run(app, setting, PLAIN)
     found["plain"] = plain
@@ -108,11 +97,11 @@ def excess(plain: Sizes, other: Sizes) -> dict[str, int]:
 
 
 def digest(arrays: Mapping[str, Array]) -> str:
-    """Name arrays by what is in them."""
-    told = hashlib.sha256()
+    """Hash the names, dtypes, shapes and values of arrays."""
+    hashed = hashlib.sha256()
     for name, array in arrays.items():
-        told.update(repr((name, array.dtype.str, array.shape)).encode() + array.tobytes())
-    return told.hexdigest()[:16]
+        hashed.update(repr((name, array.dtype.str, array.shape)).encode() + array.tobytes())
+    return hashed.hexdigest()[:16]
 
 
 def _by_round(rows: Any) -> dict[str, dict[str, int]]:

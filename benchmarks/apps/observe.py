@@ -1,4 +1,4 @@
-"""What both sides hand over and receive, noted between the app's code and whatever carries the messages."""
+"""Record what both sides send and receive, between the app's code and the transport."""
 
 import time
 from collections import defaultdict
@@ -22,17 +22,17 @@ AROUND = {"down": 367, "up": 689}  # bytes of these calls, of metadata and of th
 
 @dataclass
 class Notes:
-    """What one side handed over and received, in order, for each node and type of message."""
+    """The records that one side sent and received, in order, by node and type of message."""
 
     gave: dict[Key, list[Records]] = field(default_factory=lambda: defaultdict(list))
     got: dict[Key, list[Records]] = field(default_factory=lambda: defaultdict(list))
-    first: Records = field(default_factory=dict)  # records handed over before any arrays were received
+    first: Records = field(default_factory=dict)  # records sent before any arrays were received
     has_arrays: bool = False  # whether any were
     errors: list[str] = field(default_factory=list)
-    seconds: float = 0.0  # spent on notes, which no app would spend
+    seconds: float = 0.0  # time spent on the notes, which is not part of the app
 
     def note(self, message: Message, node: int, where: dict[Key, list[Records]]) -> None:
-        """Copy what is in a message; an error is counted instead."""
+        """Copy the content of a message; of an error, store the reason."""
         if message.has_error():
             self.errors.append(message.error.reason)
             return
@@ -50,7 +50,7 @@ class Notes:
 
 
 class Tap:
-    """A mod that stands directly before the app's own: it sees what the client code sees."""
+    """A mod directly before the app's own functions: it gets the same messages as the client code."""
 
     def __init__(self) -> None:
         self.notes = Notes()
@@ -64,38 +64,38 @@ class Tap:
 
 
 class ObservedGrid(Grid):
-    """The grid that the server code is given. It gives replies in the order of the nodes, so sums of floats compare."""
+    """The grid of the server code. It returns replies in the order of the nodes, so that sums of floats are comparable."""
 
     def __init__(self, grid: Grid) -> None:
         self._grid, self.notes = grid, Notes()
 
     def set_run(self, run: Any) -> None:
-        """Pass on."""
+        """Delegate to the inner grid."""
         self._grid.set_run(run)
 
     @property
     def run(self) -> Any:
-        """Pass on."""
+        """Delegate to the inner grid."""
         return self._grid.run
 
     def create_message(self, *args: Any, **options: Any) -> Message:
-        """Pass on."""
+        """Delegate to the inner grid."""
         return self._grid.create_message(*args, **options)
 
     def get_node_ids(self) -> Iterable[int]:
-        """Pass on."""
+        """Delegate to the inner grid."""
         return self._grid.get_node_ids()
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
-        """Note what is sent."""
+        """Record the messages, and send them."""
         return self._grid.push_messages(self._noted(messages))
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
-        """Note what has come."""
+        """Record the replies that have arrived."""
         return self._received(self._grid.pull_messages(message_ids))
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
-        """Note what is sent and what comes."""
+        """Record the messages and the replies."""
         return self._received(self._grid.send_and_receive(self._noted(messages), timeout=timeout))
 
     def _noted(self, messages: Iterable[Message]) -> list[Message]:
@@ -111,8 +111,8 @@ class ObservedGrid(Grid):
         return replies
 
 
-class WeighingGrid(LocalGrid):
-    """The grid at the bottom: it answers in this process and weighs what really travels, as a SuperLink would."""
+class MeasuringGrid(LocalGrid):
+    """The inner grid: it answers in this process, and measures the bytes of each message as a SuperLink does."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -120,13 +120,13 @@ class WeighingGrid(LocalGrid):
         self.seconds = 0.0
 
     def answer(self, message: Message, number: int) -> Message:
-        self._weigh(message, message, "down")
+        self._measure(message, message, "down")
         reply = super().answer(message, number)
         if reply.has_content():
-            self._weigh(reply, message, "up")
+            self._measure(reply, message, "up")
         return reply
 
-    def _weigh(self, message: Message, request: Message, direction: str) -> None:
+    def _measure(self, message: Message, request: Message, direction: str) -> None:
         start = time.perf_counter()
         key = request.metadata.dst_node_id, request.metadata.message_type
         self.sizes[direction][key].append(AROUND[direction] + size_of(message.content, direction))
@@ -134,13 +134,13 @@ class WeighingGrid(LocalGrid):
 
 
 def size_of(part: Any, direction: str) -> int:
-    """Measure what an object and the objects in it put on the wire, in bytes: serialised, with their names."""
+    """Count the bytes of an object and the objects in it on the wire: serialised, with their names."""
     inside = (part.children or {}).values()
     return NAMED[direction] + len(part.deflate()) + sum(size_of(child, direction) for child in inside)
 
 
 def records_of(content: RecordDict) -> Records:
-    """Copy a content: arrays as NumPy's, all else as it is."""
+    """Copy a content; arrays become NumPy arrays."""
     return {
         name: {key: _copy(array) for key, array in record.items()} if isinstance(record, ArrayRecord) else dict(record)
         for name, record in content.items()
@@ -148,5 +148,5 @@ def records_of(content: RecordDict) -> Records:
 
 
 def _copy(array: Any) -> Array:
-    """Copy an array; what Flower did not serialise from NumPy stays bytes."""
+    """Copy an array; one that was not serialised from NumPy becomes bytes."""
     return np.array(array.numpy()) if array.stype == STYPE else np.frombuffer(array.data, np.uint8)

@@ -1,4 +1,4 @@
-"""docs/apps.md and its picture, from the pairs of runs that are there."""
+"""docs/results/apps.md and its picture, from the pairs of runs that are there."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from apps.cells import code, read_all
 from apps.picture import picture
 from apps.tables import Measured, details_table, is_identical, main_table
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[2] / "docs" / "results"
 
 
 def write(out: Path) -> None:
@@ -66,6 +66,6 @@ def _settings(measured: Measured) -> str:
     groups: dict[str, list[str]] = {}
     for name, cells in measured.items():
         seeds = ", ".join(str(cell["seed"]) for cell in cells)
-        told = f"{cells[0]['rounds']} rounds, {cells[0]['nodes']} nodes, seeds {seeds}"
-        groups.setdefault(told, []).append(name)
-    return "\n".join(["Settings:", "", *(f"- {told}: {', '.join(names)}" for told, names in groups.items()), ""])
+        settings = f"{cells[0]['rounds']} rounds, {cells[0]['nodes']} nodes, seeds {seeds}"
+        groups.setdefault(settings, []).append(name)
+    return "\n".join(["Settings:", "", *(f"- {settings}: {', '.join(names)}" for settings, names in groups.items()), ""])

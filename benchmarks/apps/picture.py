@@ -19,11 +19,11 @@ def picture(measured: Measured) -> bytes:
     figure = new_figure(LIGHT, 3.1 * COLUMNS, 2.1 * rows)
     places = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
     for axes, (name, cells) in zip(places, shown.items(), strict=False):
-        apart = differences(cells)
-        rounds = np.arange(1, apart.shape[1] + 1)
-        mean, deviation = apart.mean(0), apart.std(0, ddof=1) if len(apart) > 1 else np.zeros(len(rounds))
+        gaps = differences(cells)
+        rounds = np.arange(1, gaps.shape[1] + 1)
+        mean, deviation = gaps.mean(0), gaps.std(0, ddof=1) if len(gaps) > 1 else np.zeros(len(rounds))
         axes.axhline(0, color=LIGHT.ink, lw=0.8)
-        axes.plot(rounds, apart.T, color=_SEED, lw=0.6, alpha=0.5)
+        axes.plot(rounds, gaps.T, color=_SEED, lw=0.6, alpha=0.5)
         axes.fill_between(rounds, mean - deviation, mean + deviation, color=_LINE, alpha=0.2, lw=0)
         axes.plot(rounds, mean, color=_LINE, lw=1.8)
         axes.set_title(APPS[name].title, loc="left", fontsize=8.5, color=LIGHT.ink, fontweight="bold")
@@ -32,7 +32,7 @@ def picture(measured: Measured) -> bytes:
         axes.spines[["top", "right", "bottom", "left"]].set_visible(False)
         axes.grid(axis="y", color=LIGHT.grid, lw=0.8)
         axes.set_axisbelow(True)
-        if not np.abs(apart).max() > 1e-9:
+        if not np.abs(gaps).max() > 1e-9:
             axes.set_ylim(-1, 1)
             axes.annotate("equal in all rounds", (0.5, 0.62), xycoords="axes fraction", ha="center", fontsize=8, color=_SEED)
     for axes in places[len(shown) :]:

@@ -1,4 +1,4 @@
-"""The tables: each app plain beside DoM, and what differs though it must not."""
+"""Tables: each app with and without DoM, and the records that differ but must not."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -8,8 +8,8 @@ import numpy as np
 from apps.app import Array
 from apps.compare import Found
 from apps.examples import APPS
-from fedretina.study.tables import mean_text
-from fedretina.study.tables import table as table_of
+from fedretina.study import mean_text
+from fedretina.study import table as table_of
 
 Cells = Sequence[Found]
 Measured = Mapping[str, Cells]
@@ -25,24 +25,24 @@ def main_table(measured: Measured) -> str:
 
 
 def details_table(measured: Measured) -> str:
-    """Write, for each app, what must be bit-identical and what of it is not."""
+    """Write, for each app, which records must be bit-identical, and which of them are not."""
     rows = []
     for name, cells in measured.items():
         done = finished(cells)
-        told = ", ".join(f"`{pattern}`" for pattern in APPS[name].exact) or "none"
+        exact = ", ".join(f"`{pattern}`" for pattern in APPS[name].exact) or "none"
         share = max((cell["dom"]["checks"]["error"] for cell in done), default=0.0)
         where = {cell["dom"]["checks"]["error_at"] for cell in done if cell["dom"]["checks"]["error"] == share}
         lossy = any(cell["dom"]["checks"]["lossy"] for cell in done)
         error = f"{100 * share:.2g} %, `{min(where)}`" if lossy and share else "0 %" if lossy else "none is"
         first = max((cell["dom"]["checks"]["first_error"] for cell in done), default=0.0)
         at_first = ("no" if not first else f"**yes**, by {100 * first:.2g} %") if lossy else "none is sent"
-        rows.append([APPS[name].title, told, _differing(cells), error, at_first])
+        rows.append([APPS[name].title, exact, _differing(cells), error, at_first])
     head = ["app", "array records that must be exact", "what differs", "largest error where loss is allowed"]
     return table_of([*head, "first model differs"], rows)
 
 
 def finished(cells: Cells) -> Cells:
-    """Give the pairs in which DoM's run came to its end."""
+    """List the pairs in which DoM's run finished."""
     return [cell for cell in cells if cell["dom"] is not None]
 
 
@@ -54,7 +54,7 @@ def differences(cells: Cells) -> Array:
 
 
 def is_identical(cell: Found) -> bool:
-    """Tell whether everything arrived that must, as it must, and the result is plain Flower's where it must be."""
+    """Tell whether all exact records arrived bit for bit and, where required, the result is plain Flower's."""
     checks = cell["dom"]["checks"]
     if cell["plain"]["checks"]["differing"] or cell["plain"]["checks"]["error"]:
         return False  # the comparison itself is broken: without a codec nothing may change
@@ -68,18 +68,18 @@ def _row(name: str, cells: Cells) -> list[str]:
     plain = mean_text([cell["plain"]["metrics"][-1] for cell in cells], ".2f")
     if not done:
         return [title, plain, *["-"] * 7, f"**DoM's run failed**, {len(cells)} of {len(cells)}"]
-    apart = differences(done)
-    seed, number = np.unravel_index(np.abs(apart).argmax(), apart.shape)
-    worst = f"{apart[seed, number]:+.2f} (round {number + 1}, seed {done[seed]['seed']})" if apart.any() else "none"
+    gaps = differences(done)
+    seed, number = np.unravel_index(np.abs(gaps).argmax(), gaps.shape)
+    worst = f"{gaps[seed, number]:+.2f} (round {number + 1}, seed {done[seed]['seed']})" if gaps.any() else "none"
     seconds = [sum(cell[arm]["seconds"] for cell in done) for arm in ("plain", "dom")]
     return [
         title,
         plain,
-        mean_text(apart[:, -1].tolist(), "+.2f"),
-        mean_text(apart.mean(1).tolist(), "+.2f"),
+        mean_text(gaps[:, -1].tolist(), "+.2f"),
+        mean_text(gaps.mean(1).tolist(), "+.2f"),
         worst,
         *(_factor(done, direction) for direction in ("down", "up")),
-        ", ".join(f"{max(cell['excess'][way] for cell in done):+,} B {way}" for way in ("down", "up")),
+        ", ".join(f"{max(cell['excess'][direction] for cell in done):+,} B {direction}" for direction in ("down", "up")),
         f"{seconds[1] / seconds[0]:.1f} x",
         _verdict(cells),
     ]
@@ -105,28 +105,28 @@ def _ledger_errors(cells: Cells) -> list[str]:
     """Tell where the ledger's bytes are not those that went through the grid."""
     found = []
     for arm, name in (("plain", "`DomGrid(config=None)`"), ("dom", "DoM")):
-        for way in ("down", "up"):
-            ledger, wire = (sum(cell[arm][key][way] for cell in cells) for key in ("bytes", "wire"))
+        for direction in ("down", "up"):
+            ledger, wire = (sum(cell[arm][key][direction] for cell in cells) for key in ("bytes", "wire"))
             if ledger != wire:
-                found.append(f"bytes {way} in the ledger of {name}: {ledger:,} instead of {wire:,}")
+                found.append(f"bytes {direction} in the ledger of {name}: {ledger:,} instead of {wire:,}")
     return found
 
 
 def _differing(cells: Cells) -> str:
-    done, told = finished(cells), [cell["error"] for cell in cells if cell["error"]][:1]
+    done, differing = finished(cells), [cell["error"] for cell in cells if cell["error"]][:1]
     if any(cell["plain"]["checks"]["differing"] or cell["plain"]["checks"]["error"] for cell in cells):
-        told.append("plain Flower's own run")
+        differing.append("plain Flower's own run")
     counts: Counter[str] = Counter()
     for cell in done:
         counts.update(cell["dom"]["checks"]["differing"])
-    told += [f"`{place}` {count:,}" for place, count in sorted(counts.items())]
-    told += _ledger_errors(done)
+    differing += [f"`{place}` {count:,}" for place, count in sorted(counts.items())]
+    differing += _ledger_errors(done)
     if errors := [reason for cell in done for reason in cell["dom"]["errors"]]:
-        told.append(f"{len(errors)} error replies: {errors[0][:80]}")
+        differing.append(f"{len(errors)} error replies: {errors[0][:80]}")
     if (other := sum(not cell["same_result"] for cell in done)) and APPS[cells[0]["app"]].same_result:
-        told.append(f"the result, in {other} of {len(done)} runs")
+        differing.append(f"the result, in {other} of {len(done)} runs")
     retyped: Counter[str] = Counter()
     for cell in done:
         retyped.update(cell["dom"]["checks"]["retyped"])
-    told += [f"dtypes in `{place}` {count:,}" for place, count in sorted(retyped.items())]
-    return "; ".join(told) or "nothing"
+    differing += [f"dtypes in `{place}` {count:,}" for place, count in sorted(retyped.items())]
+    return "; ".join(differing) or "nothing"

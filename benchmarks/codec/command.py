@@ -14,7 +14,7 @@ from codec.results import Results
 from codec.study import plan, study, train
 from fedretina import home
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[2] / "docs" / "results"
 
 app = typer.Typer(add_completion=False)
 
@@ -26,7 +26,7 @@ def main(
     quick: Annotated[bool, typer.Option(help="hardly trained vectors, few points: a minute or two")] = False,
     nncodec_python: Annotated[Path | None, typer.Option(help="an interpreter with nncodec installed")] = None,
 ) -> None:
-    """Compare the codec with its peers, and write docs/codec-benchmark.md; goes on where it was interrupted."""
+    """Compare the codec with its peers, and write docs/results/codec.md; goes on where it was interrupted."""
     start = time.monotonic()
     torch.set_num_threads(1)
     folder = (vectors or home.home() / "vectors") / ("quick" if quick else "")

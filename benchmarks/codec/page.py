@@ -17,7 +17,7 @@ from codec.study import Measured, Study
 from codec.vectors import FALL
 from fedretina.study.tables import table
 
-NAME = "codec-benchmark.md"
+NAME = "codec.md"
 
 
 def write(study: Study, docs: Path) -> Path:

@@ -14,7 +14,7 @@ from torchvision.models import resnet50
 
 from codec.pictures import Pictures
 from fedretina.atomic import replacing
-from fedretina.reid.augment import augment
+from fedretina.reid.augmentation import augment
 from fedretina.reid.losses import identity_loss
 from fedretina.reid.networks import SmallReID
 from fedretina.task import shuffled

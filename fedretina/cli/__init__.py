@@ -1,4 +1,4 @@
-"""The `fedretina` command: one file a group of commands.
+"""The `fedretina` command; each group of commands has a file of its own.
 
 Commands import what they need when they run, so that the command line starts quickly.
 """

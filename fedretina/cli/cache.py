@@ -1,4 +1,4 @@
-"""`fedretina cache`: what FedRetina keeps in the user's folder, and how to delete it."""
+"""`fedretina cache`: shows and deletes the files that FedRetina keeps in the user's folder."""
 
 from typing import Annotated
 
@@ -10,12 +10,14 @@ from rich.text import Text
 
 from fedretina import home
 
-app = typer.Typer(help="What FedRetina keeps in its folder (FEDRETINA_HOME, else ~/.fedretina).", no_args_is_help=True)
+app = typer.Typer(
+    help="The files that FedRetina keeps in its folder (FEDRETINA_HOME, by default ~/.fedretina).", no_args_is_help=True
+)
 
 
 @app.command("ls")
 def list_cache() -> None:
-    """Show what is kept, and its size."""
+    """Show the folders and their sizes."""
     grid = Table(title=Text(str(home.home())), title_justify="left")
     for name in ("", "entries", "size"):
         grid.add_column(name, justify="right" if name else "left")
@@ -31,13 +33,14 @@ def list_cache() -> None:
 @app.command("clear")
 def clear_cache(
     what: Annotated[
-        list[str] | None, typer.Argument(help=f"Any of {', '.join(home.FOLDERS)}; by default all but runs and studies.")
+        list[str] | None,
+        typer.Argument(help=f"Any of {', '.join(home.FOLDERS)}; by default all but runs and studies."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")] = False,
 ) -> None:
-    """Delete what is kept: all caches, or those named. Runs and studies are deleted only when named.
+    """Delete all caches, or the folders that are named. Runs and studies are deleted only if they are named.
 
-    A run that is under way, or was interrupted, needs its `nodes` to go on.
+    A run that is under way, or was interrupted, needs `nodes` to go on.
     """
     names = list(dict.fromkeys(what or home.CACHES))
     usages = {name: home.usage(home.folder(name)) for name in names}

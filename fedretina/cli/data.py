@@ -1,4 +1,4 @@
-"""`fedretina data`: what data sets lie on disk, beside the paper's Table 1."""
+"""`fedretina data`: counts the data sets on disk, and compares them with the paper's Table 1."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,15 +13,15 @@ from fedretina.errors import BadArgument
 if TYPE_CHECKING:
     from fedretina.reid import Census
 
-NARROWEST = 72
-"""Columns that a table gets at least: a narrow terminal wraps its lines, and nobody cuts a number."""
+MIN_WIDTH = 72
+"""The smallest width of a table, in characters: a narrower terminal wraps the lines, but no number is cut."""
 
 app = typer.Typer(help="Data sets on disk.", no_args_is_help=True)
 
 
 @app.callback()
 def main() -> None:
-    """Name a group: with a single command typer would drop its name."""
+    """Make a group: typer drops the name of a single command."""
 
 
 @app.command("check")
@@ -32,9 +32,9 @@ def check(
         bool, typer.Option("--open", help="Open every image too, which takes minutes: only that finds truncated ones.")
     ] = False,
 ) -> None:
-    """Count images and identities, beside those of the paper's Table 1, and name what is off.
+    """Count images and identities, compare them with the paper's Table 1, and list the problems.
 
-    Exits 1 if anything is, or if a data set cannot be read; the others are shown all the same.
+    Exits with 1 if there is a problem, or if a data set cannot be read. The other data sets are shown in any case.
     """
     from fedretina.reid import ambiguous, find_datasets
 
@@ -42,15 +42,15 @@ def check(
     counted, problems = [], [] if found == [folder] else ambiguous(folder)
     for path in found:
         try:
-            one = _census(path, open_images)
+            counts = _census(path, open_images)
         except BadArgument as error:
             problems.append(f"{path.name}: cannot be read: {error}")
             continue
-        counted.append(one)
-        problems += [f"{one.name}: {problem}" for problem in one.problems]
+        counted.append(counts)
+        problems += [f"{counts.name}: {problem}" for problem in counts.problems]
     if counted:
         console = Console()
-        Console(width=max(console.width, NARROWEST)).print(_table(folder, counted))
+        Console(width=max(console.width, MIN_WIDTH)).print(_table(folder, counted))
     for problem in problems:
         typer.echo(printable(problem).plain)
     if problems:
@@ -63,7 +63,11 @@ def _census(path: Path, open_images: bool) -> "Census":
     if not open_images:
         return census(path)
     with progress_bar(f"opening {path.name}") as advance:
-        return census(path, open_images=True, progress=lambda done, total: advance(1))
+
+        def on_progress(done: int, total: int) -> None:
+            advance(1)
+
+        return census(path, open_images=True, progress=on_progress)
 
 
 def _table(folder: Path, counted: "list[Census]") -> Table:
@@ -72,28 +76,38 @@ def _table(folder: Path, counted: "list[Census]") -> Table:
     grid.add_column("split", no_wrap=True)
     for name in ("images", "ids", "paper:\nimages", "\nids"):
         grid.add_column(name, justify="right", no_wrap=True)
-    for one in counted:
-        for label, row in zip((one.name, one.layout, f"{one.cameras} cameras", "", ""), _rows(one), strict=True):
+    for counts in counted:
+        labels = (counts.name, counts.layout, f"{counts.cameras} cameras", "", "")
+        for label, row in zip(labels, _rows(counts), strict=True):
             grid.add_row(printable(label), *row)
         grid.add_section()
     return grid
 
 
-def _rows(one: "Census") -> list[tuple[str, ...]]:
-    """Give a data set's splits; the test split, as Table 1 has it, is the queries and the gallery."""
-    splits = {"train": one.train, "test": one.test, "  query": one.query, "  gallery": one.gallery, "all": one.all}
-    paper = _paper(one)
-    return [(name, *map(_shown, mine), *map(_shown, paper.get(name, (None, None)))) for name, mine in splits.items()]
+def _rows(found: "Census") -> list[tuple[str, ...]]:
+    """Return a row for each split; the test split is queries and gallery together, as in Table 1."""
+    splits = {
+        "train": found.train,
+        "test": found.test,
+        "  query": found.query,
+        "  gallery": found.gallery,
+        "all": found.all,
+    }
+    paper = _paper_counts(found)
+    return [
+        (name, *map(_format_count, counts), *map(_format_count, paper.get(name, (None, None))))
+        for name, counts in splits.items()
+    ]
 
 
-def _paper(one: "Census") -> dict[str, tuple[int, int]]:
-    """Give Table 1's images and identities, if the data set is in there; its totals are not always their sums."""
-    known = one.published
+def _paper_counts(found: "Census") -> dict[str, tuple[int, int]]:
+    """Return the images and identities of Table 1, if it has the data set; its totals are left out: not all are sums."""
+    known = found.published
     if known is None or known.paper is None or known.paper_identities is None:
         return {}
     images, ids = known.paper, known.paper_identities
     return {"train": (images[0], ids[0]), "test": (images[1], ids[1])}
 
 
-def _shown(count: int | None) -> str:
+def _format_count(count: int | None) -> str:
     return "" if count is None else f"{count:,}"

@@ -47,11 +47,12 @@ def encode(
     )
     model = dom_files.read_model_file(new)
     old = None if base is None else dom_files.read_model_file(base)
-    metadata = {} if old is not None and old.metadata == model.metadata else model.metadata  # else the base's goes on
+    held = None if old is None else old.version
+    metadata = {} if old is not None and old.metadata == model.metadata else model.metadata  # the receiver has the base's
     with progress_bar("coding"), errors_about(new), errors_name_options():
-        published = publish(model.version.model, base=old and old.version, config=config, metadata=metadata)
+        published = publish(model.version.model, base=held, config=config, metadata=metadata)
     write_whole(output, published.payload)
-    typer.echo(dom_tables.encoded(output, model, published))
+    typer.echo(dom_tables.encoding_summary(output, model, published))
 
 
 @app.command()
@@ -76,7 +77,7 @@ def decode(
         write_model(output, model, metadata=metadata)
     names = ", ".join(f"{file.path.name} ({file.kind})" for file in files)
     size = decimal(sum(array.nbytes for array in model.values()))
-    typer.echo(f"{output}: version {dom_tables.short(files[-1].link.digest)}, {size}, by {names}")
+    typer.echo(f"{output}: version {dom_tables.short_digest(files[-1].link.digest)}, {size}, by {names}")
 
 
 @app.command()
@@ -118,7 +119,9 @@ def convert(
     model, left_out = read_checkpoint(source, key)
     is_npz = output.suffix.lower() == ".npz"
     write_model(output, model, metadata={} if is_npz else {"format": "pt"})  # which transformers asks for
-    typer.echo(f"{output}: {len(model)} tensors, {decimal(sum(array.nbytes for array in model.values()))}")
+    typer.echo(
+        f"{output}: {len(model)} tensor{'s' * (len(model) != 1)}, {decimal(sum(array.nbytes for array in model.values()))}"
+    )
     if left_out:
         typer.echo(f"left out, since the model has no place for them: {printable(', '.join(left_out)).plain}", err=True)
 

@@ -10,7 +10,7 @@ from fedretina.errors import BadArgument
 if TYPE_CHECKING:
     from fedretina.dom import DomConfig
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(|b|kb|mb|gb|kib|mib|gib)", re.IGNORECASE)
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(|b|kb|mb|gb|kib|mib|gib)", re.IGNORECASE | re.ASCII)
 _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 
 
@@ -28,10 +28,10 @@ def parse_size(text: str) -> int:
     (1500000, 307200, 4096)
     """
     found = _SIZE.fullmatch(text.strip())
-    size = int(float(found[1]) * _UNITS[found[2].lower()]) if found else 0
-    if size < 1:
+    size = float(found[1]) * _UNITS[found[2].lower()] if found else 0.0
+    if not 1 <= size < 2.0**63:
         raise BadArgument(f"--budget is {text!r}; give bytes as in 200kB, 1.5MB, 300KiB or 204800")
-    return size
+    return int(size)
 
 
 def config_of(

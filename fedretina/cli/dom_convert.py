@@ -64,15 +64,21 @@ def _load(path: Path) -> Any:
     except OSError as error:
         raise BadArgument(f"{path} cannot be read: {error.strerror or error}") from error
     except Exception as error:  # torch raises RuntimeError, EOFError, KeyError, AttributeError, ... on damage
-        raise BadArgument(f"{path} is damaged or was not saved by torch; get or make it again") from error
+        if "TorchScript" in str(error):
+            reason = "is a TorchScript program; save model.state_dict() alone where the file was made"
+        else:
+            reason = "is damaged or was not saved by torch; get or make it again"
+        raise BadArgument(f"{path} {reason}") from error
 
 
 def _number_types() -> Iterator[Any]:
-    """Yield what numpy's numbers need to be read: a best accuracy, say."""
+    """Yield what numpy's numbers and arrays need to be read: a best accuracy, say."""
     import numpy as np
 
     yield np.dtype
-    yield np.float64(0).__reduce__()[0]  # where that function is depends on numpy's release
+    yield np.ndarray
+    yield np.float64(0).__reduce__()[0]  # where these functions are depends on numpy's release
+    yield np.zeros(0).__reduce__()[0]
     for kind in (np.bool_, np.int32, np.int64, np.float32, np.float64):
         yield type(np.dtype(kind))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from fedretina.cli.dom_tables import short
+from fedretina.cli.dom_tables import short_digest
 from fedretina.cli.progress import progress_bar
 from fedretina.errors import UnknownBase
 
@@ -42,7 +42,7 @@ def read_folder(folder: Path) -> "Chain":
 
 
 def files_to_version(folder: Path, base: "ModelFile | None", version: str | None) -> "tuple[ChainFile, ...]":
-    """List the files of a folder that lead to a version, or to the newest one; name the files that are of no use."""
+    """Return a folder's files that lead to a version (None: the newest); print which files cannot be used."""
     chain = read_folder(folder)
     if base is not None:
         chain = chain.with_model(base)
@@ -50,7 +50,7 @@ def files_to_version(folder: Path, base: "ModelFile | None", version: str | None
         typer.echo(f"passed over: {error}", err=True)
     for missing, links in chain.lineage.missing.items():
         names = ", ".join(chain.files[link.number].path.name for link in links)
-        typer.echo(f"passed over: {names}: the base, version {short(missing)}, is missing", err=True)
+        typer.echo(f"passed over: {names}: the base, version {short_digest(missing)}, is missing", err=True)
     return chain.route(chain.newest() if version is None else chain.find(version))
 
 
@@ -67,11 +67,11 @@ def single_payload(path: Path, base: "ModelFile | None") -> "tuple[ChainFile, ..
 def check_base(path: Path, digest: str | None, base: "ModelFile | None") -> None:
     """Raise `UnknownBase` unless a payload builds on nothing, or on the model that is given."""
     if digest is not None and base is None:
-        raise UnknownBase(f"{path} builds on version {short(digest)}; give that model with --base")
+        raise UnknownBase(f"{path} builds on version {short_digest(digest)}; give that model with --base")
     if digest is not None and base is not None and base.version.digest != digest:
         raise UnknownBase(
-            f"{path} builds on version {short(digest)}, and {base.path} is version "
-            f"{short(base.version.digest)}; give the model that it was made with"
+            f"{path} builds on version {short_digest(digest)}, and {base.path} is version "
+            f"{short_digest(base.version.digest)}; give the model that it was made with"
         )
 
 

@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from fedretina.dom import Chain, ChainFile, ModelFile, PayloadInfo, Published, TensorInfo
 
 
-def short(digest: str) -> str:
-    """Return a digest's beginning, as all of FedRetina shows it."""
+def short_digest(digest: str) -> str:
+    """Return the first eight digits of a digest, as all messages show it."""
     return digest[:8]
 
 
-def ratio(raw: int, size: int) -> str:
+def size_ratio(raw: int, size: int) -> str:
     """Say how much smaller or larger a payload is than what it holds.
 
     Examples
     --------
-    >>> ratio(3000, 1000), ratio(100, 150), ratio(0, 85)
+    >>> size_ratio(3000, 1000), size_ratio(100, 150), size_ratio(0, 85)
     ('3.0 times smaller', '1.5 times larger', 'no weights')
     """
     if not raw:
@@ -35,21 +35,21 @@ def ratio(raw: int, size: int) -> str:
     return f"{raw / size:.1f} times smaller" if size <= raw else f"{size / raw:.1f} times larger"
 
 
-def encoded(output: Path, new: "ModelFile", made: "Published") -> str:
-    """Return two lines about a payload that was made: what it takes, and what it costs in accuracy."""
+def encoding_summary(output: Path, new: "ModelFile", made: "Published") -> str:
+    """Return two lines about a payload: its size, and its error."""
     model = made.version.model
     raw, weights = sum(array.nbytes for array in model.values()), sum(array.size for array in model.values())
     size = len(made.payload)
     figures = [f"{8 * size / weights:.3g} bits per weight"] if weights else []
     return (
-        f"{output}: version {short(made.version.digest)} of {new.path.name}, "
-        f"{decimal(size)} instead of {decimal(raw)} ({ratio(raw, size)})\n"
+        f"{output}: version {short_digest(made.version.digest)} of {new.path.name}, "
+        f"{decimal(size)} instead of {decimal(raw)} ({size_ratio(raw, size)})\n"
         + ", ".join([*figures, f"relative error {made.error:.3g}"])
     )
 
 
 def payload_json(info: "PayloadInfo") -> str:
-    """Return all that a payload says of itself as JSON."""
+    """Return what `inspect` tells of a payload, as JSON."""
     tensors = [asdict(tensor) | {"bits_per_weight": tensor.bits_per_weight} for tensor in info.tensors]
     return json.dumps(asdict(info) | {"tensors": tensors}, indent=2, allow_nan=False)
 
@@ -77,15 +77,19 @@ def payload_table(path: Path, info: "PayloadInfo") -> RenderableType:
     weights = sum(map(prod, shapes))
     bpw = "?" if not whole else f"{8 * info.payload_bytes / weights:.2f}" if weights else "-"
     total = str(weights) if whole else "?"
-    grid.add_row(f"{len(info.tensors)} tensors", total, decimal(info.raw_bytes), bpw, "", decimal(info.payload_bytes))
-    hint = [] if whole else ["Names and shapes are the base's: give it with --base."]
-    return Group(printable(f"{path.name}: {_summary(info)}"), grid, *hint)
+    count = f"{len(info.tensors)} tensor{'s' * (len(info.tensors) != 1)}"
+    grid.add_row(count, total, decimal(info.raw_bytes), bpw, "", decimal(info.payload_bytes))
+    notes = [f"metadata: {key} = {value}" for key, value in info.metadata.items()]
+    notes += [] if whole else ["Names and shapes are the base's: give it with --base."]
+    return Group(printable(f"{path.name}: {_summary(info)}"), grid, *map(printable, notes))
 
 
 def _summary(info: "PayloadInfo") -> str:
-    kind = f"version {short(info.result)}" + (" as a keyframe" if info.base is None else f" over {short(info.base)}")
+    kind = f"version {short_digest(info.result)}" + (
+        " as a keyframe" if info.base is None else f" over {short_digest(info.base)}"
+    )
     marks = [name for name in ("lattice", "lossless") if getattr(info, name)]
-    size = ratio(info.raw_bytes, info.payload_bytes)
+    size = size_ratio(info.raw_bytes, info.payload_bytes)
     return ", ".join([kind, *marks, f"format {info.format_version}", size])
 
 
@@ -113,7 +117,7 @@ def _chain_cells(chain: "Chain", file: "ChainFile") -> tuple[RenderableType, ...
     before = 0 if link.base is None else costs.get(link.base)
     return (
         _number(chain, link.digest),
-        short(link.digest),
+        short_digest(link.digest),
         "" if link.base is None else _label(chain, link.base),
         printable(file.path.name),
         file.kind,
@@ -128,17 +132,17 @@ def _number(chain: "Chain", version: str) -> str:
 
 
 def _label(chain: "Chain", version: str) -> str:
-    return _number(chain, version) if version in chain.lineage.numbers else short(version)
+    return _number(chain, version) if version in chain.lineage.numbers else short_digest(version)
 
 
 def _findings(chain: "Chain") -> list[str]:
     lineage, name = chain.lineage, {file.link.number: file.path.name for file in chain.files}
     lines = [_newest(chain)]
     for base, links in lineage.missing.items():
-        lines.append(f"missing: {short(base)}, the base of {', '.join(name[link.number] for link in links)}")
-    lines += [f"fork: after {_label(chain, version)} ({short(version)})" for version in lineage.forks]
+        lines.append(f"missing: {short_digest(base)}, the base of {', '.join(name[link.number] for link in links)}")
+    lines += [f"fork: after {_label(chain, version)} ({short_digest(version)})" for version in lineage.forks]
     for link in lineage.back_links:
-        lines.append(f"circle: {name[link.number]} leads back to {_label(chain, link.digest)} ({short(link.digest)})")
+        lines.append(f"circle: {name[link.number]} leads back to {_label(chain, link.digest)} ({short_digest(link.digest)})")
     return lines + [line for error in chain.damaged.values() for line in f"damaged: {error}".split("\n")]
 
 
@@ -147,7 +151,8 @@ def _newest(chain: "Chain") -> str:
     if not newest:
         return "newest: none can be reached"
     if len(newest) > 1 or chain.lineage.back_links:
-        return f"newest: ambiguous, {' or '.join(map(short, newest))}; `decode --to` chooses"
+        found = " or ".join(map(short_digest, newest))
+        return f"newest: ambiguous, {found}; `decode` takes one with `--to {short_digest(newest[0])}`"
     route = chain.route(newest[0])
     names = ", ".join(file.path.name for file in route)
-    return f"newest: {_label(chain, newest[0])} ({short(newest[0])}), by {names}"
+    return f"newest: {_label(chain, newest[0])} ({short_digest(newest[0])}), by {names}"

@@ -1,5 +1,7 @@
-"""The command `fedretina` with its groups, and what all commands share: the version, and how errors are shown."""
+"""The command `fedretina` with its groups; the option --version; and how errors are shown."""
 
+import sys
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -7,6 +9,7 @@ from typer.core import TyperGroup
 
 from fedretina import __version__
 from fedretina.cli import cache, city, data, dom, report, study
+from fedretina.cli.progress import printable
 from fedretina.errors import FedRetinaError
 
 if TYPE_CHECKING:
@@ -14,14 +17,17 @@ if TYPE_CHECKING:
 
 
 class Commands(TyperGroup):
-    """Commands whose `FedRetinaError`s are shown as a message without a traceback, with exit code 1."""
+    """Shows a `FedRetinaError` of a command as a message without a traceback, and exits with 1."""
 
     def invoke(self, ctx: "Context") -> Any:
         """Run the command that the arguments name."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):  # a terminal may lack letters of a tensor's name
+                stream.reconfigure(errors="backslashreplace")
         try:
             return super().invoke(ctx)
         except FedRetinaError as error:
-            typer.echo(str(error), err=True)
+            typer.echo("\n".join(printable(line).plain for line in str(error).splitlines()), err=True)
             raise typer.Exit(1) from error
 
 
@@ -51,4 +57,4 @@ def main(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Take the options that stand before a command."""
+    """Read the options that are before a command."""

@@ -1,5 +1,8 @@
-"""Options that several commands have, and how values of options are read."""
+"""Options that several commands have, and functions that read values of options."""
 
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +14,7 @@ Base = Annotated[Path | None, typer.Option("--base", help="The model that the re
 
 
 def parse_names(text: str) -> tuple[str, ...]:
-    """Read names with commas between them.
+    """Return names that are separated by commas.
 
     Examples
     --------
@@ -36,12 +39,12 @@ def read_bytes(path: Path) -> bytes:
 
 
 def parse_seeds(text: str, default: list[int]) -> list[int]:
-    """Read seeds with commas between them; `default` where there are none.
+    """Return seeds that are separated by commas; `default` if there are none.
 
     Raises
     ------
     BadArgument
-        If they are no integers, negative, or equal.
+        If a seed is not an integer, is negative, or comes twice.
 
     Examples
     --------
@@ -51,19 +54,42 @@ def parse_seeds(text: str, default: list[int]) -> list[int]:
     try:
         seeds = [int(part) for part in text.split(",")] if text.strip() else default
     except ValueError:
-        raise BadArgument(f"--seeds {text!r}: give integers with commas between, such as 0,1,2") from None
+        raise BadArgument(f"--seeds {text!r}: give integers separated by commas, such as 0,1,2") from None
     if min(seeds) < 0 or len(set(seeds)) < len(seeds):
         raise BadArgument(f"--seeds {text!r}: give different integers of 0 or more")
     return seeds
 
 
+@contextmanager
+def errors_about_settings(options: Mapping[str, str]) -> Iterator[None]:
+    """Name in errors of the block the options that were typed: ``labelled = 2`` becomes ``--labelled 2``.
+
+    Parameters
+    ----------
+    options : mapping of str to str
+        Options by the setting's name.
+
+    Examples
+    --------
+    >>> with errors_about_settings({"labelled": "--labelled"}):
+    ...     raise BadArgument("labelled = 2.0: a number above 0, at most 1, is allowed")
+    Traceback (most recent call last):
+    fedretina.errors.BadArgument: --labelled 2.0: a number above 0, at most 1, is allowed
+    """
+    setting = re.compile(rf"(?<![\w-])({'|'.join(map(re.escape, options))}) = ")
+    try:
+        yield
+    except BadArgument as error:
+        raise BadArgument(setting.sub(lambda found: f"{options[found[1]]} ", str(error))) from error
+
+
 def parse_pixels(text: str) -> tuple[int, int]:
-    """Read height x width.
+    """Return height and width in pixels.
 
     Raises
     ------
     BadArgument
-        If it is something else.
+        If the text is not two integers with an "x" between.
 
     Examples
     --------

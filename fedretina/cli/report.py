@@ -1,4 +1,4 @@
-"""`fedretina report`: the page, plots and tables of a run."""
+"""`fedretina report`: page, plots and tables of a run."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,11 +12,11 @@ _REASONS = {"failed": "failed", "unfinished": "did not complete"}
 
 
 def report(
-    run: Annotated[Path | None, typer.Argument(help="The run's folder, or its name; the latest by default.")] = None,
+    run: Annotated[Path | None, typer.Argument(help="The run's folder or name; by default the latest run.")] = None,
 ) -> None:
-    """Rebuild a run's page and plots, and print its tables. Without RUN: the latest run.
+    """Write a run's page and plots again, and print its tables. Without RUN: of the latest run.
 
-    Exits 1, with the reason, if the run did not complete.
+    If the run did not complete, exits with 1 and prints the reason.
     """
     from fedretina.report import build, table
     from fedretina.runs import latest, load

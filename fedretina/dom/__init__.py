@@ -9,7 +9,8 @@ Each verb does one thing:
   digests, so nothing is hashed twice.
 - `inspect` tells what a payload holds without decoding it.
 
-`Stream` holds the versions of one model: it publishes, accepts and routes them. `PayloadLog` keeps and relays payloads only.
+`Stream` holds the versions of one model: it publishes, accepts and routes them, and relays them before it decodes them.
+`PayloadLog` keeps and relays payloads only.
 `ReferenceStore` keeps versions on disk. `read_model`, `write_model`, `read_payload` and `read_chain` are for models and
 payloads as files. `add_residual` and `residual_of` are error feedback. `check_model`, `is_float` and `is_vector` tell how
 tensors travel.
@@ -18,8 +19,8 @@ tensors travel.
 from fedretina.dom.config import DomConfig, Effort, Rounding
 from fedretina.dom.files.atomic import check_output, write_whole
 from fedretina.dom.files.chain import PAYLOAD_SUFFIX, Chain, ChainFile, chain_files, read_chain, read_chain_file
-from fedretina.dom.files.kinds import MODEL_SUFFIXES
-from fedretina.dom.files.models import ModelFile, errors_about, read_model, read_payload, write_model
+from fedretina.dom.files.kinds import MODEL_SUFFIXES, read_payload
+from fedretina.dom.files.models import ModelFile, errors_about, read_model, write_model
 from fedretina.dom.format.codec import Published, accept, decode, decode_tensors, encode, publish
 from fedretina.dom.format.inspect import PayloadInfo, TensorInfo, inspect
 from fedretina.dom.quantisation.feedback import add_residual, residual_of

@@ -1,4 +1,4 @@
-"""Both cores: a map that delivers as it goes and keeps little, so that memory stays bounded, and one that ends early."""
+"""Maps that use several threads: one with bounded memory, which yields results in order, and one that ends early."""
 
 import os
 from collections import deque

@@ -1,4 +1,4 @@
-"""What a model is here: named arrays of a few dtypes, checked once on the way in."""
+"""Models: named arrays of a few dtypes, which are checked once, when they come in."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +25,7 @@ DTYPES: tuple[np.dtype[Any], ...] = tuple(
     )
 )
 _CODES = {dtype.name: code for code, dtype in enumerate(DTYPES)}
-_CODES_BY_NUMBER = {dtype.num: code for code, dtype in enumerate(DTYPES)}  # numbers: names are slow to ask for
+_CODES_BY_NUMBER = {dtype.num: code for code, dtype in enumerate(DTYPES)}  # by number: names are slow
 _NAMES = [dtype.name for dtype in DTYPES]
 _FLOATS = frozenset(dtype.num for dtype in DTYPES if dtype.kind not in "biu")
 
@@ -55,6 +55,12 @@ def float_info(dtype: np.dtype[Any]) -> Any:
     """Return a float dtype's limits: `numpy.finfo` that knows bfloat16."""
     limits: Any = ml_dtypes.finfo
     return limits(dtype)
+
+
+def ulp_exponent(value: float, dtype: np.dtype[np.generic]) -> int:
+    """Return the exponent of the unit in the last place of `value` in `dtype`."""
+    info = float_info(dtype)
+    return int(max(math.frexp(value)[1] - 1, info.minexp) - info.nmant)
 
 
 @cache
@@ -102,7 +108,7 @@ def check_model(model: Model, *, finite: bool = True, threads: int = 1) -> dict[
 def check_each(
     model: Model, look: Callable[[Array], Result], *, finite: bool = True, threads: int = 1
 ) -> dict[str, tuple[Array, Result]]:
-    """Check a model, see `check_model`, and return with each array what `look` makes of it while it is in the cache."""
+    """Check a model as `check_model` does; return each array with what `look` makes of it, while it is in the cache."""
     if not isinstance(model, Mapping):
         raise BadArgument(f"a model is a mapping of names to arrays, got {type(model).__name__}")
     if len(model) > MAX_TENSORS:
@@ -128,8 +134,8 @@ def check_each(
 def energy(values: Array) -> float:
     """Return the sum of squares of a vector, without BLAS.
 
-    Its threads would be threads within ours: the order of its sums follows from their number, and a process whose BLAS has
-    lost its own (as after a fork) waits for them for ever.
+    BLAS would start threads within ours. The order of its sums depends on their number, so the bits would. And after a fork,
+    when its threads are gone, a call to BLAS waits for them for ever.
 
     Examples
     --------
@@ -160,7 +166,7 @@ def is_finite(array: Array) -> bool:
     with np.errstate(invalid="ignore", over="ignore"):  # bfloat16's signalling NaN would warn
         if array.dtype.kind == "f" and array.itemsize >= 4 and math.isfinite(energy(array.reshape(-1))):
             return True  # finite squares have finite roots, and need no array of flags
-        # A finite sum has finite terms, and costs no array of flags; an infinite one may come of large terms.
+        # A finite sum has finite terms, and needs no array of flags. An infinite sum may come from large finite terms.
         return bool(np.isfinite(array.sum())) or bool(np.isfinite(array).all())
 
 
@@ -202,7 +208,7 @@ def _check_tensor(name: str, value: object) -> Array:
     try:
         dtype = DTYPES[dtype_code(array.dtype)]
     except KeyError:
-        raise BadArgument(f"tensor {name!r} has dtype {array.dtype}; allowed: {', '.join(_CODES)}") from None
+        raise BadArgument(f"tensor {name!r} has dtype {array.dtype}; allowed: {', '.join(_CODES)}; convert it") from None
     if array.ndim > MAX_DIMENSIONS or declared_bytes(array.shape, dtype) > MAX_RAW_BYTES:
         raise BadArgument(
             f"tensor {name!r} has shape {array.shape}; allowed: {MAX_DIMENSIONS} dimensions, {MAX_RAW_BYTES} bytes"

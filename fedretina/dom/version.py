@@ -1,4 +1,4 @@
-"""The identity of a model, one BLAKE3 digest over names, dtypes, shapes and tensors' digests; and a model with it."""
+"""A model's digest (BLAKE3 over names, dtypes, shapes and the tensors' digests), and a model together with its digest."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field

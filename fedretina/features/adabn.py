@@ -1,4 +1,4 @@
-"""AdaBN: a source's BatchNorm learns the target domain's statistics, without labels."""
+"""AdaBN: re-estimate a model's BatchNorm statistics on a target domain, without labels."""
 
 from collections.abc import Iterable
 from copy import deepcopy
@@ -8,16 +8,16 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fedretina.errors import BadArgument
-from fedretina.features.modes import evaluating
+from fedretina.features.modes import eval_mode
 
 
 def adapt_batchnorm(model: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Estimate a model's BatchNorm statistics anew on the target's inputs.
+    """Re-estimate a model's BatchNorm statistics on the target's inputs.
 
-    Means and variances become averages over the given batches, each batch counting the same: give batches of
-    one size, of 32 samples or more. Weights, modes, momentum and everything else stay; dropout is off
-    meanwhile. A model without running statistics is left alone, its batches unread. After an error the
-    statistics are the old ones.
+    The new means and variances are averages over the batches. Every batch has the same weight, so give batches of
+    equal size, of 32 samples or more. Dropout is off meanwhile. Weights, modes and momentum do not change.
+    A model without running statistics is not changed, and its batches are not read. After an error the model
+    has its old statistics.
 
     Source: Li et al., "Revisiting Batch Normalization For Practical Domain Adaptation", 2016.
 
@@ -31,8 +31,7 @@ def adapt_batchnorm(model: nn.Module, batches: Iterable[Tensor]) -> None:
     Raises
     ------
     BadArgument
-        There is no batch, one is no tensor or not finite, or it leaves a BatchNorm a single value per
-        channel.
+        There is no batch; a batch is not a tensor or not finite; or a BatchNorm gets a single value per channel.
 
     Examples
     --------
@@ -58,22 +57,22 @@ def adapt_batchnorm(model: nn.Module, batches: Iterable[Tensor]) -> None:
 
 def _estimate(model: nn.Module, norms: list[_BatchNorm], batches: Iterable[Tensor]) -> None:
     number = -1
-    with evaluating(model), torch.no_grad():
+    with eval_mode(model), torch.no_grad():
         for norm in norms:
             norm.reset_running_stats()
-            norm.momentum = None  # torch's word for the cumulative average
+            norm.momentum = None  # None: torch then computes the cumulative average
             norm.train()
         for number, batch in enumerate(batches):
             _run(model, batch, number)
     if number < 0:
-        raise BadArgument("adapt_batchnorm got no batch: give the target's inputs; an iterator serves once")
+        raise BadArgument("adapt_batchnorm got no batch: give the target's inputs; an iterator can be read only once")
 
 
 def _run(model: nn.Module, batch: Tensor, number: int) -> None:
     if not isinstance(batch, Tensor):
         raise BadArgument(f"batch {number} is a {type(batch).__name__}, not a tensor: give (x for x, _ in loader)")
     if not batch.isfinite().all():
-        raise BadArgument(f"batch {number} has NaN or infinite values: leave it out, or mend its source")
+        raise BadArgument(f"batch {number} has NaN or infinite values: leave it out, or correct the data")
     try:
         model(batch)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""A layer's output for samples, its BatchNorm statistics re-estimated per group (AdaBN)."""
+"""Embeddings: a layer's output for every sample, with BatchNorm statistics re-estimated per group (AdaBN)."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,12 +12,12 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from fedretina.errors import BadArgument
 from fedretina.features.adabn import adapt_batchnorm
-from fedretina.features.modes import evaluating
+from fedretina.features.modes import eval_mode
 from fedretina.features.taps import Taps
 
 View = Callable[[Tensor], Tensor]
 SMALLEST_GROUP = 32
-"""A smaller group has the statistics of all samples."""
+"""Samples. A smaller group gets the statistics of all samples."""
 
 
 def embed(
@@ -31,39 +31,39 @@ def embed(
     adapt: bool = True,
     batch: int = 256,
 ) -> NDArray[np.float32]:
-    """Give a layer's output for every sample, with BatchNorm statistics of the sample's own group.
+    """Compute a layer's output for every sample, with BatchNorm statistics of the sample's own group.
 
-    A group of fewer than 32 samples has the statistics of all samples. The model, its statistics included, is
-    afterwards what it was.
+    A group of fewer than 32 samples gets the statistics of all samples. The model and its statistics are restored at
+    the end.
 
     Parameters
     ----------
     model : nn.Module
         Any network, in any mode, on any device.
     inputs : Tensor
-        All samples as they are stored, (N, ...): only a batch of them at a time is prepared and moved.
+        All samples as stored, (N, ...). Only one batch at a time is prepared and moved to the model's device.
     layer : str
-        Name of the submodule whose output is the embedding; dimensions after the second are averaged.
+        Name of the submodule whose output is the embedding. Dimensions after the second are averaged.
     groups : array of int, shape (N,), optional
-        Where a sample comes from, such as its camera.
+        The origin of each sample, such as its camera. Default: all samples are one group.
     prepare : callable, optional
-        Makes the model's input of stored samples; nothing random.
+        Turns stored samples into the model's input. It must be deterministic. Default: samples are used as stored.
     views : sequence of callables, optional
-        Other views of a prepared batch, such as its mirror image; the embeddings of all views are averaged.
+        Other views of a prepared batch, such as its mirror image. The embeddings of all views are averaged.
     adapt : bool, default True
-        False keeps the model's own statistics.
+        Whether to re-estimate the statistics. False uses the model's own.
     batch : int, default 256
-        Samples at a time.
+        Samples per batch.
 
     Returns
     -------
     ndarray of float32, shape (N, d)
-        Not normalised; what `Committee` takes.
+        The embeddings, not normalised. `fedretina.reuse.Committee` takes them as they are.
 
     Raises
     ------
     BadArgument
-        No samples, groups of another number, or as `Taps` and `adapt_batchnorm` raise.
+        There are no samples, or `groups` has another length. Also whatever `Taps` and `adapt_batchnorm` raise.
 
     Examples
     --------
@@ -72,69 +72,69 @@ def embed(
     (100, 2)
     """
     if not len(inputs):
-        raise BadArgument("there is no sample to embed")
-    batches = _Batches(inputs, prepare or _same, device_of(model), size=batch)
-    groups_of = _groups(groups, len(inputs))
-    found: list[NDArray[np.float32]] = []
+        raise BadArgument("inputs has no samples: give at least one")
+    batches = _Batches(inputs, prepare or _unchanged, _device_of(model), size=batch)
+    members_and_basis = _groups(groups, len(inputs))
+    features: list[NDArray[np.float32]] = []
     with _restoring_statistics(model):
-        for members, basis in groups_of:
+        for members, basis in members_and_basis:
             if adapt:
-                adapt_batchnorm(model, batches.of(basis))
-            found.append(layer_features(model, layer, batches.of(members), views=views))
-    order = np.argsort(np.concatenate([members for members, _ in groups_of]))
-    return np.concatenate(found)[order]
+                adapt_batchnorm(model, batches.draw(basis))
+            features.append(layer_features(model, layer, batches.draw(members), views=views))
+    order = np.argsort(np.concatenate([members for members, _ in members_and_basis]))
+    return np.concatenate(features)[order]
 
 
 @torch.no_grad()
 def layer_features(
     model: nn.Module, layer: str, batches: Iterable[Tensor], *, views: Sequence[View] = ()
 ) -> NDArray[np.float32]:
-    """Give a layer's output for every sample of some batches, with the model's own statistics.
+    """Compute a layer's output for every sample of the given batches, with the model's own statistics.
 
     Parameters
     ----------
     model : nn.Module
-        Any network, in any mode: it runs in eval mode.
+        Any network. It runs in eval mode; its modes are restored at the end.
     layer : str
-        Name of the submodule; dimensions after the second are averaged.
+        Name of the submodule. Dimensions after the second are averaged.
     batches : iterable of Tensor
         Inputs of the model, on its device.
     views : sequence of callables, optional
-        Other views of a batch, such as its mirror image; the outputs for the batch and all views are averaged.
+        Other views of a batch, such as its mirror image. The outputs for the batch and all views are averaged.
 
     Returns
     -------
     ndarray of float32, shape (N, d)
-        Not normalised.
+        The features, not normalised.
 
     Raises
     ------
     BadArgument
-        As `Taps` raises, or the layer gives no vector per sample.
+        The layer's output is not a vector per sample. Also whatever `Taps` raises.
 
     Examples
     --------
     >>> layer_features(nn.Sequential(nn.Linear(3, 2)), "0", [torch.zeros(4, 3), torch.zeros(1, 3)]).shape
     (5, 2)
     """
-    with evaluating(model), Taps(model, [layer]) as taps:
-        return np.concatenate([_mean_over_views(model, taps, batch, (_same, *views)) for batch in batches])
+    with eval_mode(model), Taps(model, [layer]) as taps:
+        return np.concatenate([_mean_over_views(model, taps, batch, (_unchanged, *views)) for batch in batches])
 
 
-def device_of(model: nn.Module) -> torch.device:
-    """Return the device of a model's first parameter."""
+def _device_of(model: nn.Module) -> torch.device:
+    """Return the device of a model's first parameter, the CPU if it has none."""
     first = next(model.parameters(), None)
     return first.device if first is not None else torch.device("cpu")
 
 
 class _Batches:
-    """Prepares batches of samples that are named by their indices."""
+    """Draws prepared batches of samples, by their indices."""
 
     def __init__(self, inputs: Tensor, prepare: View, device: torch.device, *, size: int) -> None:
         self._inputs, self._prepare, self._device, self._size = inputs, prepare, device, size
 
-    def of(self, members: NDArray[np.int64]) -> Iterator[Tensor]:
-        """Prepare some samples in batches of about one size, as AdaBN wants them."""
+    def draw(self, members: NDArray[np.int64]) -> Iterator[Tensor]:
+        """Prepare the given samples in batches of nearly equal size, which AdaBN weighs equally."""
         for part in np.array_split(members, max(1, round(len(members) / self._size))):
             yield self._prepare(self._inputs[torch.from_numpy(part)]).to(self._device)
 
@@ -146,32 +146,34 @@ def _mean_over_views(model: nn.Module, taps: Taps, batch: Tensor, views: Sequenc
         model(view(batch))
         z = taps.collect()[layer]
         if z.dim() < 2:
-            raise BadArgument(f"layer {layer!r} gave {tuple(z.shape)}: tap one that gives a vector per sample")
+            raise BadArgument(
+                f"layer {layer!r} gave the shape {tuple(z.shape)}: name one that gives a vector per sample, (N, d)"
+            )
         total = total + (z.flatten(2).mean(2) if z.dim() > 2 else z).float().cpu()
     return (total / len(views)).numpy()
 
 
-def _same(part: Tensor) -> Tensor:
-    return part
+def _unchanged(batch: Tensor) -> Tensor:
+    return batch
 
 
 def _groups(groups: ArrayLike | None, samples: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """List the samples that share statistics, each time with the samples that the statistics are estimated on."""
-    everyone = np.arange(samples)
+    """List pairs: samples that share statistics, and the samples on which these statistics are estimated."""
+    everything = np.arange(samples)
     if groups is None:
-        return [(everyone, everyone)]
+        return [(everything, everything)]
     column = np.asarray(groups)
     if column.shape != (samples,):
-        raise BadArgument(f"groups have the shape {column.shape}: give ({samples},), one per sample")
+        raise BadArgument(f"groups have the shape {column.shape}: give ({samples},), one number per sample")
     numbers, counts = np.unique(column, return_inverse=True, return_counts=True)[1:]
     large = [np.flatnonzero(numbers == number) for number in np.flatnonzero(counts >= SMALLEST_GROUP)]
     small = np.flatnonzero(counts[numbers] < SMALLEST_GROUP)
-    return [(members, members) for members in large] + ([(small, everyone)] if len(small) else [])
+    return [(members, members) for members in large] + ([(small, everything)] if len(small) else [])
 
 
 @contextmanager
 def _restoring_statistics(model: nn.Module) -> Iterator[None]:
-    """Give BatchNorm its statistics back at the end."""
+    """Restore BatchNorm's statistics at the end."""
     before = [(m, deepcopy(m.state_dict())) for m in model.modules() if isinstance(m, _BatchNorm)]
     try:
         yield

@@ -1,4 +1,4 @@
-"""Run a model for a moment in another mode than its own."""
+"""Run a model in eval mode, and restore its modes afterwards."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,15 +7,20 @@ from torch import nn
 
 
 @contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put a model into eval mode; give every submodule its own mode back at the end.
+def eval_mode(model: nn.Module) -> Iterator[None]:
+    """Put a model into eval mode inside the block, and restore every submodule's own mode at the end.
 
-    `model.train()` would not do that: it also wakes what the user froze on purpose.
+    `model.train()` would put all submodules into train mode, also those that the user froze on purpose.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Any network, in any mode.
 
     Examples
     --------
     >>> model = nn.Sequential(nn.Dropout(), nn.Dropout().eval())
-    >>> with evaluating(model):
+    >>> with eval_mode(model):
     ...     [m.training for m in model]
     [False, False]
     >>> [m.training for m in model]

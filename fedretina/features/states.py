@@ -1,4 +1,4 @@
-"""State dictionaries from elsewhere: whether one fits a model, and whether its values can be used."""
+"""Check whether state dictionaries from files and peers fit a model, and whether their values are finite."""
 
 from collections.abc import Collection, Mapping
 
@@ -6,26 +6,31 @@ import torch
 from torch import Tensor
 
 SHOWN = 5
-"""Tensors named in an error."""
+"""Names that an error lists at most."""
 
 
-def misfits(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], *, optional: Collection[str] = ()) -> list[str]:
-    """Say why a state does not fit a model, in words that follow "it"; empty if it does.
+def state_faults(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], *, optional: Collection[str] = ()) -> list[str]:
+    """List the faults of a state for a model, as predicates of "it"; empty if the state fits.
 
     Values must be finite in the model's dtype: one NaN makes every output NaN.
 
     Parameters
     ----------
     given, wanted : mapping of str to Tensor
-        The state, and the model's own.
+        The state, and the model's own state.
     optional : collection of str
-        Names that the state may lack.
+        Names that may be missing.
+
+    Returns
+    -------
+    list of str
+        Such as "lacks b".
 
     Examples
     --------
-    >>> misfits({"w": torch.zeros(2)}, {"w": torch.zeros(3), "b": torch.zeros(1)})
+    >>> state_faults({"w": torch.zeros(2)}, {"w": torch.zeros(3), "b": torch.zeros(1)})
     ['lacks b', 'has misshapen w (2,) instead of (3,)']
-    >>> misfits({"w": torch.tensor([1.0, torch.nan])}, {"w": torch.zeros(2)})
+    >>> state_faults({"w": torch.tensor([1.0, torch.nan])}, {"w": torch.zeros(2)})
     ['has NaN or infinite values in w (1 of 2)']
     """
     shared = [(name, given[name], value) for name, value in wanted.items() if name in given]
@@ -41,15 +46,15 @@ def misfits(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], *, option
         "has values of another kind in": [f"{name} ({kind} instead of {own})" for name, kind, own in other_kind if kind],
         "has NaN or infinite values in": [f"{name} ({n} of {value.numel()})" for name, n, value in not_finite if n],
     }
-    return [f"{what} {some(names)}" for what, names in faults.items() if names]
+    return [f"{what} {list_some(names)}" for what, names in faults.items() if names]
 
 
-def some(names: list[str]) -> str:
+def list_some(names: list[str]) -> str:
     """List the first few names.
 
     Examples
     --------
-    >>> some(["a", "b"]), some(list("abcdefg"))
+    >>> list_some(["a", "b"]), list_some(list("abcdefg"))
     ('a, b', 'a, b, c, d, e and 2 more')
     """
     rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
@@ -57,7 +62,7 @@ def some(names: list[str]) -> str:
 
 
 def _wrong_kind(value: Tensor, like: Tensor) -> str:
-    """Name what a tensor is if it cannot stand for another one; "" if it can."""
+    """Name the kind of a tensor if it cannot replace another one; "" if it can."""
     if value.is_quantized or value.is_nested or value.layout != torch.strided or value.device.type == "meta":
         return _kind(value)
     if value.is_complex() or value.is_floating_point() == like.is_floating_point():

@@ -6,11 +6,18 @@ import torch
 from torch import Tensor, nn
 
 MOMENTUM = 0.1
-"""Weight of a new batch; the first ten count alike."""
+"""Weight of a new batch, after the first ten batches. These have equal weights."""
 
 
 def running_mean(values: Sequence[float]) -> float:
-    """Compute the running mean of numbers, oldest first: the first ten count alike, later ones a tenth.
+    """Compute the running mean of numbers.
+
+    The first ten numbers have equal weights; each later number has weight 0.1.
+
+    Parameters
+    ----------
+    values : sequence of float
+        The numbers, oldest first.
 
     Examples
     --------
@@ -19,28 +26,31 @@ def running_mean(values: Sequence[float]) -> float:
     """
     mean = torch.zeros(())
     for number, value in enumerate(values):
-        mean.lerp_(torch.tensor(value), weight_of_next(torch.tensor(number)))
+        mean.lerp_(torch.tensor(value), _batch_weight(torch.tensor(number)))
     return mean.item()
 
 
-def weight_of_next(batches: Tensor) -> Tensor:
-    """Return the weight of the next batch after a number of them."""
+def _batch_weight(batches: Tensor) -> Tensor:
+    """Give the weight of the next batch, after this number of batches."""
     return (1 / (batches + 1)).clamp_min(MOMENTUM)
 
 
 class RunningStatistics(nn.Module):
-    """Running means of the sources' features. It is a module so that they travel with the objective's state and device.
+    """Running variances and residuals of the sources' features, (M, H') each.
+
+    They are buffers of a module, so they belong to the objective's state and follow its device. They change in train
+    mode only.
 
     Parameters
     ----------
     sources, layers : int
-        M and H'.
+        Numbers of sources, M, and of layers, H'.
 
     Examples
     --------
     >>> running = RunningStatistics(1, 1)
-    >>> running.remember(running.with_batch(torch.tensor([[4.0]])), torch.tensor([[0.5]]))
-    >>> running.with_batch(torch.tensor([[2.0]]))
+    >>> running.update(running.next_variance(torch.tensor([[4.0]])), torch.tensor([[0.5]]))
+    >>> running.next_variance(torch.tensor([[2.0]]))
     tensor([[3.]])
     """
 
@@ -54,16 +64,16 @@ class RunningStatistics(nn.Module):
         self.register_buffer("residual", torch.zeros(sources, layers))
         self.register_buffer("batches", torch.tensor(0))
 
-    def with_batch(self, variance: Tensor) -> Tensor:
-        """Give the running variance, (M, H'), with this batch's; in eval mode the one remembered, if any."""
+    def next_variance(self, variance: Tensor) -> Tensor:
+        """Average a batch's variance, (M, H'), into the running one and return it; in eval mode return the stored one."""
         if self.training or not self.batches:
-            return self.variance.lerp(variance.to(self.variance), weight_of_next(self.batches))
+            return self.variance.lerp(variance.to(self.variance), _batch_weight(self.batches))
         return self.variance
 
     @torch.no_grad()
-    def remember(self, variance: Tensor, residual: Tensor) -> None:
-        """Keep a running variance, (M, H'), and average in a batch's residuals, (M, H'); not in eval mode."""
+    def update(self, variance: Tensor, residual: Tensor) -> None:
+        """Store a running variance, (M, H'), and average in a batch's residuals, (M, H'); in eval mode do nothing."""
         if self.training:
-            self.residual.lerp_(residual.to(self.residual), weight_of_next(self.batches))
+            self.residual.lerp_(residual.to(self.residual), _batch_weight(self.batches))
             self.variance.copy_(variance)
             self.batches += 1

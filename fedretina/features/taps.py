@@ -10,17 +10,17 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from fedretina.errors import BadArgument
-from fedretina.features.modes import evaluating
+from fedretina.features.modes import eval_mode
 
-SHOWN = 40
-"""At most so many available layers are listed in an error: a ResNet-50 has more than 150."""
+MAX_LISTED = 40
+"""Layers that an error lists at most: a ResNet-50 has more than 150."""
 
 
 class Taps:
     """Record the outputs of named submodules while a model runs.
 
-    Nothing is detached: gradients flow through what is collected. Run sources under `torch.no_grad()`.
-    The model itself is not changed; `close()`, or the end of the `with` block, removes the hooks.
+    The outputs are not detached: gradients flow through them. Run sources under `torch.no_grad()`.
+    The model itself is not changed. `close()`, or the end of the `with` block, removes the hooks.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class Taps:
     Raises
     ------
     BadArgument
-        No layer is named, one is named twice, or the model has no layer of that name.
+        No layer is named, a layer is named twice, or the model has no layer of that name.
 
     Examples
     --------
@@ -51,22 +51,22 @@ class Taps:
 
     def _tap(self, module: nn.Module, name: str) -> RemovableHandle:
         def record(_module: nn.Module, _inputs: object, output: object) -> None:
-            self._outputs[name].append((output, version_of(output)))
+            self._outputs[name].append((output, in_place_changes(output)))
 
         return module.register_forward_hook(record)
 
     def collect(self) -> dict[str, Tensor]:
-        """Take what the layers have put out since the last call, and forget it.
+        """Return the layers' outputs since the last call, and drop them here.
 
         Returns
         -------
         dict of str to Tensor
-            Per layer the output of its one run, with its graph: (N, d_1, ..., d_Q).
+            The output of each layer, (N, d_1, ..., d_Q), with its autograd graph.
 
         Raises
         ------
         BadArgument
-            A layer was not run, ran twice, returned no tensor, or its output was changed in place later on.
+            A layer did not run, ran twice, or returned no tensor; or its output was changed in place later.
         """
         runs = self._outputs
         self._outputs = {name: [] for name in self.layers}
@@ -84,12 +84,21 @@ class Taps:
         self.close()
 
 
-def shapes(model: nn.Module, layers: Sequence[str], inputs: Tensor) -> dict[str, torch.Size]:
-    """Run a model once, in eval mode, to see the shapes of its layers' outputs, without the batch.
+def layer_shapes(model: nn.Module, layers: Sequence[str], inputs: Tensor) -> dict[str, torch.Size]:
+    """Run a model once in eval mode and give the shapes of its layers' outputs, without the batch dimension.
+
+    Parameters
+    ----------
+    model : nn.Module
+        In any mode; its modes are restored.
+    layers : sequence of str
+        As for `Taps`.
+    inputs : Tensor
+        A batch, (N, ...), on the model's device.
 
     Examples
     --------
-    >>> shapes(nn.Sequential(nn.Linear(4, 3)), ["0"], torch.ones(2, 4))
+    >>> layer_shapes(nn.Sequential(nn.Linear(4, 3)), ["0"], torch.ones(2, 4))
     {'0': torch.Size([3])}
     """
     return {name: z.shape[1:] for name, z in layer_outputs(model, layers, inputs).items()}
@@ -98,25 +107,25 @@ def shapes(model: nn.Module, layers: Sequence[str], inputs: Tensor) -> dict[str,
 def layer_outputs(
     model: nn.Module, layers: Sequence[str], inputs: Tensor, *, run: Callable[[nn.Module, Tensor], Any] = nn.Module.__call__
 ) -> dict[str, Tensor]:
-    """Give the outputs of a model's layers for a batch, in eval mode and without gradients.
+    """Compute the outputs of a model's layers for a batch, in eval mode and without gradients.
 
     Parameters
     ----------
     model : nn.Module
-        In any mode; it is afterwards in the same.
+        In any mode; its modes are restored.
     layers : sequence of str
         As for `Taps`.
     inputs : Tensor
-        (N, ...).
+        A batch, (N, ...), on the model's device.
     run : callable, optional
-        Runs the model on the inputs, for instance under autocast.
+        Calls the model on the inputs, for instance under autocast. Default: a plain call.
 
     Examples
     --------
     >>> layer_outputs(nn.Sequential(nn.Linear(4, 3)), ["0"], torch.ones(2, 4))["0"].shape
     torch.Size([2, 3])
     """
-    with evaluating(model), torch.no_grad(), Taps(model, layers) as taps:
+    with eval_mode(model), torch.no_grad(), Taps(model, layers) as taps:
         run(model, inputs)
         return taps.collect()
 
@@ -134,14 +143,14 @@ def _check_layers(model: nn.Module, layers: Sequence[str]) -> tuple[str, ...]:
 
 
 def _unknown(name: str, model: str, available: list[str]) -> str:
-    near = get_close_matches(name, available)
-    guess = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
-    rest = f" and {len(available) - SHOWN} more" if len(available) > SHOWN else ""
-    return f"{model} has no layer {name!r}: {guess}It has {', '.join(available[:SHOWN])}{rest}"
+    similar = get_close_matches(name, available)
+    guess = f"did you mean {' or '.join(map(repr, similar))}? " if similar else ""
+    rest = f" and {len(available) - MAX_LISTED} more" if len(available) > MAX_LISTED else ""
+    return f"{model} has no layer {name!r}: {guess}It has {', '.join(available[:MAX_LISTED])}{rest}"
 
 
-def version_of(output: object) -> int:
-    """Count what was changed in place in an output so far."""
+def in_place_changes(output: object) -> int:
+    """Count the in-place changes of a layer's output so far; 0 if it is not a tensor."""
     # torch counts a tensor's in-place changes, except for those made in inference mode.
     return output._version if isinstance(output, Tensor) and not output.is_inference() else 0
 
@@ -152,13 +161,13 @@ def _only_output(name: str, runs: list[tuple[object, int]]) -> Tensor:
     if len(runs) > 1:
         raise BadArgument(
             f"layer {name!r} ran {len(runs)} times since the last collect(): collect after each run of the "
-            f"model, and tap a layer that the model uses once"
+            f"model, and name a layer that the model uses once"
         )
     output, version = runs[0]
     if not isinstance(output, Tensor):
-        raise BadArgument(f"layer {name!r} returned a {type(output).__name__}, not a tensor: tap another")
-    if version_of(output) != version:
+        raise BadArgument(f"layer {name!r} returned a {type(output).__name__}, not a tensor: name another layer")
+    if in_place_changes(output) != version:
         raise BadArgument(
-            f"a later module changed the output of layer {name!r} in place: tap that module, or make it inplace=False"
+            f"a later module changed the output of layer {name!r} in place: name that module, or make it inplace=False"
         )
     return output

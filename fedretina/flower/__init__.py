@@ -1,14 +1,17 @@
-"""Where Flower meets the rest: every model that a message carries travels as a difference of models.
+"""DoM for Flower apps: every model in a message travels as a difference of models.
 
-`DomGrid` wraps the grid of a ServerApp, `dom_mod` stands first among the mods of a ClientApp. Between them the strategy
-and the client code see plain ``ArrayRecord`` s, as if nothing happened; on the wire there are only DoM payloads.
+`DomGrid` wraps the grid of a ServerApp. `dom_mod` is the first mod of a ClientApp. Strategy and client code see plain
+``ArrayRecord`` s; only payloads are on the wire.
 
     result = strategy.start(grid=DomGrid(grid), initial_arrays=..., num_rounds=3)      # server_app.py
     app = ClientApp(mods=[dom_mod])                                                    # client_app.py
+
+`RecordRule` says which records may lose precision. `Transfer` is what a schedule of configurations decides by.
 """
 
 from fedretina.flower.grid import DomGrid
 from fedretina.flower.mod import DomMod, dom_mod
 from fedretina.flower.precision import RecordRule
+from fedretina.flower.transfers import Transfer
 
-__all__ = ["DomGrid", "DomMod", "RecordRule", "dom_mod"]
+__all__ = ["DomGrid", "DomMod", "RecordRule", "Transfer", "dom_mod"]

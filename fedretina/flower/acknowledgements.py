@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Acknowledgements:
-    """The versions that nodes reported to hold.
+    """The versions that each node has reported.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Copies of the contents that a strategy pushes: it may change its own after the push."""
+"""Copies of the contents that a strategy pushes: it may change the originals after the push."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class RecordCopy:
     Parameters
     ----------
     original : ArrayRecord
-        The strategy's.
+        The record that the strategy pushed.
     shared : bool
         Whether several nodes get the same arrays.
     """
@@ -52,7 +52,7 @@ class RecordCopy:
 
     @cached_property
     def model(self) -> Model | None:
-        """Its arrays; None where DoM cannot carry them."""
+        """Its arrays; None if DoM cannot code them."""
         return records.read_model(self.record)
 
 

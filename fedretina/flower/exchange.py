@@ -1,79 +1,40 @@
 """Messages and their replies: pack, send, resend to nodes that could not decode, unpack, write rows into the ledger."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from copy import copy
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from flwr.app import Error, Message, RecordDict
+from flwr.app import Message, RecordDict
 
-from fedretina import __version__
-from fedretina.errors import Corrupt, FedRetinaError, TooNew
+from fedretina.errors import Corrupt, FedRetinaError
 from fedretina.flower import header
 from fedretina.flower.contents import ContentCopy, copy_contents
+from fedretina.flower.failures import (
+    EXPIRED,
+    LATE,
+    NOT_DECODED,
+    REJECTED,
+    UNUSABLE_REPLY,
+    error_reply,
+    find_remedy,
+    read_reply_header,
+)
+from fedretina.flower.hints import PrecisionHints
 from fedretina.flower.incoming import ReplyUnpacker
 from fedretina.flower.nodes import NodeDirectory
 from fedretina.flower.outgoing import MessagePacker, PackedContent, Recipient, pack_plain
+from fedretina.flower.sent import SentMessage, copy_with_content
 from fedretina.flower.server_state import ServerState
 from fedretina.flower.sizes import Direction, error_size, message_size
 from fedretina.flower.traffic import MessageTraffic
 from fedretina.flower.transfers import ExchangeOptions, read_round
+from fedretina.flower.trust import ServerTrust, check_signed
 from fedretina.ledger import Ledger
 
 MAX_SENDS = 3
 """How often a message is sent: to the acknowledged versions, to the versions that the node reports, as whole models."""
-UNUSABLE_REPLY = 6
-"""Code of the error reply that replaces a reply that cannot be used: Flower's ErrorCode.MOD_FAILED_PRECONDITION."""
 EXPIRY_CHECK_S = 1.0
 """Seconds between two searches for messages whose time to live has ended."""
-
-REJECTED = "rejected by the grid"
-LATE = "no reply in time"
-EXPIRED = "no reply before its time to live ended"
-NOT_DECODED = "the node could not decode"
-NEVER_ACKNOWLEDGED = (
-    "this node has never acknowledged a model over DoM; check that dom_mod is the FIRST mod of its ClientApp: "
-    "mods=[dom_mod, ...]"
-)
-OTHER_RELEASE = f"this server runs fedretina {__version__}: install the same version of fedretina on the node and the server"
-
-
-@dataclass
-class SentMessage:
-    """A message that waits for its reply.
-
-    Parameters
-    ----------
-    message : Message or None
-        A copy of the strategy's message, as it was at the push; None if it will not be sent again.
-    node, round : int
-        The node that received it, and the round.
-    round_key : object
-        Equal for messages of one round.
-    expires_at : float
-        When its time to live ends, in seconds since 1970.
-    versions : mapping of str to str
-        By stream: digest of the version that the node holds once it has decoded the message.
-    coded : bool
-        Whether it has a DoM header.
-    first_id : str
-        The identifier that the strategy knows. A message that is sent again gets another one from Flower.
-    sends : int
-        How often it was sent.
-    late : bool
-        Whether the ledger has the row `LATE` for it.
-    """
-
-    message: Message | None
-    node: int
-    round: int
-    round_key: object
-    expires_at: float
-    versions: Mapping[str, str]
-    coded: bool
-    first_id: str = ""
-    sends: int = 1
-    late: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,6 +64,8 @@ class Exchange:
         Gives messages to Flower's grid, and returns the identifiers that the grid returns.
     ledger : Ledger
         Gets a row for each model in a message.
+    trust : ServerTrust or None, default None
+        Signs what is sent, and checks reports.
     nodes : NodeDirectory
         The nodes' domains, for the ledger.
 
@@ -121,11 +84,13 @@ class Exchange:
     options: Callable[[str, int], ExchangeOptions]
     push: Callable[[list[Message]], Sequence[str | None]]
     ledger: Ledger
+    trust: ServerTrust | None = None
     nodes: NodeDirectory = field(default_factory=NodeDirectory)
     waiting: dict[str, SentMessage] = field(default_factory=dict, init=False)
     resent: dict[str, str] = field(default_factory=dict, init=False)
     acknowledged: set[int] = field(default_factory=set, init=False)
     _expiry_checked: float = field(default=0.0, init=False)
+    _hints: PrecisionHints = field(default_factory=PrecisionHints, init=False)
 
     def send(self, messages: Sequence[Message], *, round_key: object) -> list[str | None]:
         """Pack and push; return the identifiers as Flower's grid returns them, and set them on the messages."""
@@ -167,23 +132,29 @@ class Exchange:
         reply.metadata.__dict__["_reply_to_message_id"] = sent.first_id  # Flower has no setter for it
         if reply.has_error():
             return self._receive_error(reply, sent)
+        try:
+            return self._receive_content(reply, sent)
+        except FedRetinaError as error:
+            reason = f"{type(error).__name__}: {error}"
+            self._write_failure(sent, reason, message_size(reply.content, "up"))
+            return error_reply(reply, UNUSABLE_REPLY, reason)
+
+    def _receive_content(self, reply: Message, sent: SentMessage) -> Message | None:
         if header.NAME not in reply.content.config_records:
+            if self.trust is not None:
+                check_signed(reply.content, ())
             # An app fails if it reads a model that was not decoded. So the node has decoded the message, without saying so.
             self.state.acknowledgements.add(sent.node, sent.versions)
             self._write(self._traffic(sent, "up", pack_plain(reply.content, "up")))
             return reply
-        try:
-            return self._unpack(reply, sent)
-        except FedRetinaError as error:
-            reason = f"{type(error).__name__}: {error}"
-            self._write_failure(sent, reason, message_size(reply.content, "up"))
-            return _error_reply(reply, UNUSABLE_REPLY, reason)
+        return self._unpack(reply, sent)
 
     def _pack_all(self, messages: Sequence[Message], round_key: object) -> list[_Outgoing]:
         """Pack messages. If a relayed version is corrupt, its stream discards it; then the version before it is packed."""
         streams = self.state.streams
         while True:
-            packer, discarded = MessagePacker(streams, self.state.acknowledgements, round_key), streams.discarded
+            packer = MessagePacker(streams, self.state.acknowledgements, round_key, self._hints, self.trust)
+            discarded = streams.discarded
             contents = copy_contents(messages)
             try:
                 return [self._pack(message, content, packer) for message, content in zip(messages, contents, strict=True)]
@@ -197,7 +168,7 @@ class Exchange:
         packed = packer.pack(content, Recipient(metadata.dst_node_id, metadata.message_type, options))
         coded = header.NAME in packed.content.config_records
         sent = SentMessage(
-            message=_copy_with_content(message, content.content) if coded else None,
+            message=copy_with_content(message, content.content) if coded else None,
             node=metadata.dst_node_id,
             round=number,
             round_key=packer.round_key,
@@ -205,7 +176,7 @@ class Exchange:
             versions=packed.versions,
             coded=coded,
         )
-        return _Outgoing(_copy_with_content(message, packed.content), sent, self._traffic(sent, "down", packed))
+        return _Outgoing(copy_with_content(message, packed.content), sent, self._traffic(sent, "down", packed))
 
     def _push(self, outgoing: Sequence[_Outgoing]) -> list[str | None]:
         """Push messages, and write their rows; those that the grid accepted wait for their replies."""
@@ -235,7 +206,9 @@ class Exchange:
         self._write(outgoing.traffic)
 
     def _unpack(self, reply: Message, sent: SentMessage) -> Message | None:
-        up = _read_header(reply, sent.node)
+        up = read_reply_header(reply, sent.node)
+        if self.trust is not None:
+            self.trust.hear(sent.node, up.trust)
         if sent.coded:
             self.acknowledged.add(sent.node)
         if up.missing:
@@ -259,23 +232,16 @@ class Exchange:
             outgoing.sent.first_id, outgoing.sent.sends = sent.first_id, sent.sends + 1
             if any(self._push([outgoing])):
                 return None
-        return _error_reply(reply, UNUSABLE_REPLY, reason)
+        return error_reply(reply, UNUSABLE_REPLY, reason)
 
     def _receive_error(self, reply: Message, sent: SentMessage) -> Message:
         """Write the row of an error reply, and add to its reason what to do."""
         from_node = reply.metadata.src_node_id == sent.node  # the SuperLink answers for nodes that are gone
         reason = reply.error.reason or f"error {reply.error.code}"
-        remedy = self._remedy(reason, sent) if from_node else ""
+        remedy = find_remedy(reason, acknowledged=sent.node in self.acknowledged) if from_node and sent.coded else ""
         reason = f"{reason} ({remedy})" if remedy else reason
         self._write_failure(sent, reason, error_size(reply) if from_node else 0)
-        return _error_reply(reply, reply.error.code, reason) if remedy else reply
-
-    def _remedy(self, reason: str, sent: SentMessage) -> str:
-        if not sent.coded:
-            return ""
-        if TooNew.__name__ in reason or "DoM header" in reason:
-            return OTHER_RELEASE
-        return "" if sent.node in self.acknowledged else NEVER_ACKNOWLEDGED
+        return error_reply(reply, reply.error.code, reason) if remedy else reply
 
     def _traffic(self, sent: SentMessage, direction: Direction, packed: PackedContent) -> MessageTraffic:
         return MessageTraffic(
@@ -296,25 +262,3 @@ class Exchange:
         """Write one row of kind "control", with 0 raw bytes: what plain Flower would have sent is not known."""
         nothing = PackedContent(content=RecordDict(), records=(), raw_bytes=0, wire_bytes=wire_bytes)
         self._write(self._traffic(sent, direction, nothing), error=error)
-
-
-def _read_header(reply: Message, node: int) -> header.UpHeader:
-    try:
-        return header.UpHeader.from_record(reply.content.config_records[header.NAME])
-    except (Corrupt, TooNew) as error:
-        raise type(error)(f"the DoM header of node {node} cannot be read: {error}; {OTHER_RELEASE}") from error
-
-
-def _copy_with_content(message: Message, content: RecordDict) -> Message:
-    """Return a copy of a message, with all its metadata and another content."""
-    copied = copy(message)
-    copied.__dict__["_metadata"] = copy(message.metadata)
-    copied.content = content
-    return copied
-
-
-def _error_reply(reply: Message, code: int, reason: str) -> Message:
-    """Return a reply with the same metadata, and an error in place of its content."""
-    replaced = Message(Error(code, reason), reply_to=reply)
-    replaced.__dict__["_metadata"] = reply.metadata
-    return replaced

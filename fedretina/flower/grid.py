@@ -36,8 +36,10 @@ from fedretina.flower.transfers import (
     read_round,
     round_to_nearest,
 )
+from fedretina.flower.trust import ServerTrust
 from fedretina.home import references
 from fedretina.ledger import Ledger
+from fedretina.trust import Acknowledgement, Identity
 
 POLL_S = 0.1
 """Seconds between two requests for replies."""
@@ -48,8 +50,7 @@ class DomGrid(Grid):
 
     Versions that nodes publish are relayed byte for byte, without decoding. Models that the server makes are encoded once
     for each pair of base and new version. A node that lacks a base gets other payloads before the strategy sees a reply. A
-    reply that cannot be believed becomes an error reply, as if the node had crashed. Records without weights travel as they
-    are.
+    reply that cannot be believed becomes an error reply, as if the node had crashed. Records without weights travel uncoded.
 
     It behaves as Flower's grids do; `send_and_receive` lists the differences. Use it from one thread.
 
@@ -58,9 +59,9 @@ class DomGrid(Grid):
     grid : Grid
         Flower's grid.
     config : DomConfig, callable or None, optional
-        How models are coded; by default ``DomConfig(relative_error=0.28)``. A callable gets a `Transfer` (direction, kind of
-        message, round) and returns the configuration for it. None: models travel uncoded, and their bytes are counted. If a
-        configuration leaves `rounding` open, models are rounded to nearest, except with ``effort="small"``.
+        How models are coded; by default ``DomConfig(relative_error=0.28)``. A callable gets a `Transfer` (direction,
+        message type, round) and returns the configuration for it. None: models travel uncoded, and their bytes are counted.
+        If a configuration leaves `rounding` open, models are rounded to nearest, except with ``effort="small"``.
     uplink : {"one-shot", "stream"}, default "one-shot"
         What a reply's model is. "one-shot": a model to be aggregated, coded against the model that the node just received.
         "stream": a version of the node's own stream, which has the record's name. The server keeps it for relaying.
@@ -77,6 +78,8 @@ class DomGrid(Grid):
     streams : Path, optional
         Folder for the payloads of the streams and the state. A DomGrid in another process goes on from them. By default they
         are in memory only.
+    trust : Identity, optional
+        Keys and checks of the city's server: models are signed and checked both ways. Nodes need theirs too (`DomMod`).
     cache_bytes : int, default 256 MiB
         How many bytes of replies stay decoded; other replies are decoded again when the strategy reads them.
 
@@ -105,6 +108,7 @@ class DomGrid(Grid):
         store: Path | None = None,
         streams: Path | None = None,
         cache_bytes: int = 2**28,
+        trust: Identity | None = None,
     ) -> None:
         if feedback_down is not None:
             check_feedback(feedback_down)
@@ -118,17 +122,20 @@ class DomGrid(Grid):
         self._grid, self._config, self._uplink = grid, config, uplink
         self._feedback_up, self._feedback_down = feedback_up, feedback_down is not None
         self._rules = tuple(rules)
+        self._trust = trust
         self._options("train", 1)  # raises now if the configuration is wrong, not in the first round
         self._calls = itertools.count()
         self.ledger = ledger if ledger is not None else Ledger(None)
         folder = store or references()
-        self._state = ServerState.open(ReferenceStore(folder), streams)
+        signer = None if trust is None else ServerTrust(trust)
+        self._state = ServerState.open(ReferenceStore(folder), streams, signer)
         self._exchange = Exchange(
             self._state,
-            ReplyUnpacker(self._state.streams, self._state.acknowledgements, ModelCache(cache_bytes, folder)),
+            ReplyUnpacker(self._state.streams, self._state.acknowledgements, ModelCache(cache_bytes, folder), signer),
             self._options,
             lambda messages: list(self._grid.push_messages(messages)),
             self.ledger,
+            signer,
         )
 
     @property
@@ -138,8 +145,13 @@ class DomGrid(Grid):
 
     @property
     def acknowledgements(self) -> Acknowledgements:
-        """What each node holds."""
+        """The versions that each node holds."""
         return self._state.acknowledgements
+
+    @property
+    def reports(self) -> dict[str, Acknowledgement]:
+        """The last signed report of each domain; empty without trust."""
+        return {} if self._state.trust is None else dict(self._state.trust.reports)
 
     @property
     def nodes(self) -> NodeDirectory:
@@ -241,8 +253,12 @@ class DomGrid(Grid):
             self._exchange.mark_late(identifier)
         return sorted(replies.values(), key=sort_key)
 
-    def _options(self, kind: str, number: int) -> ExchangeOptions:
-        down, up = (round_to_nearest(config) for config in choose_configs(self._config, kind, number))
+    def _options(self, message_type: str, number: int) -> ExchangeOptions:
+        down, up = (round_to_nearest(config) for config in choose_configs(self._config, message_type, number))
+        if self._trust is not None and (down is None or up is None):
+            raise BadArgument(
+                "config=None with trust: only coded models are signed; give DomConfig(lossless=True) for exact ones"
+            )
         return ExchangeOptions(
             down=down,
             up=up,

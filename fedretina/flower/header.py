@@ -16,9 +16,10 @@ import fedretina
 from fedretina.dom import DomConfig
 from fedretina.errors import BadArgument, Corrupt, TooNew
 from fedretina.flower.precision import RecordRule
+from fedretina.flower.trust import DownTrust, UpTrust, read_statements
 
 NAME = "fedretina.dom"
-PROTOCOL = 2  # 1 was JSON text
+PROTOCOL = 3  # 1 was JSON text, 2 had no field for trust
 
 Uplink = Literal["one-shot", "stream"]
 Order = tuple[int, ...] | None
@@ -86,6 +87,8 @@ class DownHeader:
         Whether the node adds the residual of its last reply (what quantisation lost) to the next reply.
     rules : tuple of RecordRule
         Which records may lose precision, as the user of `DomGrid` says.
+    trust : DownTrust or None
+        Signatures; None without trust.
     """
 
     config: DomConfig | None
@@ -94,6 +97,7 @@ class DownHeader:
     server_versions: Mapping[str, str] = field(default_factory=dict)
     feedback: bool = False
     rules: tuple[RecordRule, ...] = ()
+    trust: DownTrust | None = None
 
     def to_record(self) -> ConfigRecord:
         """Return the header as a record."""
@@ -104,14 +108,15 @@ class DownHeader:
         server_versions = {stream: bytes.fromhex(digest) for stream, digest in self.server_versions.items()}
         config = None if self.config is None else _changed_settings(self.config)
         rules = [[r.lossy, r.record, r.message_type, r.tensors] for r in self.rules]
-        return _make_record([config, self.uplink, models, server_versions, self.feedback, rules])
+        trust = [] if self.trust is None else [[list(self.trust.roots), self.trust.newest, dict(self.trust.statements)]]
+        return _make_record([config, self.uplink, models, server_versions, self.feedback, rules, *trust])
 
     @classmethod
     def from_record(cls, record: ConfigRecord) -> Self:
         """Read a header; `Corrupt` if it cannot be read, `TooNew` if it has another protocol."""
         fields = _fields(record, "the server")
         try:
-            config, uplink, models, server_versions, feedback, rules = fields
+            config, uplink, models, server_versions, feedback, rules, *trust = fields
             if uplink not in ("one-shot", "stream") or not isinstance(feedback, bool):
                 raise ValueError(f"uplink is {uplink!r:.40}, feedback is {feedback!r:.40}")
             return cls(
@@ -129,6 +134,7 @@ class DownHeader:
                 server_versions={_text(stream): _digest(digest) for stream, digest in server_versions.items()},
                 feedback=feedback,
                 rules=tuple(RecordRule(lossy=r[0], record=r[1], message_type=r[2], tensors=tuple(r[3])) for r in rules),
+                trust=_read_down_trust(*trust) if trust else None,
             )
         except (AttributeError, TypeError, ValueError, IndexError, BadArgument) as error:
             raise Corrupt(f"a message's DoM header cannot be read: {error!r}; send the message again") from None
@@ -146,11 +152,14 @@ class UpHeader:
         By record name: why the record could not be decoded. The node's app did not run then.
     models : mapping of str to ReturnedModel
         The coded records, by record name.
+    trust : UpTrust or None
+        Signatures; None without trust.
     """
 
     held: Mapping[str, str]
     missing: Mapping[str, str] = field(default_factory=dict)
     models: Mapping[str, ReturnedModel] = field(default_factory=dict)
+    trust: UpTrust | None = None
 
     def to_record(self) -> ConfigRecord:
         """Return the header as a record; its size does not depend on the seconds."""
@@ -159,14 +168,15 @@ class UpHeader:
             for name, m in self.models.items()
         }
         held = {stream: bytes.fromhex(digest) for stream, digest in self.held.items()}
-        return _make_record([held, dict(self.missing), models])
+        trust = [] if self.trust is None else [[self.trust.root, self.trust.acknowledgement, dict(self.trust.statements)]]
+        return _make_record([held, dict(self.missing), models, *trust])
 
     @classmethod
     def from_record(cls, record: ConfigRecord) -> Self:
         """Read a header; `Corrupt` if it cannot be read, `TooNew` if it has another protocol."""
         fields = _fields(record, "the node")
         try:
-            held, missing, models = fields
+            held, missing, models, *trust = fields
             return cls(
                 held={_text(stream): _digest(digest) for stream, digest in held.items()},
                 missing={_text(name): _text(reason) for name, reason in missing.items()},
@@ -179,6 +189,7 @@ class UpHeader:
                     )
                     for name, (stream, base, order, encode_s) in models.items()
                 },
+                trust=_read_up_trust(*trust) if trust else None,
             )
         except (AttributeError, TypeError, ValueError) as error:
             raise Corrupt(f"a reply's DoM header cannot be read: {error!r}; the reply is dropped") from None
@@ -212,6 +223,24 @@ def _changed_settings(config: DomConfig) -> dict[str, object]:
     """Return the settings that differ from the default: every message has a header, so it must be small."""
     default = json.loads(DomConfig().to_json())
     return {key: value for key, value in json.loads(config.to_json()).items() if value != default[key]}
+
+
+def _read_down_trust(entry: Any) -> DownTrust:
+    roots, newest, statements = entry
+    return DownTrust(tuple(_bytes(root) for root in roots), _bytes(newest), read_statements(statements))
+
+
+def _read_up_trust(entry: Any) -> UpTrust:
+    root, acknowledgement, statements = entry
+    if type(root) is not int:
+        raise TypeError(f"{root!r:.40} is no version of a root")
+    return UpTrust(root, _bytes(acknowledgement), read_statements(statements))
+
+
+def _bytes(value: object) -> bytes:
+    if not isinstance(value, bytes):
+        raise TypeError(f"{value!r:.40} are no bytes")
+    return value
 
 
 def _text(value: object) -> str:

@@ -15,6 +15,7 @@ from fedretina.flower.sizes import message_size, model_size, undecoded_size, wir
 from fedretina.flower.sources import ModelCache, ReplySource, StreamSource
 from fedretina.flower.streams import StreamRegistry
 from fedretina.flower.traffic import RecordTraffic, describe_plain
+from fedretina.flower.trust import ServerTrust, check_signed
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,19 @@ class ReplyUnpacker:
         What each node holds.
     cache : ModelCache
         Keeps decoded models for the aggregation, as far as they fit.
+    trust : ServerTrust or None, default None
+        Checks signatures.
     """
 
-    def __init__(self, streams: StreamRegistry, acknowledgements: Acknowledgements, cache: ModelCache) -> None:
+    def __init__(
+        self,
+        streams: StreamRegistry,
+        acknowledgements: Acknowledgements,
+        cache: ModelCache,
+        trust: ServerTrust | None = None,
+    ) -> None:
         self._streams, self._acknowledgements, self._cache = streams, acknowledgements, cache
+        self._trust = trust
 
     def unpack(self, content: RecordDict, up: header.UpHeader, *, node: int) -> tuple[PackedContent, dict[str, float]]:
         """Return a reply's content as the strategy sees it, and the seconds spent on each model, by record name.
@@ -57,9 +67,13 @@ class ReplyUnpacker:
         models: dict[str, ArrayRecord] = {}
         traffic: dict[str, RecordTraffic] = {}
         seconds: dict[str, float] = {}
+        if self._trust is not None:
+            check_signed(content, up.models)
         for name, info in up.models.items():
             start = time.perf_counter()
-            models[name], traffic[name] = self._unpack_model(_read_payload(content, name, info), node)
+            sent = _read_payload(content, name, info)
+            self._check_signature(sent, up)
+            models[name], traffic[name] = self._unpack_model(sent, node)
             seconds[name] = time.perf_counter() - start
         self._acknowledgements.add(node, up.held)
         without_header, wire_bytes = header.without_header(content), message_size(content, "up")
@@ -74,6 +88,12 @@ class ReplyUnpacker:
             wire_bytes=wire_bytes,
         )
         return packed, seconds
+
+    def _check_signature(self, sent: _Payload, up: header.UpHeader) -> None:
+        if self._trust is not None:
+            statement = None if up.trust is None else up.trust.statements.get(sent.name)
+            digest = link_of(0, sent.payload).digest
+            self._trust.check_reply(sent.name, sent.info.stream, digest, sent.payload, statement)
 
     def _unpack_model(self, sent: _Payload, node: int) -> tuple[ArrayRecord, RecordTraffic]:
         return self._relay(sent, node) if sent.info.stream else self._decode(sent)

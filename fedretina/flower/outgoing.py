@@ -10,12 +10,14 @@ from fedretina.dom import Model, Stream, link_of, publish
 from fedretina.flower import header, records
 from fedretina.flower.acknowledgements import Acknowledgements
 from fedretina.flower.contents import ContentCopy, RecordCopy
-from fedretina.flower.precision import classify, find_model_name, find_rule, lossless_config, rule_config
+from fedretina.flower.hints import PrecisionHints
+from fedretina.flower.precision import MODEL_TYPES, classify, find_model_name, find_rule, lossless_config, rule_config
 from fedretina.flower.reply import MIN_CODED_BYTES
 from fedretina.flower.sizes import Direction, message_size, wire_size
 from fedretina.flower.streams import NewModel, StreamRegistry, stream_config
 from fedretina.flower.traffic import RecordTraffic, describe_plain
 from fedretina.flower.transfers import ExchangeOptions
+from fedretina.flower.trust import DownTrust, ServerTrust
 
 MAX_OVERHEAD_BYTES = 200
 """How much larger than plain Flower's a message may be if it gives a node a version that later messages build on."""
@@ -64,6 +66,8 @@ class CodedRecord:
         See `fedretina.flower.records.order_of`.
     raw_bytes : int
         Size as plain Flower would send it.
+    has_rule : bool
+        Whether a `RecordRule` says how precise it is.
     encode_s : float
         Seconds spent on encoding.
     routes : dict
@@ -75,6 +79,7 @@ class CodedRecord:
     payload: bytes
     order: tuple[int, ...] | None
     raw_bytes: int
+    has_rule: bool = False
     encode_s: float = 0.0
     routes: dict[str | None, tuple[ArrayRecord, RecordTraffic]] = field(default_factory=dict)
 
@@ -100,11 +105,17 @@ class MessagePacker:
         What each node holds.
     round_key : object
         Equal for messages of one round.
+    hints : PrecisionHints
+        Logs where a rule may be missing.
+    trust : ServerTrust or None, default None
+        Signs what is sent. Every record is coded then.
     """
 
     streams: StreamRegistry
     acknowledgements: Acknowledgements
     round_key: object
+    hints: PrecisionHints
+    trust: ServerTrust | None = None
     _coded: dict[tuple[RecordCopy, str, bool], CodedRecord | None] = field(default_factory=dict)
     _packed: dict[tuple[object, ...], PackedContent] = field(default_factory=dict)
     _plain: dict[ContentCopy, PackedContent] = field(default_factory=dict)
@@ -123,12 +134,14 @@ class MessagePacker:
         model_name = find_model_name(content.content)
         found = {name: self._code(name, record, to, is_main=name == model_name) for name, record in content.arrays.items()}
         coded = {name: record for name, record in found.items() if record is not None}
+        if model_name is None and to.message_type in MODEL_TYPES:
+            self.hints.check_exact(name for name, record in coded.items() if record.stream is None and not record.has_rule)
         publishes = options.uplink == "stream" and options.up is not None and to.message_type == "train"
-        if not coded and not publishes:  # a node is told how to publish even if it receives no model
+        if not coded and not publishes and self.trust is None:  # a node is told how to publish even if it receives no model
             return self._pack_plain(content)
         packed = self._pack_once(content, to, coded)
         allowed = MAX_OVERHEAD_BYTES if any(record.stream is not None for record in coded.values()) else 0
-        smaller = publishes or packed.wire_bytes <= content.plain_bytes + allowed
+        smaller = publishes or self.trust is not None or packed.wire_bytes <= content.plain_bytes + allowed
         return packed if smaller else self._pack_plain(content)
 
     def _pack_plain(self, content: ContentCopy) -> PackedContent:
@@ -141,22 +154,26 @@ class MessagePacker:
         key = (record, to.message_type, is_main)
         if key not in self._coded:
             start = time.perf_counter()
-            coded = self._code_record(name, record, to, is_main=is_main) if record.plain_bytes > MIN_CODED_BYTES else None
+            coded = (
+                self._code_record(name, record, to, is_main=is_main)
+                if self.trust or record.plain_bytes > MIN_CODED_BYTES
+                else None
+            )
             if coded is not None:
                 coded.encode_s = time.perf_counter() - start
             self._coded[key] = coded
         return self._coded[key]
 
     def _code_record(self, name: str, record: RecordCopy, to: Recipient, *, is_main: bool) -> CodedRecord | None:
-        stream = self._find_relayed(record)
+        stream = self._find_relayed(name, record)
         if stream is not None:
             return _newest_of(stream, record)
         model = record.model
         return None if model is None else self._code_model(name, record, model, to, is_main=is_main)
 
-    def _find_relayed(self, record: RecordCopy) -> Stream | None:
+    def _find_relayed(self, name: str, record: RecordCopy) -> Stream | None:
         """Return the stream whose newest version a record is: it is relayed, and nothing is read."""
-        stream = None if record.source is None else self.streams.find_newest(record.source.digest)
+        stream = None if record.source is None else self.streams.find_newest(record.source.digest, preferred=name)
         return stream if stream is not None and stream.tensors.keys() == record.record.keys() else None
 
     def _code_model(self, name: str, record: RecordCopy, model: Model, to: Recipient, *, is_main: bool) -> CodedRecord:
@@ -168,7 +185,10 @@ class MessagePacker:
         config = options.down if rule is None else rule_config(options.down, rule)
         if kind == "data" and not self.streams.continues(name, model):
             made = publish(model, base=None, config=lossless_config(config))
-            return CodedRecord(None, made.version.digest, made.payload, records.order_of(record.record), record.plain_bytes)
+            order = records.order_of(record.record)
+            return CodedRecord(None, made.version.digest, made.payload, order, record.plain_bytes, rule is not None)
+        if rule is None and not config.lossless:
+            self.hints.check_lossy(name, model)
         new = NewModel(
             name=name,
             model=model,
@@ -183,10 +203,11 @@ class MessagePacker:
     def _pack_once(self, content: ContentCopy, to: Recipient, coded: Mapping[str, CodedRecord]) -> PackedContent:
         """Pack a content, or return what it was packed to for another node that holds the same versions."""
         held = {name: self._held(to.node, record) for name, record in coded.items()}
-        key = (content, to.message_type, to.options.down, to.options.up, *held.values())
+        root = self.trust.root_of(to.node) if self.trust else None
+        key = (content, to.message_type, to.options.down, to.options.up, root, *held.values())
         if key in self._packed:
             return self._packed[key].without_times()
-        self._packed[key] = packed = self._pack(content, to.options, coded, held)
+        self._packed[key] = packed = self._pack(content, to, coded, held)
         return packed
 
     def _held(self, node: int, coded: CodedRecord) -> str | None:
@@ -195,7 +216,7 @@ class MessagePacker:
     def _pack(
         self,
         content: ContentCopy,
-        options: ExchangeOptions,
+        to: Recipient,
         coded: Mapping[str, CodedRecord],
         held: Mapping[str, str | None],
     ) -> PackedContent:
@@ -206,7 +227,7 @@ class MessagePacker:
             payloads[name], traffic[name] = _route(name, record, held[name])
         models = {name: _header_entry(record, traffic[name]) for name, record in coded.items()}
         wire = records.replace_records(content.content, payloads)
-        wire[header.NAME] = self._header(options, models).to_record()
+        wire[header.NAME] = self._header(to, models, self._sign(to, coded)).to_record()
         return PackedContent(
             content=wire,
             records=tuple(traffic[name] for name in content.content.array_records),
@@ -215,7 +236,20 @@ class MessagePacker:
             versions={model.stream: model.digest for model in models.values() if model.stream},
         )
 
-    def _header(self, options: ExchangeOptions, models: Mapping[str, header.SentModel]) -> header.DownHeader:
+    def _sign(self, to: Recipient, coded: Mapping[str, CodedRecord]) -> DownTrust | None:
+        if self.trust is None:
+            return None
+        statements = {
+            name: self.trust.data_statement(name, record.payload, record.digest, record.raw_bytes)
+            if record.stream is None
+            else self.trust.stream_statement(record.stream, record.digest)
+            for name, record in coded.items()
+        }
+        versions = {name: record.digest for name, record in coded.items() if record.stream is not None}
+        return self.trust.down(to.node, statements, versions)
+
+    def _header(self, to: Recipient, models: Mapping[str, header.SentModel], trust: DownTrust | None) -> header.DownHeader:
+        options = to.options
         publishes = options.uplink == "stream"
         return header.DownHeader(
             config=stream_config(options.up) if options.up is not None and publishes else options.up,
@@ -224,6 +258,7 @@ class MessagePacker:
             server_versions=self.streams.published_by_nodes() if publishes else {},
             feedback=options.feedback_up,
             rules=options.rules,
+            trust=trust,
         )
 
 

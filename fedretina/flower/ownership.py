@@ -15,6 +15,12 @@ class Ownership(Protocol):
     def owns(self, stream: str) -> bool:
         """Return whether a node publishes into the stream; if none does, the stream is the server's own."""
 
+    def owners(self) -> dict[str, int]:
+        """Return a copy: by stream, the node that owns it."""
+
+    def restore(self, owners: Mapping[str, int]) -> None:
+        """Set the owners, by stream; they replace those known before."""
+
 
 class FirstPublisherOwns:
     """The node that publishes first into a stream owns it; all others are refused.
@@ -28,8 +34,8 @@ class FirstPublisherOwns:
     fedretina.errors.Untrusted: node 8 published into stream 'duke', which node 7 owns: refused; give each domain one node
     """
 
-    def __init__(self, owners: Mapping[str, int] | None = None) -> None:
-        self._owners = dict(owners or {})
+    def __init__(self) -> None:
+        self._owners: dict[str, int] = {}
 
     def check(self, stream: str, node: int) -> None:
         """Raise `Untrusted` if another node owns the stream; if none does, the node owns it from now on."""
@@ -47,6 +53,6 @@ class FirstPublisherOwns:
         """Return a copy: by stream, the node that owns it."""
         return dict(self._owners)
 
-    def clear(self) -> None:
-        """Forget all owners."""
-        self._owners.clear()
+    def restore(self, owners: Mapping[str, int]) -> None:
+        """Set the owners, by stream; they replace those known before."""
+        self._owners = dict(owners)

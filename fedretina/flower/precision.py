@@ -19,7 +19,7 @@ from fedretina.errors import BadArgument
 MODEL_NAMES = ("arrays", "parameters", "fitins.parameters", "fitres.parameters", "evaluateins.parameters")
 MODEL_TYPES = ("train", "evaluate")
 
-Kind = Literal["model", "lossy", "data"]
+RecordKind = Literal["model", "lossy", "data"]
 """Kinds of records: a version of a model, a record that a rule makes lossy, and any other data, which stay exact."""
 
 
@@ -78,11 +78,11 @@ def find_model_name(content: RecordDict) -> str | None:
     Examples
     --------
     >>> from flwr.app import ArrayRecord
-    >>> find_model(RecordDict({"weights": ArrayRecord()}))
+    >>> find_model_name(RecordDict({"weights": ArrayRecord()}))
     'weights'
-    >>> find_model(RecordDict({"arrays": ArrayRecord(), "control": ArrayRecord()}))
+    >>> find_model_name(RecordDict({"arrays": ArrayRecord(), "control": ArrayRecord()}))
     'arrays'
-    >>> find_model(RecordDict({"generator": ArrayRecord(), "critic": ArrayRecord()})) is None
+    >>> find_model_name(RecordDict({"generator": ArrayRecord(), "critic": ArrayRecord()})) is None
     True
     """
     names = list(content.array_records)
@@ -92,7 +92,7 @@ def find_model_name(content: RecordDict) -> str | None:
     return usual[0] if len(usual) == 1 else None
 
 
-def classify(rule: RecordRule | None, message_type: str, *, is_main: bool) -> Kind:
+def classify(rule: RecordRule | None, message_type: str, *, is_main: bool) -> RecordKind:
     """Return the kind of a record in a message to a node.
 
     Examples

@@ -81,7 +81,7 @@ def names_in_order(names: Iterable[str], order: Sequence[int] | None) -> list[st
     if order is None:
         return ordered
     if sorted(order) != list(range(len(ordered))):
-        raise Corrupt(f"the message's DoM header orders {len(order)} arrays, the model has {len(ordered)}; send it again")
+        raise Corrupt(f"the message's DoM header has an order that does not fit the {len(ordered)} arrays; send it again")
     return [ordered[i] for i in order]
 
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 
 from flwr.app import ArrayRecord, Context, Message, RecordDict
 
-from fedretina.dom import DomConfig, Model, ReferenceStore, Version, add_residual, publish
+from fedretina.dom import DomConfig, Model, Published, ReferenceStore, Version, add_residual, publish
 from fedretina.flower import header, node_state, records
 from fedretina.flower.precision import MODEL_NAMES, find_model_name, find_rule, lossless_config, rule_config
 from fedretina.flower.similarity import dissimilar_tensors, has_same_tensors, is_similar, is_small, matching_tensors
 from fedretina.flower.sizes import message_size, wire_size
+from fedretina.flower.trust import NodeTrust
 
 MIN_CODED_BYTES = 512
 """Records of this size or less travel as they are: a payload would not be smaller."""
@@ -35,12 +36,13 @@ class _CodingPlan:
 
 @dataclass(frozen=True)
 class _CodedRecord:
-    """One record in both forms: as payload with its header entry, and as plain Flower sends it; and its residual."""
+    """One record in both forms: as payload with its header entry, and as plain Flower sends it; residual and signature."""
 
     packed: ArrayRecord
     plain: ArrayRecord
     model: header.ReturnedModel
     residual: Version | None
+    statement: bytes
 
     @property
     def is_smaller(self) -> bool:
@@ -66,6 +68,8 @@ class ReplyEncoder:
         Name of the record that held the model in the message.
     message_type : str
         The message's type.
+    trust : NodeTrust or None, default None
+        Signs what is sent. Every record is coded then.
     """
 
     context: Context
@@ -74,6 +78,7 @@ class ReplyEncoder:
     store: ReferenceStore
     model_name: str | None
     message_type: str
+    trust: NodeTrust | None = None
 
     def encode(self, reply: Message) -> Message:
         """Replace a reply's records by payloads where these are smaller, and add a header if there are payloads."""
@@ -82,13 +87,15 @@ class ReplyEncoder:
         model_name = find_model_name(reply.content)
         coded: dict[str, _CodedRecord] = {}
         for name, record in reply.content.array_records.items():
-            if wire_size(record, "up") > MIN_CODED_BYTES and (model := records.read_model(record)) is not None:
+            if not self.trust and wire_size(record, "up") <= MIN_CODED_BYTES:
+                continue
+            if (model := records.read_model(record)) is not None:
                 coded[name] = self._code(name, record, model, self._plan(name, model, is_main=name == model_name))
-        sent = {name: record for name, record in coded.items() if record.is_smaller or record.model.stream}
+        sent = {name: record for name, record in coded.items() if self.trust or record.is_smaller or record.model.stream}
         plain = records.replace_records(reply.content, {name: record.plain for name, record in coded.items()})
         packed = self._pack(plain, sent)
         publishes = any(record.model.stream for record in sent.values())
-        if not sent or (not publishes and message_size(packed, "up") >= message_size(plain, "up")):
+        if self.trust is None and (not sent or (not publishes and message_size(packed, "up") >= message_size(plain, "up"))):
             sent, packed = {}, plain
         self._keep_residuals({name: sent[name].residual if name in sent else None for name in coded})
         reply.content = packed
@@ -98,7 +105,9 @@ class ReplyEncoder:
         """Return a content with payloads and a header."""
         content = records.replace_records(plain, {name: record.packed for name, record in sent.items()})
         models = {name: record.model for name, record in sent.items()}
-        up = header.UpHeader(held=node_state.held_versions(self.context), models=models)
+        signed = {name: record.statement for name, record in sent.items()}
+        trust = None if self.trust is None else self.trust.up(signed)
+        up = header.UpHeader(held=node_state.held_versions(self.context), models=models, trust=trust)
         content[header.NAME] = up.to_record()
         return content
 
@@ -159,7 +168,13 @@ class ReplyEncoder:
             plain=records.to_record(add_residual(model, previous), records.order_of(record)) if previous else record,
             model=info,
             residual=Version.of(published.residual) if feeds_back and not plan.config.lossless else None,
+            statement=self._sign(name, published, info.base),
         )
+
+    def _sign(self, name: str, published: Published, base: str) -> bytes:
+        if self.trust is None:
+            return b""
+        return self.trust.sign(name, published.payload, published.version, base, published=self._is_published(name))
 
     def _previous_residual(self, name: str, model: Model) -> Model:
         """Return the residual of the last reply."""

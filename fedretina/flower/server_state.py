@@ -10,6 +10,7 @@ from fedretina.dom import ReferenceStore
 from fedretina.errors import Corrupt
 from fedretina.flower.acknowledgements import Acknowledgements
 from fedretina.flower.streams import StreamRegistry
+from fedretina.flower.trust import ServerTrust
 
 STATE_FILE = "grid.json"
 
@@ -21,9 +22,10 @@ class ServerState:
     streams: StreamRegistry
     acknowledgements: Acknowledgements
     folder: Path | None = None
+    trust: ServerTrust | None = None
 
     @classmethod
-    def open(cls, store: ReferenceStore, folder: Path | None = None) -> "ServerState":
+    def open(cls, store: ReferenceStore, folder: Path | None = None, trust: ServerTrust | None = None) -> "ServerState":
         """Return the state that is saved in a folder, or a new one.
 
         Raises
@@ -31,7 +33,7 @@ class ServerState:
         Corrupt
             If the folder's file cannot be read as a state.
         """
-        state = cls(StreamRegistry(store, folder), Acknowledgements(), folder)
+        state = cls(StreamRegistry(store, folder), Acknowledgements(), folder, trust)
         if folder is not None and (folder / STATE_FILE).exists():
             state._load(folder / STATE_FILE)
         return state
@@ -42,6 +44,8 @@ class ServerState:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         state = {"streams": self.streams.to_json(), "acknowledgements": self.acknowledgements.to_json()}
+        if self.trust is not None:
+            state["statements"] = self.trust.to_json()
         write_bytes(self.folder / STATE_FILE, json.dumps(state).encode(), private=True)
 
     def forget_unknown_nodes(self, nodes: Iterable[int]) -> None:
@@ -49,13 +53,15 @@ class ServerState:
         owners = set(self.streams.ownership.owners().values())
         if not set(nodes) & (self.acknowledgements.nodes() | owners):
             self.acknowledgements.clear()
-            self.streams.ownership.clear()
+            self.streams.ownership.restore({})
 
     def _load(self, path: Path) -> None:
         try:
             state = json.loads(path.read_bytes())
             self.acknowledgements = Acknowledgements.from_json(state["acknowledgements"])
             self.streams.restore(state["streams"])
+            if self.trust is not None:
+                self.trust.restore(state.get("statements", {}))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise Corrupt(
                 f"{path} is not the saved state of a DomGrid ({error!r}): remove it; nodes then get whole models again"

@@ -9,8 +9,8 @@ from typing import Any
 
 from fedretina.dom import DomConfig, Model, ReferenceStore, Stream, Version, accept, add_residual, digest, residual_of
 from fedretina.errors import Corrupt, UnknownBase
-from fedretina.flower.ownership import FirstPublisherOwns
-from fedretina.flower.precision import Kind, lossless_config
+from fedretina.flower.ownership import FirstPublisherOwns, Ownership
+from fedretina.flower.precision import RecordKind, lossless_config
 from fedretina.flower.similarity import count_weights, is_similar, is_small, matching_tensors, restore_dtypes
 
 MIN_LOSSY_WEIGHTS = 4096
@@ -30,7 +30,7 @@ class NewModel:
     Parameters
     ----------
     name : str
-        Of the record.
+        Name of the record.
     model : mapping of str to ndarray
         Its tensors get the stream's dtypes; strategies return wider floats.
     node : int
@@ -42,14 +42,14 @@ class NewModel:
     shared : bool, default True
         Whether several nodes get this model.
     feedback : bool, default False
-        Whether what quantisation loses is added to the next version.
+        Whether the residual (what quantisation loses) is added to the next version.
     """
 
     name: str
     model: Model
     node: int
     round_key: object
-    kind: Kind = "model"
+    kind: RecordKind = "model"
     shared: bool = True
     feedback: bool = False
 
@@ -64,13 +64,13 @@ class StreamRegistry:
         The versions themselves.
     folder : Path, optional
         Where the payloads are kept, for a server that starts again; None keeps them in memory.
-    ownership : FirstPublisherOwns
+    ownership : Ownership
         Decides who may publish into a stream.
     """
 
     store: ReferenceStore
     folder: Path | None = None
-    ownership: FirstPublisherOwns = field(default_factory=FirstPublisherOwns)
+    ownership: Ownership = field(default_factory=FirstPublisherOwns)
     _streams: dict[str, Stream] = field(default_factory=dict)
     # By stream of the server's own: digest of the newest model before it was coded, and digest of its residual.
     _uncoded: dict[str, str] = field(default_factory=dict)
@@ -99,7 +99,7 @@ class StreamRegistry:
         """Return the stream whose newest version is this model; a model that no stream has is published.
 
         It goes into the stream of the record's name. If another model went there in the same round, every node gets a model
-        of its own. Then each node has a stream of its own: two such models are no versions of each other.
+        of its own. Then each node has a stream of its own: two such models are not versions of each other.
         """
         name = self._stream_name(new)
         newest = self.open(name).newest
@@ -119,13 +119,14 @@ class StreamRegistry:
         return self.open(name)
 
     def continues(self, name: str, model: Model) -> bool:
-        """Tell whether a record is the next version of the stream of its name, whatever message it is in."""
+        """Return whether a record is the next version of the stream of its name, whatever message it is in."""
         stream = self._streams.get(name)
         return stream is not None and stream.newest is not None and is_similar(model, stream.newest.model)
 
-    def find_newest(self, digest_: str) -> Stream | None:
-        """Return the stream whose newest version has a digest, or None."""
-        return next((stream for stream in self._streams.values() if stream.log.newest == digest_), None)
+    def find_newest(self, wanted: str, *, preferred: str = "") -> Stream | None:
+        """Return a stream whose newest version is the wanted one, that of the preferred name first; None without one."""
+        found = [stream for stream in self._streams.values() if stream.log.newest == wanted]
+        return next((stream for stream in found if stream.name == preferred), found[0] if found else None)
 
     def mark_trained(self, base: str) -> None:
         """Note that a node sent the next version of a version (by its digest): nodes train what is in that stream."""
@@ -136,9 +137,11 @@ class StreamRegistry:
         name = f"{new.name}@server" if self.ownership.owns(new.name) else new.name
         if name in self._streams:
             return name
-        idle = (s for s in self._streams.values() if s.name in self._uncoded and not self._is_busy(s.name, new.round_key))
-        near = (s.name for s in idle if s.newest is not None and is_similar(new.model, s.newest.model, limit=0.25))
-        return next(near, name)
+        for stream in self._streams.values():
+            idle = stream.name in self._uncoded and not self._is_busy(stream.name, new.round_key)
+            if idle and stream.newest is not None and is_similar(new.model, stream.newest.model, limit=0.25):
+                return stream.name
+        return name
 
     def _is_busy(self, name: str, round_key: object) -> bool:
         return self._round_keys.get(name, _NEVER) == round_key
@@ -151,8 +154,8 @@ class StreamRegistry:
                 return stream
         return None
 
-    def _may_be_lossy(self, stream: str, model: Model, kind: Kind, *, shared: bool) -> bool:
-        """Tell whether the next version of a stream may lose precision.
+    def _may_be_lossy(self, stream: str, model: Model, kind: RecordKind, *, shared: bool) -> bool:
+        """Return whether the next version of a stream may lose precision.
 
         It may if nodes train what is in the stream: replies were next versions of what the nodes got. Until that is known,
         it may if the model goes to several nodes and is not small. A small model may be anything, and exactness is cheap.
@@ -217,7 +220,7 @@ class StreamRegistry:
         held = self.version(base) if base else None
         return accept(payload, base=held), held
 
-    def version(self, digest_: str) -> Version:
+    def version(self, wanted: str) -> Version:
         """Return a version by its digest, the same object to everyone who asks while one of them holds it.
 
         Raises
@@ -225,18 +228,18 @@ class StreamRegistry:
         UnknownBase
             If it is not held.
         """
-        if (stream := self.find_newest(digest_)) is not None:
-            return stream.version(digest_)
-        found = self._versions.get(digest_) or self.store.get(digest_)
+        if (stream := self.find_newest(wanted)) is not None:
+            return stream.version(wanted)
+        found = self._versions.get(wanted) or self.store.get(wanted)
         if found is None:
-            raise UnknownBase(f"a reply builds on version {digest_[:8]}, which the server does not hold (any more)")
-        self._versions[digest_] = found
+            raise UnknownBase(f"a reply builds on version {wanted[:8]}, which the server does not hold (any more)")
+        self._versions[wanted] = found
         return found
 
     def published_by_nodes(self) -> dict[str, str]:
         """Return the digest of the newest version of each stream that nodes publish."""
         newest = {name: stream.log.newest for name, stream in self._streams.items() if name not in self._uncoded}
-        return {name: digest_ for name, digest_ in newest.items() if digest_ is not None}
+        return {name: version for name, version in newest.items() if version is not None}
 
     # State ------------------------------------------------------------------------------------------------------------
 
@@ -253,7 +256,7 @@ class StreamRegistry:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a saved state; values that `to_json` did not write raise `KeyError`, `TypeError` or `ValueError`."""
-        self.ownership = FirstPublisherOwns(dict(state["owners"]))
+        self.ownership.restore(state["owners"])
         self._uncoded, self._residuals = dict(state["uncoded"]), dict(state["residuals"])
         self._trained, self._shared = set(state["trained"]), set(state["shared"])
         for name in list(state["streams"]):

@@ -29,14 +29,14 @@ class Transfer:
     ----------
     direction : {"down", "up"}
         Server to node, or node to server.
-    kind : str
+    message_type : str
         Flower's message type: "train", "evaluate", "query"; or with an action, such as "train.head".
     round : int
         From the message's group identifier, or from "server-round" in its configuration; 0 if neither has it.
     """
 
     direction: Direction
-    kind: str
+    message_type: str
     round: int
 
 
@@ -67,8 +67,8 @@ def choose_config(codec: Codec, transfer: Transfer) -> DomConfig | None:
     Examples
     --------
     >>> def codec(transfer):
-    ...     return DomConfig(bits=3 if transfer.round < 5 else 4) if transfer.kind == "train" else None
-    >>> choose_config(codec, Transfer(direction="up", kind="train", round=7)).bits
+    ...     return DomConfig(bits=3 if transfer.round < 5 else 4) if transfer.message_type == "train" else None
+    >>> choose_config(codec, Transfer(direction="up", message_type="train", round=7)).bits
     4
     """
     if codec is None or isinstance(codec, DomConfig):
@@ -79,7 +79,7 @@ def choose_config(codec: Codec, transfer: Transfer) -> DomConfig | None:
     return chosen
 
 
-def choose_configs(codec: Codec, kind: str, number: int) -> tuple[DomConfig | None, DomConfig | None]:
+def choose_configs(codec: Codec, message_type: str, number: int) -> tuple[DomConfig | None, DomConfig | None]:
     """Return how models are coded in one exchange, down and up.
 
     Raises
@@ -88,10 +88,12 @@ def choose_configs(codec: Codec, kind: str, number: int) -> tuple[DomConfig | No
         If they are coded up and not down: a reply is coded against the model that went down, and a node keeps only models
         that came coded.
     """
-    down, up = (choose_config(codec, Transfer(direction=each, kind=kind, round=number)) for each in ("down", "up"))
+    down, up = (
+        choose_config(codec, Transfer(direction=each, message_type=message_type, round=number)) for each in ("down", "up")
+    )
     if down is None and up is not None:
         raise BadArgument(
-            f"{kind!r} of round {number}: models are coded up ({up}) but not down, so replies have no base; "
+            f"{message_type!r} of round {number}: models are coded up ({up}) but not down, so replies have no base; "
             "use DomConfig(lossless=True) down"
         )
     return down, up

@@ -1,13 +1,14 @@
-"""Person re-identification, the task of the paper: data sets, a renderer of them, models, losses, metrics.
+"""Person re-identification, the task of the paper: data sets, rendered data, models, losses, metrics.
 
-Data sets are read by `read_dataset` as they lie on disk (by `read_domain` in the layout of Market-1501), counted by
-`census`, decoded once by `load_images`; `render` draws such folders where there are none. `build` makes a network,
-`PKSampler`, `augment` and the losses train it, `evaluate` and `evaluate_features` score it by the standard protocol,
-`rerank` reckons with neighbourhoods, `top` lists the rankings for pictures. `make_task` joins it all to a `ReIdTask`.
+- Data sets: `read_dataset` reads any known layout (`read_domain` only that of Market-1501), `census` counts images and
+  identities, `load_images` decodes photos and caches them. `render` renders the embedded data.
+- Training: `build` makes a network; `PKSampler`, `augment` and the losses train it.
+- Test: `evaluate` and `evaluate_features` score by the standard protocol, `rerank` re-ranks, `top` lists rankings.
+- `make_task` combines all of them in a `ReIdTask`.
 """
 
 from fedretina.reid.aligned import aligned_loss, local_distances
-from fedretina.reid.augment import augment, to_float
+from fedretina.reid.augmentation import augment, to_float
 from fedretina.reid.counting import Census, ambiguous, census, find_datasets
 from fedretina.reid.dataset import read_dataset
 from fedretina.reid.factory import EMBEDDED, make_task, task_of

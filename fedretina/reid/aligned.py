@@ -1,4 +1,4 @@
-"""Local distances by alignment, and the losses on them (Zhang et al., "AlignedReID", 2017)."""
+"""Local distances by alignment of stripes, and the loss on them (Zhang et al., "AlignedReID", 2017)."""
 
 import torch
 from torch import Tensor
@@ -9,25 +9,25 @@ from fedretina.reid.losses import batch_hard
 
 
 def local_distances(first: Tensor, second: Tensor) -> Tensor:
-    """Align the stripes of each pair of images from top to bottom, and sum the distances along the cheapest path.
+    """Align the stripes of each pair of images from top to bottom, and sum the distances along the shortest path.
 
-    Stripe i of one and j of the other are d = tanh(||a_i - b_j|| / 2) apart, which is (e^x - 1) / (e^x + 1); the path goes
-    from (1, 1) to (P, P), down or right at each step, found by dynamic programming.
+    The distance of stripe i of one image and j of the other is d = tanh(||a_i - b_j|| / 2) = (e^x - 1) / (e^x + 1). The path
+    goes from (1, 1) to (P, P), down or right at each step. Dynamic programming finds it.
 
     Parameters
     ----------
     first, second : Tensor of float, shapes (N, P, D) and (M, P, D)
-        P stripes an image.
+        Features of P stripes per image.
 
     Returns
     -------
     Tensor, shape (N, M)
-        With gradients along the paths.
+        The distances; gradients flow along the paths.
 
     Raises
     ------
     BadArgument
-        The shapes don't fit each other.
+        The shapes do not fit each other.
 
     Examples
     --------
@@ -41,36 +41,37 @@ def local_distances(first: Tensor, second: Tensor) -> Tensor:
     flat = torch.cdist(first.reshape(-1, size), second.reshape(-1, size), compute_mode="donot_use_mm_for_euclid_dist").view(
         count, stripes, len(second), stripes
     )
-    apart = torch.tanh(flat / 2)
-    paths: list[Tensor] = []  # of the row above, then of this row up to here
+    distances = torch.tanh(flat / 2)
+    paths: list[Tensor] = []  # path lengths of the row above
     for i in range(stripes):
         row: list[Tensor] = []
         for j in range(stripes):
-            ways = ([paths[j]] if i else []) + ([row[j - 1]] if j else [])
-            before = torch.minimum(*ways) if len(ways) == 2 else ways[0] if ways else torch.zeros_like(apart[:, 0, :, 0])
-            row.append(before + apart[:, i, :, j])
+            earlier = ([paths[j]] if i else []) + ([row[j - 1]] if j else [])
+            start = torch.zeros_like(distances[:, 0, :, 0])
+            shortest = torch.minimum(*earlier) if len(earlier) == 2 else earlier[0] if earlier else start
+            row.append(shortest + distances[:, i, :, j])
         paths = row
     return paths[-1]
 
 
 def aligned_loss(embeddings: Tensor, local: Tensor, labels: Tensor, *, margin: float = 0.3) -> Tensor:
-    """Batch-hard triplets, chosen by the embeddings' distances, of the images' local distances.
+    """Compute the triplet loss of the local distances, on triplets that are batch-hard by the embeddings' distances.
 
     Parameters
     ----------
     embeddings : Tensor of float, shape (B, D)
-        They choose each anchor's farthest image of its identity and nearest of another.
+        They determine each anchor's farthest image of its identity, and its nearest image of another identity.
     local : Tensor of float, shape (B, P, E)
-        Stripes.
+        Features of the stripes.
     labels : Tensor of int64, shape (B,)
-        Identity of each.
+        Identity of each image.
     margin : float, default 0.3
-        By how much more the other one should be away.
+        Margin between the two distances.
 
     Returns
     -------
     Tensor, shape ()
-        Mean over the anchors; 0 if there is none.
+        Mean over the anchors; 0 if there are none.
 
     Examples
     --------

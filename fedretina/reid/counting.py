@@ -1,4 +1,4 @@
-"""What a folder holds, counted as Table 1 of the paper counts, and what is off with it."""
+"""Count the images and identities of a data set as in Table 1 of the paper, and list its problems."""
 
 import stat
 from collections.abc import Sequence
@@ -35,15 +35,17 @@ class Census:
     Parameters
     ----------
     name, layout : str
-        What it is called, and how it is laid out, and in which of the folder's own.
+        The data set's name and its layout, with the inner folder if it is in one.
     train, query, gallery : (int, int)
-        Images, junk and distractors included; identities, without them.
-    junk, distractors, cameras : int
-        In the gallery; and cameras in all.
+        Number of images, with junk and distractors, and number of identities, without them.
+    junk, distractors : int
+        Numbers of such images in the gallery.
+    cameras : int
+        Number of cameras.
     published : Counts or None
-        What is known of the data set of that name.
+        Published numbers for this name.
     problems : tuple of str
-        What is off, in words; empty if nothing is.
+        Descriptions of the problems; empty if there are none.
     """
 
     name: str
@@ -69,7 +71,7 @@ class Census:
 
 
 def find_datasets(folder: Path) -> list[Path]:
-    """List the data sets at a folder: itself, or those in it, each there or one level below (see `located`).
+    """List the data sets of a folder: the folder itself, or those in it (see `located`).
 
     Raises
     ------
@@ -93,7 +95,7 @@ def find_datasets(folder: Path) -> list[Path]:
 
 
 def ambiguous(folder: Path) -> list[str]:
-    """Say which folders in a folder are passed over, for they hold several data sets."""
+    """Describe the folders that are left out because they have several data sets."""
     with translate_errors(BadArgument, f"{folder} cannot be read", "give another folder"):
         several = {path.name: candidates(path) for path in visible_folders(folder) if not located(path)}
     return [
@@ -104,23 +106,23 @@ def ambiguous(folder: Path) -> list[str]:
 
 
 def census(folder: Path, *, name: str | None = None, open_images: bool = False, progress: Progress | None = None) -> Census:
-    """Count what a data set's folder holds.
+    """Count the images and identities in a data set's folder, and check it.
 
     Parameters
     ----------
     folder : Path
         The data set, or the folder around it (see `located`).
     name : str, optional
-        By which published counts are found; default: the folder's.
+        The name by which published numbers are found. Default: the folder's name.
     open_images : bool, default False
-        Whether every image is decoded: only that finds truncated ones.
+        Whether to decode every image, which finds truncated ones.
     progress : callable, optional
-        Called with (done, total) now and then while images are decoded.
+        Called with (done, total) from time to time while images are decoded.
 
     Raises
     ------
     BadArgument
-        It is no data set, or cannot be used at all.
+        The folder is not a data set, or cannot be used.
     """
     folder, name = Path(folder), name or Path(folder).name
     with translate_errors(BadArgument, f"{folder} cannot be read", "restore it, or give another folder"):
@@ -152,12 +154,12 @@ def census(folder: Path, *, name: str | None = None, open_images: bool = False, 
 
 
 def _tally(photos: Sequence[Photo], from_zero: bool) -> Tally:
-    nobody = {JUNK} if from_zero else {JUNK, DISTRACTOR}
-    return len(photos), len({photo.identity for photo in photos} - nobody)
+    others = {JUNK} if from_zero else {JUNK, DISTRACTOR}
+    return len(photos), len({photo.identity for photo in photos} - others)
 
 
 def _missing(photos: Sequence[Photo]) -> list[str]:
-    """Name files that are listed but not there, or empty."""
+    """List files that are missing or empty."""
     sizes = {photo.path: _size(photo.path) for photo in photos}
     gone = [path for path, size in sizes.items() if size is None]
     empty = [path for path, size in sizes.items() if size == 0]
@@ -165,9 +167,9 @@ def _missing(photos: Sequence[Photo]) -> list[str]:
 
 
 def _undecodable(photos: Sequence[Photo], progress: Progress | None) -> list[str]:
-    """Name files that are there, but cannot be decoded."""
-    there = [photo for photo in photos if _size(photo.path)]
-    failed = undecodable(there, progress=progress)
+    """List files that exist, but cannot be decoded."""
+    present = [photo for photo in photos if _size(photo.path)]
+    failed = undecodable(present, progress=progress)
     return _named([f"{path} ({reason})" for path, reason in failed.items()], photos, "cannot be decoded")
 
 

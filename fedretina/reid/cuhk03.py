@@ -1,7 +1,7 @@
-"""Read CUHK03 under the new protocol (Zhong et al., CVPR 2017): extracted images and a file that splits them.
+"""Read CUHK03 under the new protocol (Zhong et al., CVPR 2017): extracted images and a file of splits.
 
-The splits come from ``cuhk03_new_protocol_config_detected.mat`` or from ``splits_new_detected.json``, the images lie in
-``images_detected`` (or ``labeled`` for both). That is how the common toolboxes leave them.
+The splits are in ``cuhk03_new_protocol_config_detected.mat`` or in ``splits_new_detected.json``, and the images in
+``images_detected`` (or ``labeled`` in both names). The common toolboxes create these files.
 """
 
 import json
@@ -21,33 +21,33 @@ KINDS = ("detected", "labeled")
 RAW = "cuhk-03.mat"
 _NAME = re.compile(r"(\d{1,4})_(\d{1,4})_([12])_(\d+)\.", re.ASCII)
 _HDF5_AT, _HDF5 = 512, b"\x89HDF"
-"""Where the content of a .mat file of MATLAB 7.3 begins, and how."""
+"""Offset and first bytes of the content of a MATLAB 7.3 file."""
 
 
 def is_cuhk03(folder: Path) -> bool:
-    """Say whether a folder holds CUHK03: extracted images, or the distributed file that they are extracted from."""
+    """Tell whether a folder has CUHK03: the extracted images, or the distributed file."""
     return any((folder / f"images_{kind}").is_dir() for kind in KINDS) or (folder / RAW).is_file()
 
 
 def read_cuhk03(folder: Path) -> Contents:
-    """Read the splits: of the detected boxes if they are there, else of the labelled ones.
+    """Read the splits of the detected boxes; if there are none, those of the labelled boxes.
 
-    Paths in the file of splits may be those of another machine, of Windows too: their names count.
+    Only the file names of the paths in the file of splits are used: the paths may come from another machine, or Windows.
 
     Parameters
     ----------
     folder : Path
-        Holds ``images_detected`` with files named ``PAIR_PERSON_VIEW_NUMBER.png``, and one of the two files of splits.
+        The folder, with ``images_detected`` (files ``PAIR_PERSON_VIEW_NUMBER.png``) and one of the two files of splits.
 
     Returns
     -------
     Contents
-        By split. An identity is pair and person, a camera is pair and view (1 to 10): two views of a pair are two cameras.
+        The photos by split. Pair and person give the identity; pair and view give the camera (1 to 10).
 
     Raises
     ------
     BadArgument
-        Images or splits are missing, or a name is not CUHK03's.
+        Images or splits are missing, or a file name is not CUHK03's.
     """
     for kind in KINDS:
         images = folder / f"images_{kind}"
@@ -88,13 +88,13 @@ def _from_matrix(file: Path) -> dict[str, list[str]]:
 
 
 def _chosen(names: Value, index: Value) -> list[str]:
-    """Choose the names that MATLAB's indices mean, which begin with 1."""
+    """Choose names by MATLAB's indices, which start at 1."""
     if not isinstance(names, list) or not isinstance(index, np.ndarray):
         raise TypeError("filelist holds no names, or an index no numbers")
-    places = np.asarray(index, np.float64)
-    if not all(place.is_integer() and 0 < place <= len(names) for place in places.tolist()):
+    numbers = np.asarray(index, np.float64)
+    if not all(number.is_integer() and 0 < number <= len(names) for number in numbers.tolist()):
         raise IndexError(f"indices beyond 1 to {len(names)}")
-    return [names[int(place) - 1] for place in places]
+    return [names[int(number) - 1] for number in numbers]
 
 
 def _from_json(file: Path) -> dict[str, list[str]]:

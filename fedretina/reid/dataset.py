@@ -1,4 +1,4 @@
-"""Read a data set as it lies on disk: the layout decides, never the name."""
+"""Read a data set from disk. The layout of its folder is recognised; the name does not matter."""
 
 from pathlib import Path
 
@@ -10,11 +10,11 @@ from fedretina.reid.msmt17 import is_msmt17, read_msmt17
 from fedretina.reid.published import Counts
 
 NESTED = 2
-"""Folders around a data set's own that are opened, where each holds nothing else."""
+"""Levels of folders that are opened, if each has exactly one folder and nothing else."""
 
 
 def layout(folder: Path) -> tuple[str, Reader] | None:
-    """Name the layout of a folder and the function that reads its splits; None if it is no data set that we know.
+    """Recognise the layout of a folder: its name, and the function that reads it; None if the layout is unknown.
 
     Examples
     --------
@@ -31,16 +31,16 @@ def layout(folder: Path) -> tuple[str, Reader] | None:
 
 
 def located(folder: Path) -> Path | None:
-    """Find where a data set lies: in the folder itself, or one level below.
+    """Find the folder of a data set: the given folder, or one level below.
 
-    There it must be the only one, as in ``market1501/Market-1501-v15.09.15``; of CUHK03's ``detected`` and ``labeled``
-    boxes, as the new protocol's are distributed, it is ``detected``. A folder that holds nothing but one other folder, as
-    some programs unpack archives, counts as that one. Folders that systems make, such as ``__MACOSX``, are passed over.
+    One level below there must be exactly one data set, as in ``market1501/Market-1501-v15.09.15``. Of CUHK03's ``detected``
+    and ``labeled`` boxes, ``detected`` is chosen. A folder with only one other folder in it counts as that folder: some
+    programs unpack archives so. Folders that systems create, such as ``__MACOSX``, are ignored.
 
     Returns
     -------
     Path or None
-        None if there is none, or more than one.
+        The folder; None if there is no data set, or more than one.
 
     Examples
     --------
@@ -56,25 +56,25 @@ def _located(folder: Path, *, levels: int) -> Path | None:
     found = candidates(folder)
     kinds = [path for path in found if path.name in KINDS]
     if len(found) == 1 or (found and found == kinds):
-        return found[0]  # "detected" stands before "labeled"
+        return found[0]  # "detected" comes before "labeled"
     inside = visible_folders(folder) if folder.is_dir() else []
     return _located(inside[0], levels=levels - 1) if levels and len(inside) == 1 and not found else None
 
 
 def candidates(folder: Path) -> list[Path]:
-    """List the data sets that lie directly in a folder."""
+    """List the data sets directly in a folder."""
     return [path for path in visible_folders(folder) if layout(path)] if folder.is_dir() else []
 
 
 def read_dataset(folder: Path, *, name: str | None = None, expected: Counts | None = None) -> Domain:
-    """Read the three splits of a data set in any layout that we know: Market-1501's, MSMT17's lists, CUHK03's.
+    """Read the three splits of a data set in a known layout: Market-1501's, MSMT17's lists, or CUHK03's.
 
     Parameters
     ----------
     folder : Path
-        Where it lies, or the folder around it, see `located`.
+        The data set's folder, or the folder around it, see `located`.
     name, expected
-        As for `read_domain`, which says what is warned of.
+        As for `read_domain`, which describes the warnings.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def read_dataset(folder: Path, *, name: str | None = None, expected: Counts | No
     Raises
     ------
     BadArgument
-        As `read_domain` raises, and where a list names what is not there.
+        As for `read_domain`, or a list names a missing file.
 
     Examples
     --------

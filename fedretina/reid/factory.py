@@ -1,4 +1,4 @@
-"""Make the re-ID task of an app, a command or a study: on the user's data, or on the embedded pedestrians."""
+"""Make the re-ID task of an app, a command or a study, on the user's data or on the embedded pedestrians."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -10,7 +10,7 @@ from fedretina.reid.rendering import render
 from fedretina.reid.task import ReIdTask
 
 EMBEDDED = "embedded"
-"""The name of the rendered pedestrians, where a setting says which data it means."""
+"""The name of the rendered pedestrians in a setting's `data`."""
 
 
 def make_task(
@@ -21,7 +21,7 @@ def make_task(
     before_rendering: Callable[[], None] = lambda: None,
     **options: Any,
 ) -> ReIdTask:
-    """Make the task; the embedded pedestrians are rendered when they are first needed.
+    """Make the task. Without a data root, missing embedded pedestrians are rendered first.
 
     Parameters
     ----------
@@ -30,16 +30,16 @@ def make_task(
     sources : sequence of str
         The domains whose models are reused; a target may be among them.
     data_root : Path, optional
-        Folder with a folder a domain; without it the pedestrians are rendered into the user's folder.
+        Folder with one folder per domain. Default: the embedded pedestrians, rendered into FEDRETINA_HOME.
     before_rendering : callable, optional
-        Called when the options are checked, before pedestrians are rendered or looked up.
+        Called after the options were checked and before pedestrians are rendered.
     **options
         All other fields of `ReIdTask`.
 
     Raises
     ------
     BadArgument
-        As `ReIdTask` and `render` raise.
+        As for `ReIdTask` and `render`.
 
     Examples
     --------
@@ -55,11 +55,11 @@ def make_task(
 
 
 class TaskSetting(Protocol):
-    """What the task of a study's cell follows from; `fedretina.study.Setting` has it all."""
+    """The fields of a setting that determine the task; `fedretina.study.Setting` has them."""
 
     @property
     def data(self) -> str:
-        """A folder with a folder a domain, or `EMBEDDED`."""
+        """A folder with one folder per domain, or `EMBEDDED`."""
 
     @property
     def target(self) -> str:
@@ -71,7 +71,7 @@ class TaskSetting(Protocol):
 
     @property
     def labelled(self) -> float:
-        """Part of the target's samples that keep their label."""
+        """Fraction of the target's samples that are labelled."""
 
     @property
     def model(self) -> str:
@@ -79,15 +79,15 @@ class TaskSetting(Protocol):
 
     @property
     def weights(self) -> str:
-        """A file that all networks start from, or ""."""
+        """A file of initial weights for all networks, or ""."""
 
     @property
     def height(self) -> int:
-        """Pixels of the input."""
+        """Height of the input in pixels."""
 
     @property
     def width(self) -> int:
-        """Pixels of the input."""
+        """Width of the input in pixels."""
 
     @property
     def loss(self) -> str:
@@ -95,11 +95,11 @@ class TaskSetting(Protocol):
 
     @property
     def head(self) -> str:
-        """What stands on the network."""
+        """The head of the network."""
 
     @property
     def seed(self) -> int:
-        """Chooses the labelled samples."""
+        """Seed of the choice of labelled samples."""
 
 
 def task_of(setting: TaskSetting) -> ReIdTask:
@@ -108,7 +108,7 @@ def task_of(setting: TaskSetting) -> ReIdTask:
     Raises
     ------
     BadArgument
-        As `make_task` raises.
+        As for `make_task`.
     """
     return make_task(
         (setting.target,),

@@ -1,4 +1,4 @@
-"""What a re-identification data set is: photos in three splits, and what is wrong with them."""
+"""A re-identification data set: photos in three splits, and checks for incomplete copies."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,9 +21,9 @@ class Photo:
     path : Path
         The image file.
     identity : int
-        Who is in it; -1 is junk (a bad detection), 0 a distractor (somebody who is in no query).
+        The person's number. -1 is junk (a bad detection), 0 is a distractor (a person who is in no query).
     camera : int
-        Which camera took it.
+        The camera's number.
     """
 
     path: Path
@@ -33,16 +33,16 @@ class Photo:
 
 @dataclass(frozen=True)
 class Domain:
-    """The photos of one place.
+    """The photos of one domain.
 
     Parameters
     ----------
     name : str
-        What the domain is called in tables and files.
+        The domain's name in tables and files.
     folder : Path
-        Where it lies.
+        The domain's folder.
     train, query, gallery : tuple of Photo
-        The splits, sorted by file name. Only the gallery holds junk.
+        The splits, sorted by file name. Only the gallery has junk.
     """
 
     name: str
@@ -54,16 +54,16 @@ class Domain:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a data set's folder holds, as it lies there, junk and all.
+    """The contents of a data set's folder as stored, with junk and distractors.
 
     Parameters
     ----------
     splits : mapping of str to list of Photo
-        By `TRAIN`, `QUERY` and `GALLERY`.
+        The photos by split: `TRAIN`, `QUERY`, `GALLERY`.
     places : mapping of str to Path
-        By split the folder that holds its photos, or the list that names them.
+        The folder of the photos by split, or the list that names them.
     problems : tuple of str, default ()
-        What was left out, in words.
+        Descriptions of the files that were left out.
     """
 
     splits: Mapping[str, list[Photo]]
@@ -72,27 +72,27 @@ class Contents:
 
 
 def assemble(folder: Path, contents: Contents, *, name: str | None = None) -> Domain:
-    """Make a domain of a folder's contents, whatever layout they were read from.
+    """Make a domain of a folder's contents, for any layout.
 
     Raises
     ------
     BadArgument
-        If a split holds no usable photo.
+        A split has no usable photo.
     """
     return Domain(name or folder.name, folder, *(_usable(contents, split) for split in (TRAIN, QUERY, GALLERY)))
 
 
 def problems_of(contents: Contents, domain: Domain) -> Iterator[str]:
-    """Say what is wrong with a data set that can be used: what was left out, and what betrays a broken copy."""
+    """List the problems of a usable data set: photos that were left out, and signs of a damaged copy."""
     yield from contents.problems
-    for split, kept in ((TRAIN, domain.train), (QUERY, domain.query)):
-        if left_out := len(contents.splits[split]) - len(kept):
+    for split, usable in ((TRAIN, domain.train), (QUERY, domain.query)):
+        if left_out := len(contents.splits[split]) - len(usable):
             yield f"{contents.places[split].name}: {left_out} images of junk (-1) or distractors (0) are left out"
     yield from oddities(domain)
 
 
 def differing(contents: Contents, published: Counts | None) -> Iterator[str]:
-    """Say that there are other numbers of images than published, if so."""
+    """Describe the difference if the numbers of images are not the published ones."""
     counts = tuple(len(contents.splits[split]) for split in (TRAIN, QUERY, GALLERY))
     if published is not None and counts not in published.distributed:
         shown = " / ".join(f"{count:,}" for count in counts)
@@ -100,7 +100,7 @@ def differing(contents: Contents, published: Counts | None) -> Iterator[str]:
 
 
 def counts_from_zero(contents: Contents) -> bool:
-    """Say whether 0 is an identity, as in MSMT17, and no distractor: then queries name it."""
+    """Tell whether 0 is an identity, as in MSMT17, and not a distractor: then it is among the queries."""
     return any(photo.identity == DISTRACTOR for photo in contents.splits[QUERY])
 
 
@@ -109,9 +109,9 @@ def _usable(contents: Contents, split: str) -> tuple[Photo, ...]:
     without = {TRAIN: {JUNK, DISTRACTOR}, QUERY: {JUNK}, GALLERY: set()}[split]
     if counts_from_zero(contents):
         without.discard(DISTRACTOR)
-    kept = tuple(photo for photo in photos if photo.identity not in without)
-    if kept:
-        return kept
+    usable = tuple(photo for photo in photos if photo.identity not in without)
+    if usable:
+        return usable
     if not place.is_dir():
         raise BadArgument(f"{place} names no image of the {split} split: get the data set's own file again")
     found = f"only {len(photos)} image(s) of junk or distractors" if photos else "no image"
@@ -123,7 +123,7 @@ def _usable(contents: Contents, split: str) -> tuple[Photo, ...]:
 
 
 def oddities(domain: Domain) -> Iterator[str]:
-    """Say what usually betrays a broken copy."""
+    """List the usual signs of a damaged copy."""
     seen = _cameras_by_identity(domain.gallery)
     alone = sum(not seen.get(photo.identity, set()) - {photo.camera} for photo in domain.query)
     if alone:
@@ -144,7 +144,7 @@ def oddities(domain: Domain) -> Iterator[str]:
 
 
 def require_matches(domain: str, query: Sequence[Photo], gallery: Sequence[Photo]) -> None:
-    """Refuse a test in which nothing can be found: `BadArgument` if no query has a match by another camera."""
+    """Refuse a test split in which no query has a match by another camera."""
     seen = _cameras_by_identity(gallery)
     if not any(seen.get(photo.identity, set()) - {photo.camera} for photo in query):
         cameras = len({photo.camera for photo in (*query, *gallery)})

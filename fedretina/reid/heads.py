@@ -1,4 +1,4 @@
-"""The heads: what stands on a network's last map."""
+"""The heads: the layers after a network's last feature map."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ from fedretina.reid.networks import Body
 
 
 class PartsOutput(NamedTuple):
-    """What a model with parts returns for a batch."""
+    """The output of a model with parts for a batch."""
 
     embedding: Tensor
-    """shape (batch, parts * dim), float: the parts side by side, not normalised"""
+    """shape (batch, parts * dim), float: the parts concatenated, not normalised"""
     logits: Tensor
-    """shape (batch, parts, classes), float: each part has a classifier of its own"""
+    """shape (batch, parts, classes), float: each part has its own classifier"""
     local: Tensor
     """shape (batch, parts, dim), float: the parts before the BatchNorm neck, from top to bottom"""
 
 
 class PartsReID(nn.Module):
-    """A network whose last map is cut into horizontal parts, each with an embedding and a classifier (PCB)."""
+    """A network whose last feature map is divided into horizontal parts, each with an embedding and a classifier (PCB)."""
 
     def __init__(self, body: Body, classes: int) -> None:
         super().__init__()
@@ -53,16 +53,16 @@ class Head:
     Parameters
     ----------
     attach : callable
-        Puts it on a network of so many classes; may change the network.
+        Adds the head to a network, for a number of classes; it may change the network.
     prefix : str, default ""
-        What it puts before the names of the network's tensors; it shows which files were saved with it.
+        Prefix that the head adds to the names of the network's tensors. It shows that a file was saved with this head.
     """
 
     attach: Callable[[Body, int], nn.Module]
     prefix: str = ""
 
     def is_in(self, names: Iterable[str]) -> bool:
-        """Say whether a file with these names of tensors fits the network with the head on it."""
+        """Tell whether a file with these tensors was saved from a network with this head."""
         return not self.prefix or any(name.startswith(self.prefix) for name in names)
 
 
@@ -82,4 +82,4 @@ HEADS: Mapping[str, Head] = {
     "plain": Head(_remove_neck),
     "parts": Head(PartsReID, prefix="body."),
 }
-"""One embedding behind a BatchNorm neck, one without the neck, or one a horizontal part (PCB)."""
+"""global: one embedding with a BatchNorm neck. plain: without the neck. parts: one embedding per horizontal part (PCB)."""

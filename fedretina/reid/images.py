@@ -1,4 +1,4 @@
-"""Decode photos into one array, once: later calls map the decoded file into memory."""
+"""Decode photos into one array, and cache it in a file that later calls map into memory."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
@@ -29,30 +29,30 @@ def load_images(
 ) -> NDArray[np.uint8]:
     """Decode photos to RGB and resize them (bilinear, antialiased).
 
-    With a cache the result is kept in a file whose name is a digest of the photos' names, sizes, modification
-    times and the wanted size; the next call, by any process, maps that file and decodes nothing.
+    With a cache, the result is stored in a file. Its name is a digest of the photos' names, sizes and modification times,
+    and of the size of the result. The next call, by any process, maps that file and decodes nothing.
 
     Parameters
     ----------
     photos : sequence of Photo
-        N photos.
+        The photos.
     height, width : int
-        Size of the result, pixels.
+        Size of the result in pixels.
     cache : Path, optional
-        Folder for decoded images; default: keep nothing.
+        Folder for decoded images. Default: they are not stored.
     progress : callable, optional
-        Called with (done, total) now and then while decoding.
+        Called with (done, total) from time to time while decoding.
 
     Returns
     -------
     ndarray of uint8, shape (N, 3, height, width)
-        Read-only, memory-mapped if cached: copy the images wanted, ``torch.from_numpy(images[index])``.
+        The images, read-only; memory-mapped if cached. Copy the images that you need, by ``images[index]``.
 
     Raises
     ------
     BadArgument
-        If a size is not positive, if files are missing or damaged (all are tried, then the first are named),
-        or if the cache cannot be written.
+        A size is not positive; files are missing or damaged (all are tried, and the message names the first ones); or the
+        cache cannot be written.
 
     Examples
     --------
@@ -76,7 +76,7 @@ def load_images(
     if stored is not None:
         return stored
     with _replacing(file) as stream:
-        # A stream, not a mapping: a full disk is an error here, where writing to a mapping kills the process.
+        # A stream raises an error on a full disk; writing to a memory mapping would kill the process.
         np.lib.format.write_array_header_1_0(stream, {"descr": "|u1", "fortran_order": False, "shape": shape})
         for image in _decode_all(photos, height, width, progress):
             stream.write(image.tobytes())
@@ -87,7 +87,7 @@ def load_images(
 
 
 def _key(photos: Sequence[Photo], height: int, width: int) -> str:
-    """Name what was decoded; no absolute path in it, so that a moved data set keeps its cache."""
+    """Identify the decoded images, without absolute paths, so that a moved data set keeps its cache."""
     digest = hashlib.sha256(f"{height}x{width}".encode())
     for photo in photos:
         try:
@@ -100,20 +100,20 @@ def _key(photos: Sequence[Photo], height: int, width: int) -> str:
 
 
 def _open(file: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
-    """Map a cached file; None if there is none or it is not what it should be, so that it is written anew."""
+    """Map a cached file; None if it does not exist or is damaged, so that it is written again."""
     try:
-        images = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        images = np.lib.format.open_memmap(file, mode="r")
+    except Exception:  # whatever a cache's damage makes numpy raise, the remedy is the same
         return None
     return np.asarray(images) if images.shape == shape and images.dtype == np.uint8 else None
 
 
 @contextmanager
 def _replacing(file: Path) -> Iterator[IO[bytes]]:
-    """Write beside the file, then rename: other processes see all of it or nothing."""
+    """Write a temporary file, then rename it: other processes see the complete file or none."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(file) as fresh, fresh.open("wb") as stream:
+        with replacing(file) as temporary, temporary.open("wb") as stream:
             yield stream
     except OSError as error:
         raise BadArgument(
@@ -122,7 +122,7 @@ def _replacing(file: Path) -> Iterator[IO[bytes]]:
 
 
 def _decode_all(photos: Sequence[Photo], height: int, width: int, progress: Progress | None) -> Iterator[NDArray[np.uint8]]:
-    """Yield the readable images, shape (3, height, width) each; raise at the end if any was not."""
+    """Yield the decoded images, (3, height, width) each; raise at the end if an image could not be decoded."""
     failures: list[str] = []
     for done, photo in enumerate(photos, start=1):
         try:
@@ -139,12 +139,12 @@ def _decode_all(photos: Sequence[Photo], height: int, width: int, progress: Prog
 
 
 def undecodable(photos: Sequence[Photo], *, progress: Progress | None = None) -> dict[Path, str]:
-    """Decode photos and say which cannot be, and why; nothing is kept.
+    """Decode photos, and list those that cannot be decoded, with the reasons.
 
     Parameters
     ----------
     photos : sequence of Photo
-        All are tried.
+        The photos; all are tried.
     progress : callable, optional
         As for `load_images`.
     """
@@ -160,22 +160,22 @@ def undecodable(photos: Sequence[Photo], *, progress: Progress | None = None) ->
 
 
 class _Undecodable(Exception):
-    """A file that is no image, or a damaged one, and why."""
+    """The reason why a file cannot be decoded."""
 
 
 def _decode(path: Path, height: int, width: int) -> NDArray[np.uint8]:
     try:
         with Image.open(path) as image:
-            # JPEG alone heeds this: it decodes a fraction of the size, if that still is twice the wanted one.
+            # For JPEG only: decode at a fraction of the size, if it is still twice the wanted size.
             image.draft("RGB", (2 * width, 2 * height))
             pixels = _rgb(image).resize((width, height), Image.Resampling.BILINEAR)
             return np.asarray(pixels).transpose(2, 0, 1)
-    except Exception as error:  # Pillow has a reader for each format, and each raises what it likes
+    except Exception as error:  # Pillow's readers of different formats raise different exceptions
         raise _Undecodable(_reason(path, error)) from error
 
 
 def _reason(path: Path, error: Exception) -> str:
-    """Say in a few words why a file cannot be decoded: Pillow's words, without the path that it repeats."""
+    """Describe briefly why a file cannot be decoded: Pillow's message, without the path."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     if isinstance(error, UnidentifiedImageError):
@@ -184,8 +184,8 @@ def _reason(path: Path, error: Exception) -> str:
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16 bits, which convert() would clip instead of scale
+    if image.mode.startswith("I"):  # 16 bits: convert() would clip the values instead of scaling them
         return Image.fromarray((np.asarray(image) // 256).astype(np.uint8)).convert("RGB")
-    if image.mode == "P":  # by way of RGBA, or Pillow warns where the palette has transparency
+    if image.mode == "P":  # first to RGBA: otherwise Pillow warns about transparent palettes
         image = image.convert("RGBA")
     return image.convert("RGB")

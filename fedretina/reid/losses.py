@@ -1,4 +1,4 @@
-"""The supervised losses of re-identification: identity classification, and triplets, batch-hard or all."""
+"""The supervised losses of re-identification: identity classification, and triplet losses."""
 
 import torch
 from torch import Tensor
@@ -8,26 +8,26 @@ from fedretina.errors import BadArgument
 
 
 def identity_loss(logits: Tensor, labels: Tensor, *, smoothing: float = 0.1) -> Tensor:
-    """Softmax cross-entropy over identities, with label smoothing (Szegedy et al., CVPR 2016).
+    """Compute the softmax cross-entropy over identities, with label smoothing (Szegedy et al., CVPR 2016).
 
     Parameters
     ----------
     logits : Tensor of float, shape (B, identities)
         The classifier's output.
     labels : Tensor of int64, shape (B,)
-        Index of the identity.
+        Indices of the identities.
     smoothing : float, default 0.1
         Share of the target that is spread evenly over all identities, in [0, 1).
 
     Returns
     -------
     Tensor, shape ()
-        Mean over the batch, nats.
+        Mean over the batch, in nats.
 
     Raises
     ------
     BadArgument
-        If smoothing is outside [0, 1).
+        `smoothing` is not in [0, 1).
 
     Examples
     --------
@@ -40,18 +40,18 @@ def identity_loss(logits: Tensor, labels: Tensor, *, smoothing: float = 0.1) -> 
 
 
 def triplet_loss(embeddings: Tensor, labels: Tensor) -> Tensor:
-    """Batch-hard triplet loss with a soft margin (Hermans et al., 2017, equations 5 and 7).
+    """Compute the batch-hard triplet loss with a soft margin (Hermans et al., 2017, equations 5 and 7).
 
-    For every anchor log(1 + exp(d+ - d-)): d+ is the Euclidean distance to the farthest image of its
-    identity, d- to the nearest of another. Anchors that lack either are left out; if none remains, the loss
-    is 0, with a gradient of 0.
+    The loss of an anchor is log(1 + exp(d+ - d-)). d+ is the Euclidean distance to the farthest image of its identity, and
+    d- the distance to the nearest image of another identity. Anchors without one of them are left out. If no anchor remains,
+    the loss is 0, with a gradient of 0.
 
     Parameters
     ----------
     embeddings : Tensor of float, shape (B, D)
-        What retrieval will compare; not normalised here.
+        The embeddings that retrieval compares; they are not normalised here.
     labels : Tensor of int64, shape (B,)
-        Identity of each.
+        Identity of each image.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def triplet_loss(embeddings: Tensor, labels: Tensor) -> Tensor:
     Raises
     ------
     BadArgument
-        If the shapes don't fit each other.
+        The shapes do not fit each other.
 
     Examples
     --------
@@ -71,7 +71,7 @@ def triplet_loss(embeddings: Tensor, labels: Tensor) -> Tensor:
     if embeddings.ndim != 2 or labels.shape != embeddings.shape[:1]:
         raise BadArgument(
             f"Embeddings of shape {tuple(embeddings.shape)} and labels of shape {tuple(labels.shape)} "
-            "don't fit: give (B, D) and (B,)."
+            "do not fit: give (B, D) and (B,)."
         )
     # Differences, not inner products: exact for near pairs, and the gradient at distance 0 is 0, not NaN.
     distances = torch.cdist(embeddings, embeddings, compute_mode="donot_use_mm_for_euclid_dist")
@@ -85,7 +85,7 @@ def triplet_loss(embeddings: Tensor, labels: Tensor) -> Tensor:
 
 
 def batch_hard(embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Choose each anchor's farthest image of its identity and nearest image of another.
+    """Find each anchor's farthest image of its identity, and its nearest image of another identity.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def batch_hard(embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tens
     Returns
     -------
     tuple of three Tensors of int64, shape (A,)
-        Anchors, those farthest images, those nearest images. Anchors that lack either are left out.
+        Indices of the anchors, of the farthest images and of the nearest images. Anchors without one of them are left out.
 
     Examples
     --------
@@ -111,26 +111,26 @@ def batch_hard(embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tens
 
 
 def all_triplets_loss(embeddings: Tensor, labels: Tensor, *, margin: float = 0.3) -> Tensor:
-    """Triplet loss over all triplets of a batch, max(0, d+ - d- + margin), averaged over those that are not 0 yet.
+    """Compute the triplet loss max(0, d+ - d- + margin) over all triplets of a batch, averaged over those above 0.
 
-    The plain triplet loss of Table 3, beside the batch-hard one of "in defense of the triplet loss".
+    It is the "triplet loss" of Table 3. `triplet_loss` is the batch-hard one.
 
     Parameters
     ----------
     embeddings, labels
         As for `triplet_loss`.
     margin : float, default 0.3
-        Positive.
+        The margin; positive.
 
     Returns
     -------
     Tensor, shape ()
-        0, with a gradient of 0, if no triplet is left.
+        The mean; 0, with a gradient of 0, if no triplet is above 0.
 
     Raises
     ------
     BadArgument
-        If the margin is not positive.
+        The margin is not positive.
 
     Examples
     --------

@@ -1,7 +1,6 @@
-"""Read a re-identification data set that is laid out like Market-1501.
+"""Read a re-identification data set in the layout of Market-1501.
 
-The layout decides, never the data set's name: Market-1501, DukeMTMC-reID, MSMT17 in Market form and any
-folder of the same shape are read alike.
+Market-1501, DukeMTMC-reID, MSMT17 in this layout, and any other folder in this layout are read in the same way.
 """
 
 import logging
@@ -16,32 +15,32 @@ from fedretina.reid.folder import GALLERY, QUERY, TRAIN, Contents, Domain, Photo
 from fedretina.reid.published import Counts
 
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
-"""How the names of image files end, in upper or lower case."""
+"""The suffixes of image files, in upper or lower case."""
 NAMED = re.compile(r"(-1|\d{1,9})_[cC](\d{1,9})(?!\d)", re.ASCII)
-"""How the names of photos begin: identity and camera."""
+"""The beginning of a photo's name: identity and camera."""
 CLUTTER = frozenset({"__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found"})
-"""Folders that systems put beside people's own, in lower case."""
+"""Folders that operating systems create, in lower case."""
 
 Reader = Callable[[Path], Contents]
 _log = logging.getLogger("fedretina.reid")
 
 
 def read_domain(folder: Path, *, name: str | None = None, expected: Counts | None = None) -> Domain:
-    """Read the three splits of a domain; what is odd but usable is logged as a warning on ``fedretina``.
+    """Read the three splits of a domain. Problems of a usable domain are logged as warnings on ``fedretina.reid``.
 
     File names begin with identity and camera (``0002_c1s1_000451_03.jpg``, also ``0002_C1_...``) and end in one of
     `SUFFIXES`. Image files with other names are left out, with a warning; so are folders in a split. Junk
-    (-1) is left out of the train split and the queries; distractors (0) are left out of the train split,
-    unless queries name identity 0 too: then the data set counts its identities from 0, as MSMT17 does.
+    (-1) is left out of the train split and the queries. Distractors (0) are left out of the train split, except if identity
+    0 is among the queries: then the data set counts its identities from 0, as MSMT17 does.
 
     Parameters
     ----------
     folder : Path
-        Holds ``bounding_box_train``, ``query`` and ``bounding_box_test``.
+        The folder, with ``bounding_box_train``, ``query`` and ``bounding_box_test``.
     name : str, optional
-        The domain's name; default: the folder's.
+        The domain's name. Default: the folder's name.
     expected : Counts, optional
-        Published numbers of images (see `published_counts`), compared with what is found; a difference warns.
+        Published numbers of images, see `published_counts`. A difference is logged.
 
     Returns
     -------
@@ -51,7 +50,7 @@ def read_domain(folder: Path, *, name: str | None = None, expected: Counts | Non
     Raises
     ------
     BadArgument
-        If the folder or a split is missing or a split holds no usable image.
+        The folder or a split is missing, or a split has no usable image.
 
     Examples
     --------
@@ -69,7 +68,7 @@ def read_domain(folder: Path, *, name: str | None = None, expected: Counts | Non
 
 
 def read_with(read: Reader, place: Path, *, name: str, expected: Counts | None) -> Domain:
-    """Read a data set by its layout's reader, and log what is wrong with it; raises as `read_domain` does."""
+    """Read a data set with the reader of its layout, and log its problems; it raises the same errors as `read_domain`."""
     with translate_errors(BadArgument, f"{place} cannot be read", "restore it, or give another folder"):
         contents = read(place)
         domain = assemble(place, contents, name=name)
@@ -79,7 +78,7 @@ def read_with(read: Reader, place: Path, *, name: str, expected: Counts | None) 
 
 
 def read_market(folder: Path) -> Contents:
-    """Read the splits of a folder in Market-1501's layout as they lie there, junk and all; raises as `read_domain` does."""
+    """Read the splits of a folder in Market-1501's layout, with junk; it raises the same errors as `read_domain`."""
     _require_layout(folder)
     places = {split: folder / split for split in (TRAIN, QUERY, GALLERY)}
     listings = {split: _Listing(place) for split, place in places.items()}
@@ -88,7 +87,7 @@ def read_market(folder: Path) -> Contents:
 
 
 def is_clutter(name: str) -> bool:
-    """Say whether a file or folder was put there by a system, not by a person.
+    """Tell whether an operating system created a file or folder.
 
     Examples
     --------
@@ -99,12 +98,12 @@ def is_clutter(name: str) -> bool:
 
 
 def visible_folders(folder: Path) -> list[Path]:
-    """List the folders in a folder by name, without those that systems make."""
+    """List the folders in a folder by name, without those that operating systems create."""
     return sorted(path for path in folder.iterdir() if not is_clutter(path.name) and path.is_dir())
 
 
 class _Listing:
-    """The photos of one split's folder, and what in it is none."""
+    """The photos in one split's folder, and the other files."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

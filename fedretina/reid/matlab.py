@@ -1,7 +1,7 @@
-"""Read texts and numbers of a MATLAB 5 file: a few variables, bounded, and nothing that can crash.
+"""Read texts and numbers of a MATLAB 5 file, with bounded memory, also if the file is damaged.
 
-scipy's reader is written for files that one trusts: a single flipped bit ends the process with a segmentation fault.
-The format is MathWorks' "MAT-File Format", level 5: elements of a tag (type, size) and data, nested for arrays.
+scipy's reader is made for trusted files: a single flipped bit can end the process with a segmentation fault. The format is
+MathWorks' "MAT-File Format", level 5. An element is a tag (type, size) and data; arrays contain further elements.
 """
 
 import zlib
@@ -17,7 +17,7 @@ Value = list[str] | NDArray[np.generic]
 
 HEADER = 128
 LARGEST = 2**26
-"""Bytes of one variable, decompressed."""
+"""Bytes of one decompressed variable, at most."""
 _MATRIX, _COMPRESSED = 14, 15
 _CELL, _CHAR = 1, 4
 _NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
@@ -25,7 +25,7 @@ _TEXTS = {1: "latin-1", 2: "latin-1", 4: "utf-16", 16: "utf-8", 17: "utf-16"}
 
 
 def read_matlab(data: bytes) -> dict[str, Value]:
-    """Read the variables of a file that are real numbers or cells of text; others are left out.
+    """Read the variables that are real numbers or cells of text. Other variables are left out.
 
     Parameters
     ----------
@@ -35,12 +35,12 @@ def read_matlab(data: bytes) -> dict[str, Value]:
     Returns
     -------
     dict of str to list of str or ndarray
-        A cell array's texts in MATLAB's order, down the columns; numbers, flat, in their stored type.
+        The texts of a cell array, column by column; numbers as a flat array of their stored type.
 
     Raises
     ------
     Corrupt
-        If it is no file of MATLAB 5 to 7, or a damaged one; `Truncated` if it ends too early.
+        The file is damaged, or not of MATLAB 5 to 7; `Truncated` if it ends too early.
     """
     order = {b"IM": "<", b"MI": ">"}.get(data[HEADER - 2 : HEADER])
     if order is None:
@@ -57,7 +57,7 @@ def read_matlab(data: bytes) -> dict[str, Value]:
 
 @dataclass(frozen=True)
 class _Elements:
-    """The elements in some bytes: type and content of each."""
+    """Iterates over the elements in some bytes: type and content of each."""
 
     data: bytes
     order: str
@@ -77,7 +77,7 @@ class _Elements:
 
 
 def _unpacked(kind: int, content: bytes, order: str) -> tuple[int, bytes]:
-    """Give an element as it is, or the first one in a compressed element."""
+    """Return an element, or the first element in a compressed one."""
     if kind != _COMPRESSED:
         return kind, content
     return next(iter(_Elements(_decompressed(content), order)), (0, b""))
@@ -95,7 +95,7 @@ def _decompressed(data: bytes) -> bytes:
 
 
 def _variable(content: bytes, order: str) -> tuple[str, Value | None]:
-    """Read an array: flags, dimensions, name, and what it holds; None for kinds that are not read here."""
+    """Read the name and the value of an array; the value is None for kinds that are not supported."""
     parts = list(_Elements(content, order))
     if len(parts) < 3 or len(parts[0][1]) != 8:
         raise Corrupt("an array has no flags, dimensions or name")
@@ -119,7 +119,7 @@ def _numbers(kind: int, content: bytes, order: str) -> NDArray[np.generic]:
 
 
 def _text(cell: bytes, order: str) -> str:
-    """Read a cell that holds a row of characters."""
+    """Read a cell with one row of characters."""
     parts = list(_Elements(cell, order))
     if len(parts) != 4 or _class_of(parts[0][1].ljust(8), order) != _CHAR or parts[3][0] not in _TEXTS:
         raise Corrupt("a cell holds no text")

@@ -1,7 +1,7 @@
-"""Mean average precision (mAP), cumulative matching characteristic (CMC) and the rankings behind them.
+"""Mean average precision (mAP), cumulative matching characteristic (CMC), and the rankings on which they are based.
 
-By the protocol of Market-1501, see `fedretina.reid.protocol`. A query's average precision is the mean of the
-precision at each right photo (not the trapezoids of Market-1501's first evaluation script).
+The protocol is that of Market-1501, see `fedretina.reid.protocol`. A query's average precision is the mean of the precision
+at each right photo. It is not the area of trapezoids, as in Market-1501's first evaluation script.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,18 +18,18 @@ from fedretina.reid.protocol import Distances, Protocol
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """How good a ranking is.
+    """The scores of a ranking.
 
     Parameters
     ----------
     mAP : float
-        Mean average precision, percent.
+        Mean average precision in percent.
     cmc : ndarray of float64, shape (ranks,)
         ``cmc[r]``: percent of queries with a right photo among the first r + 1.
     queries : int
-        Queries in the means.
+        Number of queries in the means.
     unmatched : int
-        Queries left out, since the gallery has no right photo of theirs by another camera.
+        Number of queries that were left out, because the gallery has no right photo by another camera.
     """
 
     mAP: float
@@ -52,7 +52,7 @@ class Ranked:
     query : int
         Index of the query.
     gallery : tuple of int
-        Indices of the photos, nearest first, without those that the protocol takes out.
+        Indices of the photos, nearest first, without those that the protocol removes.
     right : tuple of bool
         Whether each shows the query's identity.
     """
@@ -76,7 +76,7 @@ def evaluate(
     Parameters
     ----------
     distances : ndarray of float, shape (Q, G)
-        From each query to each gallery photo; smaller is nearer.
+        Distance of each query to each gallery photo.
     query_ids, query_cameras : array of int, shape (Q,)
         Identity and camera of the queries.
     gallery_ids, gallery_cameras : array of int, shape (G,)
@@ -87,12 +87,12 @@ def evaluate(
     Returns
     -------
     Scores
-        In percent.
+        The scores in percent.
 
     Raises
     ------
     BadArgument
-        If shapes don't fit, a distance is NaN, or no query has a right photo by another camera.
+        The shapes do not fit, a distance is NaN, or no query has a right photo by another camera.
 
     Examples
     --------
@@ -119,7 +119,7 @@ def evaluate_features(
     ranks: int = 50,
     block: int = 512,
 ) -> Scores:
-    """Score features by their Euclidean distance (for unit vectors: the same order as by cosine).
+    """Score features by their Euclidean distances. For unit vectors the ranking is the same as by cosine similarity.
 
     Parameters
     ----------
@@ -128,17 +128,17 @@ def evaluate_features(
     query_ids, query_cameras, gallery_ids, gallery_cameras, ranks
         As in `evaluate`.
     block : int, default 512
-        Queries whose distances are held at a time, 4 x block x G bytes of them.
+        Queries per block of distances, of 4 x block x G bytes.
 
     Returns
     -------
     Scores
-        In percent.
+        The scores in percent.
 
     Raises
     ------
     BadArgument
-        As in `evaluate`; or if block is not positive.
+        As in `evaluate`, or `block` is not positive.
 
     Examples
     --------
@@ -181,17 +181,17 @@ def top(
     k : int, default 10
         Photos per query (fewer if the gallery has fewer).
     queries : sequence of int, optional
-        Indices of the queries wanted; default: all.
+        Indices of the queries. Default: all.
 
     Returns
     -------
     list of Ranked
-        One per wanted query, in that order.
+        One per query, in the given order.
 
     Raises
     ------
     BadArgument
-        If shapes don't fit or a distance is NaN.
+        The shapes do not fit, or a distance is NaN.
 
     Examples
     --------
@@ -212,14 +212,14 @@ def top(
 
 
 def _distances(query: Tensor, gallery: Tensor, protocol: Protocol, queries: Sequence[int]) -> Distances:
-    """Squared Euclidean distances of some queries: the order is that of the distances themselves."""
+    """Compute the squared Euclidean distances of some queries; they give the same ranking as the distances."""
     shapes = tuple(query.shape), tuple(gallery.shape)
     counts = len(protocol.query_ids), len(protocol.gallery_ids)
     comparable = query.ndim == gallery.ndim == 2 and query.shape[1] == gallery.shape[1]
     if not comparable or (len(query), len(gallery)) != counts:
         raise BadArgument(
             f"Features have the shapes {shapes[0]} and {shapes[1]}: give (Q, D) and (G, D) by one model, "
-            f"where Q, G = {counts} as identities and cameras say."
+            f"where (Q, G) = {counts}, the numbers of identities and cameras."
         )
     some, all_ = query[list(queries)].detach().float(), gallery.detach().float()
     squares = some.square().sum(1, keepdim=True) + all_.square().sum(1)
@@ -229,14 +229,14 @@ def _distances(query: Tensor, gallery: Tensor, protocol: Protocol, queries: Sequ
 
 
 def _score(hits: Iterable[NDArray[np.intp]], ranks: int) -> Scores:
-    """Average over the queries; hits: per query the ranks of the right photos, ascending, from 1."""
+    """Average over the queries. `hits` has, for each query, the ranks of its right photos, ascending from 1."""
     if ranks < 1:
-        raise BadArgument(f"ranks is {ranks}: a CMC curve has at least 1.")
-    every = list(hits)
-    matched = [ranking for ranking in every if len(ranking)]
+        raise BadArgument(f"ranks is {ranks}: give at least 1, the length of the CMC curve.")
+    rankings = list(hits)
+    matched = [ranking for ranking in rankings if len(ranking)]
     if not matched:
         raise BadArgument(
-            f"None of {len(every)} queries has a photo of its identity by another camera in the gallery: "
+            f"None of {len(rankings)} queries has a photo of its identity by another camera in the gallery: "
             "check the splits, and identities and cameras in the file names."
         )
     precision = [np.mean(np.arange(1, len(ranking) + 1) / ranking) for ranking in matched]
@@ -245,5 +245,5 @@ def _score(hits: Iterable[NDArray[np.intp]], ranks: int) -> Scores:
         mAP=100 * float(np.mean(precision)),
         cmc=100 * np.mean(first[:, None] <= np.arange(1, ranks + 1), axis=0),
         queries=len(matched),
-        unmatched=len(every) - len(matched),
+        unmatched=len(rankings) - len(matched),
     )

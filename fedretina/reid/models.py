@@ -1,4 +1,4 @@
-"""Build a re-ID model: a network, a head on it, and weights of a file."""
+"""Build a re-ID model: a network, its head, and weights from a file."""
 
 from pathlib import Path
 
@@ -10,9 +10,9 @@ from fedretina.reid.networks import NETWORKS, Body
 from fedretina.reid.weights import load_weights, read_weights
 
 MODELS = tuple(NETWORKS)
-"""The names that `build` knows."""
+"""The names of the networks."""
 
-_SMALLEST_SIDE = 16  # below this the ResNets' strides leave no pixel to pool
+_SMALLEST_SIDE = 16  # on smaller images the ResNets' strides leave no pixel for the pooling
 
 
 def build(
@@ -25,7 +25,7 @@ def build(
     head: str = "global",
     last_stride: int = 1,
 ) -> nn.Module:
-    """Build a re-ID model; nothing is ever downloaded.
+    """Build a re-ID model. It never downloads weights.
 
     Parameters
     ----------
@@ -36,25 +36,25 @@ def build(
     height, width : int
         Size of the input in pixels, at least 16 each. Weights do not depend on it.
     weights : str or Path, default ""
-        A weights file of your own (.safetensors, or .pth read without pickle's code): torchvision's, or one of these
-        models', with or without parts, saved from `DataParallel` or not; its classifier (`fc.*`, `head.*`) is ignored.
-        "": random initialisation from torch's global generator.
+        A weights file (.safetensors, or .pth, read without running pickled code). It is torchvision's, or was saved from one
+        of these models, with any head, with or without `DataParallel`. Its classifier (`fc.*`, `head.*`) is ignored.
+        "": random weights from torch's global generator.
     head : {"global", "plain", "parts"}, default "global"
-        One embedding and classifier; the same without the BatchNorm neck; or one a horizontal part (PCB, Sun et al., ECCV
-        2018): 4 parts, small; 6, the ResNets.
+        "global": one embedding and classifier. "plain": the same without the BatchNorm neck. "parts": one embedding and
+        classifier per horizontal part (PCB, Sun et al., ECCV 2018); "small" has 4 parts, the ResNets have 6.
     last_stride : {1, 2}, default 1
-        Of the ResNets' last stage; 2 is torchvision's, with a quarter of the last map's pixels.
+        Stride of the ResNets' last stage. 2 is torchvision's; the last map then has a quarter of the pixels.
 
     Returns
     -------
     nn.Module
         forward(images of shape (batch, 3, height, width), float, normalised) -> `Output`, or `PartsOutput`. Submodules
-        worth tapping: `layer2`, `layer3`, `embedding`; the classifier is `head`.
+        worth reusing: `layer2`, `layer3`, `embedding`. The classifier is `head`.
 
     Raises
     ------
     BadArgument
-        An unknown name, an impossible size, or a weights file that does not fit.
+        The name is unknown, the size is too small, or the weights file does not fit.
 
     Examples
     --------
@@ -69,7 +69,7 @@ def build(
     if classes < 1:
         raise BadArgument(f"model {name!r} needs at least 1 class, got {classes}")
     if min(height, width) < _SMALLEST_SIDE:
-        raise BadArgument(f"model {name!r} needs images of {_SMALLEST_SIDE} pixels a side or more: {height} x {width}")
+        raise BadArgument(f"model {name!r} needs images of {_SMALLEST_SIDE} pixels or more per side, got {height} x {width}")
     if head not in HEADS:
         raise BadArgument(f"head {head!r} is unknown: use one of {', '.join(HEADS)}")
     if last_stride not in (1, 2):
@@ -81,11 +81,11 @@ def build(
 
 
 def _loaded(body: Body, head: Head, classes: int, file: Path) -> nn.Module:
-    """Put a head on a network, and load a file that was saved with that head, or without it."""
+    """Add a head to a network, and load a file that was saved with or without this head."""
     given = read_weights(file)
     saved_with_head = head.is_in(given)
     if not saved_with_head:
-        load_weights(body, given, file)  # before the head takes the place of what the file has too
+        load_weights(body, given, file)  # before the head replaces layers that the file has
     model = head.attach(body, classes)
     if saved_with_head:
         load_weights(model, given, file)

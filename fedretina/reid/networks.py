@@ -1,8 +1,8 @@
-"""The networks: a small residual re-ID CNN and torchvision's ResNets, all with the same outputs and names.
+"""The networks: a small residual re-ID CNN and torchvision's ResNets, with the same outputs and names of layers.
 
-Every network maps normalised images to an embedding, which retrieval compares by cosine, and to the logits of its own
-identities, which training uses. The embedding follows a BatchNorm neck (Luo et al., "Bag of Tricks", CVPRW 2019);
-`head` is the only submodule whose shape depends on the number of classes.
+A network computes an embedding, which retrieval compares by cosine, and the logits of its identities, for training. The
+embedding is the output of a BatchNorm neck (Luo et al., "Bag of Tricks", CVPRW 2019). `head` is the only submodule whose
+shape depends on the number of classes.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models import resnet
 
-_STRIPES = 4  # head, chest, thighs and feet are pooled apart (Sun et al., PCB, ECCV 2018): 6 mAP points over one pool
+_STRIPES = 4  # separate pooling of head, chest, thighs and feet (PCB): 6 points of mAP more than one pool
 
 
 class Output(NamedTuple):
-    """What a model returns for a batch."""
+    """The output of a model for a batch."""
 
     embedding: Tensor
     """shape (batch, dim), float: 128 (small), 512 (resnet18) or 2048 (resnet50) wide, not normalised"""
@@ -72,18 +72,18 @@ class SmallReID(nn.Module):
         return Output(embedding, self.head(embedding))
 
     def map(self, images: Tensor) -> Tensor:
-        """Give the last stage's map: (batch, 128, height / 8, width / 8)."""
-        # A third faster on CPU; the weights stay contiguous, since files and wire formats want them so.
+        """Compute the last feature map: (batch, 128, height / 8, width / 8)."""
+        # channels_last is a third faster on CPU. The weights stay contiguous, as files and payloads need them.
         x = self.stem(images.contiguous(memory_format=torch.channels_last))
         last: Tensor = self.layer3(self.layer2(self.layer1(x)))
         return last
 
 
 class ResNetReID(nn.Module):
-    """torchvision's ResNet, by default with the last stride removed, and a BatchNorm neck in place of `fc`."""
+    """torchvision's ResNet with a BatchNorm neck instead of `fc`, and by default without the last stride."""
 
     embedding: nn.Module
-    parts, part_width = 6, 256  # as PCB has them
+    parts, part_width = 6, 256  # as in PCB
 
     def __init__(self, make: Callable[..., resnet.ResNet], classes: int, *, last_stride: int = 1) -> None:
         super().__init__()
@@ -107,14 +107,14 @@ class ResNetReID(nn.Module):
         return Output(embedding, self.head(embedding))
 
     def map(self, images: Tensor) -> Tensor:
-        """Give the last stage's map: (batch, 512 or 2048, height / 16, width / 16), or / 32 at a last stride of 2."""
+        """Compute the last feature map: (batch, 512 or 2048, height / 16, width / 16), or / 32 for a last stride of 2."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
         last: Tensor = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return last
 
 
 def _remove_last_stride(layer: nn.Module) -> None:
-    """Keep twice the resolution at the end: finer features at no parameter's cost (Sun et al., PCB, ECCV 2018)."""
+    """Double the resolution of the last map, without more parameters (Sun et al., PCB, ECCV 2018)."""
     for module in layer.modules():
         if isinstance(module, nn.Conv2d):
             module.stride = (1, 1)
@@ -124,7 +124,7 @@ Body = SmallReID | ResNetReID
 
 
 def _small(classes: int, *, last_stride: int) -> SmallReID:
-    del last_stride  # it has no such stage
+    del last_stride  # this network has no such stage
     return SmallReID(classes)
 
 
@@ -133,4 +133,4 @@ NETWORKS: Mapping[str, Callable[..., Body]] = {
     "resnet18": partial(ResNetReID, resnet.resnet18),
     "resnet50": partial(ResNetReID, resnet.resnet50),
 }
-"""What makes a network of a name, from ``classes`` and ``last_stride=``."""
+"""The functions that make the networks, by name; they take ``classes`` and ``last_stride=``."""

@@ -1,8 +1,8 @@
-"""The single-query protocol of Market-1501 (Zheng et al., ICCV 2015): what of a ranking counts, and as what.
+"""The single-query protocol of Market-1501 (Zheng et al., ICCV 2015): which photos of a ranking count, and which are right.
 
-For each query the gallery is sorted by distance, nearest first; equal distances keep the gallery's order.
-Photos of the query's identity by the query's own camera, and junk (identity -1), are taken out. Distractors
-(identity 0) stay and are wrong. A query without any right photo left counts for nothing.
+For each query the gallery is sorted by distance, nearest first. Photos with equal distances keep the gallery's order.
+Photos of the query's identity by the query's own camera are removed, and so is junk (identity -1). Distractors (identity 0)
+remain and are wrong. A query without a right photo is not counted.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Protocol:
-    """Who is on which photo, and by which camera.
+    """The identities and cameras of all photos.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class Protocol:
     Raises
     ------
     BadArgument
-        If the shapes don't fit.
+        The shapes do not fit.
 
     Examples
     --------
@@ -60,7 +60,7 @@ class Protocol:
         gallery_ids: ArrayLike,
         gallery_cameras: ArrayLike,
     ) -> "Protocol":
-        """Build from anything that numpy takes for a column of integers."""
+        """Make the protocol from anything that numpy converts to a column of integers."""
         return cls(
             np.asarray(query_ids, np.int64),
             np.asarray(query_cameras, np.int64),
@@ -69,7 +69,7 @@ class Protocol:
         )
 
     def split(self, query: int) -> tuple[Mask, Mask]:
-        """Say which gallery photos stay in a query's ranking, and which of them are right: bool (G,)."""
+        """Tell which gallery photos remain in a query's ranking, and which of them are right: bool (G,) each."""
         same = self.gallery_ids == self.query_ids[query]
         own_camera = self.gallery_cameras == self.query_cameras[query]
         stays = (self.gallery_ids != JUNK) & ~(same & own_camera)
@@ -80,13 +80,13 @@ class Protocol:
         stays, right = self.split(query)
         if not right.any():
             return np.empty(0, np.intp)
-        # What is farther than the last right photo changes nothing: sorting only the rest is faster.
+        # Photos beyond the last right one do not matter; sorting only the others is faster.
         stays &= distances <= distances[right].max()
         ranked, wanted = np.sort(distances[stays]), np.sort(distances[right])
         first, beyond = (np.searchsorted(ranked, wanted, side) for side in ("left", "right"))
         if (beyond - first == 1).all():
             return first + 1
-        # Equal distances keep the gallery's order: a stable sort, five times slower, which real features hardly ever need.
+        # Equal distances keep the gallery's order, by a stable sort. It is five times slower, and rarely needed.
         order = np.argsort(distances[stays], kind="stable")
         return np.flatnonzero(right[stays][order]) + 1
 
@@ -98,7 +98,7 @@ class Protocol:
         return order.tolist(), right[order].tolist()
 
     def require(self, distances: Distances, *, queries: int) -> None:
-        """Raise BadArgument unless there is a distance from each of ``queries`` to each gallery photo."""
+        """Refuse distances that are not of shape (queries, G), or are NaN."""
         expected = (queries, len(self.gallery_ids))
         if distances.shape != expected:
             raise BadArgument(
@@ -106,4 +106,6 @@ class Protocol:
                 "give a row per query and a column per gallery photo."
             )
         if np.isnan(distances).any():
-            raise BadArgument("Distances are not numbers (NaN): the features come from a model that diverged.")
+            raise BadArgument(
+                "Distances are NaN: the features come from a model that diverged. Give features of another model."
+            )

@@ -1,4 +1,4 @@
-"""How many images the known data sets have, to notice an incomplete copy."""
+"""Published numbers of images of known data sets, so that an incomplete copy is noticed."""
 
 import re
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ class Counts:
     title : str
         The data set's name.
     distributed : tuple of (int, int, int)
-        Image files in train, query and gallery, junk and distractors included; one entry per variant.
+        Numbers of image files in train, query and gallery, with junk and distractors; one entry per variant.
     paper : (int, int), optional
-        Train and test images by Table 1 of the Digital Retina paper (Lou et al., ICME 2019).
+        Numbers of train and test images in Table 1 of the paper (Lou et al., ICME 2019).
     paper_identities : (int, int), optional
-        Train and test identities by the same table.
+        Numbers of train and test identities in the same table.
     """
 
     title: str
@@ -28,14 +28,14 @@ class Counts:
     paper_identities: tuple[int, int] | None = None
 
     def __str__(self) -> str:
-        """Name the set, its variants and the paper's figures."""
+        """Describe the data set, its variants and the paper's numbers."""
         variants = " or ".join(" / ".join(f"{count:,}" for count in splits) for splits in self.distributed)
         paper = f"; the paper's Table 1 says {self.paper[0]:,} train, {self.paper[1]:,} test" if self.paper else ""
         return f"{variants} for {self.title}{paper}"
 
 
 # Market-1501's gallery includes its 3,819 junk images. MSMT17: with and without its validation part.
-# CUHK03: the new protocol (Zhong et al., CVPR 2017), detected and labelled boxes; the paper used another.
+# CUHK03: the new protocol (Zhong et al., CVPR 2017), detected and labelled boxes; the paper used another protocol.
 _PUBLISHED = {
     "duke": Counts("DukeMTMC-reID", ((16_522, 2_228, 17_661),), (16_522, 19_919), (702, 1_110)),
     "market1501": Counts("Market-1501", ((12_936, 3_368, 19_732),), (12_936, 19_752), (751, 750)),
@@ -45,17 +45,17 @@ _PUBLISHED = {
 
 
 def published_counts(name: str) -> Counts | None:
-    """Find the published numbers of images by a data set's usual names.
+    """Find the published numbers of a data set by its name.
 
     Parameters
     ----------
     name : str
-        A folder's or domain's name, in any spelling (``Market-1501-v15.09.15``).
+        Name of a folder or domain, in any spelling (``Market-1501-v15.09.15``).
 
     Returns
     -------
     Counts or None
-        None if the name is not recognisably a known data set's.
+        The numbers; None if the name is not that of a known data set.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Batches of P identities with K images each, as the triplet loss needs them (Hermans et al., 2017)."""
+"""Batches of P identities with K images each, for the triplet loss (Hermans et al., 2017)."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -12,26 +12,25 @@ from fedretina.errors import BadArgument
 
 
 class PKSampler:
-    """Deal batches of P distinct identities with K images each.
+    """Draw batches of P different identities with K images each.
 
-    An epoch is as many batches as hold the data once, ceil(N / (P K)). Identities take turns, so that each
-    comes equally often (to within one), however many images it has; the images of an identity take turns
-    likewise. Within a batch an image repeats only if its identity has fewer than K. Where there are fewer
-    than P identities, a batch holds all of them.
+    An epoch has ceil(N / (P K)) batches. Each identity is drawn equally often (the counts differ by at most one), for any
+    number of images. The images of an identity are also drawn equally often. An image is repeated in a batch only if its
+    identity has fewer than K images. If there are fewer than P identities, a batch has all of them.
 
     Parameters
     ----------
     identities : sequence of int, ndarray or Tensor, shape (N,)
-        Identity of every image.
+        Identity of each image.
     p, k : int
-        Identities per batch, and images of each.
+        Identities per batch, and images per identity.
     generator : torch.Generator
-        Source of chance, on the CPU. Every epoch draws from it anew.
+        Source of randomness, on the CPU. Every epoch draws new numbers.
 
     Raises
     ------
     BadArgument
-        If there are no identities or p or k is not positive.
+        There are no identities, or p or k is not positive.
 
     Examples
     --------
@@ -51,7 +50,7 @@ class PKSampler:
         if len(identities) == 0:
             raise BadArgument("There is no image to sample from: give the identities of at least one.")
         if p < 1 or k < 1:
-            raise BadArgument(f"Batches of {p} identities x {k} images are impossible: give p and k of at least 1.")
+            raise BadArgument(f"p = {p}, k = {k}: give p and k of at least 1.")
         self._images: dict[int, list[int]] = {}
         for index, identity in enumerate(torch.as_tensor(identities).tolist()):
             self._images.setdefault(identity, []).append(index)
@@ -59,34 +58,34 @@ class PKSampler:
         self._p = min(p, len(self._images))
 
     def __len__(self) -> int:
-        """Batches per epoch."""
+        """Number of batches per epoch."""
         return math.ceil(self._count / (self._p * self._k))
 
     def __iter__(self) -> Iterator[Tensor]:
-        """Yield each batch's image indices, int64 of shape (P * K,), those of an identity side by side."""
-        turns = _Deck(list(self._images), self._generator)
-        decks = {identity: _Deck(images, self._generator) for identity, images in self._images.items()}
+        """Yield the image indices of each batch, int64 of shape (P * K,), grouped by identity."""
+        identities = _Shuffled(list(self._images), self._generator)
+        images_of = {identity: _Shuffled(images, self._generator) for identity, images in self._images.items()}
         for _ in range(len(self)):
-            hands = [decks[identity].deal(self._k) for identity in turns.deal(self._p)]
-            yield torch.tensor(hands).flatten()
+            chosen = [images_of[identity].draw(self._k) for identity in identities.draw(self._p)]
+            yield torch.tensor(chosen).flatten()
 
 
-class _Deck:
-    """Cards dealt in shuffled order, again and again."""
+class _Shuffled:
+    """Draws items in shuffled order; after all were drawn, it shuffles again."""
 
-    def __init__(self, cards: list[int], generator: torch.Generator) -> None:
-        self._cards, self._generator = cards, generator
+    def __init__(self, items: list[int], generator: torch.Generator) -> None:
+        self._items, self._generator = items, generator
         self._rest: list[int] = []
 
-    def deal(self, count: int) -> list[int]:
-        hand, self._rest = self._rest[:count], self._rest[count:]
-        while len(hand) < count:
-            # What the hand holds goes to the back of the new shuffle: nothing repeats before all have come.
+    def draw(self, count: int) -> list[int]:
+        drawn, self._rest = self._rest[:count], self._rest[count:]
+        while len(drawn) < count:
+            # Items that were drawn already go to the end of the new order: no item repeats before all were drawn.
             shuffled = self._shuffle()
-            fresh = [card for card in shuffled if card not in hand] + [card for card in shuffled if card in hand]
-            missing = count - len(hand)
-            hand, self._rest = hand + fresh[:missing], fresh[missing:]
-        return hand
+            order = [item for item in shuffled if item not in drawn] + [item for item in shuffled if item in drawn]
+            missing = count - len(drawn)
+            drawn, self._rest = drawn + order[:missing], order[missing:]
+        return drawn
 
     def _shuffle(self) -> list[int]:
-        return [self._cards[place] for place in torch.randperm(len(self._cards), generator=self._generator).tolist()]
+        return [self._items[index] for index in torch.randperm(len(self._items), generator=self._generator).tolist()]

@@ -1,4 +1,4 @@
-"""The supervised losses by name: what Table 3 of the paper compares."""
+"""The supervised losses by name, as in Table 3 of the paper."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,11 +21,11 @@ class SupervisedLoss:
     compute : callable
         Takes an `Output` or `PartsOutput` and labels of shape (B,), returns a scalar.
     by_identity : bool, default True
-        Whether batches have several photos of each identity, as triplets need.
+        Whether batches need several photos of each identity, for triplets.
     head : str, default ""
-        The head that it needs; "" for any.
+        The head that the loss needs; "" for any head.
     only_triplets : bool, default False
-        Whether it teaches nothing where no identity has two photos.
+        Whether the loss is 0 if no identity has two photos.
     """
 
     compute: Callable[[Output | PartsOutput, Tensor], Tensor]
@@ -35,7 +35,7 @@ class SupervisedLoss:
 
 
 def known_identity_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Compute the identity loss of the samples whose identity has a logit, averaged over the parts if there are some."""
+    """Compute the identity loss of the samples whose identity has a logit; it is averaged over the parts, if any."""
     known = labels < logits.shape[-1]
     if not known.all():
         logits, labels = logits[known], labels[known]
@@ -74,4 +74,4 @@ LOSSES: Mapping[str, SupervisedLoss] = {
     "batch-hard": SupervisedLoss(_batch_hard, only_triplets=True),
     "aligned": SupervisedLoss(_aligned, head="parts"),
 }
-"""Identity loss; identity and batch-hard triplet loss; triplets alone, all or batch-hard; AlignedReID."""
+"""The losses: identity; identity and batch-hard triplets; all triplets; batch-hard triplets; AlignedReID."""

@@ -1,4 +1,4 @@
-"""Person re-identification as a `Task`: folders of photos in, embeddings and mAP out."""
+"""Person re-identification as a `Task`: data sets in folders, embeddings, mAP."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from fedretina.errors import BadArgument
 from fedretina.features import layer_features
-from fedretina.reid.augment import augment, to_float
+from fedretina.reid.augmentation import augment, to_float
 from fedretina.reid.dataset import read_dataset
 from fedretina.reid.folder import Domain, Photo, require_matches
 from fedretina.reid.heads import HEADS, PartsOutput
@@ -43,37 +43,38 @@ class ReIdTask(Task):
     Parameters
     ----------
     root : Path
-        Holds a folder a domain, in any layout that `read_dataset` knows.
+        The data root: one folder per domain, in any layout of `read_dataset`.
     targets : tuple of str
         The domains of which only a part of the samples is labelled.
     labelled : float, default 0.3
-        That part, above 0, at most 1.
+        Fraction of the target's samples that are labelled, above 0, at most 1.
     models : mapping of str to str
-        Per domain a name of `fedretina.reid.models.MODELS`; "" is what all others have.
+        A network by domain, see `build`; the entry "" is for all other domains.
     height, width : int, default 64, 32
-        Pixels of the model's input.
+        Size of the model's input in pixels.
     loss_name : {"softmax", "softmax+triplet", "triplet", "batch-hard", "aligned"}, default "softmax"
-        Identity loss with label smoothing; with a batch-hard triplet loss beside it; triplets alone, all or batch-hard;
-        or AlignedReID: identity, batch-hard, and triplets of aligned parts. All but the first sample P x K.
+        "softmax": identity loss with label smoothing. "softmax+triplet": also the batch-hard triplet loss. "triplet" and
+        "batch-hard": only triplets, all or batch-hard. "aligned": AlignedReID, with triplets of aligned parts. All except
+        "softmax" draw batches of P identities x K photos.
     head_name : {"global", "plain", "parts"}, default "global"
-        One embedding behind a BatchNorm neck, one without it, or one a horizontal part (PCB), each with a classifier.
+        One embedding with a BatchNorm neck, one without it, or one per horizontal part (PCB); each with a classifier.
     last_stride : {1, 2}, default 1
-        Of the ResNets' last stage.
+        Stride of the ResNets' last stage.
     weights : mapping of str to str, optional
-        Per domain a file of weights that its model starts from; "" is what all others have. None is downloaded.
+        A file of initial weights by domain; the entry "" is for all other domains. None is downloaded.
     decoded : Path, optional
-        Where decoded photos are kept between messages.
+        Folder in which decoded photos are stored.
     embedded : bool, default False
-        Whether the folder was rendered: its counts are not compared with the published data sets'.
+        Whether the data were rendered: then their counts are not compared with published ones.
     seed : int, default 0
-        Chooses the labelled samples.
+        Seed of the choice of labelled samples.
     reranked : bool, default False
-        Whether the test ranks by k-reciprocal neighbourhoods (`rerank`): figures of another protocol.
+        Whether the test uses re-ranking (`rerank`), which is another protocol.
 
     Raises
     ------
     BadArgument
-        If a value is out of range.
+        A value is out of range.
     """
 
     root: Path
@@ -118,7 +119,7 @@ class ReIdTask(Task):
                 raise BadArgument(f"model = {name!r}{where}: allowed are {', '.join(MODELS)}")
 
     def splits(self, domain: str) -> Splits:
-        """Read the training photos; a target keeps the labels of a part of them. Its test photos are opened too."""
+        """Read the training photos. Of a target only a part is labelled, and its test photos are opened too."""
         photos = self._domain(domain).train
         images = self._images(photos)
         identities = np.array([photo.identity for photo in photos])
@@ -154,7 +155,7 @@ class ReIdTask(Task):
         return LOSSES[self.loss_name].compute(output, labels)
 
     def batches(self, labels: Tensor, size: int, generator: torch.Generator) -> Iterable[Tensor]:
-        """Draw batches for ever: P identities x K photos for the triplet loss, else every photo once a pass."""
+        """Draw batches without end: P identities x K photos for triplet losses, else every photo once per pass."""
         if not LOSSES[self.loss_name].by_identity:
             yield from super().batches(labels, size, generator)
         k = min(IMAGES_PER_IDENTITY, size)
@@ -163,11 +164,11 @@ class ReIdTask(Task):
             yield from sampler
 
     def prepare(self, inputs: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Normalise photos; with a generator, flip, crop and erase at random."""
+        """Normalise photos; with a generator, also flip, crop and erase them at random."""
         return to_float(inputs) if generator is None else augment(inputs, generator=generator)
 
     def evaluate(self, model: nn.Module, domain: str, *, split: Split = "test") -> dict[str, float]:
-        """Measure mAP and Rank-1 in percent: queries against the gallery, or the labelled photos against each other."""
+        """Compute mAP and Rank-1 in percent, of the queries in the gallery, or of the labelled photos among themselves."""
         if split == "labelled":
             images, photos = self._labelled(domain)
             features, who = self._embed(model, images), _among(photos)
@@ -177,7 +178,7 @@ class ReIdTask(Task):
         return _percent(evaluate(rerank(*both), **who) if self.reranked else evaluate_features(*both, **who))
 
     def showcase(self, model: nn.Module, domain: str) -> list[dict[str, Any]]:
-        """Rank the gallery for a few queries, evenly picked: file names, identities, cameras, right or wrong."""
+        """Rank the gallery for some evenly spaced queries: paths, identities, cameras, right or wrong."""
         query, gallery = self._test(domain)
         features = self._embed(model, query[0]), self._embed(model, gallery[0])
         wanted = np.linspace(0, len(query[1]) - 1, min(SHOWN_QUERIES, len(query[1]))).astype(int).tolist()
@@ -208,7 +209,7 @@ class ReIdTask(Task):
         return torch.from_numpy(np.array(images))
 
     def _chosen(self, count: int) -> np.ndarray:
-        """Choose the samples that keep their labels: the same in every process."""
+        """Choose the labelled samples, equally in every process."""
         number = max(2, round(self.labelled * count))
         return np.sort(np.random.default_rng((self.seed, count)).permutation(count)[:number])
 
@@ -222,7 +223,7 @@ class ReIdTask(Task):
         return self._images(photos)[chosen], tuple(photos[i] for i in chosen)
 
     def _embed(self, model: nn.Module, images: Tensor) -> Tensor:
-        """Embed photos, each together with its mirror image, to unit length; shape (N, D)."""
+        """Embed photos as unit vectors, (N, D), each averaged with its mirror image."""
         device = next(model.parameters()).device
         batches = (to_float(part).to(device) for part in torch.split(images, BLOCK))
         features = layer_features(model, self.embedding, batches, views=self.views)
@@ -262,7 +263,7 @@ def _who(query: Sequence[Photo], gallery: Sequence[Photo]) -> _Who:
 
 
 def _among(photos: Sequence[Photo]) -> _Who | None:
-    """Say who is sought among all the others: by other cameras where some identity has two, else in all other photos.
+    """Make every photo a query among the others: by other cameras if an identity has two cameras, else among all photos.
 
     None if no identity has a second photo: then nothing can be found.
     """

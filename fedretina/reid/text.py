@@ -1,4 +1,4 @@
-"""Read text files that people made: lists and split files, also those of Windows."""
+"""Read text files such as lists and splits, also from Windows."""
 
 import codecs
 from pathlib import Path, PureWindowsPath
@@ -12,16 +12,16 @@ _MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-"""Byte order marks, UTF-32's before UTF-16's, whose beginning it is."""
+"""Encodings by byte order mark. UTF-32 comes first, because its mark starts with that of UTF-16."""
 
 
 def read_text(file: Path) -> str:
-    """Read a text file in UTF-8, or in what its byte order mark says: PowerShell writes UTF-16.
+    """Read a text file in UTF-8, or in the encoding of its byte order mark, such as PowerShell's UTF-16.
 
     Raises
     ------
     BadArgument
-        If it cannot be read, or is no such text.
+        The file cannot be read, or is not text in this encoding.
 
     Examples
     --------
@@ -42,7 +42,7 @@ def read_text(file: Path) -> str:
 
 
 def file_name(path: str) -> str:
-    r"""Take the last part of a path, with slashes of either kind.
+    r"""Give the last part of a path, with slashes or backslashes.
 
     Examples
     --------

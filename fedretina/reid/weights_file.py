@@ -1,4 +1,4 @@
-"""Reads a weights file: its tensors by name, or one error that names the file, what it holds, and what to do."""
+"""Read the tensors of a weights file. Errors name the file, its content, and the remedy."""
 
 import re
 import warnings
@@ -10,11 +10,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from fedretina.errors import BadArgument, translate_errors
-from fedretina.features.states import some
+from fedretina.features import list_some
 
 SUFFIXES = (".safetensors", ".pth", ".pt")
 NESTED = ("state_dict", "model_state_dict", "model", "net")
-"""Under which names training programs keep the state dictionary in a checkpoint."""
+"""The usual names of the state dictionary in a checkpoint."""
 _HEADS = {
     b"version https://git-lfs": "is a pointer of Git LFS, not the file itself: run `git lfs pull`",
     b"<": "is a web page: open the link in a browser, and download the file itself",
@@ -24,7 +24,7 @@ _CALLED = re.compile(r"GLOBAL ([\w.]+)")
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """Read a file's state dictionary; nothing in it is executed.
+    """Read a file's state dictionary. No code in the file is executed.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     Raises
     ------
     BadArgument
-        No such file, or it is unreadable, or it holds something else.
+        The file does not exist, cannot be read, or has no state dictionary.
     """
     suffix = _checked(path)
     damaged = f"weights file {path} cannot be read as tensors"
@@ -46,7 +46,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 
 def _checked(path: Path) -> str:
-    """Return the suffix; refuse what is no file, is empty, or is of another kind than its name says."""
+    """Return the suffix; refuse a folder, an empty file, or a file of another kind than its suffix."""
     if path.is_dir():
         raise BadArgument(f"weights file {path} is a folder: give the file in it")
     if not path.is_file():
@@ -75,32 +75,32 @@ def _head(path: Path) -> bytes:
 
 
 def _unpickled(path: Path) -> Any:
-    """Load without pickle's code. torch's own text on what it refuses advises to turn that off: it is not passed on."""
+    """Load without running pickled code. torch's own message advises to allow such code, so it is replaced."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of old formats, which are read all the same
+            warnings.simplefilter("ignore")  # about old formats, which can be read
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         text = str(error)
         if "TorchScript" in text:
-            held = "a TorchScript program"
+            content = "a TorchScript program"
         elif called := _CALLED.search(text):
-            held = f"Python objects ({called[1]})"
+            content = f"Python objects ({called[1]})"
         else:
             raise
         raise BadArgument(
-            f"weights file {path} holds {held}, which could run any code: refused. "
+            f"weights file {path} holds {content}, which could run any code: refused. "
             f"Where it was made, save the state dictionary alone: torch.save(model.state_dict(), {path.name!r})"
         ) from None
 
 
 def _state_in(stored: Any, path: Path) -> dict[str, Tensor]:
-    """Find the state dictionary: what was stored, or a checkpoint's part of a usual name."""
+    """Find the state dictionary: the stored object, or an entry of a checkpoint with a usual name."""
     if isinstance(stored, dict) and not _is_state(stored):
         stored = next((stored[name] for name in NESTED if _is_state(stored.get(name))), stored)
     if _is_state(stored):
         return dict(stored)
-    keys = some([repr(name) for name in stored]) if isinstance(stored, dict) else ""
+    keys = list_some([repr(name) for name in stored]) if isinstance(stored, dict) else ""
     found = f"has {keys}" if keys else f"is an empty or another {type(stored).__name__}"
     raise BadArgument(
         f"weights file {path} must hold a state dictionary, names to tensors and nothing else, or have one under "

@@ -1,6 +1,6 @@
 """Show a run: its page, plots, tables and lines in the log. `fedretina.runs` reads it.
 
-The style of the plots is here too, for all plots of the project.
+The style of plots (`LIGHT`, `new_figure`, `style_axes`, `to_png` and others) also serves studies and benchmarks.
 """
 
 from fedretina.report.page import build

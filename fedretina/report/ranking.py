@@ -28,16 +28,15 @@ def thumbnail(folder: Path, picture: Picture) -> Image.Image | None:
 
     A picture outside the run's folder is not read, because the page could publish other files.
     """
-    path = (folder / picture.path).resolve()
-    if not path.is_relative_to(folder.resolve()):
-        _log.warning("picture %s of %s left out: it lies outside of the run", picture.path, folder)
-        return None
     try:
+        path = (folder / picture.path).resolve()
+        if not path.is_relative_to(folder.resolve()):
+            raise ValueError("it lies outside of the run")
         with Image.open(path) as image:
             if image.width * image.height > _PIXELS:
                 raise ValueError(f"{image.width} x {image.height} pixels; at most {_PIXELS} are allowed")
             small = image.convert("RGB")
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:  # Pillow has a reader for each format, and they raise errors of many types
         _log.warning("picture %s of %s left out: %s", picture.path, folder, error)
         return None
     small.thumbnail(_LARGEST)

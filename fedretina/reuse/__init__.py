@@ -1,11 +1,12 @@
 """Multi-model reuse (Eq. 1 to 3 of the paper, and its Theorem 1): a target learns from frozen peers' models.
 
-The target's layers learn to reconstruct the peers' layers, on unlabelled samples too. No peer is needed
-afterwards. It works in any PyTorch loop; here a student reuses two teachers:
+The target's layers learn to reconstruct the peers' layers, on unlabelled samples too. The peers are not needed
+after training. It works in any PyTorch loop. Here a student reuses two teachers:
 
 >>> import torch
 >>> from torch import nn
->>> from fedretina.reuse import ReuseObjective, Taps
+>>> from fedretina.features import Taps
+>>> from fedretina.reuse import ReuseObjective
 >>> def network(width):
 ...     return nn.Sequential(nn.Linear(20, width), nn.Tanh(), nn.Linear(width, 4))
 >>> generator = torch.manual_seed(0)
@@ -30,23 +31,25 @@ afterwards. It works in any PyTorch loop; here a student reuses two teachers:
 >>> print({name: round(weight, 1) for name, weight in objective.alpha.values().items()})
 {'cuhk03': 0.1, 'market1501': 0.9}
 
-Sources from other domains: `adapt_batchnorm` first. A warm start of V: `objective.fit`. Where a source may be
-bad: measured `risks`, see `ReuseObjective.forward`.
+Sources from other domains need `fedretina.features.adapt_batchnorm` first. `objective.fit` gives V a warm start. Where
+a source may be bad, measure its risk: see `risks` of `ReuseObjective.forward`.
+
+`MultiModelReuse` does all this behind one call. `Committee` labels the target's unlabelled samples by the peers' features.
 """
 
-from fedretina.features import Taps, adapt_batchnorm, embed, layer_outputs
-from fedretina.reuse.alpha import Alpha, theorem_alpha
+from fedretina.reuse.alpha import Alpha, AlphaMode, theorem_alpha
 from fedretina.reuse.committee import Committee, CommitteeOptions, Labelling
 from fedretina.reuse.form import Form
 from fedretina.reuse.layers import choose_layers
 from fedretina.reuse.memory import ClassMemory
-from fedretina.reuse.multi import MultiModelReuse, Reused
+from fedretina.reuse.multi import MultiModelReuse, ReuseOutput
 from fedretina.reuse.objective import ReuseLoss, ReuseObjective
 from fedretina.reuse.schedule import Schedule, linear_ramp, scale_gradients
 from fedretina.reuse.transform import Reconstruction, mode_product, ridge
 
 __all__ = [
     "Alpha",
+    "AlphaMode",
     "ClassMemory",
     "Committee",
     "CommitteeOptions",
@@ -56,13 +59,9 @@ __all__ = [
     "Reconstruction",
     "ReuseLoss",
     "ReuseObjective",
-    "Reused",
+    "ReuseOutput",
     "Schedule",
-    "Taps",
-    "adapt_batchnorm",
     "choose_layers",
-    "embed",
-    "layer_outputs",
     "linear_ramp",
     "mode_product",
     "ridge",

@@ -1,4 +1,4 @@
-"""alpha: how much each source counts (Eq. 2), learned by Theorem 1."""
+"""alpha: the weights of the sources (Eq. 2), learned or set by Theorem 1."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,6 +7,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from fedretina.checks import check_one_of
 from fedretina.errors import BadArgument
 from fedretina.reuse.checks import check_names
 from fedretina.reuse.form import AlphaLoss
@@ -15,17 +16,17 @@ AlphaMode = Literal["learned", "bound", "uniform"]
 
 
 def theorem_alpha(risks: Mapping[str, float]) -> dict[str, float]:
-    """Weigh sources by the optimum of Theorem 1: alpha_m = (1 / R_m) / sum_j (1 / R_j).
+    """Compute the optimal weights of Theorem 1: alpha_m = (1 / R_m) / sum_j (1 / R_j).
 
     Parameters
     ----------
     risks : mapping of str to float
-        R_m > 0 per source: the risk of the transformed source in the target domain.
+        R_m > 0 of each source: the risk of the transformed source in the target domain.
 
     Returns
     -------
     dict of str to float
-        alpha_m per source; they sum to 1.
+        alpha_m of each source; they sum to 1.
 
     Raises
     ------
@@ -41,7 +42,7 @@ def theorem_alpha(risks: Mapping[str, float]) -> dict[str, float]:
         raise BadArgument("alpha needs at least one source: give a risk for each")
     _check_risks(risks)
     smallest = min(risks.values())
-    # Against the smallest risk, so that no inverse overflows.
+    # Relative to the smallest risk, so that no inverse overflows.
     inverse = {name: smallest / risk for name, risk in risks.items()}
     total = sum(inverse.values())
     return {name: weight / total for name, weight in inverse.items()}
@@ -50,23 +51,23 @@ def theorem_alpha(risks: Mapping[str, float]) -> dict[str, float]:
 class Alpha(nn.Module):
     """Weights alpha_m >= 0 of the sources, with sum 1: the softmax of logits.
 
-    Eq. 2 is linear in alpha. Descending it would end at a corner of the simplex, on the source that is
-    easiest to reconstruct. Theorem 1 bounds the target's risk by a sum of alpha_m^2 R_m instead; descending
-    `bound` leads to alpha_m proportional to 1 / R_m.
+    Eq. 2 is linear in alpha. Its gradient descent would end on one source, the easiest to reconstruct. Theorem 1 bounds
+    the target's risk by a sum of alpha_m^2 R_m. The gradient descent of `bound` ends at alpha_m proportional to 1 / R_m.
 
     Parameters
     ----------
     sources : sequence of str
-        Names; the order of `forward()`.
+        Names, in the order of `forward()`.
     mode : {"learned", "bound", "uniform"}, default "learned"
-        "bound" is set to Theorem 1's optimum by `fit`, "uniform" keeps every weight at 1 / M; these have no parameters.
+        "learned": the logits are parameters. "bound": `fit` sets the weights to Theorem 1's optimum. "uniform": every
+        weight stays 1 / M. The last two have no parameters.
     layers : sequence of str, optional
-        If given, every layer has weights of its own, and what is (M,) here is (M, H').
+        If given, every layer has its own weights: the shape (M,) in this class becomes (M, H').
 
     Raises
     ------
     BadArgument
-        No source, one named twice, or an unknown mode.
+        There is no source, a source is named twice, or the mode is unknown.
 
     Examples
     --------
@@ -82,8 +83,7 @@ class Alpha(nn.Module):
 
     def __init__(self, sources: Sequence[str], *, mode: AlphaMode = "learned", layers: Sequence[str] | None = None) -> None:
         super().__init__()
-        if mode not in get_args(AlphaMode):
-            raise BadArgument(f"alpha is {mode!r}, must be one of {', '.join(get_args(AlphaMode))}")
+        check_one_of("alpha", mode, get_args(AlphaMode))
         if isinstance(sources, str) or not sources or len(set(sources)) < len(sources):
             raise BadArgument(f"sources must be a list of different names, at least one, not {sources!r}")
         self.sources, self.mode, self.layers = tuple(sources), mode, None if layers is None else tuple(layers)
@@ -98,24 +98,24 @@ class Alpha(nn.Module):
         return self.logits.softmax(0)
 
     def values(self, layer: str | None = None) -> dict[str, float]:
-        """Give the weights by name, to read or to report: a layer's own, or the mean over the layers."""
+        """Give the weights by name: those of one layer, or the mean over the layers."""
         weights = self()
         if self.layers is not None:
-            weights = weights.mean(1) if layer is None else weights[:, self._place(layer)]
+            weights = weights.mean(1) if layer is None else weights[:, self._index(layer)]
         return dict(zip(self.sources, weights.tolist(), strict=True))
 
-    def _place(self, layer: str) -> int:
+    def _index(self, layer: str) -> int:
         if self.layers is None or layer not in self.layers:
-            raise BadArgument(f"there are no weights for a layer {layer!r}, but for {list(self.layers or ())}")
+            raise BadArgument(f"there are no weights for a layer {layer!r}: name one of {list(self.layers or ())}")
         return self.layers.index(layer)
 
     def bound(self, risks: Mapping[str, float]) -> Tensor:
-        """Compute sum_m alpha_m^2 R_m (Theorem 1 without its constants), whose gradient teaches alpha.
+        """Compute sum_m alpha_m^2 R_m (Theorem 1 without its constants); its gradient trains alpha.
 
         Parameters
         ----------
         risks : mapping of str to float
-            R_m > 0 per source, measured, without gradients.
+            R_m > 0 of each source, as measured; without gradients.
 
         Returns
         -------
@@ -125,12 +125,12 @@ class Alpha(nn.Module):
         Raises
         ------
         BadArgument
-            A source has no risk, a risk no source, or one is not positive and finite.
+            A source has no risk, a risk has no source, or a risk is not positive and finite.
         """
-        return self.loss(self.measured(risks))
+        return self.loss(self.risk_tensor(risks))
 
-    def measured(self, risks: Mapping[str, float]) -> Tensor:
-        """Check risks by name and arrange them as the weights are, each layer alike."""
+    def risk_tensor(self, risks: Mapping[str, float]) -> Tensor:
+        """Check risks given by name, and arrange them like the weights: (M,), or (M, H') with equal columns."""
         check_names("risks", risks, self.sources)
         _check_risks(risks)
         column = self.logits.new_tensor([risks[name] for name in self.sources])
@@ -142,11 +142,11 @@ class Alpha(nn.Module):
         Parameters
         ----------
         risks : Tensor
-            R_m > 0, (M,) or (M, H') as the weights are; without gradients.
+            R_m > 0 in the shape of the weights, (M,) or (M, H'); without gradients.
         kind : {"quadratic", "entropy", "none"}, default "quadratic"
-            Theorem 1, or Eq. 2 less the entropy, or Eq. 2 alone.
+            "quadratic": Theorem 1. "entropy": Eq. 2 minus the entropy. "none": Eq. 2 alone.
         temperature : float, default 0.5
-            Of the entropy.
+            Factor of the entropy.
 
         Examples
         --------
@@ -161,14 +161,14 @@ class Alpha(nn.Module):
 
     @torch.no_grad()
     def fit(self, risks: Mapping[str, float]) -> None:
-        """Set the weights to the bound's optimum, `theorem_alpha(risks)`; raises as `bound` does."""
+        """Set the weights to the bound's optimum, `theorem_alpha(risks)`; it raises the same errors as `bound`."""
         if self.mode == "uniform":
-            raise BadArgument("alpha is 'uniform' and stays so: make it 'learned' or 'bound' to fit it")
-        self.settle(self.measured(risks))
+            raise BadArgument("alpha is 'uniform', so its weights are fixed: make it 'learned' or 'bound' to fit it")
+        self.set_optimum(self.risk_tensor(risks))
 
     @torch.no_grad()
-    def settle(self, risks: Tensor) -> None:
-        """Set the weights to Theorem 1's optimum for risks arranged as they are."""
+    def set_optimum(self, risks: Tensor) -> None:
+        """Set the weights to Theorem 1's optimum for the risks that `risk_tensor` returns."""
         self.logits.copy_(-risks.log())
 
 

@@ -1,4 +1,4 @@
-"""Which layers to reuse: by name, by pattern, or chosen by what they put out."""
+"""Which layers to reuse: by name, by pattern, or chosen by the shapes of their outputs."""
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -8,36 +8,37 @@ import torch
 from torch import Tensor, nn
 
 from fedretina.errors import BadArgument
-from fedretina.features.modes import evaluating
-from fedretina.features.taps import version_of
+from fedretina.features import eval_mode, in_place_changes
 
 Layers = Sequence[str] | Literal["auto"]
 
 
 def choose_layers(model: nn.Module, layers: Layers, inputs: Tensor) -> list[str]:
-    """Name the layers that are meant.
+    """Choose layers of a model by name, by pattern, or automatically.
+
+    "auto" looks at the model's large parts in the order in which they run. It chooses the last part that gives maps,
+    (N, C, H, W), and the last that gives vectors, (N, d). It does not choose the classifier, whose output is the model's.
+    If no part gives vectors, maps of one pixel, (N, C, 1, 1), count as vectors: the pooling of torchvision's ResNets.
 
     Parameters
     ----------
     model : nn.Module
-        Any network; left as it was.
+        Any network. It is not changed.
     layers : "auto" or sequence of str
-        Names as in `model.named_modules()`; patterns of them (`"layer[34]"`, `"blocks.*"`), which also choose nothing below
-        what they chose; or "auto": of the large parts of the model, in the order in which they run, the last that gives
-        maps, (N, C, H, W), and the last that gives vectors, (N, d), but for the classifier, which gives the output. Where
-        no part gives those, maps of one pixel, (N, C, 1, 1), are the vectors, as after the pooling of torchvision's ResNets.
+        Names as in `model.named_modules()`, or patterns of them (`"layer[34]"`, `"blocks.*"`). A pattern chooses no
+        submodule of a layer that it chose.
     inputs : Tensor
-        A batch of the model, for "auto" to see what the layers put out.
+        A batch of the model. "auto" runs the model on it.
 
     Returns
     -------
     list of str
-        In the order given; those of a pattern in the order in which they are named in the model.
+        In the order given. The layers of a pattern are in the model's own order.
 
     Raises
     ------
     BadArgument
-        A pattern that fits no layer, or a model in which "auto" finds none.
+        A pattern matches no layer, or "auto" finds none in this model.
 
     Examples
     --------
@@ -48,86 +49,92 @@ def choose_layers(model: nn.Module, layers: Layers, inputs: Tensor) -> list[str]
     ['0', '1']
     """
     if layers == "auto":
-        if last := list(automatic(model, inputs).values()):
-            return last
+        if chosen := list(automatic_layers(model, inputs).values()):
+            return chosen
         raise BadArgument(
-            f"layers = 'auto' finds no map or vector to tap among the parts of {type(model).__name__}: name some"
+            f"layers = 'auto' finds no part of {type(model).__name__} that gives maps or vectors: name the layers"
         )
     if isinstance(layers, str):
         raise BadArgument(f"layers = {layers!r}: write 'auto', or a list of names or patterns")
     found: dict[str, None] = {}
     for pattern in layers:
-        found.update(dict.fromkeys(_fitting(model, pattern)))
+        found.update(dict.fromkeys(_matching(model, pattern)))
     return list(found)
 
 
-def automatic(model: nn.Module, inputs: Tensor) -> dict[int, str]:
-    """Name what "auto" chooses by its order Q, 1 for vectors and 3 for maps; as it runs."""
-    runs, final = _watched(model, _parts(model), inputs)
+def automatic_layers(model: nn.Module, inputs: Tensor) -> dict[int, str]:
+    """Choose layers as "auto" does: names by the order Q of their outputs (1: vectors, 3: maps), in running order."""
+    runs, final = _record_outputs(model, _parts(model), inputs)
     shapes = {
         name: tuple(z.shape[1:])
         for name, ((z, version), *more) in runs.items()
-        if not more and isinstance(z, Tensor) and z.dim() in (2, 4) and not _shares(z, final)
-        if version_of(z) == version  # what is changed in place later cannot be tapped
+        if not more and isinstance(z, Tensor) and z.dim() in (2, 4) and not _shares_memory(z, final)
+        if in_place_changes(z) == version  # an output that is changed in place later cannot be read
     }
-    last = {order: name for name, order in orders(shapes).items()}
-    place = list(runs).index
-    return dict(sorted(last.items(), key=lambda item: place(item[1])))
+    last = {order: name for name, order in tensor_orders(shapes).items()}
+    running_order = list(runs).index
+    return dict(sorted(last.items(), key=lambda item: running_order(item[1])))
 
 
-def orders(shapes: Mapping[str, Sequence[int]]) -> dict[str, int]:
-    """Give the order Q of each layer, by its shape without the batch: (C, 1, 1) is a vector where no other layer is.
+def tensor_orders(shapes: Mapping[str, Sequence[int]]) -> dict[str, int]:
+    """Give the order Q of each layer's output, from its shape without the batch.
+
+    (C, 1, 1) counts as a vector, of order 1, if no layer has the shape (C,).
 
     Examples
     --------
-    >>> orders({"layer4": (512, 2, 2), "avgpool": (512, 1, 1)})
+    >>> tensor_orders({"layer4": (512, 2, 2), "avgpool": (512, 1, 1)})
     {'layer4': 3, 'avgpool': 1}
-    >>> orders({"layer4": (512, 1, 1), "embedding": (512,)})
+    >>> tensor_orders({"layer4": (512, 1, 1), "embedding": (512,)})
     {'layer4': 3, 'embedding': 1}
     """
-    plain = any(len(shape) == 1 for shape in shapes.values())
-    return {name: 1 if is_vector(shape) and not plain else len(shape) for name, shape in shapes.items()}
+    has_vectors = any(len(shape) == 1 for shape in shapes.values())
+    return {name: 1 if is_vector(shape) and not has_vectors else len(shape) for name, shape in shapes.items()}
 
 
 def is_vector(shape: Sequence[int]) -> bool:
-    """Say whether a shape, without the batch, is that of a vector: (C,), or (C, 1, 1)."""
+    """Tell whether a shape, without the batch, is (C,) or (C, 1, 1)."""
     return len(shape) == 1 or (len(shape) == 3 and tuple(shape[1:]) == (1, 1))
 
 
-def _fitting(model: nn.Module, pattern: str) -> list[str]:
-    if not any(sign in pattern for sign in "*?["):
-        return [pattern]  # `Taps` tells what is near a misspelt name
+def _matching(model: nn.Module, pattern: str) -> list[str]:
+    if not any(wildcard in pattern for wildcard in "*?["):
+        return [pattern]  # for a misspelt name, `Taps` raises an error that suggests similar ones
     chosen: list[str] = []
     for name, _ in model.named_modules():
         below = any(name.startswith(f"{above}.") for above in chosen)
         if name and not below and fnmatchcase(name, pattern):
             chosen.append(name)
     if not chosen:
-        raise BadArgument(f"no layer of {type(model).__name__} fits the pattern {pattern!r}")
+        raise BadArgument(
+            f"no layer of {type(model).__name__} fits the pattern {pattern!r}: give a name or a pattern of one"
+        )
     return chosen
 
 
 def _parts(model: nn.Module) -> dict[str, nn.Module]:
-    """The model's children; those of an only child instead of itself, since a wrapper has no stages."""
+    """List the model's children by path. If there is only one child, a wrapper, list its children instead."""
     path, module = "", model
     while len(children := list(module.named_children())) == 1 and list(children[0][1].children()):
         path, module = f"{path}{children[0][0]}.", children[0][1]
     return {f"{path}{name}": child for name, child in children}
 
 
-def _watched(model: nn.Module, parts: dict[str, nn.Module], inputs: Tensor) -> tuple[dict[str, list[Any]], list[Tensor]]:
-    """Run the model once; give each part's outputs and their versions, as the parts ended, and the output's tensors."""
+def _record_outputs(
+    model: nn.Module, parts: dict[str, nn.Module], inputs: Tensor
+) -> tuple[dict[str, list[Any]], list[Tensor]]:
+    """Run the model once. Return each part's outputs with their in-place changes, in running order, and the final tensor."""
     runs: dict[str, list[Any]] = {}
 
     def record(name: str, output: object) -> None:
-        runs.setdefault(name, []).append((output, version_of(output)))
+        runs.setdefault(name, []).append((output, in_place_changes(output)))
 
-    def watch(name: str, module: nn.Module) -> Any:
+    def hook(name: str, module: nn.Module) -> Any:
         return module.register_forward_hook(lambda _module, _inputs, output: record(name, output))
 
-    handles = [watch(name, module) for name, module in parts.items()]
+    handles = [hook(name, module) for name, module in parts.items()]
     try:
-        with evaluating(model), torch.no_grad():
+        with eval_mode(model), torch.no_grad():
             output = model(inputs)
     finally:
         for handle in handles:
@@ -142,5 +149,5 @@ def _values(output: object) -> list[Any]:
     return list(output) if isinstance(output, tuple | list) else []
 
 
-def _shares(z: Tensor, final: list[Tensor]) -> bool:
+def _shares_memory(z: Tensor, final: list[Tensor]) -> bool:
     return any(z.data_ptr() == tensor.data_ptr() for tensor in final)

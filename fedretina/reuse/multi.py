@@ -1,4 +1,4 @@
-"""Multi-model reuse as one object for any training loop, plain or Lightning."""
+"""Multi-model reuse as one module for any training loop, plain PyTorch or Lightning."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
@@ -12,14 +12,14 @@ from fedretina.reuse.alpha import AlphaMode
 from fedretina.reuse.form import Form
 from fedretina.reuse.layers import Layers
 from fedretina.reuse.objective import ReuseObjective
-from fedretina.reuse.pairing import pair
+from fedretina.reuse.pairing import pair_layers
 from fedretina.reuse.schedule import Schedule, scale_gradients
 
 Features = Mapping[str, Mapping[str, Tensor]]
 
 
-class Reused(NamedTuple):
-    """What a batch gave.
+class ReuseOutput(NamedTuple):
+    """The result of `MultiModelReuse` for one batch.
 
     Attributes
     ----------
@@ -28,7 +28,7 @@ class Reused(NamedTuple):
     loss : Tensor
         A scalar, to add to the supervised loss.
     residuals : dict of str to Tensor
-        Per source how much of it the target does not hold, see `ReuseLoss`.
+        The normalised residual of each source, see `ReuseLoss`.
     """
 
     output: Any
@@ -37,41 +37,41 @@ class Reused(NamedTuple):
 
 
 class MultiModelReuse(nn.Module):
-    """A target that reuses frozen sources: taps, V, alpha and a schedule, behind one call.
+    """A target that reuses frozen sources: layers, V, alpha and a schedule behind one call.
 
-    Call it in place of the target; add `loss`; give `groups` to the optimiser beside the target's own parameters. It
-    holds neither the target nor the sources as submodules: its state is V, alpha and the running statistics, and the
-    sources follow it to a device. Nothing of it is needed after training.
+    Call it in place of the target and add its `loss`. Give `parameter_groups` to the optimizer, beside the target's own
+    parameters. Its state is V, alpha and the running statistics: the target and the sources are not its submodules. The
+    sources follow it to a device. After training only the target is needed.
 
     Parameters
     ----------
     target : nn.Module
-        What is trained.
+        The model in training.
     sources : mapping of str to nn.Module
-        The peers' models, of any architecture: they are frozen and put into eval mode, here and at each call.
+        The peers' models, of any architecture. They are frozen and put into eval mode, here and at each call.
     inputs : Tensor
-        A batch for every model, on their device, to see shapes by.
+        A batch for every model, on their device; each model runs once, so that its shapes are known.
     layers : "auto" or sequence of str, default "auto"
-        The target's layers, see `choose_layers`. Of those that "auto" chose, one without a partner in every source is
-        left out, with a warning.
+        The target's layers, see `choose_layers`. A layer that "auto" chose is left out, with a warning, if a source has no
+        partner for it.
     source_layers : mapping of str to ("auto" or sequence of str), optional
-        Where a source's layers have other names: as many names or patterns as choose one for each of the target's layers,
-        in the order of `layers`. A source that is not named has the target's names, if it has such layers; else, and by
-        "auto", vectors are paired with its vectors, maps with its maps; (N, C, 1, 1) is a vector.
+        Names or patterns of a source's own layers: one layer for each of the target's, in the order of `layers`. Default:
+        the target's names if the source has all of them, else "auto". "auto" pairs vectors with vectors and maps with
+        maps; (N, C, 1, 1) counts as a vector.
     gamma : float, default 0.3
-        Weight of reuse.
+        Weight of reuse, 0 or more.
     alpha : {"bound", "learned", "uniform"}, default "bound"
         Weights of the sources, see `Alpha`.
     form : Form, optional
-        Other forms of Eq. 1.
+        Variants of Eq. 1.
     schedule : Schedule, optional
-        Warm-up and ramp of the weight of reuse, in calls in train mode; default: in full at once.
+        Warm-up and ramp of gamma. A step is a call in train mode. Default: full weight from the first step.
 
     Raises
     ------
     BadArgument
-        Layers that are not there, or that do not pair: another number of them, or another number of dimensions; or a source
-        that shares parameters with the target.
+        A layer does not exist; layers do not pair, by their number or their dimensions; or a source shares parameters with
+        the target.
 
     Examples
     --------
@@ -80,7 +80,7 @@ class MultiModelReuse(nn.Module):
     >>> peer = nn.Sequential(nn.Linear(20, 50), nn.ReLU(), nn.Linear(50, 9))
     >>> images, labels = torch.randn(64, 20), torch.randint(4, (16,))
     >>> reuse = MultiModelReuse(target, {"peer": peer}, images[:2], schedule=Schedule(warm_up=5, ramp=5))
-    >>> optimiser = torch.optim.Adam([{"params": target.parameters()}, *reuse.groups(lr=0.01)], lr=0.01)
+    >>> optimiser = torch.optim.Adam([{"params": target.parameters()}, *reuse.parameter_groups(lr=0.01)], lr=0.01)
     >>> for step in range(50):
     ...     reused = reuse(images)
     ...     loss = nn.functional.cross_entropy(reused.output[:16], labels) + reused.loss
@@ -107,9 +107,9 @@ class MultiModelReuse(nn.Module):
         schedule: Schedule | None = None,
     ) -> None:
         super().__init__()
-        self._held = (target, dict(sources))  # a tuple: torch must not take them for submodules
-        _check_apart(target, sources)
-        self.pairing = pair(target, sources, inputs, layers=layers, source_layers=source_layers)
+        self._models = (target, dict(sources))  # a tuple: torch would register modules as submodules
+        _check_no_shared_tensors(target, sources)
+        self.pairing = pair_layers(target, sources, inputs, layers=layers, source_layers=source_layers)
         self.layers = list(self.pairing.layers)
         self.schedule = schedule or Schedule()
         self.objective = ReuseObjective(self.pairing.target, self.pairing.sources, gamma=gamma, alpha=alpha, form=form)
@@ -120,15 +120,15 @@ class MultiModelReuse(nn.Module):
 
     @property
     def target(self) -> nn.Module:
-        """The model that is trained."""
-        return self._held[0]
+        """The model in training."""
+        return self._models[0]
 
     @property
     def sources(self) -> dict[str, nn.Module]:
         """The frozen models, by name."""
-        return self._held[1]
+        return self._models[1]
 
-    def groups(self, *, lr: float) -> list[dict[str, Any]]:
+    def parameter_groups(self, *, lr: float) -> list[dict[str, Any]]:
         """Give the parameter groups of V and alpha for an optimizer; alpha's learning rate is ten times V's."""
         return self.objective.parameter_groups(lr=lr)
 
@@ -138,52 +138,58 @@ class MultiModelReuse(nn.Module):
         Parameters
         ----------
         batches : callable
-            Gives the inputs in batches; called once a source.
+            Returns the inputs in batches; it is called once per source.
         """
         for source in self.sources.values():
             adapt_batchnorm(source, batches())
 
     def forward(
         self, inputs: Tensor, *, risks: Mapping[str, float] | None = None, features: Features | None = None
-    ) -> Reused:
-        """Run the target and the sources on a batch, labelled and unlabelled samples alike.
+    ) -> ReuseOutput:
+        """Run the target and the sources on a batch of labelled and unlabelled samples.
 
         Parameters
         ----------
         inputs : Tensor
-            (N, ...).
+            A batch, (N, ...).
         risks : mapping of str to float, optional
             Measured risk of each source in the target domain, see `ReuseObjective.forward`.
         features : mapping of str to mapping of str to Tensor, optional
-            What the sources say of these inputs, by source and the target's layer, where it is known: from an earlier call
-            of `features`, or of `embed` with BatchNorm statistics per group. Else the sources are run.
+            The sources' features of these inputs, by source and by the target's layer. They come from an earlier call of
+            `features`, or from `fedretina.features.embed`. Default: the sources are run.
         """
         with Taps(self.target, self.layers) as taps:
             output = self.target(inputs)
-            z = self.pairing.flat(taps.collect())
+            z = self.pairing.flatten_vectors(taps.collect())
         scaled = scale_gradients(z, self.schedule.weight(int(self.steps)))
-        known = self.features(inputs) if features is None else {n: self.pairing.flat(z) for n, z in features.items()}
+        known = self.features(inputs) if features is None else self._flattened(features)
         term = self.objective(scaled, known, risks=risks)
         if self.training:
             self.steps += 1
-        return Reused(output, term.loss, term.residuals)
+        return ReuseOutput(output, term.loss, term.residuals)
 
     def features(self, inputs: Tensor) -> dict[str, dict[str, Tensor]]:
-        """Give the sources' layers for a batch, under the target's names: where nothing is augmented, once is enough."""
-        found = {}
+        """Compute the sources' features of a batch, by source and by the target's layer.
+
+        Without augmentation the features do not change: compute them once and pass them to `forward`.
+        """
+        features = {}
         for name, source in self.sources.items():
             outputs = layer_outputs(source.eval(), list(self.pairing.names[name].values()), inputs)
-            found[name] = self.pairing.renamed(name, outputs)
-        return found
+            features[name] = self.pairing.to_target_names(name, outputs)
+        return features
+
+    def _flattened(self, features: Features) -> Features:
+        return {source: self.pairing.flatten_vectors(z) for source, z in features.items()}
 
     @torch.no_grad()
     def fit(self, inputs: Tensor, *, strength: float = 1e-2) -> None:
-        """Set every V by least squares on one large batch: a warm start, or the refresh of `Form(closed=True)`."""
-        z = self.pairing.flat(layer_outputs(self.target, self.layers, inputs))
+        """Set every V by least squares on one large batch: as a warm start, or regularly with `Form(closed_form=True)`."""
+        z = self.pairing.flatten_vectors(layer_outputs(self.target, self.layers, inputs))
         self.objective.fit(z, self.features(inputs), strength=strength)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "MultiModelReuse":
-        # torch's hook behind .to() and .cuda(): the sources are no submodules, and go along all the same.
+        # torch calls this for .to() and .cuda(). The sources are no submodules, so they are moved here.
         own: Any = super()._apply
         own(fn, recurse)
         moves: list[Any] = [source._apply for source in self.sources.values()]
@@ -192,8 +198,8 @@ class MultiModelReuse(nn.Module):
         return self
 
 
-def _check_apart(target: nn.Module, sources: Mapping[str, nn.Module]) -> None:
-    """Refuse a source that holds a tensor of the target's: frozen with the source, it would not train."""
+def _check_no_shared_tensors(target: nn.Module, sources: Mapping[str, nn.Module]) -> None:
+    """Refuse a source that shares a tensor with the target: the tensor is frozen with the source and would not train."""
     own = {id(tensor) for tensor in (*target.parameters(), *target.buffers())}
     for name, source in sources.items():
         if any(id(tensor) in own for tensor in (*source.parameters(), *source.buffers())):

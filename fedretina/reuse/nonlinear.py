@@ -1,4 +1,4 @@
-"""V with a small network beside it (Nonlinear Multi-Model Reuse, MMSP 2022): an ablation of Eq. 2's linearity."""
+"""V plus a small network (Nonlinear Multi-Model Reuse, MMSP 2022): an ablation of Eq. 2's linearity."""
 
 from collections.abc import Sequence
 
@@ -10,21 +10,21 @@ from fedretina.reuse.transform import Reconstruction
 
 
 class NonlinearReconstruction(Reconstruction):
-    """Eq. 2's mode products, and beside them, along the first mode, two layers with a ReLU between.
+    """Eq. 2's mode products plus a correction: two layers with a ReLU between them, along the first mode.
 
-    The second layer starts at 0: at first it is the linear V, and `fit` sets that part.
+    The second layer starts at 0, so at first the result is that of the linear V. `fit` sets the linear part.
 
     Parameters
     ----------
     target_shape, source_shape : sequence of int
-        As for `Reconstruction`; the network follows the linear V, and takes sizes from it.
+        As for `Reconstruction`. The network takes the output of the linear V.
     hidden : int, default 64
-        Units between the layers.
+        Units between the two layers.
 
     Raises
     ------
     BadArgument
-        As for `Reconstruction`; or hidden is not positive.
+        `hidden` is not positive, or as for `Reconstruction`.
 
     Examples
     --------
@@ -45,5 +45,5 @@ class NonlinearReconstruction(Reconstruction):
     def forward(self, z: Tensor) -> Tensor:
         """Reconstruct the source's features: (N, d_1, ..., d_Q) to (N, e_1, ..., e_Q)."""
         linear = super().forward(z)
-        bent: Tensor = self.second(torch.relu(self.first(linear.movedim(1, -1))))
-        return linear + bent.movedim(-1, 1)
+        correction: Tensor = self.second(torch.relu(self.first(linear.movedim(1, -1))))
+        return linear + correction.movedim(-1, 1)

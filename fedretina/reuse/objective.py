@@ -1,45 +1,39 @@
-"""The second term of Eq. 1, to drop into any training loop."""
+"""The second term of Eq. 1, for any training loop."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple, Self, cast
-from urllib.parse import quote
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
 from fedretina.errors import BadArgument
-from fedretina.features.statistics import RunningStatistics
-from fedretina.features.taps import shapes
+from fedretina.features import RunningStatistics, layer_shapes
 from fedretina.reuse.alpha import Alpha, AlphaMode
-from fedretina.reuse.checks import check_names, check_shape
 from fedretina.reuse.form import Form
-from fedretina.reuse.nonlinear import NonlinearReconstruction
+from fedretina.reuse.reconstructions import Features, Reconstructions, Shape
 from fedretina.reuse.transform import Reconstruction
 
-Shape = Sequence[int]
-Features = Mapping[str, Tensor]
-
 ALPHA_LR = 10.0
-"""alpha's learning rate beside V's: it has few steps and a smooth bound to descend."""
+"""Factor from V's learning rate to alpha's: alpha has few steps and a smooth bound to descend."""
 
 SMALLEST_RISK = 1e-6
-"""A source that is reconstructed perfectly keeps this measured risk, so that 1 / R_m exists."""
+"""Risk of a source that is reconstructed perfectly, so that 1 / R_m exists."""
 
 CONSTANT = 1e-8
-"""Features whose variance is a smaller part of their mean square are rounding errors about a constant."""
+"""Features count as constant if their variance is at most this fraction of their mean square: it is rounding error."""
 
 
 class ReuseLoss(NamedTuple):
-    """What one step of `ReuseObjective` gives.
+    """The result of one step of `ReuseObjective`.
 
     Attributes
     ----------
     loss : Tensor
-        Scalar, to add to the supervised loss.
+        A scalar, to add to the supervised loss.
     residuals : dict of str to Tensor
-        Per source the normalised residual of this batch, a detached scalar: near 1 or above, the target holds
-        nothing of that source; 0, all of it.
+        The normalised residual of each source in this batch, a detached scalar. 0: the target reconstructs the source
+        completely. 1 or more: it reconstructs nothing of it.
     """
 
     loss: Tensor
@@ -47,43 +41,44 @@ class ReuseLoss(NamedTuple):
 
 
 class ReuseObjective(nn.Module):
-    """Reuse of frozen source models by a target: gamma * sum_n sum_h R of Eq. 1, and what teaches alpha.
+    """Reuse of frozen sources by a target: gamma * sum_n sum_h R of Eq. 1, and the bound that trains alpha.
 
     Over a batch of N samples, labelled and unlabelled alike, source m has the residual
 
         r_m = sum_h mean_n ||Z^mh_n - Z^h_n x_1 V_1^mh ... x_Q V_Q^mh||_F^2 / (entries * variance of Z^mh)
 
-    and `loss = gamma * sum_m alpha_m r_m + sum_m alpha_m^2 R_m`. Eq. 1 as written differs in two ways:
+    and `loss = gamma * sum_m alpha_m r_m + sum_m alpha_m^2 R_m`. It differs from Eq. 1 as printed in two ways:
 
-    - Here samples are averaged, not summed, and each source and layer is divided by the number of its
-      features and by their variance (mean over features, running over batches). So gamma means the same for
-      every model and batch size. Eq. 1's inner sum for one source and layer is N * entries * variance times
-      ours. V has no bias, as Eq. 2 has none: features whose mean is large beside their deviation have a
-      residual far above 1. Tap such a source behind a normalisation.
-    - Here alpha is held constant in the first sum, which teaches the target and V; the second is Theorem 1's
-      bound and teaches alpha alone. Eq. 2 is linear in alpha: descending it would end on the easiest source.
+    - Samples are averaged, not summed. Each source and layer is divided by the number of its features and by their
+      variance (mean over features, running over batches). So gamma means the same for every model and batch size.
+      Eq. 1's inner sum for one source and layer is N * entries * variance times ours.
+    - alpha is constant in the first sum, which trains the target and V. The second sum is Theorem 1's bound and trains
+      alpha alone. Eq. 2 is linear in alpha: its descent would end on the source that is easiest to reconstruct.
 
-    The parameters, V and alpha's logits, belong in the optimiser. alpha wants a larger learning rate than the
-    network and no weight decay: `{"params": objective.alpha.parameters(), "lr": 0.05, "weight_decay": 0}`.
-    Running statistics follow the batches in train mode only.
+    V has no bias, as in Eq. 2. Features with a mean much larger than their deviation have a residual far above 1: put a
+    normalisation before the layer.
+
+    The parameters are V and alpha's logits; give both to the optimizer. alpha needs a larger learning rate than the
+    network and no weight decay, as `parameter_groups` sets them. Running statistics change in train mode only.
 
     Parameters
     ----------
     target_shapes : mapping of str to shape
-        Per tapped layer of the target (d_1, ..., d_Q), without the batch.
+        Shapes (d_1, ..., d_Q) of the target's layers, without the batch.
     source_shapes : mapping of str to mapping of str to shape
-        Per source, and under the *target's* layer names, the shapes of the features to reconstruct.
+        Shapes of the features to reconstruct, by source and by the *target's* layer.
     gamma : float, default 1.0
-        Weight of the reuse term, >= 0.
+        Weight of the reuse term, 0 or more.
     alpha : {"learned", "bound", "uniform"}, default "learned"
-        Weights of the sources by Theorem 1, descended or set at once; or all equal.
+        Weights of the sources. "learned": they descend Theorem 1's bound. "bound": they are set to its optimum at every
+        step. "uniform": all are equal.
     form : Form, optional
-        Eq. 1's other forms: learned otherwise, per layer, with V non-linear or set by least squares, summed literally.
+        Variants of Eq. 1. Default: the form described here.
 
     Raises
     ------
     BadArgument
-        No layer or source, layers missing from a source, orders that differ, gamma negative or not finite.
+        There is no layer or no source; a source lacks a layer; two orders differ; gamma is negative or not finite.
 
     Examples
     --------
@@ -108,16 +103,10 @@ class ReuseObjective(nn.Module):
         if not target_shapes:
             raise BadArgument("target_shapes is empty: name at least one layer to reuse")
         self.gamma, self.form = gamma, form or Form()
-        # Sorted, so that a saved state means the same whatever the order of the caller's mappings.
         self.layers = tuple(sorted(target_shapes))
         self.alpha = Alpha(sorted(source_shapes), mode=alpha, layers=self.layers if self.form.per_layer else None)
-        self.v = nn.ModuleDict()
-        for source in self.alpha.sources:
-            check_names(f"layers of source {source!r}", source_shapes[source], self.layers)
-            for layer in self.layers:
-                shapes = target_shapes[layer], source_shapes[source][layer]
-                self.v[_key(source, layer)] = _reconstruction(source, layer, *shapes, hidden=self.form.hidden)
-        self.v.requires_grad_(not self.form.closed)
+        self.v = Reconstructions(target_shapes, source_shapes, hidden=self.form.hidden)
+        self.v.requires_grad_(not self.form.closed_form)
         self.running = RunningStatistics(len(self.alpha.sources), len(self.layers))
 
     @classmethod
@@ -132,7 +121,7 @@ class ReuseObjective(nn.Module):
         alpha: AlphaMode = "learned",
         form: Form | None = None,
     ) -> Self:
-        """Make the objective for given models: each runs once, in eval mode, to show its shapes.
+        """Make the objective for given models. Each model runs once, in eval mode, so that its shapes are known.
 
         Parameters
         ----------
@@ -141,9 +130,9 @@ class ReuseObjective(nn.Module):
         sources : mapping of str to nn.Module
             The peers' models.
         layers : sequence of str
-            Layers to tap, of the same name in every model; `Taps` says how to name them.
+            Layers to reconstruct, with the same name in every model; see `fedretina.features.Taps`.
         inputs : Tensor
-            A batch for every model, on their device; the objective moves there too.
+            A batch for every model, on their device. The objective moves to this device.
         gamma, alpha, form
             As for the class.
 
@@ -154,18 +143,13 @@ class ReuseObjective(nn.Module):
         >>> objective.reconstruction("peer", "0").source_shape
         (5,)
         """
-        target_shapes = shapes(target, layers, inputs)
-        source_shapes = {name: shapes(model, layers, inputs) for name, model in sources.items()}
+        target_shapes = layer_shapes(target, layers, inputs)
+        source_shapes = {name: layer_shapes(model, layers, inputs) for name, model in sources.items()}
         return cls(target_shapes, source_shapes, gamma=gamma, alpha=alpha, form=form).to(inputs.device)
 
     def reconstruction(self, source: str, layer: str) -> Reconstruction:
-        """Give V of a source's layer, for instance to `fit` it before training."""
-        if source not in self.alpha.sources or layer not in self.layers:
-            raise BadArgument(
-                f"there is no V for layer {layer!r} of source {source!r}: the sources are "
-                f"{list(self.alpha.sources)}, the layers {list(self.layers)}"
-            )
-        return cast(Reconstruction, self.v[_key(source, layer)])
+        """Give V of one source and layer; `BadArgument` names those that exist."""
+        return self.v.reconstruction(source, layer)
 
     def parameter_groups(self, *, lr: float) -> list[dict[str, Any]]:
         """Give the optimizer's parameter groups of V and alpha; alpha's learning rate is ten times V's."""
@@ -182,12 +166,19 @@ class ReuseObjective(nn.Module):
         sources: Collection[str] | None = None,
         strength: float = 1e-2,
     ) -> None:
-        """Warm V by `Reconstruction.fit` on the features of one large batch; with `sources` only theirs."""
-        self._check(target_z, source_z)
-        for source, layer in self._pairs():
-            if sources is None or source in sources:
-                v = self.reconstruction(source, layer)
-                v.fit(target_z[layer], source_z[source][layer], strength=strength)
+        """Set V by least squares on the features of one large batch, as a warm start; see `Reconstruction.fit`.
+
+        Parameters
+        ----------
+        target_z, source_z
+            As for `forward`.
+        sources : collection of str, optional
+            Sources whose V is set. Default: all.
+        strength : float, default 0.01
+            As for `ridge`.
+        """
+        self.v.check(target_z, source_z)
+        self.v.fit(target_z, source_z, sources=sources, strength=strength)
 
     def forward(
         self,
@@ -203,92 +194,66 @@ class ReuseObjective(nn.Module):
         target_z : mapping of str to Tensor
             Z^h per layer, (N, d_1, ..., d_Q), with its graph: `Taps.collect()`.
         source_z : mapping of str to mapping of str to Tensor
-            Z^mh per source and layer: the same N samples, made under `torch.no_grad()`.
+            Z^mh per source and layer, of the same N samples, computed under `torch.no_grad()`.
         risks : mapping of str to float, optional
-            R_m > 0 of each transformed source in the target domain, measured: 1 - mAP on labelled samples
-            held out, say. Without it the running mean of r_m stands in. That knows no labels, so it also
-            trusts a source that is easily reconstructed and useless: measure where a source may be bad.
+            R_m > 0 of each transformed source in the target domain, as measured: for instance 1 - mAP on labelled
+            samples that were held out. Default: the running mean of r_m. This default uses no labels, so a source that
+            is easy to reconstruct but useless gets a large weight. Measure the risks where a source may be bad.
 
         Returns
         -------
         ReuseLoss
-            loss and residuals.
+            The loss and the residuals.
 
         Raises
         ------
         BadArgument
-            Sources or layers missing or unknown, shapes or sample counts that differ, features that are not
-            finite, or constant over all the samples seen (N = 1 at first), a risk not positive.
+            Sources or layers are missing or unknown; shapes or numbers of samples differ; a risk is not positive; or
+            features are not finite, or constant over all samples so far (N = 1 at first).
         """
-        self._check(target_z, source_z)
+        self.v.check(target_z, source_z)
         variance = self._running_variance(source_z)
-        errors = self._errors(target_z, source_z)
-        table = errors / variance
-        residual = table.sum(1)
+        errors = self.v.mean_squared_errors(target_z, source_z)
+        normalised = errors / variance
+        residual = normalised.sum(1)
         self._check_finite(residual)
-        self.running.remember(variance, table.detach())
-        measured = self._running_risks(table) if risks is None else self.alpha.measured(risks)
+        self.running.update(variance, normalised.detach())
+        measured = self._running_risks(normalised) if risks is None else self.alpha.risk_tensor(risks)
         if self.alpha.mode == "bound":
-            self.alpha.settle(measured)
+            self.alpha.set_optimum(measured)
         bound = self.alpha.loss(measured, kind=self.form.alpha_loss, temperature=self.form.temperature)
-        summed = errors * self._entries(source_z) if self.form.literal else table
-        loss = self.gamma * self._weighted(summed) + bound
+        terms = errors * self._entries(source_z) if self.form.literal else normalised
+        loss = self.gamma * self._weighted_sum(terms) + bound
         return ReuseLoss(loss, dict(zip(self.alpha.sources, residual.detach(), strict=True)))
 
-    def _weighted(self, summed: Tensor) -> Tensor:
-        """Eq. 2's sum over the sources, and Eq. 1's over the layers; alpha is not taught by it."""
+    def _weighted_sum(self, terms: Tensor) -> Tensor:
+        """Sum over the sources as in Eq. 2, and over the layers as in Eq. 1; alpha gets no gradient."""
         weights = self.alpha().detach()
-        total: Tensor = (weights * (summed.sum(1) if weights.dim() == 1 else summed)).sum()
+        total: Tensor = (weights * (terms.sum(1) if weights.dim() == 1 else terms)).sum()
         return total
 
     def _entries(self, source_z: Mapping[str, Features]) -> Tensor:
-        """How many squares each mean is over: samples times features, (M, H')."""
-        counts = [float(source_z[source][layer].numel()) for source, layer in self._pairs()]
-        return self._table([self.running.residual.new_tensor(count) for count in counts])
-
-    def _pairs(self) -> list[tuple[str, str]]:
-        return [(source, layer) for source in self.alpha.sources for layer in self.layers]
-
-    def _table(self, values: Sequence[Tensor]) -> Tensor:
-        """Arrange one value a pair as (M, H')."""
-        return torch.stack(tuple(values)).view(len(self.alpha.sources), len(self.layers))
-
-    def _errors(self, target_z: Features, source_z: Mapping[str, Features]) -> Tensor:
-        """Average R's summand in Eq. 2 over samples and features; sources are frozen and get no gradient."""
-        errors = []
-        for source, layer in self._pairs():
-            made = self.reconstruction(source, layer)(target_z[layer])
-            errors.append((source_z[source][layer].detach().to(made.dtype) - made).square().mean())
-        return self._table(errors)
+        """Count the squares that each mean is over: samples times features, (M, H')."""
+        counts = [float(source_z[source][layer].numel()) for source, layer in self.v.pairs]
+        return self.v.table([self.running.residual.new_tensor(count) for count in counts])
 
     @torch.no_grad()
     def _running_variance(self, source_z: Mapping[str, Features]) -> Tensor:
-        features = [source_z[source][layer].float() for source, layer in self._pairs()]
-        variance = self.running.with_batch(self._table([z.var(0, correction=0).mean() for z in features]))
-        constant = variance <= CONSTANT * self._table([z.square().mean() for z in features])
-        for (source, layer), stuck in zip(self._pairs(), constant.flatten().tolist(), strict=True):
-            if stuck:
+        features = [source_z[source][layer].float() for source, layer in self.v.pairs]
+        variance = self.running.next_variance(self.v.table([z.var(0, correction=0).mean() for z in features]))
+        constant = variance <= CONSTANT * self.v.table([z.square().mean() for z in features])
+        for (source, layer), is_constant in zip(self.v.pairs, constant.flatten().tolist(), strict=True):
+            if is_constant:
                 raise BadArgument(
                     f"layer {layer!r} of source {source!r} is the same for every sample seen: give at least "
                     f"2 different samples; if it stays so, leave the source out"
                 )
         return variance
 
-    def _running_risks(self, table: Tensor) -> Tensor:
-        """Give what stands in for measured risks, arranged as alpha is."""
-        risk = self.running.residual if self.running.batches else table.detach()
+    def _running_risks(self, normalised: Tensor) -> Tensor:
+        """Give the running residuals in place of measured risks, arranged as alpha is."""
+        risk = self.running.residual if self.running.batches else normalised.detach()
         return (risk if self.form.per_layer else risk.sum(1)).clamp_min(SMALLEST_RISK)
-
-    def _check(self, target_z: Features, source_z: Mapping[str, Features]) -> None:
-        check_names("the target's layers", target_z, self.layers)
-        check_names("sources", source_z, self.alpha.sources)
-        for source in self.alpha.sources:
-            check_names(f"layers of source {source!r}", source_z[source], self.layers)
-        samples = len(target_z[self.layers[0]])
-        for source, layer in self._pairs():
-            v = self.reconstruction(source, layer)
-            check_shape(f"the target's layer {layer!r}", target_z[layer], (samples, *v.target_shape))
-            check_shape(f"layer {layer!r} of source {source!r}", source_z[source][layer], (samples, *v.source_shape))
 
     def _check_finite(self, residual: Tensor) -> None:
         for source, finite in zip(self.alpha.sources, residual.isfinite().tolist(), strict=True):
@@ -297,17 +262,3 @@ class ReuseObjective(nn.Module):
                     f"the residual of source {source!r} is not finite: its features, the target's or V have "
                     f"NaN or infinite values; leave a broken source out, or lower the learning rate"
                 )
-
-
-def _key(source: str, layer: str) -> str:
-    # A module's name must have no dot; layers' and domains' names may.
-    return ":".join(quote(name, safe="").replace(".", "%2E") for name in (source, layer))
-
-
-def _reconstruction(source: str, layer: str, target_shape: Shape, source_shape: Shape, *, hidden: int) -> Reconstruction:
-    try:
-        if hidden:
-            return NonlinearReconstruction(target_shape, source_shape, hidden=hidden)
-        return Reconstruction(target_shape, source_shape)
-    except BadArgument as error:
-        raise BadArgument(f"source {source!r}, layer {layer!r}: {error}") from error

@@ -1,36 +1,36 @@
-"""Which layer of each source stands for which of the target's."""
+"""Which layer of each source is paired with which of the target's layers."""
 
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor, nn
 
 from fedretina.errors import BadArgument
-from fedretina.features.taps import shapes
-from fedretina.reuse.layers import Layers, automatic, choose_layers, is_vector, orders
+from fedretina.features import layer_shapes
+from fedretina.reuse.layers import Layers, automatic_layers, choose_layers, is_vector, tensor_orders
 
 Shapes = Mapping[str, tuple[int, ...]]
+_REMEDY = "name as many layers as the target's in source_layers, in the same order, or leave that source out"
 _log = logging.getLogger("fedretina.reuse")
 
 
 @dataclass(frozen=True)
 class Pairing:
-    """The target's layers and their partners.
+    """The target's layers and their partners in the sources.
 
     Parameters
     ----------
     layers : tuple of str
-        The target's.
+        The target's layers.
     names : mapping of str to mapping of str to str
-        Per source, by the target's layer, its own.
+        The partner's name, by source and by the target's layer.
     target : mapping of str to shape
-        What the target's layers put out, without the batch.
+        Shapes of the target's outputs, without the batch.
     sources : mapping of str to mapping of str to shape
-        What the partners put out, by the target's layers.
+        Shapes of the partners' outputs, by source and by the target's layer.
     vectors : frozenset of str
-        Of the target's layers those that are vectors in every model, in some of them as (C, 1, 1).
+        Those of the target's layers that are vectors in every model; in some models as (C, 1, 1).
     """
 
     layers: tuple[str, ...]
@@ -39,16 +39,16 @@ class Pairing:
     sources: Mapping[str, Shapes]
     vectors: frozenset[str]
 
-    def flat(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Make (N, C) of what is (N, C, 1, 1), in the layers that are vectors."""
-        return {layer: z.flatten(1) if layer in self.vectors else z for layer, z in values.items()}
+    def flatten_vectors(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Reshape (N, C, 1, 1) to (N, C) in the layers that are vectors."""
+        return {layer: z.flatten(1) if layer in self.vectors else z for layer, z in outputs.items()}
 
-    def renamed(self, source: str, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Put a source's outputs under the target's names."""
-        return self.flat({own: values[theirs] for own, theirs in self.names[source].items()})
+    def to_target_names(self, source: str, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Give a source's outputs under the names of the target's layers."""
+        return self.flatten_vectors({layer: outputs[partner] for layer, partner in self.names[source].items()})
 
 
-def pair(
+def pair_layers(
     target: nn.Module,
     sources: Mapping[str, nn.Module],
     inputs: Tensor,
@@ -56,68 +56,82 @@ def pair(
     layers: Layers = "auto",
     source_layers: Mapping[str, Layers] | None = None,
 ) -> Pairing:
-    """Choose the target's layers and a partner for each in every source; parameters as for `MultiModelReuse`.
+    """Choose the target's layers, and a partner for each of them in every source.
+
+    Parameters
+    ----------
+    target, sources, inputs, layers, source_layers
+        As for `MultiModelReuse`.
+
+    Raises
+    ------
+    BadArgument
+        A layer does not exist or has no partner, or `source_layers` names an unknown source or another number of layers.
 
     Examples
     --------
     >>> import torch
     >>> target, peer = (nn.Sequential(nn.Linear(4, width), nn.Tanh(), nn.Linear(width, 2)) for width in (3, 5))
-    >>> found = pair(target, {"peer": peer}, torch.zeros(2, 4), layers=["1"], source_layers={"peer": ["0"]})
-    >>> found.names["peer"], found.sources["peer"]
+    >>> pairing = pair_layers(target, {"peer": peer}, torch.zeros(2, 4), layers=["1"], source_layers={"peer": ["0"]})
+    >>> pairing.names["peer"], pairing.sources["peer"]
     ({'1': '0'}, {'1': (5,)})
     """
-    given = dict(source_layers or {})
-    if unknown := set(given) - set(sources):
+    requested = dict(source_layers or {})
+    if unknown := set(requested) - set(sources):
         raise BadArgument(f"source_layers names {sorted(unknown)}, the sources are {sorted(sources)}")
-    own = {name: tuple(shape) for name, shape in shapes(target, choose_layers(target, layers, inputs), inputs).items()}
-    names = {n: _partners(n, m, own, given.get(n), inputs) for n, m in sources.items()}
-    kept = _with_partners(own, names, may_drop=layers == "auto")
-    names = {source: {layer: partners[layer] for layer in kept} for source, partners in names.items()}
-    seen = {source: _shapes(model, names[source], inputs) for source, model in sources.items()}
-    order = orders(own)
-    vectors = {n for n in kept if order[n] == 1 and all(is_vector(s[n]) for s in seen.values())}
-    flat = {source: _flat(found, vectors) for source, found in seen.items()}
-    return Pairing(tuple(kept), names, _flat({n: own[n] for n in kept}, vectors), flat, frozenset(vectors))
+    chosen = choose_layers(target, layers, inputs)
+    shapes = {name: tuple(shape) for name, shape in layer_shapes(target, chosen, inputs).items()}
+    names = {name: _partners(name, model, shapes, requested.get(name), inputs) for name, model in sources.items()}
+    paired = _layers_with_partners(shapes, names, may_drop=layers == "auto")
+    names = {source: {layer: partners[layer] for layer in paired} for source, partners in names.items()}
+    source_shapes = {source: _partner_shapes(model, names[source], inputs) for source, model in sources.items()}
+    orders = tensor_orders(shapes)
+    vectors = {n for n in paired if orders[n] == 1 and all(is_vector(found[n]) for found in source_shapes.values())}
+    flat = {source: _flat(found, vectors) for source, found in source_shapes.items()}
+    return Pairing(tuple(paired), names, _flat({n: shapes[n] for n in paired}, vectors), flat, frozenset(vectors))
 
 
-def _partners(name: str, model: nn.Module, own: Shapes, given: Layers | None, inputs: Tensor) -> dict[str, str]:
-    """Name a source's partner of each of the target's layers; "auto" may leave some without."""
-    if given is None and {module for module, _ in model.named_modules()}.issuperset(own):
-        return {layer: layer for layer in own}
-    if given is None or given == "auto":
-        found = automatic(model, inputs)
-        last = {order: layer for layer, order in orders(own).items()}
-        return {layer: found[order] for order, layer in last.items() if order in found}
-    if isinstance(given, str):
-        raise BadArgument(f"source_layers[{name!r}] = {given!r}: write 'auto', or a list of names or patterns, [{given!r}]")
-    chosen = choose_layers(model, given, inputs)
-    if len(chosen) != len(own):
+def _partners(
+    source: str, model: nn.Module, target_shapes: Shapes, requested: Layers | None, inputs: Tensor
+) -> dict[str, str]:
+    """Name a source's partner of each of the target's layers; "auto" may leave some without a partner."""
+    if requested is None and {name for name, _ in model.named_modules()}.issuperset(target_shapes):
+        return {layer: layer for layer in target_shapes}
+    if requested is None or requested == "auto":
+        partners = automatic_layers(model, inputs)
+        last = {order: layer for layer, order in tensor_orders(target_shapes).items()}
+        return {layer: partners[order] for order, layer in last.items() if order in partners}
+    if isinstance(requested, str):
         raise BadArgument(
-            f"source {name!r}: {len(chosen)} layers {chosen} for the target's {len(own)} {list(own)}: "
-            f"name as many in source_layers={{{name!r}: [...]}}, in the same order"
+            f"source_layers[{source!r}] = {requested!r}: write 'auto', or a list of names or patterns, [{requested!r}]"
         )
-    return dict(zip(own, chosen, strict=True))
+    chosen = choose_layers(model, requested, inputs)
+    if len(chosen) != len(target_shapes):
+        raise BadArgument(
+            f"source {source!r}: {len(chosen)} layers {chosen} for the target's {len(target_shapes)} {list(target_shapes)}: "
+            f"name as many in source_layers={{{source!r}: [...]}}, in the same order"
+        )
+    return dict(zip(target_shapes, chosen, strict=True))
 
 
-def _with_partners(own: Shapes, names: Mapping[str, Mapping[str, str]], *, may_drop: bool) -> list[str]:
-    """Keep the layers that every source has a partner of; warn of the others, or refuse them where they were asked for."""
-    lacking = {layer: [source for source, partners in names.items() if layer not in partners] for layer in own}
-    kept = [layer for layer, without in lacking.items() if not without]
-    for layer, without in lacking.items():
-        if without and may_drop and kept:
-            _log.warning("layer %r is not reused: no layer of its kind is found in %s; %s", layer, without, _REMEDY)
-        elif without:
-            raise BadArgument(f"no partner of the target's layer {layer!r}, {own[layer]}, is found in {without}: {_REMEDY}")
-    return kept
+def _layers_with_partners(shapes: Shapes, names: Mapping[str, Mapping[str, str]], *, may_drop: bool) -> list[str]:
+    """Keep the layers that have a partner in every source; for the others warn if `may_drop`, else raise."""
+    missing = {layer: [source for source, partners in names.items() if layer not in partners] for layer in shapes}
+    paired = [layer for layer, sources in missing.items() if not sources]
+    for layer, sources in missing.items():
+        if sources and may_drop and paired:
+            _log.warning("layer %r is not reused: no layer of its kind is found in %s; %s", layer, sources, _REMEDY)
+        elif sources:
+            raise BadArgument(
+                f"no partner of the target's layer {layer!r}, {shapes[layer]}, is found in {sources}: {_REMEDY}"
+            )
+    return paired
 
 
-_REMEDY = "name as many layers as the target's in source_layers, in the same order, or leave that source out"
+def _partner_shapes(model: nn.Module, partners: Mapping[str, str], inputs: Tensor) -> Shapes:
+    shapes = layer_shapes(model, list(partners.values()), inputs)
+    return {layer: tuple(shapes[partner]) for layer, partner in partners.items()}
 
 
-def _shapes(model: nn.Module, partners: Mapping[str, str], inputs: Tensor) -> Shapes:
-    found: dict[str, Any] = shapes(model, list(partners.values()), inputs)
-    return {own: tuple(found[theirs]) for own, theirs in partners.items()}
-
-
-def _flat(found: Shapes, vectors: set[str]) -> Shapes:
-    return {name: shape[:1] if name in vectors else shape for name, shape in found.items()}
+def _flat(shapes: Shapes, vectors: set[str]) -> Shapes:
+    return {name: shape[:1] if name in vectors else shape for name, shape in shapes.items()}

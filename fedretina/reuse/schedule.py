@@ -1,4 +1,4 @@
-"""The weight of reuse over the training: V learns first, then the target."""
+"""The weight of reuse over the training: first V learns, then the target."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,21 +10,21 @@ from fedretina.errors import BadArgument
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """The part of gamma in force: 0 while V alone learns, then up in a straight line to 1; on request 0 again at the end.
+    """The factor of gamma at each step: 0 while V alone learns, then a linear ramp to 1, and 0 again from `end` on.
 
     Parameters
     ----------
     warm_up : int, default 0
-        Steps in which V learns and no gradient of reuse reaches the target.
+        Steps at the start in which V learns and the target gets no gradient of the reuse loss.
     ramp : int, default 0
-        Steps in which the part grows.
+        Steps in which the factor grows from 0 to 1.
     end : int, optional
-        Step from which the part is 0 again; default: never.
+        Step from which the factor is 0 again. Default: never.
 
     Raises
     ------
     BadArgument
-        A number is negative, or the end comes before the ramp is over.
+        A number is negative, or `end` is before the end of the ramp.
 
     Examples
     --------
@@ -44,7 +44,7 @@ class Schedule:
             raise BadArgument(f"end = {self.end}: it must not come before warm_up + ramp = {self.warm_up + self.ramp}")
 
     def weight(self, step: int) -> float:
-        """Give the part of gamma that is in force at a step, 0 to 1."""
+        """Give the factor of gamma at a step, 0 to 1."""
         if self.end is not None and step >= self.end:
             return 0.0
         if not self.ramp:
@@ -53,7 +53,7 @@ class Schedule:
 
 
 def linear_ramp(position: float, length: float) -> float:
-    """Grow in a straight line from 0 at position 0 to 1 at `length`, and stay there.
+    """Compute a linear ramp: 0 at position 0 and before, 1 at `length` and after.
 
     Examples
     --------
@@ -64,14 +64,14 @@ def linear_ramp(position: float, length: float) -> float:
 
 
 def scale_gradients(z: Mapping[str, Tensor], weight: float) -> Mapping[str, Tensor]:
-    """Leave features as they are and multiply their gradients by a weight, 0 to 1.
+    """Return features with the same values, whose gradients are multiplied by a weight.
 
-    The reuse loss then moves the target by a part, while V learns in full.
+    So the reuse loss has a smaller effect on the target, and its full effect on V.
 
     Parameters
     ----------
     z : mapping of str to Tensor
-        Features by layer, with their graph.
+        Features by layer, with their autograd graph.
     weight : float
         From 0 to 1.
 

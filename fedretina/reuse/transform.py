@@ -1,4 +1,4 @@
-"""V: the target's features reconstruct a source's (Eq. 2, Eq. 3)."""
+"""V: it reconstructs a source's features from the target's (Eq. 2, Eq. 3)."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from fedretina.errors import BadArgument
 
 NOISE = 0.01
-"""Standard deviation about the identity at the start: it also feeds source features beyond the target's."""
+"""Standard deviation of V's initial values around the identity: rows beyond the identity would otherwise start at 0."""
 
 
 def mode_product(z: Tensor, v: Tensor, mode: int) -> Tensor:
@@ -18,7 +18,7 @@ def mode_product(z: Tensor, v: Tensor, mode: int) -> Tensor:
     Parameters
     ----------
     z : Tensor
-        (N, d_1, ..., d_Q): the batch comes first, so mode q is dimension q.
+        (N, d_1, ..., d_Q). The batch comes first, so mode q is dimension q.
     v : Tensor
         (e, d_q).
     mode : int
@@ -32,7 +32,7 @@ def mode_product(z: Tensor, v: Tensor, mode: int) -> Tensor:
     Raises
     ------
     BadArgument
-        z has no such mode, or v's columns are not as many as its entries along that mode.
+        z has no such mode, or v has another number of columns than z has entries along that mode.
 
     Examples
     --------
@@ -40,9 +40,11 @@ def mode_product(z: Tensor, v: Tensor, mode: int) -> Tensor:
     torch.Size([2, 3, 5])
     """
     if not 1 <= mode < z.dim():
-        raise BadArgument(f"mode {mode} does not exist in {_show(z.shape)}: modes go from 1 to {z.dim() - 1}")
+        raise BadArgument(f"mode {mode} does not exist in {_shape_text(z.shape)}: modes go from 1 to {z.dim() - 1}")
     if v.dim() != 2 or v.shape[1] != z.shape[mode]:
-        raise BadArgument(f"mode {mode} of {_show(z.shape)} takes a matrix of {z.shape[mode]} columns, not {_show(v.shape)}")
+        raise BadArgument(
+            f"mode {mode} of {_shape_text(z.shape)} takes a matrix of {z.shape[mode]} columns, not {_shape_text(v.shape)}"
+        )
     product: Tensor = torch.tensordot(z, v, dims=([mode], [1]))
     return product.movedim(-1, mode)
 
@@ -57,7 +59,7 @@ def ridge(z_target: Tensor, z_source: Tensor, strength: float = 1e-2) -> Tensor:
     z_source : Tensor
         z^m_n, (N, e).
     strength : float, default 0.01
-        The penalty, as a fraction of the mean square of the target's features; positive.
+        The penalty, as a fraction of the mean square of the target's features. Positive.
 
     Returns
     -------
@@ -78,28 +80,30 @@ def ridge(z_target: Tensor, z_source: Tensor, strength: float = 1e-2) -> Tensor:
     if not (math.isfinite(strength) and strength > 0):
         raise BadArgument(f"strength must be a positive number, not {strength}: 0.01 is a good start")
     if z_target.dim() != 2 or z_source.dim() != 2 or len(z_target) != len(z_source) or not len(z_target):
-        raise BadArgument(f"ridge takes (N, d) and (N, e) not {_show(z_target.shape)} and {_show(z_source.shape)}")
+        raise BadArgument(
+            f"ridge takes (N, d) and (N, e), not {_shape_text(z_target.shape)} and {_shape_text(z_source.shape)}"
+        )
     x, y = z_target.double(), z_source.double()
     if not (x.isfinite().all() and y.isfinite().all()):
-        raise BadArgument("ridge takes finite features: these have NaN or infinite values")
-    moment = x.T @ x / len(x)
-    scale = moment.diagonal().mean()
+        raise BadArgument("ridge takes finite features, but these have NaN or infinite values: leave that source out")
+    second_moment = x.T @ x / len(x)
+    scale = second_moment.diagonal().mean()
     penalty = strength * torch.where(scale > 0, scale, torch.ones_like(scale))
-    penalised = moment + penalty * torch.eye(len(moment), dtype=x.dtype, device=x.device)
+    penalised = second_moment + penalty * torch.eye(len(second_moment), dtype=x.dtype, device=x.device)
     solution: Tensor = torch.linalg.solve(penalised, x.T @ y / len(x))
     return solution.T.to(z_target.dtype)
 
 
 class Reconstruction(nn.Module):
-    """V of Eq. 2: one matrix V_q a mode takes the target's features to a source's.
+    """V of Eq. 2: one matrix V_q per mode maps the target's features to a source's.
 
-    For vectors (Q = 1) this is Eq. 3, a linear map without bias. V starts near the identity, rectangular
-    where the shapes differ: a target that started as a copy of its source reconstructs it at once.
+    For vectors (Q = 1) this is Eq. 3, a linear map without bias. V starts near the identity, rectangular where the
+    shapes differ. So a target that starts as a copy of its source reconstructs it from the first step.
 
     Parameters
     ----------
     target_shape, source_shape : sequence of int
-        (d_1, ..., d_Q) and (e_1, ..., e_Q), without the batch; of the same order Q >= 1.
+        (d_1, ..., d_Q) and (e_1, ..., e_Q), without the batch. Both have the same order Q >= 1.
 
     Raises
     ------
@@ -134,8 +138,8 @@ class Reconstruction(nn.Module):
     def fit(self, target_z: Tensor, source_z: Tensor, *, strength: float = 1e-2, sweeps: int = 3) -> None:
         """Set V by least squares, as a warm start.
 
-        Vectors take one `ridge`. Tensors of a higher order take alternating least squares: each V_q in turn
-        by `ridge`, the others held, in a few sweeps.
+        For vectors this is one `ridge`. For tensors of a higher order it is alternating least squares: a few sweeps, each of
+        which sets every V_q by `ridge` while the others are fixed.
 
         Parameters
         ----------
@@ -144,7 +148,7 @@ class Reconstruction(nn.Module):
         strength : float, default 0.01
             As for `ridge`.
         sweeps : int, default 3
-            Rounds over the modes; for vectors one is exact, and done.
+            Sweeps over the modes. Vectors need one, which is exact.
 
         Raises
         ------
@@ -162,11 +166,11 @@ class Reconstruction(nn.Module):
         z = target_z.to(self.v[0].dtype)
         for _ in range(sweeps if len(self.v) > 1 else 1):
             for mode, v in enumerate(self.v, start=1):
-                held = self._product(z, skip=mode)
-                v.copy_(ridge(_rows(held, mode), _rows(source_z, mode), strength))
+                others_applied = self._product(z, skip=mode)
+                v.copy_(ridge(_unfold(others_applied, mode), _unfold(source_z, mode), strength))
 
 
-def _rows(z: Tensor, mode: int) -> Tensor:
+def _unfold(z: Tensor, mode: int) -> Tensor:
     """Unfold along a mode: (N, d_1, ..., d_Q) to (N * all the others, d_mode)."""
     return z.movedim(mode, -1).flatten(0, -2)
 
@@ -174,12 +178,12 @@ def _rows(z: Tensor, mode: int) -> Tensor:
 def _check_shapes(target: Sequence[int], source: Sequence[int]) -> None:
     if len(target) != len(source) or not len(target):
         raise BadArgument(
-            f"the target's features {_show(target)} have order {len(target)}, the source's {_show(source)} have "
+            f"the target's features {_shape_text(target)} have order {len(target)}, the source's {_shape_text(source)} have "
             f"order {len(source)}: V needs one order, at least 1, without the batch; tap layers of equal order"
         )
     if min(*target, *source) < 1:
-        raise BadArgument(f"features need positive sizes, not {_show(target)} and {_show(source)}")
+        raise BadArgument(f"features need positive sizes, not {_shape_text(target)} and {_shape_text(source)}")
 
 
-def _show(shape: Sequence[int]) -> str:
+def _shape_text(shape: Sequence[int]) -> str:
     return "(" + ", ".join(map(str, shape)) + ")"

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from fedretina import home
 from fedretina.atomic import write_text
-from fedretina.errors import BadArgument, FedRetinaError
+from fedretina.errors import BadArgument, FedRetinaError, translate_errors
 from fedretina.runs.rankings import copy_rankings
 from fedretina.runs.schema import CONFIG, LEDGER, RANKING, STATE, SUMMARY, VERSIONS, State, Summary
 
@@ -38,7 +38,8 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
-        self.path.mkdir(parents=True, exist_ok=True)
+        with translate_errors(BadArgument, f"the run's folder {self.path} cannot be made", "give another folder"):
+            self.path.mkdir(parents=True, exist_ok=True)
 
     @classmethod
     def open(cls, out: str, resume: str) -> Self:

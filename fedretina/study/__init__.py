@@ -1,32 +1,39 @@
-"""The paper's experiments as studies: what settings, measured how, shown beside the paper's numbers.
+"""The paper's experiments as studies, shown beside the paper's numbers.
 
-A `Study` is data: tables of points, each a `Setting`. `run` measures what is not kept yet, and writes page, JSON and plot.
-It sees a `fedretina.task.Task` by setting, and nothing of pedestrians. `METHODS` holds what a target can do with its peers'
-models: Eq. 1, the committee, and what they are compared with.
+A `Study` is data: tables of cells, each with a `Setting`. `run` measures the cells that are not stored yet, and writes a
+page, a JSON file and a plot. A study works on any `fedretina.task.Task`. `METHODS` lists how a target can use its peers'
+models: Eq. 1, the committee, and the methods that they are compared with.
+
+Benchmarks use the same store of results, `Results`, and the same tables: `table` and `mean_text`.
 """
 
-from fedretina.study.grid import Grid, Point, Study
-from fedretina.study.measure import measure
+from fedretina.study.cell import measure
+from fedretina.study.grid import Cell, Grid, Study
 from fedretina.study.methods import METHODS, Method
-from fedretina.study.results import Results
-from fedretina.study.run import StudyRunner, run
+from fedretina.study.results import Results, code_digest
+from fedretina.study.runner import StudyRunner, run
 from fedretina.study.setting import Setting
 from fedretina.study.store import Store
 from fedretina.study.student import Student
 from fedretina.study.studies import STUDIES
+from fedretina.study.tables import mean_and_deviation, mean_text, table
 
 __all__ = [
     "METHODS",
     "STUDIES",
+    "Cell",
     "Grid",
     "Method",
-    "Point",
     "Results",
     "Setting",
     "Store",
     "Student",
     "Study",
     "StudyRunner",
+    "code_digest",
+    "mean_and_deviation",
+    "mean_text",
     "measure",
     "run",
+    "table",
 ]

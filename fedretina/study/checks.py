@@ -1,4 +1,4 @@
-"""Before a study trains: every cell that is still to be measured is checked, so that it does not fail after hours."""
+"""Check all cells of a study before the first one trains, so that none fails after hours."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -6,36 +6,36 @@ from dataclasses import replace
 from torch import nn
 
 from fedretina.errors import BadArgument
-from fedretina.study.measure import check_method
+from fedretina.study.cell import check_method
 from fedretina.study.setting import Setting
 from fedretina.study.store import Store
 from fedretina.study.student import Tasks, embedding_layer
-from fedretina.train import bytes_of, check_space, rehearse, seeded_model
+from fedretina.train import check_disk_space, model_bytes, rehearse, seeded_model
 
 Part = tuple[str, str, Setting]
-"""A domain, the name that its model's seed follows from, and a setting in which it trains."""
+"""A domain, the name of its model in the seed, and a setting in which it trains."""
 
 
 def check_cells(settings: Sequence[Setting], tasks: Tasks, store: Store, *, device: str) -> None:
-    """Check what cells need: method, domains, data, weights, labels, one training step, room on the disk.
+    """Check the method, the domains, the data, the weights, the labels, one training step, and the disk space.
 
     Parameters
     ----------
     settings : sequence of Setting
-        The cells; what is kept in the store is not checked.
+        The settings of the cells; stored ones are not checked.
     tasks : callable
         Makes the task of a setting.
     store : Store
-        Where results go.
+        The store of the results.
     device : {"auto", "cpu", "cuda"}
-        Where to compute.
+        Device of the training.
 
     Raises
     ------
     BadArgument
-        Naming what would have failed.
+        A cell would fail; the message says why.
     """
-    missing = [setting for setting in settings if store.numbers(setting) is None]
+    missing = [setting for setting in settings if store.load(setting) is None]
     for setting in missing:
         check_method(setting)
         setting.training(device)
@@ -44,8 +44,8 @@ def check_cells(settings: Sequence[Setting], tasks: Tasks, store: Store, *, devi
         key = _key(*part)
         if key not in checked:
             checked.add(key)
-            needed += bytes_of(_check(*part, tasks, device))
-    check_space(store.folder, needed, "the sources' models")
+            needed += model_bytes(_check(*part, tasks, device))
+    check_disk_space(store.folder, needed, "the sources' models")
 
 
 def _parts(setting: Setting) -> Iterator[Part]:
@@ -55,7 +55,7 @@ def _parts(setting: Setting) -> Iterator[Part]:
 
 
 def _key(domain: str, name: str, setting: Setting) -> str:
-    """Name what a check follows from: cells that differ in method or epochs share theirs, and sources those of all seeds."""
+    """Identify a check. Cells that differ only in method or epochs share one; sources share one over all seeds."""
     if name == "source":
         return replace(setting, seed=0).source_key(domain)
     return replace(setting, method="", sources=(), gamma=0.0, epochs=1, home_epochs=1).key
@@ -68,7 +68,6 @@ def _check(domain: str, name: str, setting: Setting, tasks: Tasks, device: str) 
     try:
         rehearse(task, splits, model, training, domain=domain, layers=[embedding_layer(task)])
     except BadArgument as error:
-        raise BadArgument(
-            f"{error} (labelled = {setting.labelled:g}, loss = {setting.loss!r}, seed {setting.seed})"
-        ) from error
+        cell = f"labelled = {setting.labelled:g}, loss = {setting.loss!r}, seed {setting.seed}"
+        raise BadArgument(f"{error} (in the cell of {cell})") from error
     return model

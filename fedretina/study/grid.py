@@ -1,27 +1,27 @@
-"""A study as data: tables of points, each a setting and what is shown of its result."""
+"""A study as data: tables of cells. A cell has a setting and the metrics that are shown."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from fedretina.study.setting import Setting
-from fedretina.study.store import Numbers
+from fedretina.study.store import Metrics
 
-Results = Mapping[Setting, Numbers]
+Results = Mapping[Setting, Metrics]
 
 
 @dataclass(frozen=True)
-class Point:
+class Cell:
     """One cell of a table.
 
     Parameters
     ----------
     setting : Setting
-        What is measured; its seed is replaced by each of the study's.
+        What is measured. Its seed is replaced by each seed of the study.
     metrics : tuple of str, default ("mAP", "rank1")
-        What of the result is shown.
+        The metrics that are shown.
     paper : tuple of float, default ()
-        The paper's numbers for it; empty where it prints none.
+        The paper's numbers for these metrics; empty if it prints none.
     """
 
     setting: Setting
@@ -29,72 +29,72 @@ class Point:
     paper: tuple[float, ...] = ()
 
     def values(self, results: Results, seeds: Sequence[int]) -> list[tuple[float, ...]]:
-        """Take the metrics out of the results, a tuple a seed; a seed that was not measured is left out."""
+        """Give the shown metrics, one tuple per seed; seeds that were not measured are left out."""
         found = [results.get(replace(self.setting, seed=seed)) for seed in seeds]
-        return [tuple(numbers[name] for name in self.metrics) for numbers in found if numbers is not None]
+        return [tuple(measured[name] for name in self.metrics) for measured in found if measured is not None]
 
 
 @dataclass(frozen=True)
 class Grid:
-    """One table, and how it is drawn.
+    """One table, and how it is plotted.
 
     Parameters
     ----------
-    title, corner : str
-        Over the table, and over its rows' names.
-    points : mapping of (row, column) to Point
-        In the order of rows and columns; cells may be missing.
+    title, row_header : str
+        The table's title, and the header above the names of its rows.
+    cells : mapping of (row, column) to Cell
+        The cells, in the order of rows and columns; some may be missing.
     axis : str, default ""
-        What the columns are, below the plot.
+        The meaning of the columns, for the plot.
     kind : {"lines", "bars"}, default "bars"
-        Lines run over the columns that are numbers; bars stand for rows.
-    measure : str, default "mAP in %"
-        What the plot shows: the first metric.
+        "lines": one line per row, over the columns that are numbers. "bars": one group of bars per row.
+    metric : str, default "mAP in %"
+        The name of the first metric, which the plot shows.
     scale : {"linear", "log"}, default "linear"
-        Of the lines' x axis.
+        Scale of the lines' x axis.
     digits : int, default 1
-        After the point, in the table.
+        Decimals in the table.
     """
 
     title: str
-    corner: str
-    points: Mapping[tuple[str, str], Point]
+    row_header: str
+    cells: Mapping[tuple[str, str], Cell]
     axis: str = ""
     kind: Literal["lines", "bars"] = "bars"
-    measure: str = "mAP in %"
+    metric: str = "mAP in %"
     scale: Literal["linear", "log"] = "linear"
     digits: int = 1
 
     @property
     def rows(self) -> list[str]:
         """Names of the rows."""
-        return list(dict.fromkeys(row for row, _ in self.points))
+        return list(dict.fromkeys(row for row, _ in self.cells))
 
     @property
     def columns(self) -> list[str]:
         """Names of the columns."""
-        return list(dict.fromkeys(column for _, column in self.points))
+        return list(dict.fromkeys(column for _, column in self.cells))
 
     @property
-    def places(self) -> dict[str, float]:
-        """The columns that are numbers: where lines have their points."""
+    def numeric_columns(self) -> dict[str, float]:
+        """The columns that are numbers, with their values."""
         return {column: float(column) for column in self.columns if column.replace(".", "", 1).isdigit()}
 
 
 @dataclass(frozen=True)
 class Study:
-    """Some tables that answer one question.
+    """Tables that answer one question.
 
     Parameters
     ----------
     name, title : str
-        Of the command, and over the page.
+        The name in the command, and the title of the page.
     question : str
-        What is asked, in a sentence or two.
+        The question, in one or two sentences.
     grids : tuple of Grid
         The tables.
     notes : tuple of str
-        What a reader must know to read them.
+        What a reader must know to understand them.
     """
 
     name: str
@@ -104,9 +104,9 @@ class Study:
     notes: tuple[str, ...] = ()
 
     def settings(self, seeds: Sequence[int]) -> list[Setting]:
-        """List what must be measured, each once, seed by seed: after the first seed all tables are filled."""
-        return list(dict.fromkeys(replace(p.setting, seed=seed) for seed in seeds for p in self._points()))
+        """List the settings to measure, each once. All settings of one seed come before those of the next seed."""
+        return list(dict.fromkeys(replace(cell.setting, seed=seed) for seed in seeds for cell in self._cells()))
 
-    def _points(self) -> Iterator[Point]:
+    def _cells(self) -> Iterator[Cell]:
         for grid in self.grids:
-            yield from grid.points.values()
+            yield from grid.cells.values()

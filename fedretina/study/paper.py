@@ -1,4 +1,4 @@
-"""The paper's own numbers, as printed there: the only ones that no program measures.
+"""The paper's own numbers, as printed there. All other numbers are measured by a program.
 
 Source: Lou, Duan, Luo, Chen, Liu, Wang, Gao, "Towards Digital Retina in Smart Cities: A Model Generation, Utilization and
 Communication Paradigm", ICME 2019, Tables 2 to 4. Target DukeMTMC-reID, 70 % unlabelled, ResNet-50. Its figures print no
@@ -17,7 +17,7 @@ TABLE2: dict[Names, tuple[float, ...]] = {
     frozenset({MARKET, CUHK}): (39.19, 39.23, 39.43, 39.22, 38.49, 38.20),
     frozenset({MSMT, MARKET}): (39.63, 40.16, 38.70, 38.96, 39.18, 38.84),
 }
-"""mAP over GAMMAS, by the sources that are reused."""
+"""mAP for each of GAMMAS, by the reused sources."""
 
 LOSSES: dict[str, tuple[float, float]] = {
     "triplet": (34.31, 54.30),
@@ -52,14 +52,14 @@ TABLE4: dict[tuple[str, int], tuple[float, float, float]] = {
     ("plain", 4): (38.54, 39.02, 40.06),
     ("plain", 3): (0.16, 0.16, 0.16),
 }
-"""mAP of V1, V2, V3 by the way of sending and c."""
+"""mAP of V1, V2, V3, by the coding ("dom": with DoM, "plain": without) and c."""
 
 ORIGINAL: tuple[float, float, float] = (39.42, 40.27, 41.24)
-"""mAP of V1, V2, V3 as they are."""
+"""mAP of V1, V2, V3 without quantisation."""
 
 
 def table2(sources: Iterable[str], gamma: float) -> tuple[float, ...]:
-    """Look up a cell of Table 2; empty where the paper has none.
+    """Look up a cell of Table 2; empty if the paper has none.
 
     Examples
     --------

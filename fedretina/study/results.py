@@ -1,4 +1,4 @@
-"""The store of results, for studies and benchmarks: what was measured is read, not measured again."""
+"""The store of results for studies and benchmarks: stored results are read instead of measured again."""
 
 import hashlib
 import json
@@ -17,7 +17,19 @@ _log = logging.getLogger("fedretina.study")
 
 @dataclass(frozen=True)
 class Entry:
-    """One stored result: its name, the key of what it follows from, its value, and notes for people who open the file."""
+    """One stored result.
+
+    Parameters
+    ----------
+    name : str
+        Name of the result and of its file.
+    key : str
+        Identifies everything that the result depends on.
+    value : JSON value
+        The result.
+    notes : dict
+        Further JSON values, for people who open the file.
+    """
 
     name: str
     key: str
@@ -27,14 +39,14 @@ class Entry:
 
 @dataclass(frozen=True)
 class Results:
-    """A folder of results, one JSON file each: ``{"key": ..., notes, "value": ...}``, whole or not there.
+    """A folder of results, one JSON file each: ``{"key": ..., notes, "value": ...}``. Files are written atomically.
 
     A result is measured again if its file is missing or damaged, or if its key has changed.
 
     Parameters
     ----------
     folder : Path
-        Made when the first result is written.
+        The folder; it is created with the first result.
 
     Examples
     --------
@@ -42,14 +54,16 @@ class Results:
     >>> results = Results(Path(tempfile.mkdtemp()))
     >>> results.measured("rates", lambda: [1.5], key="code 1")
     [1.5]
-    >>> results.measured("rates", lambda: [2.5], key="code 1"), results.measured("rates", lambda: [2.5], key="code 2")
-    ([1.5], [2.5])
+    >>> results.measured("rates", lambda: [2.5], key="code 1")
+    [1.5]
+    >>> results.measured("rates", lambda: [2.5], key="code 2")
+    [2.5]
     """
 
     folder: Path
 
     def measured(self, name: str, measure: Callable[[], Any], *, key: str = "") -> Any:
-        """Return the stored result of that name and key; measure and store it if there is none."""
+        """Return the stored result with this name and key. If there is none, measure and store it."""
         entry = self.entry(name)
         if entry is None or entry.key != key:
             self.put(name, measure(), key=key)
@@ -58,7 +72,7 @@ class Results:
         return entry.value
 
     def entry(self, name: str) -> Entry | None:
-        """Read what is stored under a name; None if nothing is, or if the file is damaged: the log then names the file."""
+        """Read the result with this name; None if there is none, or if its file is damaged, which is logged."""
         file = self._file(name)
         try:
             found = parse_json(file.read_bytes())
@@ -67,17 +81,17 @@ class Results:
         except FileNotFoundError:
             return None
         except (OSError, Corrupt, KeyError, TypeError, AttributeError):
-            _log.warning("%s is damaged: that result is measured again", file)
+            _log.warning("%s is damaged: the result is measured again", file)
             return None
 
     def put(self, name: str, value: Any, *, key: str = "", **notes: Any) -> None:
-        """Store a result, instead of what was stored under the name."""
+        """Store a result; it replaces an earlier result with this name."""
         file = self._file(name)
         file.parent.mkdir(parents=True, exist_ok=True)
         write_text(file, json.dumps({"key": key, **notes, "value": value}, indent=1) + "\n")
 
     def entries(self, pattern: str = "*") -> Iterator[Entry]:
-        """Read all results whose name matches a pattern, by name; damaged ones are left out."""
+        """Read all results whose names match a pattern, in the order of names; damaged ones are left out."""
         for file in sorted(self.folder.glob(f"{pattern}.json")):
             if (entry := self.entry(file.stem)) is not None:
                 yield entry
@@ -87,14 +101,19 @@ class Results:
 
 
 def code_digest(paths: Iterable[Path], *, without: Iterable[str] = ()) -> str:
-    """Hash the code that results follow from: modules, and packages with all that is in them.
+    """Hash the code that results depend on.
 
     Parameters
     ----------
     paths : iterable of Path
-        Files, or folders of which every .py file counts.
+        Files, and folders with all their .py files.
     without : iterable of str
-        Names of files that change no result.
+        Names of files that do not affect results.
+
+    Returns
+    -------
+    str
+        SHA-256, in hexadecimal digits.
     """
     digest, left_out = hashlib.sha256(), set(without)
     for path in paths:

@@ -1,4 +1,4 @@
-"""What a cell of a study's table is measured with: everything that its result follows from."""
+"""The setting of a cell: everything that its result depends on."""
 
 import hashlib
 import json
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import fedretina
-from fedretina.train import Training, check_domains
+from fedretina.checks import check_domains
+from fedretina.train import Training
 
 VERSION = 3
-"""Counts up whenever the same setting gives another result within a release: what was stored is then measured again.
-
-That is so too when a default changes: keys hold only what differs from the defaults."""
+"""Increase it when a setting gives another result within a release, or when a default changes. Stored results are then
+measured again. Keys contain only the fields that differ from their defaults."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,29 +23,29 @@ class Setting:
     method : str
         A name of `fedretina.study.METHODS`.
     target : str
-        The domain with few labels.
+        The target domain, which has few labels.
     sources : tuple of str
-        The domains whose models are at hand.
+        The domains whose models are available.
     data : str, default "embedded"
-        Where the data come from.
+        The data: "embedded", or a folder.
     labelled : float, default 0.3
-        Part of the target's samples that keep their label.
+        Fraction of the target's samples that have a label.
     loss, head : str, default "softmax", "global"
-        The supervised loss and what stands on the network, as the task names them.
+        The supervised loss and the head of the network, by the task's names.
     model, weights : str, default "small", ""
-        The network, and a file that it starts from.
+        The network, and a file of initial weights.
     height, width : int, default 64, 32
-        Pixels of its input.
+        Size of the network's input in pixels.
     gamma : float, default 0.3
-        Weight of the term that the method adds to the loss; unused by methods without one.
+        Weight of Eq. 1; other methods ignore it.
     epochs, home_epochs : int, default 30
-        Epochs of the target, and of each source at home before.
+        Epochs of the target, and of each source before.
     epoch_samples : int, default 4000
-        An epoch of a larger domain takes this many of its samples; 0 takes all.
+        Samples per epoch of a larger domain; 0 takes all.
     lr : float, default 0.002
         Peak learning rate of Adam.
     seed : int, default 0
-        Everything random follows from it, which samples are labelled too.
+        Seed of all random choices, also of which samples are labelled.
 
     Examples
     --------
@@ -74,24 +74,24 @@ class Setting:
 
     @property
     def key(self) -> str:
-        """A name for the result: 16 hexadecimal digits, the same in every process.
+        """Identifies the result: 16 hexadecimal digits, the same in every process.
 
-        Only what differs from the defaults is hashed: a new field changes no key, and what was measured before stays.
+        Only fields that differ from their defaults are hashed. So a new field changes no key, and stored results stay valid.
         """
-        return _hashed(self._differing)
+        return _hash(self._non_default)
 
     def source_key(self, source: str) -> str:
-        """Name what a source's own training follows from: nothing of the target."""
+        """Identify a source's own training, which does not depend on the target."""
         unused = {"method", "target", "sources", "labelled", "gamma", "epochs"}
-        return _hashed({name: value for name, value in self._differing.items() if name not in unused} | {"source": source})
+        return _hash({name: value for name, value in self._non_default.items() if name not in unused} | {"source": source})
 
     @property
-    def _differing(self) -> dict[str, object]:
-        """The fields without a default, and those that are not at theirs."""
+    def _non_default(self) -> dict[str, object]:
+        """The fields that have no default, or differ from it."""
         return {field.name: value for field in fields(self) if (value := getattr(self, field.name)) != field.default}
 
     def training(self, device: str = "auto") -> Training:
-        """Give the settings of a `Learner`: one round, all epochs; `BadArgument` for wrong values or domains."""
+        """Give the settings of a `Learner`, with all epochs in one round; `BadArgument` for wrong values or domains."""
         check_domains(self.target, self.sources)
         return Training(
             rounds=1,
@@ -105,7 +105,7 @@ class Setting:
 
 
 def subsets(names: Sequence[str]) -> list[tuple[str, ...]]:
-    """List the subsets of some names that are not empty, small ones first.
+    """List the non-empty subsets of some names, small ones first.
 
     Examples
     --------
@@ -118,6 +118,6 @@ def subsets(names: Sequence[str]) -> list[tuple[str, ...]]:
     return sorted(filter(None, found), key=lambda subset: (len(subset), [list(names).index(name) for name in subset]))
 
 
-def _hashed(values: dict[str, object]) -> str:
+def _hash(values: dict[str, object]) -> str:
     text = json.dumps({**values, "version": VERSION, "fedretina": fedretina.__version__}, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

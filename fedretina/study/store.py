@@ -1,4 +1,4 @@
-"""What is kept of a study: finished cells and trained sources, so that an interrupted one goes on."""
+"""The store of a study: finished cells and trained sources. An interrupted study continues from it."""
 
 import logging
 from collections.abc import Mapping
@@ -15,33 +15,33 @@ from fedretina.study.setting import Setting
 
 _log = logging.getLogger("fedretina.study")
 LARGEST = 1e300
-"""No number of a cell is larger."""
-Numbers = dict[str, float]
+"""No metric of a cell is larger."""
+Metrics = dict[str, float]
 Arrays = Mapping[str, NDArray[np.generic]]
 
 
 class Store:
-    """A folder of results by their settings. What is written is whole or not there.
+    """A folder of metrics by their settings, and of models. Files are written atomically.
 
     Parameters
     ----------
     folder : Path
-        Made if missing.
+        The folder; it is created if missing.
 
     Raises
     ------
     BadArgument
-        If it cannot be made.
+        The folder cannot be created.
 
     Examples
     --------
     >>> import tempfile
     >>> store = Store(Path(tempfile.mkdtemp()))
     >>> setting = Setting(method="alone", target="duke", sources=("cuhk03",))
-    >>> store.numbers(setting) is None
+    >>> store.load(setting) is None
     True
-    >>> store.keep(setting, {"mAP": 31.5})
-    >>> store.numbers(setting)
+    >>> store.save(setting, {"mAP": 31.5})
+    >>> store.load(setting)
     {'mAP': 31.5}
     """
 
@@ -51,38 +51,38 @@ class Store:
             for name in ("cells", "models"):
                 (self.folder / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise BadArgument(f"--out {folder}: cannot make that folder ({error.strerror}): give another") from error
+            raise BadArgument(f"--out {folder}: cannot create this folder ({error.strerror}): give another one") from error
 
-    def numbers(self, setting: Setting) -> Numbers | None:
-        """Read what a cell gave; None if it is not finished, or its file is damaged."""
+    def load(self, setting: Setting) -> Metrics | None:
+        """Read the metrics of a cell; None if it is not stored, or its file is damaged."""
         entry = self._cells.entry(_name(setting))
         if entry is None or entry.key != setting.key:
             return None
         if not _is_numbers(entry.value):
-            _log.warning("%s holds no numbers by name: that cell is measured again", entry.name)
+            _log.warning("%s has no numbers by name: that cell is measured again", entry.name)
             return None
         return dict(entry.value)
 
-    def keep(self, setting: Setting, numbers: Numbers) -> None:
-        """Keep what a cell gave, with its setting, for people who look into the folder."""
-        self._cells.put(_name(setting), numbers, key=setting.key, setting=asdict(setting))
+    def save(self, setting: Setting, metrics: Metrics) -> None:
+        """Store the metrics of a cell, with its setting for people who open the file."""
+        self._cells.put(_name(setting), metrics, key=setting.key, setting=asdict(setting))
 
-    def arrays(self, key: str) -> Arrays | None:
-        """Read a kept model; None if there is none, or if its file is damaged: the log then names the file."""
+    def load_model(self, key: str) -> Arrays | None:
+        """Read a stored model; None if there is none, or if its file is damaged, which is logged."""
         file = self.folder / "models" / f"{key}.npz"
         if not file.exists():
             return None
         try:
-            with translate_errors(Corrupt, f"{file} is damaged", "that model is trained again"), np.load(file) as found:
-                return {name: found[name] for name in found.files}
+            with translate_errors(Corrupt, f"{file} is damaged", "that model is trained again"), file.open("rb") as stream:
+                return dict(np.load(stream, allow_pickle=False))
         except Corrupt as error:
             _log.warning("%s", error)
             return None
 
-    def keep_arrays(self, key: str, arrays: Arrays) -> None:
-        """Keep a model's arrays."""
+    def save_model(self, key: str, arrays: Arrays) -> None:
+        """Store a model's arrays."""
         file = self.folder / "models" / f"{key}.npz"
-        with replacing(file) as fresh, fresh.open("wb") as stream:
+        with replacing(file) as temporary, temporary.open("wb") as stream:
             np.savez(stream, **arrays)  # type: ignore[arg-type]  # numpy's stub takes a name for allow_pickle
 
     @property
@@ -91,7 +91,7 @@ class Store:
 
 
 def _is_numbers(value: object) -> bool:
-    """Say whether a cell's value is what `keep` was given: numbers by name."""
+    """Tell whether a stored value has numbers by name, as `save` writes them."""
     return isinstance(value, dict) and all(_is_number(number) for number in value.values())
 
 

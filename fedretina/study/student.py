@@ -1,4 +1,4 @@
-"""What a method gets: the target, its data, the sources' models, and one budget of steps."""
+"""The student: the target of one cell, with its data, the sources' models, and its budget of steps."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -6,25 +6,25 @@ from functools import cached_property
 from torch import Tensor, nn
 
 from fedretina.errors import BadArgument
-from fedretina.features import shapes
+from fedretina.features import layer_shapes
 from fedretina.study.setting import Setting
-from fedretina.study.store import Arrays, Numbers, Store
+from fedretina.study.store import Arrays, Metrics, Store
 from fedretina.task import Splits, Task
 from fedretina.train import (
     Batches,
     DomainBatches,
+    EpochRange,
     Learner,
     Peers,
-    Span,
     SupervisedLoss,
     Term,
     Training,
     adapt_peers,
-    arrays_of,
-    device,
+    model_arrays,
     seeded_model,
     start_from,
     steps_per_epoch,
+    training_device,
 )
 
 OnProgress = Callable[[str, int, int], None]
@@ -32,30 +32,35 @@ Tasks = Callable[[Setting], Task]
 
 
 class Student:
-    """The target of one cell.
+    """The target of one cell. Every method trains it for the same number of steps.
 
     Parameters
     ----------
     setting : Setting
-        What is measured.
+        The setting of the cell.
     tasks : callable
         Makes the task of a setting.
     store : Store
-        Keeps the sources' models, each trained once.
+        Stores the sources' models, each trained once.
     on_progress : callable
-        Called with the name of what trains, its finished epochs, and epochs in total.
-    where : {"auto", "cpu", "cuda"}, default "auto"
-        Where to compute.
+        Called with the name of the model in training, its finished epochs, and its epochs in total.
+    device : {"auto", "cpu", "cuda"}, default "auto"
+        Device of the training.
+
+    Attributes
+    ----------
+    metrics : dict of str to float
+        Metrics that the method adds to the result.
     """
 
     def __init__(
-        self, setting: Setting, tasks: Tasks, store: Store, on_progress: OnProgress, *, where: str = "auto"
+        self, setting: Setting, tasks: Tasks, store: Store, on_progress: OnProgress, *, device: str = "auto"
     ) -> None:
         self.setting, self.store, self.on_progress = setting, store, on_progress
-        self.training: Training = setting.training(where)
+        self.training: Training = setting.training(device)
         self.task = tasks(setting)
-        self.device = device(self.training)
-        self.numbers: Numbers = {}
+        self.device = training_device(self.training)
+        self.metrics: Metrics = {}
 
     @cached_property
     def splits(self) -> Splits:
@@ -64,17 +69,17 @@ class Student:
 
     @cached_property
     def labelled(self) -> Splits:
-        """The target's labelled samples alone: what methods learn from that use no others."""
+        """The target's labelled samples alone, for methods that use no unlabelled ones."""
         return Splits(self.splits.inputs, self.splits.labels)
 
     @property
     def samples(self) -> int:
-        """Size of the target's training data, which its epochs are counted by, whatever part of them a method uses."""
+        """Number of the target's training samples. It determines the steps of an epoch, whichever samples a method uses."""
         return len(self.splits.everything())
 
     @property
     def steps(self) -> int:
-        """Steps that every method's target takes."""
+        """Training steps of the target, equal for every method."""
         return self.training.epochs * steps_per_epoch(self.samples, self.training)
 
     @cached_property
@@ -87,11 +92,13 @@ class Student:
         return peers
 
     @property
-    def best(self) -> str:
-        """The source that is best on the target's labelled samples."""
-        found = self.peers.best(self.fresh(), self.task.head)
+    def best_source(self) -> str:
+        """The compatible source with the highest score on the target's labelled samples."""
+        found = self.peers.best(self.new_model(), self.task.head)
         if found is None:
-            raise BadArgument(f"no source of {self.setting.target!r} has its kind of model: there is none to start from")
+            raise BadArgument(
+                f"no source has the architecture of the target {self.setting.target!r}: give one, or start from scratch"
+            )
         return found
 
     @property
@@ -101,25 +108,27 @@ class Student:
 
     @property
     def example(self) -> Tensor:
-        """Two prepared inputs, to see shapes by."""
+        """Two prepared inputs, from which the shapes of features are found."""
         return self.task.prepare(self.splits.inputs[:2])
 
-    def width(self, model: nn.Module) -> int:
-        """Count the features of a model's embedding; `BadArgument` if it is no vector."""
+    def embedding_width(self, model: nn.Module) -> int:
+        """Count the features of a model's embedding; `BadArgument` if it is not a vector."""
         model = model.to(self.device)
-        shape = shapes(model, [self.layer], self.example.to(self.device))[self.layer]
+        shape = layer_shapes(model, [self.layer], self.example.to(self.device))[self.layer]
         if len(shape) != 1:
-            raise BadArgument(f"the layer {self.layer!r} gives {tuple(shape)} a sample: this method takes vectors")
+            raise BadArgument(
+                f"the layer {self.layer!r} gives {tuple(shape)} per sample: this method needs a layer that gives vectors"
+            )
         return shape[0]
 
-    def fresh(self, name: str = "target", *, classes: int | None = None) -> nn.Module:
-        """Make the target's network with new weights: the same at every call of one name."""
+    def new_model(self, name: str = "target", *, classes: int | None = None) -> nn.Module:
+        """Make the target's network with new weights; equal names give equal weights."""
         return seeded_model(self.task, self.setting.target, classes or self.splits.classes, self.training, name)
 
-    def started(self) -> nn.Module:
-        """Make the target's network, started from the best source."""
-        model = self.fresh()
-        start_from(model, self.peers.models[self.best], self.task.head)
+    def model_from_best(self) -> nn.Module:
+        """Make the target's network with the weights of the best source."""
+        model = self.new_model()
+        start_from(model, self.peers.models[self.best_source], self.task.head)
         return model
 
     def fit(
@@ -130,18 +139,18 @@ class Student:
         batches: Batches | None = None,
         terms: Sequence[Term] = (),
     ) -> nn.Module:
-        """Train a model for the whole budget; its last state counts.
+        """Train a model for all steps; its last state is the result.
 
         Parameters
         ----------
         model : Module
-            Changed in place.
+            The model; it is changed in place.
         splits : Splits, optional
-            The data; default: the target's.
+            The data. Default: the target's.
         batches : Batches, optional
-            The samples; default: the labelled samples of `splits`, and beside terms as many unlabelled ones in every batch.
+            The batches. Default: the labelled samples of `splits`; if there are terms, half of each batch is unlabelled.
         terms : sequence of Term
-            Terms beside the supervised loss.
+            Further terms of the loss, in addition to the supervised loss.
         """
         name, data = f"{self.setting.target}/{self.setting.method}", splits or self.splits
         batches = batches or DomainBatches(self.task, data, self.training.batch_size, unlabelled=bool(terms))
@@ -150,30 +159,30 @@ class Student:
         self._train(learner, self.training.epochs, self.samples, self.setting.method)
         return model
 
-    def score(self, model: nn.Module) -> Numbers:
-        """Measure a model on the target's test."""
+    def score(self, model: nn.Module) -> Metrics:
+        """Measure a model on the target's test split."""
         return {key: float(value) for key, value in self.task.evaluate(model.cpu().eval(), self.setting.target).items()}
 
     def _source(self, name: str) -> Arrays:
-        """Give a source's own model, on all its labels; trained once for all targets and methods."""
+        """Give a source's own model, trained on all its labels, once for all targets and methods."""
         key = f"{name}-{self.setting.source_key(name)}"
-        kept = self.store.arrays(key)
-        if kept is None:
+        arrays = self.store.load_model(key)
+        if arrays is None:
             splits = self.task.splits(name)
             model = seeded_model(self.task, name, splits.classes, self.training, "source")
             batches = DomainBatches(self.task, splits, self.training.batch_size)
             learner = Learner(model, self.task, self.training, name=f"{name}/source", batches=batches)
             self._train(learner, self.training.home_epochs, len(splits.labels), name)
-            kept = arrays_of(model)
-            self.store.keep_arrays(key, kept)
-        return kept
+            arrays = model_arrays(model)
+            self.store.save_model(key, arrays)
+        return arrays
 
-    def _train(self, learner: Learner, epochs: int, samples: int, what: str) -> None:
+    def _train(self, learner: Learner, epochs: int, samples: int, name: str) -> None:
         def on_epoch(epoch: int, total: int, loss: float, speed: float) -> None:
             del loss, speed
-            self.on_progress(what, epoch, total)
+            self.on_progress(name, epoch, total)
 
-        learner.train(Span(0, epochs, epochs), samples, on_epoch)
+        learner.train(EpochRange(0, epochs, epochs), samples, on_epoch)
 
 
 def embedding_layer(task: Task) -> str:
@@ -182,7 +191,7 @@ def embedding_layer(task: Task) -> str:
 
 
 def logits(output: object) -> Tensor:
-    """Take the class scores out of a model's output: itself, or its `logits`; parts are averaged. Shape (N, classes).
+    """Give the class scores of a model's output, (N, classes): the output itself, or its `logits`. Parts are averaged.
 
     Examples
     --------
@@ -192,10 +201,12 @@ def logits(output: object) -> Tensor:
     """
     scores = getattr(output, "logits", output)
     if not isinstance(scores, Tensor):
-        raise BadArgument(f"a model gave a {type(output).__name__}: this method needs class scores, a tensor or `.logits`")
+        raise BadArgument(
+            f"a model gave a {type(output).__name__}: this method needs class scores, as a tensor or as `.logits`"
+        )
     return scores.mean(1) if scores.ndim == 3 else scores
 
 
-def frozen(models: Mapping[str, nn.Module]) -> list[nn.Module]:
-    """List models by name, in evaluation mode, without gradients."""
+def freeze(models: Mapping[str, nn.Module]) -> list[nn.Module]:
+    """Freeze models, put them into eval mode, and list them in the order of their names."""
     return [models[name].requires_grad_(False).eval() for name in sorted(models)]

@@ -1,11 +1,18 @@
-"""The tables of studies and benchmarks: Markdown, means and how far values lie from them."""
+"""Tables of studies and benchmarks: Markdown, means and standard deviations."""
 
 import statistics
 from collections.abc import Iterable, Sequence
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Write a Markdown table; it ends with a line break.
+    """Write a Markdown table, with a line break at the end.
+
+    Parameters
+    ----------
+    head : sequence of str
+        Names of the columns.
+    rows : iterable of sequence of str
+        The cells of each row.
 
     Examples
     --------
@@ -19,7 +26,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
-    """Compute mean and standard deviation; the deviation of fewer than two values is None.
+    """Compute the mean and the standard deviation; the deviation is None for one value.
 
     Examples
     --------
@@ -31,16 +38,16 @@ def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
 
 
 def mean_text(values: Sequence[float], form: str = ".1f", *, deviation_form: str = "", error: bool = False) -> str:
-    """Write the mean and, of two values or more, their standard deviation.
+    """Write the mean and, for two values or more, the standard deviation.
 
     Parameters
     ----------
     values : sequence of float
-        One value or more.
+        The values, at least one.
     form : str, default ".1f"
-        How the mean is written, as `format` takes it.
+        Format of the mean, as for `format`.
     deviation_form : str, default ""
-        How the deviation is written; "" is as the mean, without its sign.
+        Format of the deviation. Default: as the mean, without a sign.
     error : bool, default False
         Write the mean's standard error (deviation / sqrt(n)) instead of the deviation.
 

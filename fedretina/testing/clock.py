@@ -1,19 +1,19 @@
-"""A clock that only waiting moves."""
+"""A clock for tests: time passes only when somebody sleeps."""
 
 
-class Clock:
-    """Stand in for the module `time` where a grid waits: a slow machine then loses no replies.
+class FakeClock:
+    """Takes the place of the module `time` where a grid waits, so that a slow machine loses no replies.
 
     Attributes
     ----------
     now : float
-        Seconds since the clock was made.
+        Seconds that have passed.
 
     Examples
     --------
-    In a test with pytest: ``monkeypatch.setattr("fedretina.flower.grid.time", Clock())``.
+    In a test with pytest: ``monkeypatch.setattr("fedretina.flower.grid.time", FakeClock())``.
 
-    >>> clock = Clock()
+    >>> clock = FakeClock()
     >>> clock.sleep(1.5)
     >>> clock.monotonic()
     1.5
@@ -23,9 +23,9 @@ class Clock:
         self.now = 0.0
 
     def monotonic(self) -> float:
-        """Return the seconds that were waited for."""
+        """Return the seconds that have passed."""
         return self.now
 
     def sleep(self, seconds: float) -> None:
-        """Move the clock on, and return at once."""
+        """Let the seconds pass, and return at once."""
         self.now += seconds

@@ -1,10 +1,10 @@
-"""Damage to models on their way."""
+"""Damage to the models of a message."""
 
 from flwr.app import Array, ArrayRecord, RecordDict
 
 
-def damaged(content: RecordDict) -> RecordDict:
-    """Copy a message's content, with one bit flipped in each model.
+def flip_bits(content: RecordDict) -> RecordDict:
+    """Return a copy of a message's content, with one bit flipped in each model.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ def damaged(content: RecordDict) -> RecordDict:
     --------
     >>> import numpy as np
     >>> content = RecordDict({"arrays": ArrayRecord([np.zeros(3, np.uint8)])})
-    >>> damaged(content)["arrays"] == content["arrays"]
+    >>> flip_bits(content)["arrays"] == content["arrays"]
     False
     """
     copy = RecordDict(dict(content.items()))
@@ -31,6 +31,9 @@ def damaged(content: RecordDict) -> RecordDict:
         data = bytearray(record[first].data)
         data[len(data) // 2] ^= 1
         copy[name] = ArrayRecord(
-            {key: Array(a.dtype, a.shape, a.stype, bytes(data) if key == first else a.data) for key, a in record.items()}
+            {
+                key: Array(array.dtype, array.shape, array.stype, bytes(data) if key == first else array.data)
+                for key, array in record.items()
+            }
         )
     return copy

@@ -1,4 +1,4 @@
-"""A grid whose nodes and messages fail as a test asks."""
+"""A grid whose nodes and messages fail where a test wants them to."""
 
 import random
 import shutil
@@ -11,30 +11,30 @@ from flwr.app import Error, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 from fedretina.errors import BadArgument
-from fedretina.testing.damage import damaged
+from fedretina.testing.damage import flip_bits
 from fedretina.testing.local import NO_ANSWER, LocalGrid
 
 FAULTS = {
-    "fails": "the node breaks before it answers",
-    "crashes": "the node breaks after it worked, and forgets",
+    "fails": "the node fails before it runs the app",
+    "crashes": "the node runs the app, then fails and loses the changes to its context",
     "late": "the reply comes after the timeout",
-    "store lost": "the node's models are gone",
-    "restarted": "the node's context is gone",
+    "store lost": "the node loses its models",
+    "restarted": "the node loses its context",
     "damaged down": "a bit of the message is flipped",
     "damaged up": "a bit of the reply is flipped",
     "reordered": "the node gets its message after all others",
 }
-"""The faults that `FaultyGrid` knows, and what each one means."""
+"""The faults that `FaultyGrid` knows, and what happens."""
 
 FAILURES = {"fails", "crashes", "late", "damaged up"}
 """Faults after which a message counts as failed under plain Flower too."""
 
 
 class FaultyGrid(LocalGrid):
-    """A `LocalGrid` with faults by round and node; replies come in any order, a few at a time.
+    """A `LocalGrid` with faults by round and node; replies come in a random order, a few at a time.
 
-    Every fault happens once to a message of a round; sent again, the message arrives. Faults that make a message fail
-    happen to "train" messages only: evaluation loses no reply, so that runs with and without DoM can be compared.
+    Every fault happens once to a message of a round; if the message is sent again, nothing happens to it. Faults that make a
+    message fail happen to "train" messages only. Evaluation loses no reply, so runs with and without DoM can be compared.
 
     Parameters
     ----------
@@ -43,13 +43,13 @@ class FaultyGrid(LocalGrid):
     nodes : int
         Number of nodes. Their identifiers are 100, 101, ...
     faults : callable
-        Takes round and node, returns names of `FAULTS`. Messages say their round as "server-round" in the record "config".
+        Takes round and node, returns names of `FAULTS`. Messages have their round as "server-round" in the record "config".
     stores : callable, optional
         Takes a node, returns the folder of its models. The fault "store lost" needs it.
     plain : bool, default False
-        Let only those faults happen that plain Flower has too: for the run without DoM.
+        Whether only those faults happen that plain Flower has too; for the run without DoM.
     seed : int, default 0
-        The order of replies follows from it.
+        Seed of the order of replies.
 
     Attributes
     ----------
@@ -98,7 +98,7 @@ class FaultyGrid(LocalGrid):
         self._seen: set[tuple[int, int, str]] = set()
 
     def push_messages(self, messages: Iterable[Message]) -> list[str]:
-        """Let nodes answer; messages with the fault "reordered" are answered last."""
+        """Send messages to the nodes, those with the fault "reordered" last; return the messages' identifiers."""
         messages = list(messages)
         last = [m for m in messages if "reordered" in self._pending(m)]
         self.injected["reordered"] += len(last)
@@ -110,7 +110,7 @@ class FaultyGrid(LocalGrid):
         pending = self._pending(message)
         self._seen.add(_key(message))
         content = message.content
-        arrived = damaged(content) if "damaged down" in pending else content
+        arrived = flip_bits(content) if "damaged down" in pending else content
         invisible = {"reordered", "damaged up"} | ({"damaged down"} if arrived == content else set())
         self.injected.update(pending - invisible)
         if "fails" in pending or (self.plain and pending & FAILURES):
@@ -127,24 +127,24 @@ class FaultyGrid(LocalGrid):
     def _lose_state(self, node: int, pending: set[str]) -> None:
         if "store lost" in pending:
             if self.stores is None:
-                raise BadArgument(f"the fault 'store lost' of node {node} needs the folder of its models: give `stores`")
+                raise BadArgument(f"the fault 'store lost' of node {node} needs the folder of its models; give `stores`")
             shutil.rmtree(self.stores(node), ignore_errors=True)
         if "restarted" in pending:
             self.contexts[node].state = RecordDict()
 
     def _returned(self, message: Message, reply: Message, pending: set[str], state: RecordDict) -> Message:
-        """Return what the server gets of a reply; `state` is the node's from before it worked."""
+        """Return the reply that the server gets; `state` is the state of the node before the app ran."""
         if "crashes" in pending:
             self.contexts[message.metadata.dst_node_id].state = state
             return Message(Error(NO_ANSWER, "node crashed"), reply_to=message)
         if self._damages_reply(message, reply):
-            reply.content = damaged(reply.content)
+            reply.content = flip_bits(reply.content)
         if "late" in pending:
             self.late.add(message.metadata.message_id)
         return reply
 
     def _damages_reply(self, message: Message, reply: Message) -> bool:
-        """Damage the first reply with a model: a node that could not decode has sent another one before."""
+        """Return whether a reply is damaged: the first one with a model is (a node that cannot decode sends none)."""
         number, node, kind = _key(message)
         models = kind == "train" and reply.has_content() and len(reply.content.array_records)
         if not models or "damaged up" not in self.faults(number, node) or (number, node, "up") in self._seen:
@@ -154,7 +154,7 @@ class FaultyGrid(LocalGrid):
         return True
 
     def _pending(self, message: Message) -> set[str]:
-        """List the faults that a message has yet to meet."""
+        """Return the faults that have not yet happened to a message."""
         number, node, kind = _key(message)
         if (number, node, kind) in self._seen:
             return set()
@@ -162,7 +162,7 @@ class FaultyGrid(LocalGrid):
         return faults if kind == "train" else faults - FAILURES
 
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
-        """Return about half of the replies that are there, in any order; late ones never come."""
+        """Return about half of the replies that are ready, in a random order; late ones never come."""
         ready = [name for name in message_ids if name not in self.late and name in self.replies]
         self._random.shuffle(ready)
         return super().pull_messages(ready[: max(1, len(ready) // 2)])

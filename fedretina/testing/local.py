@@ -1,4 +1,4 @@
-"""A grid in this process: Ray takes 17 seconds to start, a test has none of them."""
+"""A grid in this process: tests need not wait for Ray, which takes 17 seconds to start."""
 
 import itertools
 from collections.abc import Iterable
@@ -21,8 +21,8 @@ NO_ANSWER = 5
 class LocalGrid(Grid):
     """A grid whose nodes answer at once, in this process, each with a context of its own.
 
-    As under Flower, the app gets a copy of each message. To watch or change what nodes answer, derive from this class
-    and override `answer`.
+    As under Flower, the app gets a copy of each message. To observe or change replies, derive from this class and override
+    `answer`.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class LocalGrid(Grid):
     run_config : dict, optional
         The configuration that nodes find in ``context.run_config``.
     failing : iterable of int, optional
-        Messages, counted from 0, that are answered by an error.
+        Numbers of the messages (from 0) that get an error reply.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class LocalGrid(Grid):
     sent : list of Message
         All messages that were pushed.
     calls : iterator of int
-        Gives the number of the next message, from 0.
+        Numbers of the next messages, from 0.
     replies : dict of str to Message
         Replies that nobody has pulled yet, by the identifiers of the messages that they answer.
 
@@ -83,21 +83,21 @@ class LocalGrid(Grid):
         self.calls = itertools.count()
 
     def set_run(self, run: Any) -> None:
-        """Refuse: a local grid has one run."""
+        """Raise `NotImplementedError`: a local grid has one run."""
         raise NotImplementedError
 
     def create_message(
         self, content: RecordDict, message_type: str, dst_node_id: int, group_id: str, ttl: float | None = None
     ) -> Message:
-        """Make a message to a node."""
+        """Return a message to a node."""
         return Message(content, dst_node_id=dst_node_id, message_type=message_type, group_id=group_id, ttl=ttl)
 
     def get_node_ids(self) -> list[int]:
-        """List the nodes' identifiers."""
+        """Return the nodes' identifiers."""
         return list(self.contexts)
 
     def push_messages(self, messages: Iterable[Message]) -> list[str]:
-        """Let nodes answer messages, one after another, and return the messages' identifiers."""
+        """Send messages to the nodes, one after another, and return the messages' identifiers."""
         names = []
         for message in messages:
             number = next(self.calls)
@@ -121,7 +121,7 @@ class LocalGrid(Grid):
         if number in self.failing:
             return Message(Error(NO_ANSWER, "node is gone"), reply_to=message)
         node = message.metadata.dst_node_id
-        # As Flower does: what the app gets shares nothing with what was sent.
+        # As under Flower, the app gets a copy that shares nothing with the message that was sent.
         copy = RecordDict({name: record.copy() for name, record in message.content.items()})
         received = Message(copy, dst_node_id=node, message_type=message.metadata.message_type)
         for key in ("_message_id", "_group_id", "_src_node_id"):

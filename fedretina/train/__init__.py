@@ -1,12 +1,12 @@
-"""One model in training on one domain: the learner, its batches and terms, pseudo-labels, checkpoints, peers as models.
+"""One model in training on one domain: the learner, its batches and loss terms, pseudo-labels, checkpoints, peers.
 
-A `Learner` takes a model, a `fedretina.task.Task` and `Training`, the settings. `Batches` say which samples it sees, each
-`Term` adds a part of the loss. What a strategy or a study builds on it differs in these two only:
+A `Learner` trains a model on a `fedretina.task.Task` with the settings of a `Training`. `Batches` choose the samples, and
+each `Term` adds a part of the loss. Strategies and studies differ only in these two:
 
 >>> import torch
 >>> from torch import nn
 >>> from fedretina.task import Splits, Task
->>> from fedretina.train import DomainBatches, Learner, Span, Training
+>>> from fedretina.train import DomainBatches, EpochRange, Learner, Training
 >>> class Signs(Task):
 ...     metric, layers = "accuracy", ("0",)
 ...     def loss(self, output, labels):
@@ -17,34 +17,34 @@ A `Learner` takes a model, a `fedretina.task.Task` and `Training`, the settings.
 >>> splits = Splits(inputs, (inputs[:, 0] > 0).long())
 >>> losses = []
 >>> learner = Learner(nn.Linear(4, 2), task, training, name="signs", batches=DomainBatches(task, splits, 8))
->>> learner.train(Span(0, 5, 5), 64, lambda epoch, total, loss, speed: losses.append(loss))
+>>> learner.train(EpochRange(0, 5, 5), 64, lambda epoch, total, loss, speed: losses.append(loss))
 >>> losses[-1] < losses[0]
 True
 """
 
 from fedretina.train.batches import Batch, Batches, DomainBatches
 from fedretina.train.checkpoints import Checkpoints
-from fedretina.train.checks import check_domain_name, check_domains, check_number, check_one_of
-from fedretina.train.compute import device, runner
+from fedretina.train.compute import forward_function, training_device
 from fedretina.train.learner import Learner, OnEpoch
-from fedretina.train.peers import Peers, Weights, adapt_peers, arrays_of, check_finite
+from fedretina.train.peers import Peers, SourceWeights, adapt_peers, check_finite, model_arrays
 from fedretina.train.pseudo_labels import ClassMemoryTerm, PseudoLabelBatches, PseudoLabels
-from fedretina.train.rehearsal import STATES, bytes_of, check_space, rehearse
+from fedretina.train.rehearsal import CHECKPOINT_FACTOR, check_disk_space, model_bytes, rehearse
 from fedretina.train.reuse_term import ReuseTerm, warm_up_inputs
-from fedretina.train.risks import risks_over
-from fedretina.train.schedule import Span, steps_per_epoch
+from fedretina.train.risks import source_risks
+from fedretina.train.schedule import EpochRange, steps_per_epoch
 from fedretina.train.seeds import seeded, seeded_model
 from fedretina.train.start import start_from, start_from_average
 from fedretina.train.term import ForwardPass, SupervisedLoss, Term
 from fedretina.train.training import Training
 
 __all__ = [
-    "STATES",
+    "CHECKPOINT_FACTOR",
     "Batch",
     "Batches",
     "Checkpoints",
     "ClassMemoryTerm",
     "DomainBatches",
+    "EpochRange",
     "ForwardPass",
     "Learner",
     "OnEpoch",
@@ -52,28 +52,23 @@ __all__ = [
     "PseudoLabelBatches",
     "PseudoLabels",
     "ReuseTerm",
-    "Span",
+    "SourceWeights",
     "SupervisedLoss",
     "Term",
     "Training",
-    "Weights",
     "adapt_peers",
-    "arrays_of",
-    "bytes_of",
-    "check_domain_name",
-    "check_domains",
+    "check_disk_space",
     "check_finite",
-    "check_number",
-    "check_one_of",
-    "check_space",
-    "device",
+    "forward_function",
+    "model_arrays",
+    "model_bytes",
     "rehearse",
-    "risks_over",
-    "runner",
     "seeded",
     "seeded_model",
+    "source_risks",
     "start_from",
     "start_from_average",
     "steps_per_epoch",
+    "training_device",
     "warm_up_inputs",
 ]

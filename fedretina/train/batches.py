@@ -1,4 +1,4 @@
-"""Batches: which samples a learner sees."""
+"""Batches: the samples on which a learner trains."""
 
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
@@ -10,14 +10,14 @@ from fedretina.task import Splits, Task, shuffled
 
 
 class Batch(NamedTuple):
-    """Some samples as they are stored.
+    """Samples as they are stored.
 
     Attributes
     ----------
     inputs : Tensor
         (B, ...), the labelled samples first.
     labels : Tensor
-        Of the labelled samples, (B_l,), B_l <= B.
+        Labels of the labelled samples, (B_l,), int64, with B_l <= B.
     """
 
     inputs: Tensor
@@ -25,19 +25,19 @@ class Batch(NamedTuple):
 
 
 class Batches(Protocol):
-    """Where a learner's batches come from."""
+    """The source of a learner's batches."""
 
     def start_epoch(self, model: nn.Module, epoch: int) -> None:
-        """Prepare an epoch (from 0), for instance by labelling samples with the model's present state."""
+        """Prepare an epoch (from 0), for instance by pseudo-labels from the model's present state."""
         ...
 
     def draw(self, generator: torch.Generator) -> Iterator[Batch]:
-        """Draw batches for ever; equal state of the generator, equal batches."""
+        """Draw batches without end. Equal states of the generator give equal batches."""
         ...
 
 
 class DomainBatches(Batches):
-    """The samples of a domain: labelled ones, and on request as many unlabelled ones in every batch.
+    """Batches of a domain's labelled samples; if `unlabelled`, half of each batch is unlabelled.
 
     Parameters
     ----------
@@ -46,9 +46,9 @@ class DomainBatches(Batches):
     splits : Splits
         The domain's data.
     size : int
-        Samples a batch.
+        Samples per batch.
     unlabelled : bool, default False
-        Whether half of every batch is unlabelled; where the domain has no unlabelled samples, nothing changes.
+        Whether half of every batch is unlabelled. It has no effect if the domain has no unlabelled samples.
 
     Examples
     --------
@@ -66,10 +66,10 @@ class DomainBatches(Batches):
         self._labelled = size - self._unlabelled
 
     def start_epoch(self, model: nn.Module, epoch: int) -> None:
-        """Prepare nothing: the samples are the same in every epoch."""
+        """Do nothing: the samples are the same in every epoch."""
 
     def draw(self, generator: torch.Generator) -> Iterator[Batch]:
-        """Draw batches for ever."""
+        """Draw batches without end."""
         splits = self.splits
         labelled = iter(self.task.batches(splits.labels, self._labelled, generator))
         unlabelled = shuffled(len(splits.unlabelled), self._unlabelled, generator)

@@ -1,4 +1,4 @@
-"""Checkpoints of a learner on the node's disk: the training goes on from them, and a round can be done again."""
+"""Checkpoints of a learner on the node's disk: training continues from them, and a round can be repeated."""
 
 import re
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ _NAME = re.compile(r"round-(\d{1,9})\.pt", re.ASCII)
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """The states of one learner, one for each round that it took part in.
+    """The saved states of one learner, one per round in which it trained.
 
-    A domain that missed a round goes on from the newest state.
+    A domain that missed a round continues from its newest state.
 
     Parameters
     ----------
@@ -31,15 +31,15 @@ class Checkpoints:
 
     @property
     def last(self) -> int:
-        """The newest round before this one that has a state; 0 if there is none."""
+        """The newest earlier round that has a state; 0 if there is none."""
         return max((number for number in self._numbers() if number < self.round), default=0)
 
     def file(self, number: int) -> Path:
-        """Name the file of a round's state."""
+        """Give the path of a round's state."""
         return self.folder / f"round-{number}.pt"
 
     def remove_old(self) -> None:
-        """Remove what is older than `last`: from that state this round could be done again."""
+        """Remove the states before `last`. The state of `last` stays, so that this round can be repeated."""
         last = self.last
         for number in self._numbers():
             if number < last:

@@ -16,15 +16,16 @@ from fedretina.errors import Corrupt, translate_errors
 from fedretina.features import Taps
 from fedretina.task import Task
 from fedretina.train.batches import Batch, Batches
-from fedretina.train.compute import device, runner, to_float32
-from fedretina.train.newcomers import extend_optimizer_state, extend_state, new_sources
-from fedretina.train.schedule import Span, learning_rate, steps_per_epoch
-from fedretina.train.seeds import mixed_seed
+from fedretina.train.compute import forward_function, to_float32, training_device
+from fedretina.train.late_sources import extend_optimizer_state, extend_state, new_sources
+from fedretina.train.schedule import EpochRange, learning_rate, steps_per_epoch
+from fedretina.train.seeds import derive_seed
 from fedretina.train.term import ForwardPass, SupervisedLoss, Term
 from fedretina.train.training import Training
 
 WEIGHT_DECAY = 5e-4
 OnEpoch = Callable[[int, int, float, float], None]
+"""Called after an epoch with its number (from 1), the total number of epochs, the mean loss, and images per second."""
 
 
 class Learner:
@@ -39,11 +40,15 @@ class Learner:
     training : Training
         Batch size, learning rate, device, precision, seed.
     name : str
-        Enters the seed, so that no two learners draw the same batches by accident.
+        Part of the seed: learners with different names draw different batches.
     batches : Batches
         The samples.
     terms : sequence of Term, optional
-        The terms of the loss; default: the supervised loss alone.
+        The terms of the loss. Default: the supervised loss alone.
+
+    Examples
+    --------
+    See `fedretina.train`.
     """
 
     def __init__(
@@ -58,7 +63,7 @@ class Learner:
     ) -> None:
         self.model, self.task, self.training, self.name, self.batches = model, task, training, name, batches
         self.terms = list(terms) if terms is not None else [SupervisedLoss(task)]
-        self.device, self._run = device(training), runner(training)
+        self.device, self._run = training_device(training), forward_function(training)
         self._layers = list(dict.fromkeys(layer for term in self.terms for layer in term.layers))
         self._modules = {"model": self.model, **{f"terms.{i}": term.module for i, term in enumerate(self.terms)}}
         for module in self._modules.values():
@@ -67,28 +72,28 @@ class Learner:
         groups += [group for term in self.terms for group in term.parameter_groups()]
         self.optimizer = torch.optim.Adam([group for group in groups if group["params"]], lr=training.lr)
 
-    def train(self, span: Span, samples: int, on_epoch: OnEpoch) -> None:
-        """Train for a span of epochs.
+    def train(self, epochs: EpochRange, samples: int, on_epoch: OnEpoch) -> None:
+        """Train for some epochs.
 
         Parameters
         ----------
-        span : Span
-            Which epochs; the learning rate follows one cycle over `span.total`.
+        epochs : EpochRange
+            The epochs. The learning rate follows one cycle over `epochs.total`.
         samples : int
-            Size of the domain, from which the steps of an epoch follow.
+            Size of the domain; it determines the steps of an epoch.
         on_epoch : callable
-            Called after each epoch with its number (from 1), epochs in total, mean loss, images a second.
+            Called after each epoch, see `OnEpoch`.
         """
         steps = steps_per_epoch(samples, self.training)
-        for epoch in range(span.first, span.last):
-            generator = torch.Generator().manual_seed(mixed_seed(self.training.seed, self.name, epoch))
+        for epoch in range(epochs.first, epochs.last):
+            generator = torch.Generator().manual_seed(derive_seed(self.training.seed, self.name, epoch))
             start, total = time.perf_counter(), 0.0
             self.batches.start_epoch(self.model, epoch)
             batches = self._prepared(generator)
             for step in range(steps):
-                total += self._step(next(batches), (epoch + step / steps) / span.total)
+                total += self._step(next(batches), (epoch + step / steps) / epochs.total)
             seconds = time.perf_counter() - start
-            on_epoch(epoch + 1, span.total, total / steps, steps * self.training.batch_size / seconds)
+            on_epoch(epoch + 1, epochs.total, total / steps, steps * self.training.batch_size / seconds)
 
     def _prepared(self, generator: torch.Generator) -> Iterator[Batch]:
         for inputs, labels in self.batches.draw(generator):
@@ -105,16 +110,16 @@ class Learner:
         return float(loss.detach())
 
     def _loss(self, batch: Batch, progress: float) -> Tensor:
-        """Sum the terms; each sees the layers that it named."""
+        """Sum the terms. Each gets the outputs of the layers that it names."""
         output, z = self._forward(batch.inputs)
         losses = []
         for term in self.terms:
-            seen = {layer: z[layer] for layer in term.layers}
-            losses.append(term.loss(ForwardPass(batch.inputs, batch.labels, output, seen, progress)))
+            outputs = {layer: z[layer] for layer in term.layers}
+            losses.append(term.loss(ForwardPass(batch.inputs, batch.labels, output, outputs, progress)))
         return reduce(add, [loss for loss in losses if loss is not None])
 
     def _forward(self, inputs: Tensor) -> tuple[Any, dict[str, Tensor]]:
-        """Run the model, and read the layers that its terms named."""
+        """Run the model; return its output, and the outputs of the layers that the terms name."""
         with ExitStack() as stack:
             taps = stack.enter_context(Taps(self.model, self._layers)) if self._layers else None
             output = self._run(self.model, inputs)
@@ -124,21 +129,23 @@ class Learner:
         """Save the learner's state, atomically."""
         state = {name: module.state_dict() for name, module in self._modules.items()}
         file.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(file) as fresh:
-            torch.save({"modules": state, "optimizer": self.optimizer.state_dict(), "parameters": self._parameters()}, fresh)
+        with replacing(file) as temporary:
+            torch.save(
+                {"modules": state, "optimizer": self.optimizer.state_dict(), "parameters": self._parameters()}, temporary
+            )
 
     def load(self, file: Path) -> tuple[str, ...]:
-        """Go on from a saved state. No pickle: tensors and numbers only.
+        """Load a saved state and continue from it. The file may contain tensors and numbers only: no pickled objects.
 
         Returns
         -------
         tuple of str
-            The sources that are new since: their part of the state is as it was made, and their V should be warmed up.
+            The sources that the saved state does not have. Their V is new, and should be warmed up.
 
         Raises
         ------
         Corrupt
-            If the file is damaged, or not of this learner.
+            The file is damaged, or belongs to another learner.
         """
         found, remedy = f"the checkpoint {file} cannot be used", "delete it, and the training begins with the round before"
         with translate_errors(Corrupt, found, remedy):
@@ -155,6 +162,6 @@ class Learner:
         return new
 
     def _parameters(self) -> list[str]:
-        """Name what is trained, in the optimizer's order."""
+        """List the names of the parameters in the optimizer's order."""
         names = {p: f"{key}.{name}" for key, module in self._modules.items() for name, p in module.named_parameters()}
         return [names[p] for group in self.optimizer.param_groups for p in group["params"]]

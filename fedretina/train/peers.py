@@ -1,4 +1,4 @@
-"""Peers at the target: received weights as models, adapted to the target's statistics and measured on its labels."""
+"""Peers at the target: received weights become models, adapted to the target and measured on its labels."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from fedretina.errors import BadArgument
-from fedretina.features.states import misfits, some
-from fedretina.reuse import adapt_batchnorm
+from fedretina.features import adapt_batchnorm, list_some, state_faults
 from fedretina.task import Splits, Task
-from fedretina.train.risks import risk_of
+from fedretina.train.risks import risk_from_score
 from fedretina.train.start import body_of, clean_batches, is_part
 
-Weights = Mapping[str, Mapping[str, np.ndarray]]
+SourceWeights = Mapping[str, Mapping[str, np.ndarray]]
+"""The published weights: arrays by source and by the name of the tensor."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Peers:
     Parameters
     ----------
     models : dict of str to Module
-        By source, in evaluation mode, frozen.
+        The models by source, frozen and in eval mode.
     scores : dict of str to float
-        By source: the task's metric in percent on the target's labelled samples. No peer has seen these labels.
+        The task's metric by source, in percent, on the target's labelled samples. No peer has seen these labels.
     """
 
     models: dict[str, nn.Module]
@@ -35,39 +35,44 @@ class Peers:
 
     @property
     def risks(self) -> dict[str, float]:
-        """R_m of Theorem 1: one minus the metric, per source."""
-        return {name: risk_of(score) for name, score in self.scores.items()}
+        """R_m of Theorem 1 by source: one minus the metric."""
+        return {name: risk_from_score(score) for name, score in self.scores.items()}
 
-    def fitting(self, like: nn.Module, head: str) -> list[str]:
-        """Name the sources whose bodies have the same tensors as a model."""
-        wanted = _shapes(like, head)
-        return [name for name, model in self.models.items() if _shapes(model, head) == wanted]
+    def compatible_with(self, model: nn.Module, head: str) -> list[str]:
+        """List the sources whose tensors, except the head, have the same names and shapes as those of a model."""
+        wanted = _body_shapes(model, head)
+        return [name for name, peer in self.models.items() if _body_shapes(peer, head) == wanted]
 
-    def best(self, like: nn.Module, head: str) -> str | None:
-        """Name the best source whose body has the same tensors as a model; None if no source has."""
-        fitting = self.fitting(like, head)
-        return max(fitting, key=lambda name: self.scores[name]) if fitting else None
+    def best(self, model: nn.Module, head: str) -> str | None:
+        """Name the compatible source with the highest score; None if no source is compatible with the model."""
+        names = self.compatible_with(model, head)
+        return max(names, key=lambda name: self.scores[name]) if names else None
 
 
-def adapt_peers(weights: Weights, task: Task, splits: Splits, target: str) -> Peers:
-    """Make models of the sources' weights, adapt them to the target and measure them there.
+def adapt_peers(weights: SourceWeights, task: Task, splits: Splits, target: str) -> Peers:
+    """Make models of the sources' weights, adapt them to the target (AdaBN), and measure them on its labelled samples.
 
     Parameters
     ----------
-    weights : mapping of str to model
-        By source: arrays by name, as published.
+    weights : mapping of str to mapping of str to ndarray
+        The published arrays, by source and by the name of the tensor.
     task : Task
         Makes and measures the models.
     splits : Splits
         The target's data.
     target : str
-        Its name.
+        The target's name.
+
+    Returns
+    -------
+    Peers
+        The models and their scores.
 
     Raises
     ------
     BadArgument
-        If weights do not fit the model that the task makes for their source, or are not finite; if the model cannot be
-        measured. The source is named.
+        The weights do not fit the model that the task makes for their source, or are not finite; or the model cannot be
+        measured. The message names the source.
     """
     models, scores = {}, {}
     for source, arrays in weights.items():
@@ -82,24 +87,24 @@ def adapt_peers(weights: Weights, task: Task, splits: Splits, target: str) -> Pe
 
 
 def load_arrays(model: nn.Module, arrays: Mapping[str, np.ndarray], name: str) -> None:
-    """Put published arrays into a model, exactly where the dtypes are the same.
+    """Load published arrays into a model, bit for bit if the dtypes are equal.
 
     Raises
     ------
     BadArgument
-        If they are not the model's, or not finite; it names the source.
+        The arrays do not fit the model, or are not finite. The message names the source.
     """
     state = {key: tensor_of(value) for key, value in arrays.items()}
-    if faults := misfits(state, model.state_dict()):
+    if faults := state_faults(state, model.state_dict()):
         raise BadArgument(
-            f"the model of {name!r} cannot be used: it {'; '.join(faults)}. It must be finite and of the kind that `model` "
-            f"says for {name!r}: set `model` right, lower the learning rate, or leave {name!r} out of the sources"
+            f"the model of {name!r} cannot be used: it {'; '.join(faults)}. It must be finite, and of the "
+            f"configured `model`: configure the same `model`, lower the learning rate, or leave {name!r} out of the sources"
         )
     model.load_state_dict(state)
 
 
 def tensor_of(array: np.ndarray) -> Tensor:
-    """Make a tensor of a published array; bfloat16, which torch does not take from numpy, keeps its bits.
+    """Convert a published array to a tensor, bit for bit. torch does not convert bfloat16 from numpy by itself.
 
     Examples
     --------
@@ -113,14 +118,20 @@ def tensor_of(array: np.ndarray) -> Tensor:
     return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
 
 
-def arrays_of(model: nn.Module) -> dict[str, np.ndarray]:
-    """Give a model's state as arrays, by name; bfloat16 becomes float32, which holds the same values."""
+def model_arrays(model: nn.Module) -> dict[str, np.ndarray]:
+    """Give the tensors of a model's state as NumPy arrays, by name; bfloat16 becomes float32, with the same values.
+
+    Examples
+    --------
+    >>> {name: array.shape for name, array in model_arrays(nn.Linear(3, 2)).items()}
+    {'weight': (2, 3), 'bias': (2,)}
+    """
     state = {name: value.detach().cpu() for name, value in model.state_dict().items()}
     return {name: (value.float() if value.dtype == torch.bfloat16 else value).numpy() for name, value in state.items()}
 
 
 def check_finite(arrays: Mapping[str, np.ndarray], name: str) -> None:
-    """Refuse to publish a model that diverged: `BadArgument` names its domain, the tensors, and what to do.
+    """Refuse a model that diverged; `BadArgument` names its domain and the tensors.
 
     Examples
     --------
@@ -129,25 +140,25 @@ def check_finite(arrays: Mapping[str, np.ndarray], name: str) -> None:
     counts = {key: int((~np.isfinite(value)).sum()) for key, value in arrays.items() if value.dtype.kind == "f"}
     if broken := [f"{key} ({count} of {arrays[key].size})" for key, count in counts.items() if count]:
         raise BadArgument(
-            f"the training of {name!r} diverged: NaN or infinite values in {some(broken)}. A published model must be "
+            f"the training of {name!r} diverged: NaN or infinite values in {list_some(broken)}. A published model must be "
             f"finite: lower `lr`, or look for broken samples"
         )
 
 
 @contextmanager
 def _errors_about(source: str) -> Iterator[None]:
-    """Say of what is raised in the block which source it is about."""
+    """Name the source in the errors of the block."""
     try:
         yield
     except BadArgument as error:
         raise BadArgument(f"the model of {source!r} cannot be used on the target: {error}") from error
 
 
-def _classes(arrays: Mapping[str, np.ndarray], head: str, otherwise: int) -> int:
-    """Read from the head's weights how many classes a source has."""
-    found = [value.shape[0] for name, value in arrays.items() if is_part(name, head) and value.ndim]
-    return int(found[0]) if found else otherwise
+def _classes(arrays: Mapping[str, np.ndarray], head: str, default: int) -> int:
+    """Read a source's number of classes from its head's weights; `default` if there is no head."""
+    sizes = [value.shape[0] for name, value in arrays.items() if is_part(name, head) and value.ndim]
+    return int(sizes[0]) if sizes else default
 
 
-def _shapes(model: nn.Module, head: str) -> dict[str, torch.Size]:
+def _body_shapes(model: nn.Module, head: str) -> dict[str, torch.Size]:
     return {name: value.shape for name, value in body_of(model, head).items()}

@@ -1,4 +1,4 @@
-"""Pseudo-labels: a committee labels the target's unlabelled samples, and the target trains on them."""
+"""Pseudo-labels: a committee labels the target's unlabelled samples, and the target trains on these labels."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -8,41 +8,46 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fedretina.reuse import ClassMemory, Committee, CommitteeOptions, Labelling, embed
+from fedretina.features import embed
+from fedretina.reuse import ClassMemory, Committee, CommitteeOptions, Labelling
 from fedretina.task import Splits, Task
 from fedretina.train.batches import Batch, Batches
 from fedretina.train.term import ForwardPass, Term
 from fedretina.train.training import Training
 
-EVERY = 4
+REFRESH_EVERY = 4
+"""Epochs between two labellings."""
+
 MEMORY_WEIGHT = 0.5
+"""Weight of `ClassMemoryTerm` in the loss."""
+
 Metrics = dict[str, float]
 
 
 class PseudoLabels:
-    """Frozen peers and the target's own state label the target's unlabelled samples, anew every few epochs.
+    """Labels of the target's unlabelled samples, by frozen peers and the target itself; updated every few epochs.
 
     Parameters
     ----------
     task : Task
-        Prepares samples; says what an embedding is, and whether unlabelled samples may show new classes.
+        Prepares samples; names the embedding layer, and tells whether unlabelled samples may be of new classes.
     splits : Splits
         The target's data.
     peers : mapping of str to Module
-        The frozen sources; may be empty: then the target labels by itself.
+        The frozen sources. If empty, the target labels its samples alone.
     alpha : mapping of str to float
-        Weights of the sources.
+        Weights of the sources in the committee.
     training : Training
         Gives the seed.
     options : CommitteeOptions, optional
-        Options other than the committee's defaults; the seed is the training's.
+        Settings of the committee; the seed is replaced by the training's. Default: the committee's defaults.
 
     Attributes
     ----------
     metrics : dict of str to float
-        Of the last labelling, in percent; empty before the first.
+        Metrics of the last labelling: "share" and "accuracy" in percent, "new" in classes. Empty before the first.
     memory : ClassMemory or None
-        Centres of the classes; None where no class is new.
+        Centres of the classes; None if no class is new.
     """
 
     def __init__(
@@ -65,15 +70,20 @@ class PseudoLabels:
         features = {name: self._embed(peer) for name, peer in peers.items()}
         options = replace(options or CommitteeOptions(), seed=training.seed)
         if task.kind == "classification":
-            options = replace(options, new_below=0.0)
+            options = replace(options, new_classes_below=0.0)
         self._committee = Committee(features, labels.numpy(), groups=self._groups, alpha=alpha, options=options)
 
     def refresh(self, model: nn.Module, epoch: int) -> bool:
-        """Label anew with the model's present state, if it is time in this epoch (from 0); say whether it was.
+        """Update the pseudo-labels with the model's present state, if this epoch (from 0) requires it.
 
-        The first epoch has no pseudo-labels; then they are made every `EVERY` epochs.
+        The first epoch has no pseudo-labels. The second makes them, and every fourth epoch after it updates them.
+
+        Returns
+        -------
+        bool
+            Whether the labels were updated.
         """
-        if epoch == 0 or (self._labelling is not None and (epoch - 1) % EVERY):
+        if epoch == 0 or (self._labelling is not None and (epoch - 1) % REFRESH_EVERY):
             return False
         own = self._embed(model)
         labelling = self._labelling = self._committee.label(own)
@@ -85,7 +95,7 @@ class PseudoLabels:
         return True
 
     def labelled(self) -> tuple[Tensor, Tensor]:
-        """Give the indices of the samples that have a label or a pseudo-label, and the labels of `samples`."""
+        """Give the indices of the samples that have a label or a pseudo-label, (n,), and the labels of all samples, (N,)."""
         if self._labelling is None:
             return torch.arange(len(self.splits.labels)), self.splits.labels
         return torch.from_numpy(self._labelling.indices()), torch.from_numpy(self._labelling.labels)
@@ -98,25 +108,25 @@ class PseudoLabels:
 class PseudoLabelBatches(Batches):
     """Batches of all samples that have a label or a pseudo-label.
 
-    Labelled samples have no half of their own: a class of two or three such samples would repeat them in every batch.
+    Labelled samples get no fixed half of a batch: a class of two or three would then repeat them in every batch.
 
     Parameters
     ----------
     pseudo_labels : PseudoLabels
-        Refreshed at the start of an epoch.
+        The labels; they are updated at the start of an epoch.
     size : int
-        Samples a batch.
+        Samples per batch.
     """
 
     def __init__(self, pseudo_labels: PseudoLabels, size: int) -> None:
         self.pseudo_labels, self.size = pseudo_labels, size
 
     def start_epoch(self, model: nn.Module, epoch: int) -> None:
-        """Label anew where it is time."""
+        """Update the pseudo-labels if this epoch requires it."""
         self.pseudo_labels.refresh(model, epoch)
 
     def draw(self, generator: torch.Generator) -> Iterator[Batch]:
-        """Draw batches for ever."""
+        """Draw batches without end."""
         known, labels = self.pseudo_labels.labelled()
         for drawn in self.pseudo_labels.task.batches(labels[known], self.size, generator):
             index = known[drawn]
@@ -124,19 +134,19 @@ class PseudoLabelBatches(Batches):
 
 
 class ClassMemoryTerm(Term):
-    """The contrast of a batch with the memory of classes: it teaches classes that the model's head does not have.
+    """The contrastive loss of `ClassMemory`: it trains the embedding on classes that the model's head does not have.
 
     Parameters
     ----------
     pseudo_labels : PseudoLabels
-        Holds the memory.
+        Its `memory` is used.
     """
 
     def __init__(self, pseudo_labels: PseudoLabels) -> None:
         self.pseudo_labels, self.layers = pseudo_labels, (pseudo_labels.layer,)
 
     def loss(self, forward: ForwardPass) -> Tensor | None:
-        """Contrast the batch with the memory; None where no class is new."""
+        """Compute the loss of a batch; None if no class is new."""
         if (memory := self.pseudo_labels.memory) is None:
             return None
         return MEMORY_WEIGHT * memory.loss(forward.z[self.pseudo_labels.layer], forward.labels)

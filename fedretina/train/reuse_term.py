@@ -1,4 +1,4 @@
-"""Eq. 1's second term in a learner: frozen peers, and the objective that reconstructs their layers."""
+"""The second term of Eq. 1 in a learner: frozen peers, and the objective that reconstructs their layers."""
 
 from collections.abc import Collection, Mapping
 from copy import deepcopy
@@ -7,30 +7,33 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fedretina.reuse import ReuseLoss, ReuseObjective, adapt_batchnorm, layer_outputs, linear_ramp, scale_gradients
+from fedretina.features import adapt_batchnorm, layer_outputs
+from fedretina.reuse import ReuseLoss, ReuseObjective, linear_ramp, scale_gradients
 from fedretina.task import Splits, Task
-from fedretina.train.compute import runner, to_float32
+from fedretina.train.compute import forward_function, to_float32
 from fedretina.train.term import ForwardPass, Term
 from fedretina.train.training import Training
 
 RAMP = 1 / 6
-"""Part of the training in which the weight of reuse grows: at first a new head would be moved too far."""
-WARM_SAMPLES = 1024
+"""Fraction of the training in which the weight of reuse grows from 0 to 1. A new head would change too much at first."""
+
+WARM_UP_SAMPLES = 1024
+"""V is warmed up on this many samples or more, but fewer than twice as many."""
 
 
 class ReuseTerm(Term):
-    """Eq. 1's second term.
+    """The second term of Eq. 1, as a term of a learner's loss.
 
     Parameters
     ----------
     peers : mapping of str to Module
-        The sources, in evaluation mode.
+        The sources, in eval mode.
     objective : ReuseObjective
-        V and alpha.
+        Has V and alpha as parameters.
     risks : mapping of str to float
         Measured risk of each source in the target domain (Theorem 1).
     training : Training
-        Device and precision of the peers.
+        Determines the device and the precision of the peers.
     """
 
     def __init__(
@@ -38,29 +41,37 @@ class ReuseTerm(Term):
     ) -> None:
         self.peers, self.objective, self.risks = peers, objective, risks
         self.layers = objective.layers
-        self._run = runner(training)
+        self._run = forward_function(training)
 
     @property
     def module(self) -> nn.Module:
-        """V and alpha."""
+        """The objective, with V and alpha."""
         return self.objective
 
     @property
     def alpha(self) -> dict[str, float]:
-        """The weights of the sources."""
+        """The weights of the sources by name."""
         return self.objective.alpha.values()
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Give V's parameters and alpha's; V has none where it is set by least squares."""
+        """Give the parameter groups of V and alpha; V has none if it is set by least squares."""
         groups = self.objective.parameter_groups(lr=1.0)
         return [{"scale": group.pop("lr"), **group} for group in groups]
 
     @torch.no_grad()
     def warm_up(self, model: nn.Module, inputs: Tensor, *, sources: Collection[str] | None = None) -> None:
-        """Set V by least squares on clean inputs; otherwise the target would first move to where V happens to be.
+        """Set V by least squares on inputs without augmentation; a random V would pull the target towards itself at first.
 
-        The BatchNorm statistics of a new model are meaningless: V is fitted to the features that it will see in training.
-        With `sources` only their V is set.
+        The BatchNorm statistics of a new model are meaningless, so V is fitted to a copy with adapted statistics.
+
+        Parameters
+        ----------
+        model : Module
+            The target.
+        inputs : Tensor
+            Prepared samples, (N, ...), on the model's device.
+        sources : collection of str, optional
+            Sources whose V is set. Default: all.
         """
         adapted = deepcopy(model)
         adapt_batchnorm(adapted, [inputs])
@@ -68,8 +79,8 @@ class ReuseTerm(Term):
         self.objective.fit(z, self._features(inputs), sources=sources)
 
     def loss(self, forward: ForwardPass) -> Tensor:
-        """Compute the term for a batch; its inputs go through every peer. Its weight for the target grows at first."""
-        # V learns in full from the first step.
+        """Compute the term for a batch. Every peer runs on its inputs."""
+        # The target's gradient grows at first; V gets its full gradient from the first step.
         scaled = scale_gradients(forward.z, linear_ramp(forward.progress, RAMP))
         term: ReuseLoss = self.objective(scaled, self._features(forward.inputs), risks=self.risks)
         return term.loss
@@ -81,6 +92,6 @@ class ReuseTerm(Term):
 
 
 def warm_up_inputs(task: Task, splits: Splits) -> Tensor:
-    """Give the clean inputs of a domain to fit V on."""
+    """Give samples of a domain, prepared without augmentation, for `ReuseTerm.warm_up`."""
     everything = splits.everything()
-    return task.prepare(everything[:: max(1, len(everything) // WARM_SAMPLES)])
+    return task.prepare(everything[:: max(1, len(everything) // WARM_UP_SAMPLES)])

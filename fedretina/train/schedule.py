@@ -1,4 +1,4 @@
-"""The schedule of a training: which epochs, how many steps, which learning rate."""
+"""The schedule of a training: epochs, steps and learning rate."""
 
 import math
 from dataclasses import dataclass
@@ -6,11 +6,20 @@ from dataclasses import dataclass
 from fedretina.train.training import Training
 
 WARM_UP = 0.2
+"""Fraction of the training in which the learning rate grows."""
 
 
 @dataclass(frozen=True)
-class Span:
-    """A part of a learner's training: epochs `first` (from 0) to `last` (excluded), of `total`."""
+class EpochRange:
+    """Some epochs of a training.
+
+    Parameters
+    ----------
+    first, last : int
+        The first epoch, from 0, and the end of the range, which is excluded.
+    total : int
+        Epochs of the whole training.
+    """
 
     first: int
     last: int
@@ -18,7 +27,7 @@ class Span:
 
 
 def steps_per_epoch(samples: int, training: Training) -> int:
-    """Count the steps of an epoch: a pass over the domain, or over `epoch_samples` of it if it is larger.
+    """Count the steps of an epoch: one pass over the domain, or over `epoch_samples` samples if it is larger.
 
     Examples
     --------
@@ -29,7 +38,14 @@ def steps_per_epoch(samples: int, training: Training) -> int:
 
 
 def learning_rate(progress: float, peak: float) -> float:
-    """Give the learning rate at a part of the training, 0 to 1: up in a straight line, then down along a cosine.
+    """Compute the learning rate: a linear warm-up to the peak, then a cosine decay to 0.
+
+    Parameters
+    ----------
+    progress : float
+        Finished fraction of the training, 0 to 1.
+    peak : float
+        The largest learning rate.
 
     Examples
     --------

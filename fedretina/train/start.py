@@ -1,11 +1,11 @@
-"""How a target starts: from a peer's weights, or from the average of its peers'."""
+"""The target's initial weights: those of a peer, or the average of several peers."""
 
 from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from fedretina.reuse import adapt_batchnorm
+from fedretina.features import adapt_batchnorm
 from fedretina.task import Splits, Task
 
 ADAPT_BATCH = 256
@@ -13,14 +13,14 @@ ADAPT_SAMPLES = 4096
 
 
 def start_from(model: nn.Module, peer: nn.Module, head: str) -> None:
-    """Copy a peer's weights into a model of the same kind, except the head, which means something else there."""
+    """Copy a peer's weights into a model of the same architecture, except the head: its classes are the domain's own."""
     model.load_state_dict(body_of(peer, head), strict=False)
 
 
 def start_from_average(model: nn.Module, peers: Sequence[nn.Module], task: Task, splits: Splits) -> None:
-    """Give a model the mean of its peers' bodies, all of its kind, and the target's own BatchNorm statistics.
+    """Set a model to the mean of its peers, except the head, and re-estimate its BatchNorm statistics on the target.
 
-    Tensors that are no floating-point numbers, such as counters, are the first peer's.
+    All peers have the model's architecture. Tensors of integers, such as counters, are the first peer's.
     """
     bodies = [body_of(peer, task.head) for peer in peers]
     mean = {
@@ -37,12 +37,12 @@ def body_of(model: nn.Module, head: str) -> Mapping[str, Tensor]:
 
 
 def is_part(name: str, module: str) -> bool:
-    """Say whether a tensor of that name belongs to a submodule; nothing belongs to the empty name."""
+    """Tell whether a tensor belongs to a submodule, by their names; none belongs to the submodule with the empty name."""
     return bool(module) and name.startswith(f"{module}.")
 
 
 def clean_batches(task: Task, splits: Splits) -> list[Tensor]:
-    """Give some thousand samples of a domain, prepared without augmentation, in batches of about one size."""
+    """Give up to about 8,000 samples of a domain, prepared without augmentation, in batches of nearly equal size."""
     everything = splits.everything()
     step = max(1, len(everything) // ADAPT_SAMPLES)
     chosen = everything[::step]

@@ -1,4 +1,4 @@
-"""Terms of the loss: the supervised loss is one, whatever peers add is another."""
+"""Terms of the loss: the supervised loss, and further terms such as reuse."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
@@ -9,20 +9,20 @@ from fedretina.task import Task
 
 
 class ForwardPass(NamedTuple):
-    """One batch, and what the model in training gave for it.
+    """One batch, and the outputs of the model in training.
 
     Attributes
     ----------
     inputs : Tensor
         (B, ...), the labelled samples first.
     labels : Tensor
-        Of the labelled samples, (B_l,), B_l <= B.
+        Labels of the labelled samples, (B_l,), int64, with B_l <= B.
     output : Any
         The model's output for the whole batch.
     z : mapping of str to Tensor
-        The outputs of the layers that the term named.
+        The outputs of the layers that the term names.
     progress : float
-        The part of the training that is over, 0 to 1.
+        Finished fraction of the training, 0 to 1.
     """
 
     inputs: Tensor
@@ -33,27 +33,27 @@ class ForwardPass(NamedTuple):
 
 
 class Term(Protocol):
-    """One term of the loss. Derive from it: by default nothing is trained beside the model, and no layer is read.
+    """One term of the loss. Derive from it; the defaults have no parameters of their own and read no layer.
 
     Attributes
     ----------
     layers : tuple of str
-        The model's layers whose outputs `loss` reads; may be empty.
+        The model's layers whose outputs `loss` reads. Default: none.
     """
 
     layers: tuple[str, ...] = ()
 
     @property
     def module(self) -> nn.Module:
-        """What is trained beside the model; the learner saves its state with the model's."""
+        """The term's own parameters; the learner saves their state with the model's."""
         return nn.Module()
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Give the optimizer's parameter groups of `module`; `scale` multiplies the learning rate."""
+        """Give the optimizer's parameter groups of `module`; their key "scale" is a factor of the learning rate."""
         return []
 
     def loss(self, forward: ForwardPass) -> Tensor | None:
-        """Compute the term for a batch, a scalar; None where it adds nothing."""
+        """Compute the term for a batch, a scalar; None if it adds nothing."""
         ...
 
 
@@ -63,7 +63,7 @@ class SupervisedLoss(Term):
     Parameters
     ----------
     task : Task
-        Gives the loss.
+        Defines the loss.
     """
 
     def __init__(self, task: Task) -> None:
@@ -77,7 +77,7 @@ class SupervisedLoss(Term):
 
 
 def take_first(output: object, count: int) -> object:
-    """Cut a model's output down to its first samples: a tensor, or a tuple of them.
+    """Take the first samples of a model's output, a tensor or a tuple of tensors.
 
     Examples
     --------

@@ -1,9 +1,9 @@
-"""How the domains of a run train: steps, rate, device, precision, seed."""
+"""Settings of the training: steps, learning rate, device, precision, seed."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-from fedretina.train.checks import check_at_least, check_number, check_one_of
+from fedretina.checks import check_at_least, check_number, check_one_of
 
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -12,34 +12,34 @@ LEAST = {"rounds": 1, "local_epochs": 1, "home_epochs": 0, "epoch_samples": 0, "
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """Settings of the training. The target and its baselines take the same number of steps.
+    """Settings of the training, for all domains of a run. The target and its baselines take the same number of steps.
 
     Parameters
     ----------
     rounds : int, default 6
-        In each round the sources publish a version, and the target trains with them.
+        Rounds. In each round the sources publish a version, and the target trains with these versions.
     local_epochs : int, default 5
-        Epochs that a domain trains in a round.
+        Epochs of a domain per round.
     home_epochs : int, default 20
-        Epochs that a source trains at home before its first version, so that this version is worth reusing.
+        Epochs of a source before its first version, so that this version is useful.
     epoch_samples : int, default 4000
-        An epoch of a larger domain takes this many of its samples, others each time; 0 takes all.
+        Samples per epoch of a larger domain, different ones in each epoch; 0 takes all.
     batch_size : int, default 64
-        Samples a step.
+        Samples per step.
     lr : float, default 0.002
         Peak learning rate of Adam.
     device : {"auto", "cpu", "cuda"}, default "auto"
-        Where to compute.
+        Device of the training.
     precision : {"auto", "float32", "bfloat16"}, default "auto"
-        Number format of the networks in training; weights and losses are float32. "auto" is bfloat16 where the device
-        multiplies it natively.
+        Number format of the networks in training; weights and losses are float32. "auto": bfloat16 if the device
+        multiplies it natively, else float32.
     seed : int, default 0
-        Everything random follows from it.
+        Seed of all random choices.
 
     Raises
     ------
     BadArgument
-        Naming the key, its value and what is allowed.
+        A value is not allowed; the message names the key, its value and the allowed values.
 
     Examples
     --------
@@ -60,7 +60,7 @@ class Training:
 
     def __post_init__(self) -> None:
         for key, least in LEAST.items():
-            check_at_least(key, getattr(self, key), least)
+            check_at_least(key.replace("_", "-"), getattr(self, key), least)
         check_number("lr", self.lr, positive=True)
         check_one_of("device", self.device, DEVICES)
         check_one_of("precision", self.precision, PRECISIONS)

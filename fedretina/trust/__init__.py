@@ -18,21 +18,24 @@ from fedretina.trust.attacks import (
     UnknownSigner,
     Unsealed,
 )
+from fedretina.trust.document import pack, read_list, unpack
 from fedretina.trust.identity import Identity, IdentityFolder
 from fedretina.trust.keys import SigningKey, VerifyKey
 from fedretina.trust.memory import TrustMemory
 from fedretina.trust.newest import Newest
 from fedretina.trust.policy import Policy
-from fedretina.trust.root import CityRoot, Domain, Role, merge_keys
+from fedretina.trust.root import NODE_ROLES, CityRoot, Domain, Role, merge_keys
 from fedretina.trust.root_chain import fingerprint, pin, update
 from fedretina.trust.sealing import Sealed, is_sealed, open_sealed, seal, sealed_length
 from fedretina.trust.sealing_keys import RecipientKey, SealingKey
 from fedretina.trust.signed import Signed
 from fedretina.trust.statement import Statement
-from fedretina.trust.verifier import Verifier, owner_of
+from fedretina.trust.verifier import SERVER, Verifier, owner_of
 
 __all__ = [
     "ATTACKS",
+    "NODE_ROLES",
+    "SERVER",
     "Acknowledgement",
     "CityRoot",
     "Domain",
@@ -64,8 +67,11 @@ __all__ = [
     "merge_keys",
     "open_sealed",
     "owner_of",
+    "pack",
     "pin",
+    "read_list",
     "seal",
     "sealed_length",
+    "unpack",
     "update",
 ]

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Self
 
 from fedretina.errors import Corrupt
-from fedretina.trust.document import pack, unpack
+from fedretina.trust.document import pack, read_versions, unpack
 from fedretina.trust.keys import SigningKey
 from fedretina.trust.signed import Signed
 
 TYPE = "fedretina/acknowledgement"
-_FIELDS = {"domain": str, "stream": str, "counter": int, "digest": bytes, "created": int, "attacks": dict}
+_FIELDS = {"domain": str, "held": dict, "root": int, "created": int, "attacks": dict}
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,10 @@ class Acknowledgement:
     ----------
     domain : str
         Whose key signs it.
-    stream : str
-        The stream that it is about.
-    counter : int
-        The newest version of the stream that the node holds.
-    digest : bytes
-        That version's digest.
+    held : mapping of str to (int, bytes)
+        By stream: counter and digest of the newest version that the node installed.
+    root : int
+        The version of the city root that the node trusts.
     created : int
         Seconds since 1970 (UTC).
     attacks : mapping of str to int
@@ -37,15 +35,15 @@ class Acknowledgement:
     """
 
     domain: str
-    stream: str
-    counter: int
-    digest: bytes
+    held: Mapping[str, tuple[int, bytes]]
+    root: int
     created: int
     attacks: Mapping[str, int] = field(default_factory=dict)
 
     def sign(self, keys: Iterable[SigningKey]) -> bytes:
         """Return the signed acknowledgement, as it travels."""
-        return Signed.by(keys, TYPE, pack(asdict(self))).to_bytes()
+        held = {stream: list(version) for stream, version in self.held.items()}
+        return Signed.by(keys, TYPE, pack({**asdict(self), "held": held})).to_bytes()
 
     @classmethod
     def from_body(cls, body: bytes) -> Self:
@@ -59,4 +57,4 @@ class Acknowledgement:
         found = unpack(body, _FIELDS, "an acknowledgement")
         if not all(isinstance(k, str) and isinstance(v, int) for k, v in found["attacks"].items()):
             raise Corrupt("an acknowledgement counts attacks by something else than names and numbers: drop it")
-        return cls(**found)
+        return cls(**{**found, "held": read_versions(found["held"], "an acknowledgement")})

@@ -79,3 +79,26 @@ def read_list(entry: Any, *kinds: type) -> list[Any]:
     if not all(isinstance(value, kind) and not isinstance(value, bool) for value, kind in zip(entry, kinds, strict=True)):
         raise ValueError("a value of another type is there")
     return entry
+
+
+def read_versions(entries: dict[Any, Any], what: str) -> dict[str, tuple[int, bytes]]:
+    """Return counter and digest by stream.
+
+    Raises
+    ------
+    Corrupt
+        If an entry is something else.
+
+    Examples
+    --------
+    >>> read_versions({"duke/reuse": [3, b"digest"]}, "a list")
+    {'duke/reuse': (3, b'digest')}
+    """
+    found = {}
+    for name, entry in entries.items():
+        match entry:
+            case [int(counter), bytes(digest)] if isinstance(name, str):
+                found[name] = (counter, digest)
+            case _:
+                raise Corrupt(f"{what} has no counter and digest for {name!r}: drop it")
+    return found

@@ -8,18 +8,23 @@
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from fedretina import atomic
 from fedretina.errors import BadArgument, FedRetinaError
+from fedretina.trust.acknowledgement import Acknowledgement
 from fedretina.trust.keys import SigningKey
 from fedretina.trust.memory import TrustMemory
+from fedretina.trust.newest import Newest
 from fedretina.trust.policy import Policy
 from fedretina.trust.root import CityRoot
 from fedretina.trust.sealing_keys import SealingKey
 from fedretina.trust.signed import Signed
-from fedretina.trust.verifier import Verifier
+from fedretina.trust.statement import Statement, payload_hash
+from fedretina.trust.verifier import SERVER, Verifier
+
+STATEMENT_LIFETIME_S = 90 * 86_400
 
 
 class IdentityFolder:
@@ -79,14 +84,14 @@ class IdentityFolder:
 
 
 class Identity:
-    """Keys and checks of a node that joined a city.
+    """Keys and checks of a node that joined a city, or of the city's server.
 
     Parameters
     ----------
     path : Path
-        The node's folder.
-    domains : sequence of str
-        The domains that it hosts.
+        The folder.
+    owners : sequence of str
+        The domains that the node hosts; ``["server"]`` for the server.
     clock : callable, default time.time
         Seconds since 1970.
 
@@ -96,13 +101,65 @@ class Identity:
         If a key, the policy, the memory or the root is missing or damaged.
     """
 
-    def __init__(self, path: Path, domains: Sequence[str], *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, path: Path, owners: Sequence[str], *, clock: Callable[[], float] = time.time) -> None:
         self.folder = IdentityFolder(path)
-        self.signing = {name: SigningKey.load(self.folder.signing_key(name)) for name in domains}
-        self.sealing = {name: SealingKey.load(self.folder.sealing_key(name)) for name in domains}
+        self.owners = tuple(owners)
+        self.signing = {name: SigningKey.load(self.folder.signing_key(name)) for name in owners}
+        self.sealing = {name: SealingKey.load(self.folder.sealing_key(name)) for name in owners if name != SERVER}
         self.verifier = Verifier(
             self.folder.root(), Policy.load(path / "policy.toml"), TrustMemory(path / "memory.json"), clock=clock
         )
+        self._clock = clock
+
+    @property
+    def known_owners(self) -> set[str]:
+        """All domains that a root that is kept here listed, also those that are revoked by now."""
+        roots = (CityRoot.from_bytes(Signed.from_bytes(data).body) for data in self.folder.signed_roots())
+        return {domain for root in roots for domain in root.domains}
+
+    def sign(
+        self, payload: bytes, *, stream: str, owner: str, digest: bytes, base: bytes, size: int, purpose: str = "model"
+    ) -> bytes:
+        """Sign the next version of a stream; parameters as for `Statement`.
+
+        Raises
+        ------
+        BadArgument
+            If the owner's key is not here.
+        """
+        if owner not in self.signing:
+            raise BadArgument(
+                f"the stream {stream!r} is of {owner!r}, whose key is not in {self.folder.keys}: it has {self.owners}"
+            )
+        now = int(self._clock())
+        found = Statement(
+            stream=stream,
+            counter=self.verifier.memory.next_counter(stream),
+            digest=digest,
+            base=base,
+            length=len(payload),
+            payload=payload_hash(payload),
+            size=size,
+            created=now,
+            expires=now + STATEMENT_LIFETIME_S,
+            purpose=purpose,
+        )
+        return found.sign([self.signing[owner]])
+
+    def sign_newest(self, streams: Mapping[str, tuple[int, bytes]]) -> bytes:
+        """Sign the server's list of newest versions."""
+        counter = self.verifier.memory.next_counter("server/newest")
+        return Newest(counter, int(self._clock()), streams).sign([self.signing[SERVER]])
+
+    def acknowledge(self) -> bytes:
+        """Sign what this node holds, and which attacks it refused."""
+        owner, memory = self.owners[0], self.verifier.memory
+        held, root = memory.versions, self.verifier.root.version
+        return Acknowledgement(owner, held, root, int(self._clock()), memory.attacks).sign([self.signing[owner]])
+
+    def newer_roots(self, version: int) -> list[bytes]:
+        """Return the signed roots that follow a version, for a receiver that trusts that one."""
+        return self.folder.signed_roots()[version:]
 
     def update_root(self, newer: Sequence[bytes]) -> None:
         """Follow signed roots that arrived, and keep those that are new; errors as for `update`."""

@@ -62,6 +62,11 @@ class TrustMemory:
         self._installed[stream] = (counter, digest)
         self._write()
 
+    @property
+    def versions(self) -> dict[str, tuple[int, bytes]]:
+        """Counter and digest of the newest installed version of each stream."""
+        return dict(self._installed)
+
     def next_counter(self, stream: str) -> int:
         """Return the number of the next version that this node publishes, and remember that it is used."""
         self._published[stream] = self._published.get(stream, 0) + 1

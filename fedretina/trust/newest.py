@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from fedretina.errors import Corrupt
-from fedretina.trust.document import pack, unpack
+from fedretina.trust.document import pack, read_versions, unpack
 from fedretina.trust.keys import SigningKey
 from fedretina.trust.signed import Signed
 
@@ -52,11 +51,5 @@ class Newest:
             If the bytes are no such document.
         """
         found = unpack(body, _FIELDS, "a list of newest versions")
-        streams = {}
-        for name, entry in found["streams"].items():
-            match entry:
-                case [int(counter), bytes(digest)] if isinstance(name, str):
-                    streams[name] = (counter, digest)
-                case _:
-                    raise Corrupt(f"a list of newest versions has no counter and digest for {name!r}: drop it")
+        streams = read_versions(found["streams"], "a list of newest versions")
         return cls(found["counter"], found["created"], streams)

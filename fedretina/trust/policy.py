@@ -15,7 +15,6 @@ _NUMBER = (int, float)
 _KINDS: dict[str, type | tuple[type, ...]] = {
     "require_sealed": bool,
     "domains": list,
-    "purpose": str,
     "warn_after_s": _NUMBER,
     "refuse_after_s": _NUMBER,
 }
@@ -31,8 +30,6 @@ class Policy:
         Whether payloads that are not encrypted for this node are refused (`Unsealed`).
     domains : tuple of str, default ()
         The domains whose models this node takes; empty means all that the city root lists.
-    purpose : str, default "model"
-        The purpose that a statement must have.
     warn_after_s : float, default 3,600
         A list of newest versions older than this makes a warning.
     refuse_after_s : float, default 86,400
@@ -51,7 +48,6 @@ class Policy:
 
     require_sealed: bool = False
     domains: tuple[str, ...] = ()
-    purpose: str = "model"
     warn_after_s: float = _HOUR_S
     refuse_after_s: float = 24 * _HOUR_S
 

@@ -4,17 +4,18 @@ A statement belongs to a stream, not to a run: streams outlive runs.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Self
 
-from fedretina.errors import BadArgument
+from fedretina.trust.attacks import Endless, Forged
 from fedretina.trust.document import pack, unpack
 from fedretina.trust.keys import SigningKey
 from fedretina.trust.signed import Signed
 
 TYPE = "fedretina/version"
 FORMAT = 1
+_ROUTE_OVERHEAD = 65_536  # bytes: a lossless payload has a header beside the tensors
 _FIELDS = {
     "format": int,
     "stream": str,
@@ -23,6 +24,7 @@ _FIELDS = {
     "base": bytes,
     "length": int,
     "payload": bytes,
+    "size": int,
     "created": int,
     "expires": int,
     "purpose": str,
@@ -47,6 +49,8 @@ class Statement:
         The payload's length in bytes. A receiver reads no more.
     payload : bytes
         SHA-256 of the payload. A receiver that gets other bytes does not parse them.
+    size : int
+        The version's size in memory, in bytes. No way to the version is longer, and none decodes to more.
     created, expires : int
         Seconds since 1970 (UTC).
     purpose : str
@@ -61,34 +65,39 @@ class Statement:
     base: bytes
     length: int
     payload: bytes
+    size: int
     created: int
     expires: int
     purpose: str = "model"
     format: int = FORMAT
 
-    @classmethod
-    def of(
-        cls,
-        payload: bytes,
-        *,
-        stream: str,
-        counter: int,
-        digest: bytes,
-        base: bytes = b"",
-        created: float,
-        lifetime_s: float,
-    ) -> Self:
-        """Describe a payload.
+    def check_payload(self, payload: bytes) -> None:
+        """Check the maker's payload before anything parses it.
 
         Raises
         ------
-        BadArgument
-            If the counter is not positive, or the lifetime is not.
+        Endless
+            If it is longer than stated.
+        Forged
+            If it has other bytes.
         """
-        if counter < 1 or lifetime_s <= 0:
-            raise BadArgument(f"counter {counter}, lifetime {lifetime_s} s: both must be positive")
-        expires = int(created + lifetime_s)
-        return cls(stream, counter, digest, base, len(payload), payload_hash(payload), int(created), expires)
+        if len(payload) > self.length:
+            raise Endless(f"{self.stream}: the payload has {len(payload)} bytes, {self.length} are stated: drop it")
+        if payload_hash(payload) != self.payload:
+            raise Forged(f"{self.stream}: the payload is not the one that was signed for version {self.counter}: drop it")
+
+    def check_route(self, payloads: Sequence[bytes]) -> None:
+        """Check the lengths of payloads that lead to the version; what they lead to is checked after decoding.
+
+        Raises
+        ------
+        Endless
+            If one is longer than the maker's payload and than the version itself.
+        """
+        limit = max(self.length, self.size + _ROUTE_OVERHEAD)
+        for payload in payloads:
+            if len(payload) > limit:
+                raise Endless(f"{self.stream}: a payload has {len(payload)} bytes, {limit} are allowed: drop it")
 
     def sign(self, keys: Iterable[SigningKey]) -> bytes:
         """Return the signed statement, as it travels. With Ed25519 it has about 400 bytes."""

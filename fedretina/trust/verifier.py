@@ -4,22 +4,24 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from fedretina.errors import Untrusted
 from fedretina.trust import acknowledgement, newest, statement
 from fedretina.trust.acknowledgement import Acknowledgement
-from fedretina.trust.attacks import Endless, Expired, Forged, Frozen, MixAndMatch, Replayed, RolledBack, UnknownSigner
+from fedretina.trust.attacks import Expired, Forged, Frozen, MixAndMatch, Replayed, RolledBack, UnknownSigner
 from fedretina.trust.memory import TrustMemory
 from fedretina.trust.newest import Newest
 from fedretina.trust.policy import Policy
 from fedretina.trust.root import CityRoot, Role
 from fedretina.trust.root_chain import update
 from fedretina.trust.signed import Signed
-from fedretina.trust.statement import Statement, payload_hash
+from fedretina.trust.statement import Statement
 
 SERVER = "server"
 """The owner of the server's own streams: ``"server/aggregate"``."""
 _CLOCK_SKEW_S = 60
+Result = TypeVar("Result")
 _log = logging.getLogger("fedretina.trust")
 
 
@@ -74,7 +76,15 @@ class Verifier:
             self.memory.hear(found.counter, found.created)
             return found
 
-    def check(self, data: bytes, *, stream: str, payload: bytes | None = None) -> Statement:
+    def check(
+        self,
+        data: bytes,
+        *,
+        stream: str,
+        owner: str | None = None,
+        purpose: str = "model",
+        payload: bytes | None = None,
+    ) -> Statement:
         """Check a statement, and the maker's payload where it came as such.
 
         Parameters
@@ -83,6 +93,10 @@ class Verifier:
             The signed statement.
         stream : str
             The stream that the message claims to be of.
+        owner : str or None, default None
+            Who must have signed; by default the part of the stream's name before the first slash.
+        purpose : str, default "model"
+            What the statement must be for.
         payload : bytes or None, default None
             The maker's payload. None where the server sends another way to the same version; then the version's digest
             is what is checked, after decoding.
@@ -105,12 +119,12 @@ class Verifier:
             If the payload is longer than stated.
         """
         with self._counting():
-            found = Statement.from_body(self._require(data, statement.TYPE, owner_of(stream)))
-            self._check_context(found, stream)
+            found = Statement.from_body(self._require(data, statement.TYPE, owner or owner_of(stream)))
+            self._check_context(found, stream, purpose)
             self._check_order(found)
             self._check_newest(found)
             if payload is not None:
-                check_payload(found, payload)
+                found.check_payload(payload)
             return found
 
     def install(self, found: Statement, digest: bytes) -> None:
@@ -144,9 +158,15 @@ class Verifier:
                 raise Replayed(f"an acknowledgement of {found.domain} came from {domain}: drop it")
             return found
 
-    def count(self, error: Untrusted) -> None:
-        """Count a refusal that happened elsewhere, such as in `open_sealed`."""
+    def refuse(self, error: Untrusted) -> Untrusted:
+        """Count a refusal that a caller raises, and return it."""
         self.memory.count_attack(type(error).__name__)
+        return error
+
+    def guard(self, check: Callable[[], Result]) -> Result:
+        """Call a check of the caller's, and count its refusal: ``verifier.guard(lambda: open_sealed(...))``."""
+        with self._counting():
+            return check()
 
     def _require(self, data: bytes, kind: str, owner: str) -> bytes:
         signed = Signed.from_bytes(data)
@@ -167,11 +187,11 @@ class Verifier:
             raise UnknownSigner(f"the domain {owner} is not admitted by {where}: refuse its models, or ask the operator")
         return self.root.domains[owner].signers
 
-    def _check_context(self, found: Statement, stream: str) -> None:
-        if found.stream != stream or found.purpose != self.policy.purpose:
+    def _check_context(self, found: Statement, stream: str, purpose: str) -> None:
+        if found.stream != stream or found.purpose != purpose:
             raise Replayed(
                 f"a statement of {found.stream} for the purpose {found.purpose!r} came as one of {stream} "
-                f"for {self.policy.purpose!r}: drop it"
+                f"for {purpose!r}: drop it"
             )
         if found.expires <= self._clock():
             raise Expired(
@@ -225,8 +245,7 @@ class Verifier:
         try:
             yield
         except Untrusted as error:
-            self.count(error)
-            raise
+            raise self.refuse(error) from error.__cause__
 
 
 def owner_of(stream: str) -> str:
@@ -238,19 +257,3 @@ def owner_of(stream: str) -> str:
     ('duke', 'server')
     """
     return stream.partition("/")[0]
-
-
-def check_payload(found: Statement, payload: bytes) -> None:
-    """Check the maker's payload against its statement before anything parses it.
-
-    Raises
-    ------
-    Endless
-        If it is longer than stated.
-    Forged
-        If it has other bytes.
-    """
-    if len(payload) > found.length:
-        raise Endless(f"{found.stream}: the payload has {len(payload)} bytes, {found.length} are stated: drop it")
-    if payload_hash(payload) != found.payload:
-        raise Forged(f"{found.stream}: the payload is not the one that was signed for version {found.counter}: drop it")

@@ -45,7 +45,9 @@ class PeerReuseClient:
                 failing = domain
                 TargetWorker(self.task, self.folder / job.run, job, domain, reply).do(work, peers)
         except FedRetinaError as error:
-            reply = RecordDict({"error": ConfigRecord({"text": f"{failing}: {error}"})})
+            # A file's name may hold half characters, which no message can carry.
+            text = f"{failing}: {error}".encode("utf-8", "backslashreplace").decode()
+            reply = RecordDict({"error": ConfigRecord({"text": text})})
         return Message(reply, reply_to=message)
 
 

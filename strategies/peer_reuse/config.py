@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from fedretina.checks import check_domain_name, check_number, check_one_of
 from fedretina.errors import BadArgument
-from fedretina.train import check_domain_name, check_number, check_one_of
 
 INITS = ("best-peer", "average", "given", "scratch")
 ALPHAS = ("learned", "bound", "uniform")

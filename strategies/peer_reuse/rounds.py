@@ -5,7 +5,7 @@ from typing import Literal
 
 from fedretina.errors import FedRetinaError
 from fedretina.strategies.peer_reuse.results import RoundResult, TargetResult
-from fedretina.train import risks_over
+from fedretina.train import source_risks
 
 Scores = Mapping[str, Mapping[str, Sequence[float]]]
 """By target and source: the source's scores at the target in the rounds before."""
@@ -54,7 +54,7 @@ def round_result(
             f"round {number}: a target reported no alpha or score of {', '.join(missing)}; "
             "install the same release of fedretina on the server and on every node"
         )
-    risks = risks_over({source: [*past, scores[source]] for source, past in before.items()}, alpha)
+    risks = source_risks({source: [*past, scores[source]] for source, past in before.items()}, alpha)
     own = {name: value for name, value in metrics.items() if not name.startswith(("alpha.", "peer.", "committee."))}
     peers = {source: {"score": scores[source], "risk": risks[source]} for source in before}
     return RoundResult(number, own, {source: weights[source] for source in before}, committee, peers)

@@ -13,21 +13,21 @@ from fedretina.train import (
     Batches,
     ClassMemoryTerm,
     DomainBatches,
+    EpochRange,
     Learner,
     Peers,
     PseudoLabelBatches,
     PseudoLabels,
     ReuseTerm,
-    Span,
+    SourceWeights,
     SupervisedLoss,
     Term,
-    Weights,
     adapt_peers,
-    device,
-    risks_over,
     seeded,
+    source_risks,
     start_from,
     start_from_average,
+    training_device,
     warm_up_inputs,
 )
 
@@ -35,7 +35,7 @@ from fedretina.train import (
 class TargetWorker(DomainWorker):
     """A domain that may be a target too."""
 
-    def do(self, work: Work, weights: Weights) -> None:
+    def do(self, work: Work, weights: SourceWeights) -> None:
         """Do one kind of work; `weights` are the published models of the message's sources."""
         if work == "reuse":
             self.reuse({source: arrays for source, arrays in weights.items() if source != self.domain})
@@ -57,7 +57,7 @@ class TargetWorker(DomainWorker):
             if self.job.round == self.training.rounds:
                 self.report(name, self.measure(learner))
 
-    def reuse(self, weights: Weights) -> None:
+    def reuse(self, weights: SourceWeights) -> None:
         """Train with the sources' models, and publish the new version."""
         splits = self.task.splits(self.domain)
         peers = adapt_peers(weights, self.task, splits, self.domain)
@@ -68,13 +68,13 @@ class TargetWorker(DomainWorker):
             self._start(model, splits, peers)
         equation = self._equation(model, splits, peers, warm_up=first)
         for peer in peers.models.values():
-            peer.to(device(self.training))
+            peer.to(training_device(self.training))
         labels = self._pseudo_labels(splits, peers)
         learner = self._learner(model, splits, name, equation, labels)
         new = self.load(learner)
         if equation is not None and new:
             self.say(f"from now on reuses {', '.join(new)} too")
-            equation.warm_up(model, warm_up_inputs(self.task, splits).to(device(self.training)), sources=new)
+            equation.warm_up(model, warm_up_inputs(self.task, splits).to(training_device(self.training)), sources=new)
         self.train(learner, self._span(name), samples=len(splits.everything()))
         self._report_reuse(learner, peers, equation, labels)
         self.publish(model, self.job.streams.get(self.domain, self.domain))
@@ -121,7 +121,7 @@ class TargetWorker(DomainWorker):
     def _risks(self, peers: Peers) -> dict[str, float]:
         before = self.job.scores.get(self.domain, {})
         scores = {name: [*before.get(name, ()), score] for name, score in peers.scores.items()}
-        return risks_over(scores, self.job.reuse.alpha)
+        return source_risks(scores, self.job.reuse.alpha)
 
     def _report_reuse(self, learner: Learner, peers: Peers, equation: ReuseTerm | None, labels: PseudoLabels | None) -> None:
         """Report the target's metrics, the sources' weights and scores, and the metrics of the committee."""
@@ -136,7 +136,7 @@ class TargetWorker(DomainWorker):
     def _start(self, model: nn.Module, splits: Splits, peers: Peers) -> None:
         """Give the target's model the configured start."""
         init, head = self.job.reuse.init, self.task.head
-        fitting = peers.fitting(model, head) if init in ("best-peer", "average") else []
+        fitting = peers.compatible_with(model, head) if init in ("best-peer", "average") else []
         if init == "best-peer" and (best := peers.best(model, head)):
             start_from(model, peers.models[best], head)
             self.say(f"starts from {best}")
@@ -147,7 +147,7 @@ class TargetWorker(DomainWorker):
             why = "" if init in ("given", "scratch") else ": no source has its kind of model"
             self.say(f"starts from {'the weights given' if init == 'given' else 'new weights, or those of its file'}{why}")
 
-    def _finish(self, model: nn.Module, splits: Splits, weights: Weights) -> None:
+    def _finish(self, model: nn.Module, splits: Splits, weights: SourceWeights) -> None:
         """Report examples of the last model's results, and train the last baseline."""
         self._note("showcase", json.dumps(self.task.showcase(model, self.domain)))
         if self.job.baselines:
@@ -163,7 +163,7 @@ class TargetWorker(DomainWorker):
         start_from(model, peers.models[best], self.task.head)
         learner = self.supervised_learner(model, splits, "finetune")
         total = self.training.epochs
-        learner.train(Span(0, total, total), len(splits.everything()), self.on_epoch(learner.name))
+        learner.train(EpochRange(0, total, total), len(splits.everything()), self.on_epoch(learner.name))
         self.report("finetune", self.measure(learner))
         self._note("finetune", best)
 
@@ -171,7 +171,7 @@ class TargetWorker(DomainWorker):
         """Put a text into the reply: into the record of that name, under the domain."""
         self.reply.config_records.setdefault(name, ConfigRecord())[self.domain] = text
 
-    def _span(self, name: str) -> Span:
+    def _span(self, name: str) -> EpochRange:
         """Choose the epochs of this round: all rounds are one cycle, and epochs of missed rounds are trained now."""
         epochs = self.training.local_epochs
-        return Span(self.checkpoints(name).last * epochs, self.job.round * epochs, self.training.epochs)
+        return EpochRange(self.checkpoints(name).last * epochs, self.job.round * epochs, self.training.epochs)

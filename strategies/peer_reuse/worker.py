@@ -10,16 +10,16 @@ from fedretina.strategies.peer_reuse.fitting import shapes_record
 from fedretina.strategies.peer_reuse.jobs import Job
 from fedretina.task import Splits, Task
 from fedretina.train import (
-    STATES,
+    CHECKPOINT_FACTOR,
     Checkpoints,
     DomainBatches,
+    EpochRange,
     Learner,
     OnEpoch,
-    Span,
-    arrays_of,
-    bytes_of,
+    check_disk_space,
     check_finite,
-    check_space,
+    model_arrays,
+    model_bytes,
     rehearse,
     seeded_model,
 )
@@ -54,7 +54,7 @@ class DomainWorker:
         splits = self.task.splits(self.domain)
         model = self.new_model(splits.classes, "source")
         shapes = rehearse(self.task, splits, model, self.training, domain=self.domain, layers=self.layers)
-        check_space(self.folder, LEARNERS * STATES * bytes_of(model), "the models in training")
+        check_disk_space(self.folder, LEARNERS * CHECKPOINT_FACTOR * model_bytes(model), "the models in training")
         self.reply[f"{self.domain}/shapes"] = shapes_record(shapes)
         counts = MetricRecord()
         counts["labelled"], counts["unlabelled"] = len(splits.labels), len(splits.unlabelled)
@@ -92,7 +92,7 @@ class DomainWorker:
             self.say(f"{learner.name.rpartition('/')[2]}: missed round {self.job.round - 1}, {start}")
         return learner.load(checkpoints.file(checkpoints.last)) if checkpoints.last else ()
 
-    def train(self, learner: Learner, span: Span, *, samples: int) -> None:
+    def train(self, learner: Learner, span: EpochRange, *, samples: int) -> None:
         """Train one round, and save the checkpoint for the next round."""
         checkpoints = self.checkpoints(learner.name)
         learner.train(span, samples, self.on_epoch(learner.name))
@@ -125,7 +125,7 @@ class DomainWorker:
 
     def publish(self, model: nn.Module, stream: str) -> None:
         """Put the model into the reply, as the new version of a stream; `BadArgument` if it is not finite."""
-        arrays = arrays_of(model)
+        arrays = model_arrays(model)
         check_finite(arrays, self.domain)
         self.reply[stream] = ArrayRecord({name: Array(array) for name, array in arrays.items()})
 
@@ -133,7 +133,7 @@ class DomainWorker:
         """Print a line with the domain's name."""
         print(f"{self.domain:<24} {text}", flush=True)
 
-    def _span_at_home(self, learner: Learner) -> Span:
+    def _span_at_home(self, learner: Learner) -> EpochRange:
         """Choose the epochs of a source in this round.
 
         Each round is a cycle of its own, because the version that it publishes must be good. A source skips the epochs of
@@ -141,6 +141,6 @@ class DomainWorker:
         """
         home, epochs = self.training.home_epochs, self.training.local_epochs
         if not self.checkpoints(learner.name).last:
-            return Span(0, home + epochs, home + epochs)
+            return EpochRange(0, home + epochs, home + epochs)
         last = home + self.job.round * epochs
-        return Span(last - epochs, last, last)
+        return EpochRange(last - epochs, last, last)

@@ -59,26 +59,26 @@ def mutated(payload: bytes, rng: np.random.Generator) -> bytes:
     try:
         envelope = read_envelope(payload)
     except FedRetinaError:
-        return _noisy(payload, rng)
+        return noisy(payload, rng)
     where = rng.integers(5)
     if where == 0:
-        return _noisy(payload, rng)
+        return noisy(payload, rng)
     if where == 1:
-        return write_envelope(replace(envelope, header=_noisy(envelope.header, rng)))
+        return write_envelope(replace(envelope, header=noisy(envelope.header, rng)))
     if where == 2:
-        return write_envelope(replace(envelope, body=_noisy(envelope.body, rng)))
+        return write_envelope(replace(envelope, body=noisy(envelope.body, rng)))
     if where == 3:
         flags = {"lattice": not envelope.lattice, "lossless": not envelope.lossless, "base": None}
         return write_envelope(replace(envelope, **{key: flags[key] for key in flags if rng.random() < 0.5}))
     try:
         columns = msgpack.unpackb(envelope.header)
-        _change(columns, rng)
+        change_nested(columns, rng)
         return write_envelope(replace(envelope, header=msgpack.packb(columns)))
     except (ValueError, TypeError, OverflowError):
-        return _noisy(payload, rng)
+        return noisy(payload, rng)
 
 
-def _noisy(data: bytes, rng: np.random.Generator) -> bytes:
+def noisy(data: bytes, rng: np.random.Generator) -> bytes:
     noisy = bytearray(data)
     for _ in range(rng.integers(1, 4)):
         at = int(rng.integers(len(noisy) + 1))
@@ -94,15 +94,15 @@ def _noisy(data: bytes, rng: np.random.Generator) -> bytes:
     return bytes(noisy)
 
 
-def _change(part: list, rng: np.random.Generator) -> None:
+def change_nested(part: list, rng: np.random.Generator) -> None:
     """Change one element somewhere in nested lists."""
     at = int(rng.integers(len(part) + 1))
     if at == len(part) or not part:
         part.insert(at, INTERESTING[rng.integers(len(INTERESTING))])
     elif isinstance(part[at], list) and part[at] and rng.random() < 0.8:
-        _change(part[at], rng)
+        change_nested(part[at], rng)
     elif isinstance(part[at], bytes) and part[at] and rng.random() < 0.8:
-        part[at] = _noisy(part[at], rng)
+        part[at] = noisy(part[at], rng)
     elif isinstance(part[at], int) and rng.random() < 0.5:
         part[at] += int(rng.integers(-3, 4))
     elif rng.random() < 0.2:

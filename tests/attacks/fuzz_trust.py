@@ -125,7 +125,7 @@ def targets(folder: Path) -> dict[str, Target]:
         ),
         newest.TYPE: Target(Newest(1, NOW, {STREAM: (1, b"d")}).sign([city.server]), [city.server], node.hear_newest),
         acknowledgement.TYPE: Target(
-            Acknowledgement("duke", STREAM, 1, b"d", NOW, {"Forged": 1}).sign([city.duke]),
+            Acknowledgement("duke", {STREAM: (1, b"d")}, 1, NOW, {"Forged": 1}).sign([city.duke]),
             [city.duke],
             lambda data: node.check_acknowledgement(data, domain="duke"),
         ),

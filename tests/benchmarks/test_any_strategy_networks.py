@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from any_strategy import network_tables, networks, page
-from any_strategy.network_data import deal
+from any_strategy.network_data import split_by_dirichlet
 from any_strategy.network_models import NETWORKS, start, train
 from fedretina.study import Results
 
@@ -31,7 +31,7 @@ def test_a_frozen_body_stays_as_it_is():
 
 def test_all_rows_are_dealt_once():
     labels = torch.tensor(np.arange(100) % 7)
-    shares = deal(labels, 4, skew=2.0, seed=1)
+    shares = split_by_dirichlet(labels, 4, skew=2.0, seed=1)
     assert sorted(torch.cat(shares).tolist()) == list(range(100))
 
 
@@ -53,7 +53,7 @@ def test_batchnorm_on_unscaled_columns_trains_over_dom():
     assert dom["running_variances"]["least"] == pytest.approx(plain["running_variances"]["least"], rel=0.3)
 
 
-def test_runs_are_kept_and_go_on(tmp_path, monkeypatch):
+def test_runs_are_stored_and_continue(tmp_path, monkeypatch):
     asked = []
 
     def run(name, config, seed, rounds):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from any_strategy import soak
-from fedretina.flower.lazy import Reply
+from fedretina.flower.sources import ReplySource
 from fedretina.testing import FAULTS
 
 
@@ -22,11 +22,11 @@ def test_soak(rounds):
 
 
 def test_a_wrong_aggregate_is_found(monkeypatch):
-    right = Reply.array
+    right = ReplySource.array
 
     def wrong(self, name):
         return right(self, name) * np.float32(1.0001)
 
-    monkeypatch.setattr(Reply, "array", wrong)
+    monkeypatch.setattr(ReplySource, "array", wrong)
     found = soak.measure(2)
     assert [found[coding][soak.MEAN] for coding in soak.CODINGS] == [2, 2]

@@ -30,7 +30,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page(folder):
-    return (folder / "docs" / "codec-benchmark.md").read_text(encoding="utf-8")
+    return (folder / "docs" / "codec.md").read_text(encoding="utf-8")
 
 
 def bars(page: str) -> list[list[str]]:
@@ -69,4 +69,4 @@ def test_lossless_is(page):
 
 def test_a_second_run_reads_what_the_first_measured(folder, page):
     assert run(folder) == ""
-    assert (folder / "docs" / "codec-benchmark.md").read_text(encoding="utf-8") == page
+    assert (folder / "docs" / "codec.md").read_text(encoding="utf-8") == page

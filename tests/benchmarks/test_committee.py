@@ -12,27 +12,27 @@ BASE = Setting(method="alone", target="duke", sources=("cuhk03",), height=8, wid
 
 @pytest.fixture
 def state(tmp_path):
-    """A function that keeps a cell."""
+    """A function that stores a cell."""
 
-    def keep(method, precision, data="embedded", **differs):
-        numbers = {"mAP": precision, "rank1": 50.0, "minutes": 1.0}
-        Store(tmp_path / data).keep(Setting(**asdict(BASE) | {"method": method} | differs), numbers)
+    def store(method, precision, data="embedded", **differs):
+        metrics = {"mAP": precision, "rank1": 50.0, "minutes": 1.0}
+        Store(tmp_path / data).save(Setting(**asdict(BASE) | {"method": method} | differs), metrics)
         return tmp_path
 
-    return keep
+    return store
 
 
 def test_gains_are_paired_by_target_and_seed(state):
     state("finetune", 40.0), state("committee", 43.0)
     state("finetune", 10.0, seed=1), state("committee", 15.0, seed=1)
-    rows = committee.rows_of(state("committee", 99.0, seed=2))  # without its yardstick
+    rows = committee.rows_of(state("committee", 99.0, seed=2))  # without its baseline
     assert committee.gains(rows) == {("committee", 0.3): [3.0, 5.0]}
     assert "| 30 % | committee: all sources, own | +4.0 ± 1.0 | +3.0 |  | 2 |" in committee.gain_table(rows)
 
 
 def test_what_more_sources_add_is_paired_with_the_committee_of_fewer(state):
     state("self-start", 40.0), state("committee-best", 41.0), state("self-start", 50.0, seed=1)
-    table = committee.step_table(committee.rows_of(state("committee-best", 54.0, seed=1)))
+    table = committee.comparison_table(committee.rows_of(state("committee-best", 54.0, seed=1)))
     assert "| committee: best source, own | self-training, from the best source | +2.5 ± 1.5 (2) |" in table
 
 
@@ -51,8 +51,8 @@ def test_a_cell_is_the_mean_over_the_seeds_with_their_spread(state):
 
 def test_every_data_set_has_a_section_and_cells_of_other_epochs_another(state, tmp_path):
     state("alone", 20.0, "one"), state("finetune", 30.0, "one"), state("alone", 21.0, "two")
-    kept = state("alone", 25.0, "two", epochs=5)
-    committee.write(kept, tmp_path / "page.md")
+    folder = state("alone", 25.0, "two", epochs=5)
+    committee.write(folder, tmp_path / "page.md")
     titles = [line for line in (tmp_path / "page.md").read_text().splitlines() if line.startswith("## ")]
     size = "8 x 8 pixels, network `small`"
     assert titles == [f"## one: {size}, 30 epochs", f"## two: {size}, 30 epochs", f"## two: {size}, 5 epochs"]

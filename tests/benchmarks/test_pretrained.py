@@ -9,7 +9,7 @@ from torch import nn
 from codec.results import Results
 from fedretina.dom import DomConfig, encode
 from pretrained import bert, texts
-from pretrained.coders import code, code_alike, code_by_cli
+from pretrained.coders import code, code_by_cli, code_sizes_alike
 from pretrained.command import _rows
 from pretrained.measure import Change, measure
 from pretrained.networks import Network, networks
@@ -76,7 +76,7 @@ def test_a_coarse_keyframe_costs_accuracy_and_a_fine_one_none(network):
 
 
 def test_errors_of_weights_are_those_asked_for(network):
-    found = cost(network, code_alike(network.load(), DomConfig(keyframe_error=0.01)))
+    found = cost(network, code_sizes_alike(network.load(), DomConfig(keyframe_error=0.01)))
     assert found.error == pytest.approx(0.01, rel=0.2)
     assert found.median_row < found.worst_row < 0.1
     assert 0 <= found.zeroed < 5
@@ -92,7 +92,7 @@ def test_nothing_lost_is_nothing_changed(network):
 
 def test_sizes_alike_have_the_error_asked_for(network):
     state = network.load()
-    restored, size = code_alike(state, DomConfig(keyframe_error=0.02))
+    restored, size = code_sizes_alike(state, DomConfig(keyframe_error=0.02))
     assert size < len(encode(state, config=DomConfig(keyframe_error=0.02)))
     for name, value in state.items():
         if value.ndim == 2:
@@ -108,7 +108,7 @@ def test_the_command_line_sends_what_encode_sends(network):
     assert all(np.array_equal(restored[name], default[name]) for name in state)
 
 
-def test_results_are_kept_and_the_page_tells_them(network, tmp_path):
+def test_results_are_stored_and_the_page_shows_them(network, tmp_path):
     results = Results(tmp_path, tmp_path)
     with torch.no_grad():
         rows = _rows(network, {"0.004": lambda state: keyframe(state, 0.004)}, results)

@@ -1,7 +1,5 @@
 """`fedretina cache`."""
 
-from pathlib import Path
-
 import pytest
 from typer.testing import CliRunner
 
@@ -9,13 +7,7 @@ from fedretina import home
 from fedretina.cli import app
 
 runner = CliRunner()
-
-
-@pytest.fixture(autouse=True)
-def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("FEDRETINA_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("COLUMNS", "200")
-    return tmp_path / "home"
+pytestmark = pytest.mark.usefixtures("own_home")
 
 
 def fill() -> None:
@@ -55,5 +47,5 @@ def test_cache_clear_of_an_unknown_name_deletes_nothing() -> None:
     fill()
     result = runner.invoke(app, ["cache", "clear", "nodes", "other", "--yes"])
     assert result.exit_code == 1
-    assert "choose among" in result.stderr
+    assert "choose one of" in result.stderr
     assert kept() == list(home.FOLDERS)

@@ -140,3 +140,11 @@ def test_listed_names_that_no_file_can_have(tmp_path, path):
     result = runner.invoke(app, ["data", "check", str(tmp_path)])
     assert result.exit_code == 1
     assert "are listed but not there" in result.output
+
+
+def test_an_error_about_a_name_in_another_encoding_is_shown_escaped(tmp_path):
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    folder.mkdir()
+    result = runner.invoke(app, ["data", "check", str(folder)])
+    assert result.exit_code == 1
+    assert r"caf\udce9 holds no data set" in result.output

@@ -109,6 +109,7 @@ def test_metadata_of_the_model_travels(lossless):
     ok("decode", "up.dom", *BASE, "-o", "back.safetensors")
     assert read_model(Path("back.safetensors")).metadata == {"format": "pt", "epoch": "7"}
     assert json.loads(ok("inspect", "up.dom", "--json"))["metadata"] == {"format": "pt", "epoch": "7"}
+    assert "metadata: epoch = 7\nmetadata: format = pt\n" in ok("inspect", "up.dom")
 
 
 def test_metadata_that_the_base_has_too_needs_no_version_2():

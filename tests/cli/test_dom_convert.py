@@ -64,7 +64,7 @@ USUAL = {
 
 
 @pytest.mark.parametrize("legacy", [False, True])
-@pytest.mark.parametrize("name", ["it's a model.ckpt", "misnamed.safetensors", "archive.v1.pth", "pytorch_model.bin"])
+@pytest.mark.parametrize("name", ["it's a model.ckpt", "-o.pt", "misnamed.safetensors", "a.v1.pth", "pytorch_model.bin"])
 @pytest.mark.parametrize("kind", USUAL)
 def test_the_advice_works_on_usual_checkpoints(kind, name, legacy):
     content, names = USUAL[kind]

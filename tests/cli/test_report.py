@@ -10,13 +10,7 @@ from fedretina import home
 from fedretina.cli import app
 
 runner = CliRunner()
-
-
-@pytest.fixture(autouse=True)
-def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("FEDRETINA_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("COLUMNS", "200")
-    return tmp_path / "home"
+pytestmark = pytest.mark.usefixtures("own_home")
 
 
 def make_run(name: str, **summary: object) -> Path:
@@ -74,4 +68,4 @@ def test_report_of_an_unfinished_and_of_a_damaged_run() -> None:
     (folder / "summary.json").write_text("{")
     result = runner.invoke(app, ["report"])
     assert result.exit_code == 1
-    assert "summary.json: no JSON" in result.stderr
+    assert "summary.json: not JSON" in result.stderr

@@ -3,11 +3,14 @@ from dataclasses import replace
 from importlib import import_module
 
 import pytest
+import torch
+from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from fedretina.cli import app
 from fedretina.cli import study as command
 from fedretina.cli.options import parse_seeds
+from fedretina.reid.models import build
 from fedretina.reid.published import Counts
 from fedretina.reid.rendering.domains import Population, render_domain
 from fedretina.study import Setting
@@ -59,8 +62,8 @@ def test_an_interruption_says_how_to_go_on(root, tmp_path, monkeypatch):
         (["--seeds", "one"], "--seeds 'one'"),
         (["--seeds", "1,1"], "--seeds '1,1'"),
         (["--size", "64"], "--size '64'"),
-        (["--model", "huge"], "model = 'huge'"),
-        (["--labelled", "0"], "labelled = 0"),
+        (["--model", "huge"], "--model 'huge'"),
+        (["--labelled", "0"], "--labelled 0"),
         (["--target", "nowhere"], "nowhere"),
         (["--sources", "duke"], "all different"),
     ],
@@ -90,3 +93,31 @@ def test_only_the_papers_own_data_are_published(root, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "published_counts", lambda name: Counts(name, (found[name],)))
     assert command._published(real)
     assert not command._published(replace(real, labelled=0.1))
+
+
+WRONG = [
+    (["--labelled", "2"], "--labelled 2.0: a number above 0, at most 1, is allowed"),
+    (["--model", "vgg"], "--model 'vgg': allowed are small, resnet18, resnet50"),
+    (["--size", "8x8"], "--size 8: an integer of 16 or more is allowed"),
+    (["--device", "tpu"], "--device 'tpu': allowed are 'auto', 'cpu', 'cuda'"),
+    (["--sources", "duke"], "--target 'duke', --sources 'duke': give one target and at least one source"),
+    (["--target", "own"], "'own' is no name for a domain"),
+]
+
+
+@pytest.mark.parametrize(("typed", "said"), WRONG)
+def test_a_wrong_value_is_told_by_its_option_before_anything_trains(root, tmp_path, typed, said):
+    result = study(root, tmp_path / "out", *typed)
+    assert result.exit_code == 1
+    assert said in result.output
+    assert not list((tmp_path / "out").rglob("*.npz"))
+
+
+def test_weights_with_nan_end_a_study_before_anything_trains(root, tmp_path):
+    state = build("small", 3, height=64, width=32).state_dict()
+    state["reduce.weight"][0] = torch.nan
+    save_file(state, tmp_path / "w.safetensors")
+    result = study(root, tmp_path / "out", "--weights", str(tmp_path / "w.safetensors"))
+    assert result.exit_code == 1
+    assert "has NaN or infinite values in reduce.weight" in result.output
+    assert not list((tmp_path / "out").rglob("*.npz"))

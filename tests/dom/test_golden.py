@@ -6,7 +6,7 @@ import pytest
 
 from fedretina.dom import decode, digest, inspect
 from fedretina.dom.coding.layout import LAYOUTS
-from golden import CONFIGS, FIXTURE, base_of
+from golden import CONFIGS, FIXTURE, VERSION_2, base_of
 
 
 def test_there_is_a_file_for_every_way_of_coding():
@@ -22,6 +22,17 @@ def test_the_files_hold_every_coding():
         f"steps ({layout})" for layout in LAYOUTS[1:]
     }
     assert {"steps (trellis)", "steps (by out x in, trellis)"} <= codings
+
+
+def test_the_files_of_version_2_hold_predictions():
+    codings, trellis = set(), False
+    for name in VERSION_2:
+        info = inspect((FIXTURE / f"{name}.dom").read_bytes())
+        assert info.format_version == 2
+        codings |= {tensor.coding.split(" (")[0] for tensor in info.tensors if tensor.rank}
+        trellis |= any("trellis" in tensor.coding for tensor in info.tensors if tensor.rank)
+    assert codings == {"steps", "predicted"}
+    assert trellis
 
 
 @pytest.mark.parametrize("path", sorted(FIXTURE.glob("*.dom")), ids=lambda path: path.stem)

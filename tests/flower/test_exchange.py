@@ -15,7 +15,7 @@ from flwr.compat.common.recorddict_compat import fitins_to_recorddict
 import toy
 from fedretina import __version__
 from fedretina.errors import Corrupt, TooNew
-from fedretina.flower import DomGrid, DomMod, exchange, header
+from fedretina.flower import DomGrid, DomMod, exchange, failures, header
 from fedretina.flower.sizes import error_size, message_size
 from fedretina.ledger import totals
 from fedretina.testing import LocalGrid
@@ -44,6 +44,16 @@ class Catching(LocalGrid):
             return super().answer(message, number)
         except Exception as error:
             return Message(Error(2, f"{type(error)}:<'{error}'>"), reply_to=message)
+
+
+def with_a_node_that_lost_its_models(folder):
+    inner = LocalGrid(toy.app(DomMod(folder / "node")), 1)
+    grid = DomGrid(inner, store=folder / "server")
+    grid.send_and_receive([ask()])
+    for file in (folder / "node").rglob("*"):
+        if file.is_file():
+            file.unlink()
+    return inner, grid
 
 
 @pytest.fixture
@@ -86,7 +96,7 @@ def test_messages_whose_replies_nobody_pulls_leave_rows_and_are_let_go(tmp_path,
     assert grid._exchange.waiting == grid._exchange.resent == {}
     assert not any(part() for part in parts)
     ends = [row for row in grid.ledger.rows if row.direction == "up"]
-    assert {(row.kind, row.error, row.wire_bytes) for row in ends} == {("control", exchange.EXPIRED, 0)}
+    assert {(row.kind, row.error, row.wire_bytes) for row in ends} == {("control", failures.EXPIRED, 0)}
     assert len(ends) == 1000
     assert totals(grid.ledger.rows).wire == inner.sent_bytes
 
@@ -96,7 +106,7 @@ def test_what_is_under_way_ends_with_its_own_time_to_live(tmp_path, clock):
     grid.push_messages([ask(ttl=10.0), ask(ttl=1000.0)])
     clock.seconds = 20.0
     grid.push_messages([])
-    assert rows(grid, "up") == [("up", "control", exchange.EXPIRED)]
+    assert rows(grid, "up") == [("up", "control", failures.EXPIRED)]
     assert list(grid._exchange.waiting) == ["m1"]
 
 
@@ -107,16 +117,11 @@ def test_a_timeout_leaves_one_row_and_no_content(tmp_path, clock):
     clock.seconds = 61.0
     grid.pull_messages([])
     assert not grid._exchange.waiting
-    assert rows(grid) == [("down", "keyframe", ""), ("up", "control", exchange.LATE)]
+    assert rows(grid) == [("down", "keyframe", ""), ("up", "control", failures.LATE)]
 
 
 def test_a_late_reply_of_a_node_that_could_not_decode_is_a_failure(tmp_path):
-    inner = LocalGrid(toy.app(DomMod(tmp_path / "node")), 1)
-    grid = DomGrid(inner, store=tmp_path / "server")
-    grid.send_and_receive([ask()])
-    for file in (tmp_path / "node").rglob("*"):
-        if file.is_file():
-            file.unlink()
+    _, grid = with_a_node_that_lost_its_models(tmp_path)
     message = ask()
     assert grid.send_and_receive([message], timeout=0) == []
     (reply,) = grid.pull_messages([message.metadata.message_id])
@@ -125,12 +130,7 @@ def test_a_late_reply_of_a_node_that_could_not_decode_is_a_failure(tmp_path):
 
 
 def test_a_message_that_is_sent_again_ends_when_the_first_would(tmp_path, clock):
-    inner = LocalGrid(toy.app(DomMod(tmp_path / "node")), 1)
-    grid = DomGrid(inner, store=tmp_path / "server")
-    grid.send_and_receive([ask()])
-    for file in (tmp_path / "node").rglob("*"):
-        if file.is_file():
-            file.unlink()
+    inner, grid = with_a_node_that_lost_its_models(tmp_path)
     message = ask(ttl=100.0)
     created = message.metadata.created_at
     (name,) = grid.push_messages([message])
@@ -188,7 +188,7 @@ def test_a_numpy_client_with_wrong_mods_reads_the_remedy(tmp_path, mods):
     grid = DomGrid(Catching(app, 1), store=tmp_path)
     (reply,) = grid.send_and_receive([_legacy_fit()])
     assert "load it unsafely" in reply.error.reason  # what NumPy says of a payload
-    assert exchange.NEVER_ACKNOWLEDGED in reply.error.reason
+    assert failures.NEVER_ACKNOWLEDGED in reply.error.reason
     assert "mods=[dom_mod, ...]" in grid.ledger.rows[-1].error
     assert (reply.error.code, reply.metadata.src_node_id) == (2, 100)
 

@@ -9,7 +9,7 @@ from flwr.serverapp.strategy import FedAvg
 import toy
 from fedretina.dom import DomConfig
 from fedretina.flower import DomGrid, DomMod, grid, node_state
-from fedretina.testing import FAULTS, Clock, FaultyGrid, LocalGrid
+from fedretina.testing import FAULTS, FakeClock, FaultyGrid, LocalGrid
 
 EXACT = DomConfig(lossless=True)  # then aggregates can be compared bit by bit
 NODES = 6
@@ -18,7 +18,7 @@ RESYNCED = {"store lost", "restarted", "damaged down", "reordered"}
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch):
-    monkeypatch.setattr(grid, "time", Clock())
+    monkeypatch.setattr(grid, "time", FakeClock())
 
 
 def seldom(share, *kinds):

@@ -26,7 +26,7 @@ from flwr.superlink.servicer.runtime import runtime_handlers
 import toy
 from fedretina.dom import DomConfig
 from fedretina.flower import DomGrid, DomMod, grid
-from fedretina.testing import Clock
+from fedretina.testing import FakeClock
 
 SERVER = 1
 SIDES = ["memory", "http", "dom over memory", "dom over http"]
@@ -123,7 +123,7 @@ class SuperLink:
 def side(request, tmp_path, monkeypatch):
     """One of Flower's grids, or a DomGrid over it; `dom` and `over` tell which."""
     for module in (grid, inmemory_grid, http_grid):
-        clock = Clock()
+        clock = FakeClock()
         monkeypatch.setattr(
             module, "time", SimpleNamespace(sleep=clock.sleep, time=clock.monotonic, monotonic=clock.monotonic)
         )

@@ -123,6 +123,15 @@ def test_a_corrupt_version_that_must_be_decoded_at_the_push_is_replaced_too(tmp_
     assert not any(row.error for row in wire.ledger.rows)
 
 
+def test_relayed_versions_need_no_rule(tmp_path, caplog):
+    _, wire = grids(tmp_path)
+    (published,) = wire.send_and_receive([to(100, 1)])
+    message = to(101, 1, published.content["duke"])
+    message.content["market1501"] = published.content["duke"]
+    wire.send_and_receive([message])
+    assert "stay exact" not in caplog.text
+
+
 def test_without_a_version_in_force_a_corrupt_one_is_an_error(tmp_path):
     _, wire = grids(tmp_path, dishonest={1})
     (published,) = wire.send_and_receive([to(100, 1)])

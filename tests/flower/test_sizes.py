@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import toy
 from fedretina.flower import DomGrid, DomMod
-from fedretina.flower.sizes import ENVELOPE_BYTES, message_size, model_size, wire_size
+from fedretina.flower.sizes import ENVELOPE_BYTES, message_size, model_size, undecoded_size, wire_size
 from fedretina.testing import LocalGrid
 
 DTYPES = st.sampled_from([np.float32, np.float64, np.float16, np.int64, np.uint8])
@@ -89,3 +89,11 @@ def test_a_message_weighs_what_a_superlink_counts(kind, tensors):
     for way, message in (("down", down), ("up", up)):
         assert message_size(message.content, way) == pytest.approx(counted(way, message), rel=0.005)
         assert abs(message_size(message.content, way) - counted(way, message)) < ENVELOPE_BYTES[way] / 10 + 2 * tensors
+
+
+@pytest.mark.parametrize("direction", ["down", "up"])
+def test_without_values_the_size_is_that_of_a_trained_model(direction):
+    rng = np.random.default_rng(0)
+    model = {f"layer{i}.weight": rng.normal(size=(9, 5)).astype(np.float32) for i in range(3)}
+    model |= {f"layer{i}.num_batches_tracked": np.array(40) for i in range(3)} | {"mask": rng.integers(0, 9, size=4)}
+    assert undecoded_size(model, direction) == wire_size(toy.record_of(model), direction)

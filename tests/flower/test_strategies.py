@@ -56,7 +56,7 @@ class InOrder(LocalGrid):
 
 def run(name, folder, config, *, plain=False, rounds=3, **options):
     mods = MODS.get(name, [])
-    inner = (InOrder if plain else LocalGrid)(toy.app(*([] if plain else [DomMod(folder)]), train=mods), NODES)
+    inner = (InOrder if plain else LocalGrid)(toy.app(*([] if plain else [DomMod(folder)]), train_mods=tuple(mods)), NODES)
     grid = inner if plain else DomGrid(inner, config, store=folder, **options)
     random.seed(1)
     np.random.seed(1)

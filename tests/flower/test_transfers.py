@@ -22,7 +22,7 @@ def test_one_configuration_serves_all_legs():
 
 def test_a_schedule_sees_direction_kind_and_round():
     seen = []
-    choose_configs(lambda leg: seen.append((leg.direction, leg.kind, leg.round)), "evaluate", 4)
+    choose_configs(lambda transfer: seen.append((transfer.direction, transfer.message_type, transfer.round)), "evaluate", 4)
     assert seen == [("down", "evaluate", 4), ("up", "evaluate", 4)]
 
 

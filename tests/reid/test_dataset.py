@@ -174,7 +174,7 @@ BAD_LINES = [
 def test_a_bad_line_is_named_with_its_number(tmp_path, line):
     root = msmt17(tmp_path)
     (root / "list_gallery.txt").write_text(f"0000/0000_001_03_0303noon_0015_0.jpg 0\n\n{line}\n")
-    with pytest.raises(BadArgument, match=r"list_gallery\.txt, line 3: .*is not 'PATH IDENTITY'.*: mend that line"):
+    with pytest.raises(BadArgument, match=r"list_gallery\.txt, line 3: .*is not 'PATH IDENTITY'.*: correct that line"):
         read_dataset(root)
 
 

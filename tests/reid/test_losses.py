@@ -97,7 +97,7 @@ def test_descending_separates_identities():
 
 @pytest.mark.parametrize(("embeddings", "labels"), [((4,), (4,)), ((4, 2), (3,)), ((4, 2), (4, 1))])
 def test_shapes_that_do_not_fit_are_refused(embeddings, labels):
-    with pytest.raises(BadArgument, match="don't fit"):
+    with pytest.raises(BadArgument, match="do not fit"):
         triplet_loss(torch.zeros(embeddings), torch.zeros(labels, dtype=torch.int64))
 
 

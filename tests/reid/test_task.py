@@ -1,5 +1,7 @@
 """ReIdTask on small folders: what is labelled, what is measured, what is shown."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -152,3 +154,26 @@ def test_reranking_is_for_the_test_alone(root):
     model = plain.model("yard", 4).eval()
     assert again.evaluate(model, "yard", split="labelled") == plain.evaluate(model, "yard", split="labelled")
     assert 0 < again.evaluate(model, "yard")["mAP"] <= 100
+
+
+def small_domain(root, *, train, query=("0002_c1",), gallery=("0002_c2",)):
+    for split, names in (("bounding_box_train", train), ("query", query), ("bounding_box_test", gallery)):
+        (root / split).mkdir(parents=True)
+        for name in names:
+            Image.new("RGB", (32, 64)).save(root / split / f"{name}.png")
+
+
+@pytest.mark.parametrize(("query", "gallery"), [(("0002_c1",), ("0002_c1_b",)), (("0002_c1",), ("0003_c2", "-1_c3"))])
+def test_a_test_in_which_nothing_can_be_found_is_told_when_the_data_are_opened(tmp_path, query, gallery):
+    small_domain(tmp_path / "yard", train=("0001_c1", "0002_c2"), query=query, gallery=gallery)
+    with pytest.raises(BadArgument, match="None of 1 queries of 'yard' has a photo of its identity by another camera"):
+        ReIdTask(root=tmp_path, target="yard", models={"": "small"}).splits("yard")
+
+
+@pytest.mark.parametrize("loss", ["triplet", "batch-hard"])
+def test_triplets_need_an_identity_with_two_photos(tmp_path, loss):
+    small_domain(tmp_path / "yard", train=("0001_c1", "0002_c2", "0003_c1"))
+    task = ReIdTask(root=tmp_path, target="lane", models={"": "small"}, loss_name=loss)
+    with pytest.raises(BadArgument, match=f"loss = '{loss}': no identity of 'yard' has 2 labelled photos"):
+        task.splits("yard")
+    assert replace(task, loss_name="softmax+triplet").splits("yard").classes == 3

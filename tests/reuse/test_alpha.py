@@ -78,7 +78,7 @@ def test_uniform_stays_uniform_and_has_nothing_to_learn() -> None:
     assert not list(alpha.parameters())
     assert set(alpha.values().values()) == {0.25}
     assert not alpha.bound(dict.fromkeys("abcd", 1.0)).requires_grad
-    with pytest.raises(BadArgument, match="stays so"):
+    with pytest.raises(BadArgument, match="weights are fixed"):
         alpha.fit(dict.fromkeys("abcd", 1.0))
 
 
@@ -89,7 +89,7 @@ def test_unusable_sources_are_refused(sources: list[str]) -> None:
 
 
 def test_an_unknown_mode_is_told_with_the_allowed_ones() -> None:
-    with pytest.raises(BadArgument, match="'fixed', must be one of learned, bound, uniform"):
+    with pytest.raises(BadArgument, match="alpha = 'fixed': allowed are 'learned', 'bound', 'uniform'"):
         Alpha(["a"], mode="fixed")  # what a configuration file may hold
 
 

@@ -15,7 +15,7 @@ def descended(kind: str, temperature: float = 0.5) -> dict[str, float]:
     optimiser = torch.optim.Adam(alpha.parameters(), lr=0.05)
     for _ in range(500):
         optimiser.zero_grad()
-        alpha.loss(alpha.measured(RISKS), kind=kind, temperature=temperature).backward()
+        alpha.loss(alpha.risk_tensor(RISKS), kind=kind, temperature=temperature).backward()
         optimiser.step()
     return alpha.values()
 
@@ -91,7 +91,7 @@ def test_the_residual_feels_no_scale_but_an_offset() -> None:
     z, features = torch.randn(64, 5), torch.randn(64, 7)
 
     def left(given: Tensor) -> float:
-        objective = ReuseObjective({"z": (5,)}, {"a": {"z": (7,)}}, alpha="uniform", form=Form(closed=True))
+        objective = ReuseObjective({"z": (5,)}, {"a": {"z": (7,)}}, alpha="uniform", form=Form(closed_form=True))
         objective.fit({"z": z}, {"a": {"z": given}})
         return float(objective({"z": z}, {"a": {"z": given}}).residuals["a"])
 
@@ -108,7 +108,7 @@ def test_learned_weights_of_each_layer_get_gradients_of_their_own() -> None:
 
 
 def test_a_closed_v_has_no_gradient_and_is_set_by_least_squares() -> None:
-    objective, z, peers = case(alpha="uniform", form=Form(closed=True))
+    objective, z, peers = case(alpha="uniform", form=Form(closed_form=True))
     assert not [p for p in objective.parameters() if p.requires_grad]
     before = objective(z, peers).residuals
     objective.fit(z, peers)
@@ -142,7 +142,7 @@ def test_a_nonlinear_v_learns_what_a_linear_one_cannot() -> None:
         {"hidden": -1},
         {"hidden": 1.5},
         {"hidden": True},
-        {"hidden": 8, "closed": True},
+        {"hidden": 8, "closed_form": True},
     ],
 )
 def test_what_is_impossible_is_told(wrong: dict[str, object]) -> None:

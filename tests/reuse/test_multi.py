@@ -36,7 +36,7 @@ class Other(nn.Module):
 
 
 def trained(reuse, steps=60):
-    optimiser = torch.optim.Adam([{"params": reuse.target.parameters()}, *reuse.groups(lr=0.01)], lr=0.01)
+    optimiser = torch.optim.Adam([{"params": reuse.target.parameters()}, *reuse.parameter_groups(lr=0.01)], lr=0.01)
     for _ in range(steps):
         reused = reuse(IMAGES)
         optimiser.zero_grad()
@@ -125,11 +125,11 @@ def test_the_state_is_taken_up_again():
 
 
 def test_v_by_least_squares_is_refreshed():
-    reuse = MultiModelReuse(network(8), {"peer": network(6)}, IMAGES[:2], form=Form(closed=True))
+    reuse = MultiModelReuse(network(8), {"peer": network(6)}, IMAGES[:2], form=Form(closed_form=True))
     before = float(reuse(IMAGES).residuals["peer"])
     reuse.fit(IMAGES)
     assert float(reuse(IMAGES).residuals["peer"]) < 0.8 * before
-    assert reuse.groups(lr=0.01) == []
+    assert reuse.parameter_groups(lr=0.01) == []
 
 
 def test_kept_features_take_the_place_of_the_sources():

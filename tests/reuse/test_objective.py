@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from fedretina.errors import BadArgument
-from fedretina.reuse import ReuseObjective, Taps, theorem_alpha
+from fedretina.features import Taps
+from fedretina.reuse import ReuseObjective, theorem_alpha
 
 TARGET = {"layer.1": (3, 4), "embedding": (5,)}
 SOURCES = {

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fedretina.reuse import ReuseObjective, Taps
+from fedretina.features import Taps
+from fedretina.reuse import ReuseObjective
 
 INPUTS, CLASSES, LABELLED, TRAINED = 40, 5, 60, 600
 

@@ -38,3 +38,9 @@ def test_a_given_folder_may_hold_other_files_but_no_run(tmp_path):
 def test_an_unusable_folder_is_named(out, resume, said):
     with pytest.raises(BadArgument, match=said):
         RunFolder.open(out, resume)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "run").touch()
+    with pytest.raises(BadArgument, match=r"the run's folder .*run cannot be made \(File exists\): give another folder"):
+        RunFolder(tmp_path / "run")

@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 from fedretina.reid import ReIdTask
 from fedretina.reuse import ReuseObjective
 from fedretina.task import Splits
-from fedretina.train import DomainBatches, Learner, ReuseTerm, Span, SupervisedLoss, Training, seeded_model
+from fedretina.train import DomainBatches, EpochRange, Learner, ReuseTerm, SupervisedLoss, Training, seeded_model
 
 CLASSES, PHOTOS = 4, 8
 SOURCES, LAYERS = ("hall", "shop"), ("layer2", "embedding")
@@ -42,12 +42,12 @@ def test_a_network_learns_and_goes_on_from_a_saved_state(model, splits, tmp_path
         return Learner(student, it, TRAINING, name="yard/reuse", batches=batches, terms=terms)
 
     losses, first, again = [], learner(), learner()
-    first.train(Span(0, 4, 5), PHOTOS, lambda epoch, total, loss, speed: losses.append(loss))
+    first.train(EpochRange(0, 4, 5), PHOTOS, lambda epoch, total, loss, speed: losses.append(loss))
     assert losses[-1] < losses[0]
     first.save(tmp_path / "state.pt")
     again.load(tmp_path / "state.pt")
     for one in (first, again):
-        one.train(Span(4, 5, 5), PHOTOS, lambda *progress: None)
+        one.train(EpochRange(4, 5, 5), PHOTOS, lambda *progress: None)
     states = first.model.state_dict(), again.model.state_dict()
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 

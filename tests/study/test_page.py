@@ -3,8 +3,8 @@ from dataclasses import replace
 
 import pytest
 
-from fedretina.study import Grid, Point, Study
-from fedretina.study.page import document, markdown, shown
+from fedretina.study import Cell, Grid, Study
+from fedretina.study.page import cell_text, markdown, to_json
 
 
 @pytest.fixture
@@ -14,16 +14,16 @@ def results(base):
 
 @pytest.fixture
 def study(base):
-    points = {("alone", "30 %"): Point(base, paper=(31.53, 49.55)), ("reuse", "10 %"): Point(replace(base, method="reuse"))}
+    points = {("alone", "30 %"): Cell(base, paper=(31.53, 49.55)), ("reuse", "10 %"): Cell(replace(base, method="reuse"))}
     return Study("table9", "Table 9", "Does it?", (Grid("All", "method", points),), ("A note.",))
 
 
 def test_a_cell_has_mean_and_spread_and_the_papers_numbers_only_beside_its_data(base, results):
-    point = Point(base, paper=(31.53, 49.55))
-    assert shown(point, results, [0, 2], published=False) == "31.0 ± 1.4 / 50.0"
-    assert shown(point, results, [0, 2], published=True) == "31.0 ± 1.4 / 50.0 (31.53 / 49.55)"
-    assert shown(point, results, [0], published=False) == "30.0 / 50.0"
-    assert shown(Point(replace(base, method="reuse")), results, [0], published=True) == ""
+    point = Cell(base, paper=(31.53, 49.55))
+    assert cell_text(point, results, [0, 2], published=False) == "31.0 ± 1.4 / 50.0"
+    assert cell_text(point, results, [0, 2], published=True) == "31.0 ± 1.4 / 50.0 (31.53 / 49.55)"
+    assert cell_text(point, results, [0], published=False) == "30.0 / 50.0"
+    assert cell_text(Cell(replace(base, method="reuse")), results, [0], published=True) == ""
 
 
 def test_the_page_says_what_was_run(study, results):
@@ -38,9 +38,9 @@ def test_the_page_says_what_was_run(study, results):
 
 
 def test_the_document_has_every_value(study, results):
-    found = json.loads(json.dumps(document(study, results, [0, 2], published=True)))
+    found = json.loads(json.dumps(to_json(study, results, [0, 2], published=True)))
     cell = found["grids"][0]["cells"][0]
     assert cell["metrics"]["mAP"] == {"values": [30.0, 32.0], "mean": 31.0, "deviation": pytest.approx(2**0.5)}
     assert cell["paper"] == [31.53, 49.55]
     assert "seed" not in cell["setting"]
-    assert document(study, results, [0], published=False)["grids"][0]["cells"][0]["paper"] == []
+    assert to_json(study, results, [0], published=False)["grids"][0]["cells"][0]["paper"] == []

@@ -3,14 +3,14 @@ from dataclasses import replace
 import pytest
 
 from fedretina.report.style import to_png
-from fedretina.study import Grid, Point, Study
+from fedretina.study import Cell, Grid, Study
 from fedretina.study.plot import Measured, plot
 
 
 @pytest.fixture
 def lines(base):
     return {
-        (row, f"{gamma:g}"): Point(replace(base, method=row, gamma=gamma), paper=(40.0,) if row == "reuse" else ())
+        (row, f"{gamma:g}"): Cell(replace(base, method=row, gamma=gamma), paper=(40.0,) if row == "reuse" else ())
         for row in ("alone", "reuse")
         for gamma in (0.5, 1.0, 8.0)
     }
@@ -37,7 +37,7 @@ def test_lines_have_a_point_a_column_and_error_bars(lines):
 
 
 def test_columns_that_are_no_numbers_have_no_point_and_descending_ones_run_so(base):
-    points = {("a", column): Point(replace(base, gamma=float(i))) for i, column in enumerate(["as it was", "7", "3"])}
+    points = {("a", column): Cell(replace(base, gamma=float(i))) for i, column in enumerate(["as it was", "7", "3"])}
     (axes,) = draw(Grid("t", "", points, kind="lines"), results_of(points)).axes
     assert list(axes.lines[0].get_xdata()) == [7.0, 3.0]
     assert axes.xaxis_inverted()

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from fedretina.study import METHODS, STUDIES, Setting, paper
-from fedretina.study.measure import VERSIONS
+from fedretina.study.cell import VERSIONS
 from fedretina.study.studies import ABLATION
 
 BASE = Setting(method="alone", target="duke", sources=("msmt17", "cuhk03", "market1501"))
@@ -29,7 +29,7 @@ def test_quick_ones_are_part_of_the_whole(name):
 
 def printed(name):
     grid = STUDIES[name](BASE, False).grids[0]
-    return {place: point.paper for place, point in grid.points.items() if point.paper}
+    return {place: point.paper for place, point in grid.cells.items() if point.paper}
 
 
 def test_all_of_the_papers_numbers_find_their_cells():
@@ -45,7 +45,7 @@ def test_all_of_the_papers_numbers_find_their_cells():
 
 def test_other_sources_have_no_numbers_of_the_paper():
     other = replace(BASE, sources=("yard", "hall"))
-    points = STUDIES["table2"](other, False).grids[0].points
+    points = STUDIES["table2"](other, False).grids[0].cells
     assert all(point.paper == () for point in points.values())
 
 

@@ -6,7 +6,7 @@ from flwr.app import ArrayRecord, ConfigRecord, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 from fedretina.errors import BadArgument
-from fedretina.testing import FAULTS, Clock, FaultyGrid, damaged
+from fedretina.testing import FAULTS, FakeClock, FaultyGrid, flip_bits
 
 APP = ClientApp()
 
@@ -75,12 +75,12 @@ def test_plain_runs_have_the_same_failures_and_no_others():
 
 def test_damage_leaves_the_original():
     content = RecordDict({"arrays": ArrayRecord([np.zeros(64)]), "none": ArrayRecord()})
-    assert damaged(content)["arrays"] != content["arrays"]
+    assert flip_bits(content)["arrays"] != content["arrays"]
     assert not content["arrays"]["0"].numpy().any()
 
 
 def test_only_waiting_moves_the_clock():
-    clock = Clock()
+    clock = FakeClock()
     clock.sleep(2)
     clock.sleep(0.5)
     assert clock.monotonic() == 2.5

@@ -24,3 +24,10 @@ def test_the_state_that_this_round_goes_on_from_is_never_removed(tmp_path):
     assert numbers(tmp_path) == ["round-2", "round-5"]
     Checkpoints(tmp_path, 6).remove_old()
     assert numbers(tmp_path) == ["round-5"]
+
+
+def test_other_files_are_no_states(tmp_path):
+    save(tmp_path, 1)
+    for name in ("round-x.pt", "round-.pt", "round-2.pt.tmp", "round--3.pt", f"round-{'9' * 99}.pt"):
+        (tmp_path / name).touch()
+    assert Checkpoints(tmp_path, 5).last == 1

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from fedretina.task import Splits, Task
-from fedretina.train import DomainBatches, Learner, Span, Training, compute
+from fedretina.train import DomainBatches, EpochRange, Learner, Training, compute
 
 
 def training(precision):
@@ -17,9 +17,9 @@ def training(precision):
 @pytest.fixture
 def cpuinfo(tmp_path, monkeypatch):
     monkeypatch.setattr(compute, "_CPUINFO", tmp_path / "cpuinfo")
-    compute._flags.cache_clear()
+    compute._cpu_flags.cache_clear()
     yield tmp_path / "cpuinfo"
-    compute._flags.cache_clear()
+    compute._cpu_flags.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_auto_takes_bfloat16_where_the_cpu_has_it(cpuinfo, text, native):
     assert compute.has_bfloat16(torch.device("cpu")) is native
     model, seen = nn.Linear(2, 2), []
     model.register_forward_hook(lambda _module, _inputs, output: seen.append(output.dtype))
-    assert compute.runner(training("auto"))(model, torch.ones(1, 2)).dtype == torch.float32
+    assert compute.forward_function(training("auto"))(model, torch.ones(1, 2)).dtype == torch.float32
     assert seen == [torch.bfloat16 if native else torch.float32]
 
 
@@ -73,6 +73,6 @@ def test_a_learner_learns_in_either_precision_and_its_weights_stay_float32(preci
     losses = []
     batches = DomainBatches(Blobs(), Splits(inputs, labels), 16)
     learner = Learner(model, Blobs(), training(precision), name="x", batches=batches)
-    learner.train(Span(0, 20, 20), 64, lambda _epoch, _of, loss, _rate: losses.append(loss))
+    learner.train(EpochRange(0, 20, 20), 64, lambda _epoch, _of, loss, _rate: losses.append(loss))
     assert losses[-1] < 0.2 < losses[0]
     assert {value.dtype for value in model.parameters()} == {torch.float32}

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from fedretina.errors import Corrupt
 from fedretina.task import Splits, Task
-from fedretina.train import DomainBatches, Learner, Span, SupervisedLoss, Term, Training
+from fedretina.train import DomainBatches, EpochRange, Learner, SupervisedLoss, Term, Training
 
 TRAINING = Training(batch_size=8, lr=0.05, device="cpu", precision="float32")
 INPUTS = torch.randn(32, 4, generator=torch.Generator().manual_seed(0))
@@ -56,7 +57,7 @@ def learner(*terms, seed=0):
 
 def train(it, first, last):
     losses = []
-    it.train(Span(first, last, 4), 32, lambda _epoch, _total, loss, _speed: losses.append(loss))
+    it.train(EpochRange(first, last, 4), 32, lambda _epoch, _total, loss, _speed: losses.append(loss))
     return losses
 
 
@@ -88,3 +89,13 @@ def test_what_a_term_trains_moves_and_goes_on_with_the_model(tmp_path):
     assert again.load(tmp_path / "state.pt") == ()
     train(again, 2, 4)
     assert torch.equal(rest.factor.weight, whole.factor.weight)
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\3\4"])
+def test_a_damaged_checkpoint_is_named(tmp_path, content):
+    file = tmp_path / "round-1.pt"
+    file.write_bytes(content)
+    task = Signs()
+    learner = Learner(nn.Linear(4, 2), task, TRAINING, name="signs", batches=DomainBatches(task, SPLITS, 8))
+    with pytest.raises(Corrupt, match=r"the checkpoint .*round-1\.pt cannot be used \(\w+\): delete it"):
+        learner.load(file)

@@ -13,8 +13,8 @@ from fedretina.train import (
     ReuseTerm,
     Training,
     adapt_peers,
-    arrays_of,
     check_finite,
+    model_arrays,
     start_from_average,
 )
 
@@ -32,8 +32,8 @@ def test_sources_whose_bodies_have_the_same_tensors_fit():
     other_head = nn.Sequential(*network(2)[:3], nn.Linear(48, 7))
     models = {"wide": network(0, 64), "good": network(1), "better": other_head}
     peers = Peers(models, {"wide": 99.0, "good": 50.0, "better": 60.0})
-    assert peers.fitting(network(3), "3") == ["good", "better"]
-    assert peers.fitting(network(3), "") == ["good"]
+    assert peers.compatible_with(network(3), "3") == ["good", "better"]
+    assert peers.compatible_with(network(3), "") == ["good"]
     assert peers.best(network(3), "3") == "better"
     assert peers.best(network(3, 8), "3") is None
 
@@ -101,7 +101,7 @@ def test_a_bfloat16_peer_under_a_float32_target_is_a_peer_like_others():
     task = Half()
     whole = network(1).bfloat16()
     half = {name: np.array(value.float().numpy(), ml_dtypes.bfloat16) for name, value in whole.state_dict().items()}
-    peers = adapted({"float32": arrays_of(whole), "bfloat16": half}, task)
+    peers = adapted({"float32": model_arrays(whole), "bfloat16": half}, task)
     for model in peers.models.values():
         assert torch.equal(model[0].weight, whole[0].weight.float())
     assert peers.scores["float32"] == peers.scores["bfloat16"]
@@ -115,7 +115,7 @@ def test_a_bfloat16_peer_under_a_float32_target_is_a_peer_like_others():
 
 
 def test_what_is_published_is_finite():
-    arrays = arrays_of(network(1))
+    arrays = model_arrays(network(1))
     check_finite(arrays, "left")
     arrays["0.bias"][3] = np.nan
     with pytest.raises(BadArgument, match=r"the training of 'left' diverged: NaN or infinite values in 0\.bias \(1 of 48\)"):

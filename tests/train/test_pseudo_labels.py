@@ -10,16 +10,16 @@ from digits import Digits
 from fedretina.train import (
     ClassMemoryTerm,
     DomainBatches,
+    EpochRange,
     ForwardPass,
     Learner,
     PseudoLabelBatches,
     PseudoLabels,
-    Span,
     SupervisedLoss,
     Training,
     seeded_model,
 )
-from fedretina.train.pseudo_labels import EVERY
+from fedretina.train.pseudo_labels import REFRESH_EVERY
 
 SOURCES = ("upright", "upside-down")
 TRAINING = Training(batch_size=32, lr=0.01, device="cpu")
@@ -41,7 +41,7 @@ def peers():
     for domain in SOURCES:
         splits = task.splits(domain)
         model = seeded_model(task, domain, 10, TRAINING, "source")
-        supervised(model, task, splits, domain).train(Span(0, 20, 20), 300, QUIET)
+        supervised(model, task, splits, domain).train(EpochRange(0, 20, 20), 300, QUIET)
         found[domain] = model.requires_grad_(False).eval()
     return found
 
@@ -59,7 +59,7 @@ def student(task=None):
 def accuracy(labels=None):
     task, model = Digits(), student()
     learner = learner_with(labels, model, task) if labels else supervised(model, task, task.splits("faint"), "faint")
-    learner.train(Span(0, 16, 16), 300, QUIET)
+    learner.train(EpochRange(0, 16, 16), 300, QUIET)
     return task.evaluate(model.eval(), "faint")["accuracy"], learner
 
 
@@ -74,10 +74,10 @@ def test_the_target_learns_more_with_a_committee(peers):
 
 def test_it_labels_anew_every_few_epochs_and_never_before_the_first_is_over(peers):
     labels, model = pseudo_labels(peers), student()
-    asked = [labels.refresh(model, epoch) for epoch in range(2 * EVERY + 2)]
-    assert asked == [epoch > 0 and (epoch - 1) % EVERY == 0 for epoch in range(2 * EVERY + 2)]
+    asked = [labels.refresh(model, epoch) for epoch in range(2 * REFRESH_EVERY + 2)]
+    assert asked == [epoch > 0 and (epoch - 1) % REFRESH_EVERY == 0 for epoch in range(2 * REFRESH_EVERY + 2)]
     late = pseudo_labels(peers)
-    assert late.refresh(model, EVERY)  # a new round begins without the last one's labels
+    assert late.refresh(model, REFRESH_EVERY)  # a new round begins without the last one's labels
 
 
 def test_batches_are_of_labelled_samples_first_and_then_of_all_that_got_a_label(peers):
@@ -104,7 +104,7 @@ def test_batches_are_of_labelled_samples_first_and_then_of_all_that_got_a_label(
 def test_it_works_without_peers():
     labels = pseudo_labels({})
     model = student()
-    supervised(model, Digits(), Digits().splits("faint"), "faint").train(Span(0, 4, 4), 300, QUIET)
+    supervised(model, Digits(), Digits().splits("faint"), "faint").train(EpochRange(0, 4, 4), 300, QUIET)
     assert labels.refresh(model, 1)
     assert labels.metrics["share"] > 0
 
@@ -135,7 +135,7 @@ def test_unknown_classes_are_learnt_from_a_memory(peers):
     task = Retrieval()
     labels, model = pseudo_labels(peers, task), seeded_model(task, "faint", 5, TRAINING, "target")
     assert contrast_of(labels, torch.zeros(2, 48), torch.tensor([0, 1])) is None
-    learner_with(labels, model, task).train(Span(0, 6, 6), 300, QUIET)
+    learner_with(labels, model, task).train(EpochRange(0, 6, 6), 300, QUIET)
     assert labels.metrics["new"] > 0
     contrast = contrast_of(labels, torch.randn(4, 48, requires_grad=True), torch.tensor([5, 6, 5, 6]))
     assert contrast.requires_grad

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from fedretina.reuse import ReuseObjective, Taps
+from fedretina.features import Taps
+from fedretina.reuse import ReuseObjective
 from fedretina.train import ForwardPass, ReuseTerm, Training
 from fedretina.train.reuse_term import RAMP
 

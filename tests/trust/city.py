@@ -15,6 +15,7 @@ from fedretina.trust import (
     Verifier,
     merge_keys,
 )
+from fedretina.trust.statement import payload_hash
 
 NOW = 1_800_000_000
 DAY = 86_400
@@ -52,7 +53,15 @@ class City:
         return Verifier(self.root(), Policy(**policy), TrustMemory(folder / "memory.json"), clock=lambda: self.now)
 
     def statement(self, payload: bytes = b"payload", counter: int = 1, **changes) -> Statement:
-        found = Statement.of(
-            payload, stream="duke/reuse", counter=counter, digest=bytes([counter]) * 32, created=NOW, lifetime_s=DAY
+        found = Statement(
+            stream="duke/reuse",
+            counter=counter,
+            digest=bytes([counter]) * 32,
+            base=b"",
+            length=len(payload),
+            payload=payload_hash(payload),
+            size=100,
+            created=NOW,
+            expires=NOW + DAY,
         )
         return replace(found, **changes)

@@ -56,3 +56,25 @@ def test_what_is_missing_is_named(folder):
     (folder.roots / "1.root").unlink()
     with pytest.raises(BadArgument, match="restore it from a backup"):
         Identity(folder.path, ["duke"])
+
+
+def test_a_node_signs_what_a_receiver_checks(city, folder, tmp_path):
+    node = Identity(folder.path, ["duke"], clock=lambda: NOW)
+    (tmp_path / "other").mkdir()
+    receiver = city.verifier(tmp_path / "other")
+    for counter in (1, 2):
+        signed = node.sign(b"payload", stream="duke/reuse", owner="duke", digest=b"d" * 32, base=b"", size=9)
+        found = receiver.check(signed, stream="duke/reuse", payload=b"payload")
+        assert (found.counter, found.size) == (counter, 9)
+        receiver.install(found, found.digest)
+    report = receiver.check_acknowledgement(node.acknowledge(), domain="duke")
+    assert (report.held, report.root, report.attacks) == ({}, 1, {})
+    with pytest.raises(BadArgument, match="whose key is not in"):
+        node.sign(b"payload", stream="market/reuse", owner="market", digest=b"d" * 32, base=b"", size=9)
+
+
+def test_revoked_domains_stay_known(city, folder):
+    node = Identity(folder.path, ["duke"], clock=lambda: NOW)
+    node.update_root([city.root(2, domains=("market",)).sign(city.root_keys).to_bytes()])
+    assert node.known_owners == {"duke", "market"}
+    assert node.newer_roots(1) == folder.signed_roots()[1:]

@@ -21,7 +21,6 @@ from fedretina.trust import (
     open_sealed,
     seal,
 )
-from fedretina.trust.verifier import check_payload
 
 STREAM = "duke/reuse"
 
@@ -117,7 +116,7 @@ def test_replayed_for_another_purpose(city, node):
 
 
 def test_replayed_as_another_document(city, node):
-    acknowledgement = Acknowledgement("duke", STREAM, 1, b"d", NOW).sign([city.duke])
+    acknowledgement = Acknowledgement("duke", {STREAM: (1, b"d")}, 1, NOW).sign([city.duke])
     refused(node, Replayed, "came in the place of", acknowledgement, stream=STREAM)
 
 
@@ -187,10 +186,16 @@ def test_endless(city, node):
     refused(node, Endless, "8 bytes, 7 are stated", city.statement().sign([city.duke]), stream=STREAM, payload=b"payload!")
 
 
+def test_endless_on_another_way(city):
+    found = city.statement()
+    found.check_route([b"x" * 65_000])
+    with pytest.raises(Endless, match="65636 are allowed"):
+        found.check_route([b"x", b"x" * 70_000])
+
+
 def test_unsealed_is_counted(city, node):
-    with pytest.raises(Unsealed) as caught:
-        open_sealed(b"plain", b"", city.duke_seal, b"", length=5)
-    node.count(caught.value)
+    with pytest.raises(Unsealed):
+        node.guard(lambda: open_sealed(b"plain", b"", city.duke_seal, b"", length=5))
     assert node.memory.attacks == {"Unsealed": 1}
 
 
@@ -198,16 +203,16 @@ def test_sealed_for_this_node(city):
     signed = city.statement().sign([city.duke])
     sealed = seal(b"payload", [city.duke_seal.public], signed)
     payload = open_sealed(sealed.body, sealed.stanzas[city.duke_seal.public.id], city.duke_seal, signed, length=7)
-    check_payload(city.statement(), payload)
+    city.statement().check_payload(payload)
 
 
 def test_acknowledgements_cannot_be_invented(city, node):
-    report = Acknowledgement("duke", STREAM, 3, b"d", NOW, {"RolledBack": 2})
+    report = Acknowledgement("duke", {STREAM: (3, b"d")}, 1, NOW, {"RolledBack": 2})
     assert node.check_acknowledgement(report.sign([city.duke]), domain="duke") == report
     with pytest.raises(UnknownSigner):
         node.check_acknowledgement(report.sign([city.server]), domain="duke")
     with pytest.raises(Replayed, match="of market came from duke"):
-        node.check_acknowledgement(Acknowledgement("market", STREAM, 3, b"d", NOW).sign([city.duke]), domain="duke")
+        node.check_acknowledgement(Acknowledgement("market", {STREAM: (3, b"d")}, 1, NOW).sign([city.duke]), domain="duke")
 
 
 def test_the_server_signs_its_own_streams(city, node):

@@ -1,4 +1,4 @@
-"""FedAvg over a model of any size; writes how long each round took, and what was sent."""
+"""FedAvg over a model of any size; it writes the seconds of each round, and the bytes that were sent."""
 
 import json
 import time
@@ -28,20 +28,20 @@ def main(grid: Grid, context: Context) -> None:
     ends: list[float] = []
     first = model(float(config["megabytes"]))
 
-    def tick(number: int, arrays: ArrayRecord) -> MetricRecord | None:
+    def save_time(number: int, arrays: ArrayRecord) -> MetricRecord | None:
         ends.append(time.monotonic())
         return None
 
     if config["pull"]:
-        FedAvg(fraction_evaluate=0.0).start(wire, first, num_rounds=int(config["rounds"]), evaluate_fn=tick)
+        FedAvg(fraction_evaluate=0.0).start(wire, first, num_rounds=int(config["rounds"]), evaluate_fn=save_time)
     else:
         push_only(wire, first, int(config["rounds"]))
-    told = {"seconds": np.diff(ends).tolist()}
+    summary = {"seconds": np.diff(ends).tolist()}
     if isinstance(wire, DomGrid):
         sums = totals(wire.ledger.rows)
-        told |= {"raw": sums.raw, "wire": sums.wire, "errors": sum(bool(row.error) for row in wire.ledger.rows)}
-        told |= {"wire_up": sums.wire_up, "wire_down": sums.wire_down}
-    Path(str(config["out"])).write_text(json.dumps(told))
+        summary |= {"raw": sums.raw, "wire": sums.wire, "errors": sum(bool(row.error) for row in wire.ledger.rows)}
+        summary |= {"wire_up": sums.wire_up, "wire_down": sums.wire_down}
+    Path(str(config["out"])).write_text(json.dumps(summary))
 
 
 def push_only(grid: Grid, arrays: ArrayRecord, rounds: int) -> None:

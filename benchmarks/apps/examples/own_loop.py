@@ -1,4 +1,4 @@
-"""A strategy with a `start` of its own, as Flower's advanced-pytorch: a learning rate that falls, the best model is kept."""
+"""A strategy with its own `start`, as in Flower's advanced-pytorch: the learning rate falls; the best model is used."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -13,7 +13,7 @@ from apps import learning
 from apps.app import App, Mod, Result, Setting
 
 
-class KeepsBest(FedAvg):
+class BestModelFedAvg(FedAvg):
     """FedAvg whose loop evaluates on the server and keeps the best model."""
 
     best: tuple[float, ArrayRecord] | None = None
@@ -66,7 +66,7 @@ def server(grid: Grid, setting: Setting) -> Result:
     def evaluate(number: int, arrays: ArrayRecord) -> MetricRecord:
         return MetricRecord({"accuracy": learning.accuracy(learning.mlp, arrays)})
 
-    strategy = KeepsBest(fraction_train=0.5, min_available_nodes=setting.nodes)
+    strategy = BestModelFedAvg(fraction_train=0.5, min_available_nodes=setting.nodes)
     first, config = digits.record_of(learning.mlp(setting.seed)), ConfigRecord({"lr": learning.LR})
     result = strategy.start(grid, first, setting.rounds, train_config=config, evaluate_fn=evaluate)
     metrics = [float(score["accuracy"]) for score in result.evaluate_metrics_serverapp.values()]

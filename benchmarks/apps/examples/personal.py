@@ -25,7 +25,7 @@ def network(seed: int) -> nn.Sequential:
 
 
 def parts_of(data: Data, *, tested: bool) -> Data:
-    """Give what a node trains on, or what it tests with."""
+    """Give a node's training data, or its test data."""
     chosen = (torch.arange(len(data[1])) % HELD_OUT == 0) == tested
     return data[0][chosen], data[1][chosen]
 

@@ -1,4 +1,4 @@
-"""SCAFFOLD (Karimireddy et al., 2020): control variates go down and up beside the model, under the model's names."""
+"""SCAFFOLD (Karimireddy et al., 2020): messages hold the model and, under the same names, control variates."""
 
 import random
 from collections.abc import Sequence
@@ -27,8 +27,8 @@ def client(mods: Sequence[Mod], setting: Setting) -> ClientApp:
         number = int(message.content.config_records["config"]["server-round"])
         first = learning.model_of(message.content.array_records["model"])
         control = learning.model_of(message.content.array_records["control"])
-        kept = context.state.array_records.get("control")
-        own = learning.model_of(kept) if kept is not None else {name: 0 * array for name, array in control.items()}
+        stored = context.state.array_records.get("control")
+        own = learning.model_of(stored) if stored is not None else {name: 0 * array for name, array in control.items()}
         model = digits.load(learning.mlp(0), message.content.array_records["model"])
         shift = {name: torch.from_numpy(control[name] - own[name]) for name in control}
         generator = torch.Generator().manual_seed(setting.seed + number)

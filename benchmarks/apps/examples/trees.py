@@ -28,23 +28,23 @@ def stumps_of(record: ArrayRecord) -> list[Stump]:
 
 
 def scores_of(stumps: list[Stump], x: NumpyArray) -> NumpyArray:
-    """Add up what the trees say of each row."""
+    """Sum the outputs of the trees for each row."""
     total = np.zeros(len(x))
     for stump in stumps:
         total += np.where(x[:, int(stump["column"])] > stump["split"], stump["above"], stump["below"])
     return total
 
 
-def grown(stumps: list[Stump], x: NumpyArray, y: NumpyArray) -> Stump:
-    """Fit a further tree to what the others leave."""
-    left = y - 1 / (1 + np.exp(-scores_of(stumps, x)))
+def fit_stump(stumps: list[Stump], x: NumpyArray, y: NumpyArray) -> Stump:
+    """Fit another tree to the residuals of the others."""
+    residual = y - 1 / (1 + np.exp(-scores_of(stumps, x)))
     best, chosen = -1.0, Stump()
     for column in range(x.shape[1]):
         for split in np.quantile(x[:, column], np.linspace(0.1, 0.9, SPLITS)):
             above = x[:, column] > split
             if not 0 < above.sum() < len(y):
                 continue
-            means = left[above].mean(), left[~above].mean()
+            means = residual[above].mean(), residual[~above].mean()
             gain = above.sum() * means[0] ** 2 + (~above).sum() * means[1] ** 2
             if gain > best:
                 values = {"above": 4 * SHRINK * float(means[0]), "below": 4 * SHRINK * float(means[1])}
@@ -60,7 +60,7 @@ def client(mods: Sequence[Mod], setting: Setting) -> ClientApp:
     def train(message: Message, context: Context) -> Message:
         x, y = (part.numpy() for part in learning.rows_of("breast_cancer", context, setting))
         stumps = stumps_of(message.content.array_records["arrays"])
-        answer = {"arrays": record_of([grown(stumps, x, y)])}
+        answer = {"arrays": record_of([fit_stump(stumps, x, y)])}
         return learning.reply(message, answer, MetricRecord({"num-examples": len(y)}))
 
     return app

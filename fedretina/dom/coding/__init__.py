@@ -1,5 +1,10 @@
-"""Integers to bytes and back, through pcodec: in which order they lie, in which pieces they are packed.
+"""Integers to bytes and back, through pcodec: their order, and the pieces that they are packed in.
 
-`layout` describes channels by the spread of their values, `order` sorts a tensor by that, `packing` chooses the layout,
-`trellis` splits dependent integers into streams, `integers` calls pcodec. Nothing here knows floats, steps or payloads.
+- `layout` gives each channel a code: how large its values are.
+- `order` sorts a tensor by these codes.
+- `packing` chooses the layout.
+- `trellis` splits the integers of dependent quantisation into streams.
+- `integers` calls pcodec.
+
+Nothing here knows floats, steps or payloads.
 """

@@ -1,8 +1,8 @@
 """Integers to bytes and back, through pcodec.
 
 Pieces of at most 2**19 integers are coded on their own: one byte for the integers' type, then pcodec's chunk
-meta-data and its one page. How many integers a piece holds is not in it: both ends know, so a damaged or hostile piece
-cannot ask for memory.
+meta-data and its one page. A piece does not say how many integers it holds: the decoder knows. So a damaged or hostile
+piece cannot ask for memory.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,7 +28,7 @@ _CLASSIC = 0  # mode "classic" and delta encoding "none" share the first byte of
 
 
 def integer_type(largest: float) -> type[np.signedinteger[Any]]:
-    """Return the narrowest signed type for integers of at most this size."""
+    """Return the narrowest signed type that holds integers up to this absolute value."""
     return next(dtype.type for dtype in _TYPES if largest <= np.iinfo(dtype).max)
 
 

@@ -1,10 +1,12 @@
-"""Layouts: a tensor's integers are coded in an order that brings values of like spread together; the codes for it.
+"""Layouts: the order in which a tensor's integers are coded. It brings values of similar size together.
 
-The size of a difference is nearly (output channel's scale) x (input channel's) x (kernel position's). The scales travel
-coarsely (quarters of an octave, one byte each). Both ends derive the same order from them: channels of one scale are
-brought together, which makes blocks of equal class (the sum of the codes), and the blocks are laid out by class. Groups of
-neighbouring classes then have statistics of their own. Where a value goes follows from its block and from where it lies in
-there: no values are sorted.
+The size of a difference is nearly (output channel's scale) x (input channel's) x (kernel position's). Each scale
+travels as a code: one byte, in quarters of an octave. Encoder and decoder derive the same order from the codes:
+
+1. Channels with the same code are brought together. This makes blocks; the class of a block is the sum of its codes.
+2. The blocks are laid out by class. Neighbouring classes form a group, which pcodec codes with statistics of its own.
+
+The place of a value follows from its block and from its place in the block: no values are sorted.
 """
 
 import math
@@ -23,7 +25,7 @@ _MIN_GROUP_VALUES = 8192
 _MAX_GROUPS = 32
 _CODES_PER_OCTAVE = 4.0
 MAX_BLOCKS = 1024
-_STRIP = 2**17  # values that are looked at at once
+_STRIP = 2**17  # values that are measured at a time
 
 
 def is_sortable(shape: Sequence[int], count: int) -> bool:

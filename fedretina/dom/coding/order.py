@@ -1,4 +1,4 @@
-"""The order that a layout's codes make of a tensor's values, and the way back."""
+"""Sort a tensor's values by a layout's codes, and undo it."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -11,12 +11,12 @@ from fedretina.dom.coding.layout import MAX_BLOCKS, axes_of, count_blocks, group
 from fedretina.dom.tensors import Array
 from fedretina.errors import Corrupt
 
-_MOVED = 2**15  # values that are moved at once: their places take eight bytes each
+_MOVED = 2**15  # values that are moved at a time: their places take eight bytes each
 
 
 @dataclass(frozen=True)
 class _Columns:
-    """Where the values of one output channel belong: each one's block, its place there, and the block's width."""
+    """For each value of an output channel: its block, its place there, and how many values of a channel the block has."""
 
     blocks: NDArray[np.uint16]
     places: NDArray[np.intp]
@@ -25,10 +25,20 @@ class _Columns:
 
 @dataclass(frozen=True)
 class Order:
-    """The order that codes make.
+    """The order of a tensor's values by its channels' codes.
 
-    `rows` are the output channels of each code; in `starts` (one row each) is where their blocks begin. A block holds its
-    `columns` of one channel after the other; without columns there is one, the whole channels.
+    Attributes
+    ----------
+    shape : tuple of int
+        Output channels, and values of each.
+    rows : tuple of ndarray
+        The output channels of each code.
+    starts : ndarray
+        By code, the place where each of its blocks begins.
+    columns : _Columns or None
+        How each output channel is divided among blocks. None: it is not divided.
+    groups : tuple of int
+        How many values each group has.
     """
 
     shape: tuple[int, int]
@@ -38,14 +48,14 @@ class Order:
     groups: tuple[int, ...]
 
     def sort(self, values: Array) -> Array:
-        """Return a tensor's values, given flat in their own order, in this one."""
+        """Return a tensor's values in this order, flat."""
         table, ordered = values.reshape(self.shape), np.empty(values.size, values.dtype)
         for channels, places in self._strips():
             ordered[places] = table[channels].reshape(-1)
         return ordered
 
     def unsort(self, ordered: Array) -> Array:
-        """Return the values in their own order, flat: the inverse of `sort`."""
+        """Return values that `sort` gave in the tensor's own order, flat."""
         table = np.empty(self.shape, ordered.dtype)
         for channels, places in self._strips():
             table[channels] = ordered[places].reshape(channels.size, -1)

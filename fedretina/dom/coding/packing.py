@@ -1,4 +1,4 @@
-"""Which layout codes a tensor's integers in the fewest bytes, and the pieces that it makes."""
+"""Choose the layout that codes a tensor's integers in the fewest bytes, and code them."""
 
 import math
 from collections.abc import Sequence
@@ -98,7 +98,7 @@ def _likely_best(values: Array, shape: Sequence[int], sortings: Sequence[Sorting
 
 
 def _symbols(values: Array) -> Array:
-    """Return which of few values each one is."""
+    """Return the index of each value among the few different values."""
     low, high = int(values.min()), int(values.max())
     if high - low < _FEW:
         return values.astype(np.intp) - low
@@ -125,7 +125,7 @@ def unpack_laid_out(
 
 
 def _estimate(symbols: Array, channels: Sequence[Array], shape: Sequence[int], sorting: Sorting) -> float:
-    """Return about how many bytes a tensor takes in some order, of which a sample is known."""
+    """Estimate the bytes of a tensor in some order, from a sample."""
     groups: Array = np.zeros(1, np.intp)
     sizes: tuple[int, ...] = (math.prod(shape),)
     if sorting.layout:

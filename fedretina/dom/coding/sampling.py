@@ -1,4 +1,4 @@
-"""Which of a tensor's values to look at, where looking at all of them would take too long."""
+"""Choose a sample of a tensor's values."""
 
 import math
 
@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 
 
 def sample_indices(size: int, count: int) -> NDArray[np.int64] | slice:
-    """Return at most `count` places among `size`, spread over them by the golden ratio, without chance.
+    """Return at most `count` of `size` places, spread evenly and always the same.
 
-    Multiples of a number without common divisor with the size: no channel or kernel position is preferred.
+    The places are multiples of a number near the golden ratio of `size` that has no common divisor with it. So no
+    channel and no kernel position is preferred.
 
     Examples
     --------

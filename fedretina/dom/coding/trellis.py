@@ -1,13 +1,15 @@
-"""Dependent quantisation: two quantisers, and a trellis of eight states that says which of them restores a value.
+"""Dependent quantisation: two quantisers, and a trellis of eight states that chooses one of them for each value.
 
-The first restores k to 2k steps, the second to 2k - sign(k): together they have every multiple of the step, each alone
-only every other one. What travels is k, for the price of a quantiser of two steps; its parity moves the state, and the state
-chooses the quantiser of the next value: the state is the last three quantisers (0 or 1) of its lane, and the next one is
-the exclusive or of these three and of the parity. An encoder that looks for the best path (`quantisation.viterbi`) makes a
-smaller error than any quantiser that takes values one by one: a gain of 3 to 5 % of the bits.
+The first quantiser restores k to 2k steps, the second to 2k - sign(k). Each has every other multiple of the step; both
+together have all of them. Only k travels, which costs as little as with a step of twice the size.
 
-Values lie in rows of `lanes`, in the order of their layout. Each lane is a trellis of its own and runs down the rows, so
-that both ends work on whole rows. What every state's quantiser took has statistics of its own: two streams a group.
+The state is the last three quantisers (0 or 1) of a lane. The quantiser of the next value is the exclusive or of these three
+and of the parity of k. An encoder that searches for the best path (`quantisation.viterbi`) saves 3 to 5 % of the bits at the
+same error.
+
+Values lie in rows of `lanes`, in the order of their layout. Each lane is a trellis of its own and runs down the rows,
+so that encoder and decoder work on whole rows. Each group has two streams, one for each quantiser, with statistics of
+their own.
 """
 
 from collections.abc import Iterator, Sequence

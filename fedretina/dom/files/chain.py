@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from fedretina.dom.files.kinds import MODEL_SUFFIXES
-from fedretina.dom.files.models import ModelFile, errors_about, ignore_progress, read_model, read_payload
+from fedretina.dom.files.kinds import MODEL_SUFFIXES, read_payload
+from fedretina.dom.files.models import ModelFile, errors_about, ignore_progress, read_model
 from fedretina.dom.format.inspect import inspect
 from fedretina.dom.versions.lineage import Lineage
 from fedretina.dom.versions.link import Link
@@ -70,10 +70,11 @@ class Chain:
         return tuple(self.files[link.number] for link in links)
 
     def find(self, prefix: str) -> str:
-        """Return the version whose digest begins so; raise `BadArgument` if there is none, or are several."""
+        """Return the version whose digest begins so, or whose number is so (V0); raise `BadArgument` for none or several."""
         links = [file.link for file in self.files]
         versions = dict.fromkeys(digest for link in links for digest in (link.base, link.digest) if digest is not None)
-        found = [version for version in versions if version.startswith(prefix.lower())]
+        numbered = [version for version, number in self.lineage.numbers.items() if prefix.upper() == f"V{number}"]
+        found = numbered or [version for version in versions if version.startswith(prefix.lower())]
         if len(found) != 1:
             known = ", ".join(version[:12] for version in found or versions)
             raise BadArgument(f"{self.folder}: {len(found)} versions begin with {prefix!r}; choose among {known}")
@@ -156,9 +157,10 @@ def read_chain(folder: Path, *, advance: Callable[[int], object] = ignore_progre
 
 
 def chain_files(folder: Path) -> list[Path]:
-    """Return the payloads and models of a folder by name; raise `BadArgument` if it holds no payload."""
+    """Return a folder's payloads and models by name, without hidden files; raise `BadArgument` if it holds no payload."""
     try:
-        paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in (PAYLOAD_SUFFIX, *MODEL_SUFFIXES))
+        shown = (path for path in folder.iterdir() if not path.name.startswith("."))  # a Mac adds ._key.dom to key.dom
+        paths = sorted(path for path in shown if path.suffix.lower() in (PAYLOAD_SUFFIX, *MODEL_SUFFIXES))
     except OSError as error:
         raise BadArgument(f"{folder} cannot be read: {error.strerror or error}") from error
     if not any(map(_is_payload, paths)):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fedretina.dom.files.atomic import check_output, replacing
-from fedretina.dom.files.kinds import MODEL_SUFFIXES, model_suffix, read_bytes
+from fedretina.dom.files.kinds import MODEL_SUFFIXES, model_suffix
 from fedretina.dom.files.npz import read_npz, write_npz
 from fedretina.dom.files.safetensors_file import check_size, read_header, read_tensors, write_safetensors
 from fedretina.dom.files.shards import find_index, read_shards
@@ -88,11 +88,6 @@ def write_model(path: Path, model: Model, *, metadata: Mapping[str, str] | None 
                 _log.warning("%s: .npz cannot hold the metadata %s; write .safetensors to keep it", path, dict(metadata))
         else:
             write_safetensors(fresh, checked, dict(metadata or {}))
-
-
-def read_payload(path: Path) -> bytes:
-    """Return a payload's bytes; raise `BadArgument` if there is no such file."""
-    return read_bytes(path, -1)
 
 
 @contextmanager

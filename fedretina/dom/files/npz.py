@@ -1,8 +1,6 @@
 """Models as numpy's .npz: a zip of .npy files, never with pickled objects in it."""
 
-import struct
 import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
@@ -13,12 +11,9 @@ from fedretina.dom.tensors import MAX_RAW_BYTES, Array, Model
 from fedretina.errors import BadArgument
 
 _MEMBER = ".npy"
+_MAC = "__MACOSX/"  # what a Mac adds to a zip
 _HEADERS = 2**20  # what the members' own headers may add to the limit of a model
 _ENCRYPTED = 1
-_DAMAGE = (
-    *(zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError),
-    *(ValueError, TypeError, KeyError, MemoryError, RuntimeError),
-)
 
 
 def members_of(path: Path) -> list[str]:
@@ -26,7 +21,7 @@ def members_of(path: Path) -> list[str]:
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.namelist()
-    except _DAMAGE:
+    except Exception:  # see `read_npz`
         return []
 
 
@@ -41,7 +36,7 @@ def read_npz(path: Path, advance: Callable[[int], object]) -> dict[str, Array]:
     model: dict[str, Array] = {}
     try:
         with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
+            members = [info for info in archive.infolist() if not info.filename.startswith(_MAC) and not info.is_dir()]
             if sum(info.file_size for info in members) > MAX_RAW_BYTES + _HEADERS:
                 raise BadArgument(f"{path} unpacks to more than {MAX_RAW_BYTES} bytes; split the model")
             for info in members:
@@ -57,7 +52,7 @@ def read_npz(path: Path, advance: Callable[[int], object]) -> dict[str, Array]:
         raise
     except NotImplementedError as error:
         raise BadArgument(f"{path} is packed in a way that is not known here; allowed: numpy's savez; save it so") from error
-    except _DAMAGE as error:
+    except Exception as error:  # zipfile, zlib and numpy raise ten kinds on damage, tokenize.TokenError among them
         raise BadArgument(f"{path} is damaged or no .npz; get or make it again") from error
     return model
 
@@ -70,7 +65,7 @@ def _read_member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) ->
             f"{path}: {info.filename} holds Python objects, which can run any code when they are opened; "
             "allowed: numbers; save numbers only"
         )
-    if dtype.kind == "V":
+    if dtype.kind == "V" and dtype.names is None:
         raise BadArgument(
             f"{path}: {info.filename} has dtype {dtype}, as which numpy saves bfloat16 and others; "
             "save the model as .safetensors"

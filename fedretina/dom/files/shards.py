@@ -26,7 +26,7 @@ def find_index(path: Path) -> Path | None:
         If a folder has no index or several, or the index is of pickled shards.
     """
     if path.name.endswith(_PICKLED_INDEX):
-        raise BadArgument(f"{path} is an index of pickles; convert each of its files with `fedretina dom convert`")
+        raise BadArgument(f"{path} is an index of pickles, which is not read; convert each of its files (*.bin)")
     if path.name.endswith(INDEX_SUFFIX):
         return path
     try:

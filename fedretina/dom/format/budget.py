@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from fedretina.dom.format.compose import Composed, Job, compose, encode_job_tensor
+from fedretina.dom.format.compose import Composed, compose
 from fedretina.dom.format.encoder import LARGEST, SMALLEST, CodedTensor, is_coded_as_vector
+from fedretina.dom.format.job import Job, encode_job_tensor
 from fedretina.dom.quantisation.quantise import Pair
 from fedretina.dom.quantisation.steps import QuantisedWithStep, Step, given_step, lattice_floor
 from fedretina.dom.quantisation.trial import Trial

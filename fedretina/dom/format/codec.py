@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 
 from fedretina.dom.config import DomConfig
 from fedretina.dom.format.budget import compose_within
-from fedretina.dom.format.compose import Composed, Job, compose, encode_job_tensor
+from fedretina.dom.format.compose import Composed, compose
 from fedretina.dom.format.decoder import declared_tensors, restore_tensors, specs_of
 from fedretina.dom.format.envelope import check_base, read_envelope
 from fedretina.dom.format.header import check_lattice, read_header
+from fedretina.dom.format.job import Job, encode_job_tensor
 from fedretina.dom.format.metadata import unpack_metadata
 from fedretina.dom.format.mismatch import warn_about_useless_base
+from fedretina.dom.format.shared_step import shared_step, shared_step_chooser
 from fedretina.dom.parallel import count_threads
 from fedretina.dom.quantisation.feedback import add_residual, check_residual, residual_of
 from fedretina.dom.tensors import MAX_RAW_BYTES, Array, Model, check_model, freeze
@@ -84,7 +86,7 @@ def encode(
     Returns
     -------
     bytes
-        The payload, for `decode`; docs/format.md describes it.
+        The payload, for `decode`; docs/reference/format.md describes it.
 
     Raises
     ------
@@ -221,7 +223,10 @@ def _compose(job: Job, sensitivities: Mapping[str, float] | None, *, keep: bool)
     if job.base is not None:
         warn_about_useless_base(job.new, job.base.model)
     if job.config.budget_bytes is None:
-        return compose(job, lambda name: encode_job_tensor(job, name, keep=keep))
+        step = shared_step(job)
+        chooser = None if step is None else shared_step_chooser(step)
+        kept = frozenset(job.kept)
+        return compose(job, lambda name: encode_job_tensor(job, name, chooser=chooser if name in kept else None, keep=keep))
     return compose_within(job, sensitivities, keep=keep)
 
 
@@ -231,7 +236,7 @@ def _decode(payload: bytes, base: Version | None, max_bytes: int, threads: int) 
     check_base(envelope, None if base is None else base.digest)
     held: Model = {} if base is None or envelope.base is None else base.model
     unpack_metadata(envelope.metadata)  # a payload that `inspect` calls damaged is not decoded
-    header = read_header(envelope.header)
+    header = read_header(envelope.header, envelope.version)
     check_lattice(header, claimed=envelope.lattice)
     specs = declared_tensors(header, header.kept(specs_of(held)), max_bytes)
     rows = []

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from fedretina.dom.format.decoder import check_pieces, declared_tensors
 from fedretina.dom.format.envelope import read_envelope
 from fedretina.dom.format.header import check_lattice, read_header
+from fedretina.dom.format.metadata import unpack_metadata
 from fedretina.dom.format.spec import Spec
 from fedretina.dom.tensors import MAX_RAW_BYTES
 
@@ -36,9 +37,10 @@ def read_tensors(payload: bytes, *, base: Mapping[str, Spec], max_bytes: int = M
     (2, 3)
     """
     envelope = read_envelope(payload)
-    header = read_header(envelope.header)
+    unpack_metadata(envelope.metadata)
+    header = read_header(envelope.header, envelope.version)
     check_lattice(header, claimed=envelope.lattice)
     held = [base[name] for name in sorted(base)] if envelope.base is not None else []
-    specs = declared_tensors(header, held, max_bytes)
+    specs = declared_tensors(header, header.kept(held), max_bytes)
     check_pieces(header, specs, len(envelope.body))
     return {spec.name: spec for spec in sorted(specs, key=lambda spec: spec.name)}

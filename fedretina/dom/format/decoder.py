@@ -1,6 +1,6 @@
 """A payload's header and body back to tensors."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -8,9 +8,11 @@ import numpy as np
 
 from fedretina.dom.coding.integers import Decompressor, decompressor_for, splits, unpack
 from fedretina.dom.coding.packing import unpack_laid_out
+from fedretina.dom.format.factor_groups import unpack_factors
 from fedretina.dom.format.header import OFFSET_BYTES, Header
-from fedretina.dom.format.spec import RAW, STEPS, WITHOUT_BODY, Coding, Spec, check_codings, group
+from fedretina.dom.format.spec import PREDICTED, RAW, STEPS, WITH_STEP, WITHOUT_BODY, Coding, Spec, check_codings, group
 from fedretina.dom.parallel import ordered_map
+from fedretina.dom.prediction.factors import Factors, predict
 from fedretina.dom.quantisation.lossless import add_bits
 from fedretina.dom.quantisation.restore import restore
 from fedretina.dom.quantisation.steps import Step
@@ -29,6 +31,7 @@ class _Group:
     steps: list[Step | None]
     pieces: list[memoryview]
     offsets: bytes
+    factors: list[Factors | None]
 
     @property
     def size(self) -> int:
@@ -58,7 +61,7 @@ def declared_tensors(header: Header, kept: Sequence[Spec], max_bytes: int) -> li
 def check_pieces(header: Header, specs: Sequence[Spec], body_bytes: int) -> list[list[int]]:
     """Return which tensors share a group of the body; raise `Corrupt` if its pieces do not fit the tensors or the body."""
     members = group(specs, header.codings)
-    if len(members) != len(header.pieces) or sum(map(sum, header.pieces)) != body_bytes:
+    if len(members) != len(header.pieces) or header.body_bytes != body_bytes:
         raise Corrupt("the payload's pieces do not fit its tensors or its body; drop it")
     return members
 
@@ -72,11 +75,13 @@ def restore_tensors(
     """
     kept = [base[spec.name] for spec in specs[: header.kept_count]]
     olds: list[Array | None] = [*kept, *(None for _ in header.fresh)]
-    groups = _groups(header, body, specs, olds)
-    decompressor = decompressor_for(header.pcodec) if groups else None
+    check_pieces(header, specs, len(body))
+    decompressor = decompressor_for(header.pcodec) if body else None
+    factors, used = unpack_factors(header, body, specs, decompressor)
+    groups = _groups(header, memoryview(body)[used:], specs, olds, factors)
     bodiless = [
-        _Group(coding, [spec], [old], [None], [], b"")
-        for spec, coding, old in zip(specs, header.codings, olds, strict=True)
+        _Group(coding, [specs[place]], [olds[place]], [None], [], b"", [factors.get(place)])
+        for place, coding in enumerate(header.codings)
         if coding.kind in WITHOUT_BODY
     ]
 
@@ -89,13 +94,18 @@ def restore_tensors(
         yield from restored
 
 
-def _groups(header: Header, body: bytes, specs: Sequence[Spec], olds: Sequence[Array | None]) -> list[_Group]:
-    """Return what the body holds; raises as `check_pieces`."""
-    members = check_pieces(header, specs, len(body))
+def _groups(
+    header: Header,
+    body: memoryview,
+    specs: Sequence[Spec],
+    olds: Sequence[Array | None],
+    factors: Mapping[int, Factors],
+) -> list[_Group]:
+    """Return what the body holds after the factors."""
+    members = group(specs, header.codings)
     steps = iter(header.steps)
-    by_tensor = [next(steps) if coding.kind == STEPS else None for coding in header.codings]
+    by_tensor = [next(steps) if coding.kind in WITH_STEP else None for coding in header.codings]
     offsets = iter(splits(np.frombuffer(header.offsets, np.int8), [OFFSET_BYTES] * len(members)))
-    view = memoryview(body)
     ends = iter(accumulate(length for lengths in header.pieces for length in lengths))
     groups = []
     for indices, lengths in zip(members, header.pieces, strict=True):
@@ -107,8 +117,9 @@ def _groups(header: Header, body: bytes, specs: Sequence[Spec], olds: Sequence[A
                 specs=[specs[index] for index in indices],
                 olds=[olds[index] for index in indices],
                 steps=[by_tensor[index] for index in indices],
-                pieces=[view[end - length : end] for length, end in zip(lengths, ends, strict=False)],
+                pieces=[body[end - length : end] for length, end in zip(lengths, ends, strict=False)],
                 offsets=next(offsets).tobytes() if centred else b"",
+                factors=[factors.get(index) for index in indices],
             )
         )
     return groups
@@ -116,6 +127,9 @@ def _groups(header: Header, body: bytes, specs: Sequence[Spec], olds: Sequence[A
 
 def _restore_group(group: _Group, decompressor: Decompressor, finite: bool) -> list[tuple[str, Array]]:
     coding, spec, old = group.coding, group.specs[0], group.olds[0]
+    if coding.kind == PREDICTED:
+        zeros = np.broadcast_to(np.int8(0), (spec.count,))
+        return [(spec.name, _from_steps(spec, _base_of(spec, old, group.factors[0]), zeros, Step(0), b""))]
     if coding.kind in WITHOUT_BODY:
         return [(spec.name, np.zeros(spec.shape, spec.dtype) if old is None else old)]
     if coding.kind == RAW:
@@ -132,13 +146,20 @@ def _restore_group(group: _Group, decompressor: Decompressor, finite: bool) -> l
     else:
         integers = unpack(group.pieces, (sum(spec.count for spec in group.specs),), decompressor)
     parts = splits(integers, [spec.count for spec in group.specs])
+    bases = map(_base_of, group.specs, group.olds, group.factors)
     return [
         (
             spec.name,
-            _from_bits(spec, old, part, finite) if step is None else _from_steps(spec, old, part, step, group.offsets),
+            _from_bits(spec, base, part, finite) if step is None else _from_steps(spec, base, part, step, group.offsets),
         )
-        for spec, old, step, part in zip(group.specs, group.olds, group.steps, parts, strict=True)
+        for spec, base, step, part in zip(group.specs, bases, group.steps, parts, strict=True)
     ]
+
+
+def _base_of(spec: Spec, old: Array | None, factors: Factors | None) -> Array | None:
+    """Return what a tensor's integers are added to, flat: its base, with its prediction if it has one."""
+    base = None if old is None else old.reshape(-1)
+    return base if factors is None else predict(factors, base, dtype=spec.dtype)
 
 
 def _from_raw(spec: Spec, pieces: Sequence[memoryview], finite: bool) -> Array:
@@ -147,13 +168,11 @@ def _from_raw(spec: Spec, pieces: Sequence[memoryview], finite: bool) -> Array:
     return _checked(spec, np.frombuffer(bytearray(pieces[0]), spec.dtype), finite)
 
 
-def _from_bits(spec: Spec, old: Array | None, differences: Array, finite: bool) -> Array:
-    base = None if old is None else old.reshape(-1)
+def _from_bits(spec: Spec, base: Array | None, differences: Array, finite: bool) -> Array:
     return _checked(spec, add_bits(np.empty(0, spec.dtype), base, differences), finite)
 
 
-def _from_steps(spec: Spec, old: Array | None, integers: Array, step: Step, offsets: bytes) -> Array:
-    base = None if old is None else old.reshape(-1)
+def _from_steps(spec: Spec, base: Array | None, integers: Array, step: Step, offsets: bytes) -> Array:
     return restore(np.empty(0, spec.dtype), base, integers, step=step.size, offsets=offsets).reshape(spec.shape)
 
 

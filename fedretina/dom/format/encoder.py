@@ -1,6 +1,6 @@
 """One tensor to its coding: on steps (lossy), or bit-exact by whatever is cheapest."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,7 +10,8 @@ from fedretina.dom.coding.integers import narrow, pack
 from fedretina.dom.coding.order import Sorting
 from fedretina.dom.coding.packing import pack_best, pack_trellis
 from fedretina.dom.config import DomConfig
-from fedretina.dom.format.spec import BITS, LOST, RAW, SAME, STEPS, Coding, Spec
+from fedretina.dom.format.spec import BITS, LOST, PREDICTED, RAW, SAME, STEPS, Coding, Spec
+from fedretina.dom.prediction.factors import Factors
 from fedretina.dom.quantisation.lossless import common_unit, difference_of_bits
 from fedretina.dom.quantisation.quantise import Pair, Quantised
 from fedretina.dom.quantisation.steps import Step, StepChooser, step_chooser
@@ -29,7 +30,8 @@ _SPARE_BITS = 12  # integers that need so many bits less than the dtype beat its
 class CodedTensor:
     """A tensor as the payload holds it, and as the decoder will restore it.
 
-    `error` is ``||d - d^|| / ||d||`` and `energy` ``||d||**2``; both are 0 where the tensor is exact.
+    `factors` predict the difference, of which the integers are the residual then. `error` is ``||d - d^|| / ||d||`` and
+    `energy` ``||d||**2``; both are 0 where the tensor is exact.
     """
 
     spec: Spec
@@ -40,6 +42,7 @@ class CodedTensor:
     integers: Array | None = None
     pieces: list[bytes] = field(default_factory=list)
     offsets: bytes = b""
+    factors: Factors | None = None
     error: float = 0.0
     energy: float = 0.0
 
@@ -57,12 +60,13 @@ def encode_tensor(
     *,
     exact: bool = False,
     chooser: StepChooser | None = None,
+    predict: Callable[[Trial], Trial] | None = None,
     keep: bool = True,
 ) -> CodedTensor:
     """Code one tensor; `base` has its dtype and shape, or is None. With `exact` it loses nothing.
 
-    `chooser` says which step it gets, if not what the configuration says. Without `keep`, what the decoder will restore is
-    hashed and let go.
+    `chooser` says which step it gets, if not what the configuration says; `predict` adds a predictor to the trial. Without
+    `keep`, what the decoder will restore is hashed and let go.
     """
     spec = Spec(name, new.dtype, new.shape)
     pair = Pair(new.reshape(-1), None if base is None else base.reshape(-1))
@@ -76,16 +80,20 @@ def encode_tensor(
     trial = Trial.of(pair, new.shape, config, keep=keep)
     if not trial.scale.difference:
         return _unchanged_tensor(spec, pair, keep)
+    if predict is not None and base is not None and not fine:
+        trial = predict(trial)
     choose = chooser or step_chooser(config, has_base=base is not None)
     found = choose(trial) if SMALLEST < trial.scale.difference < LARGEST else None
     if found is None:
         return _encode_exactly(spec, pair, config, keep)
     step, quantised = found
-    if not quantised.integers.any():
+    if quantised.factors is None and not quantised.integers.any():
         return _rounded_to_base(spec, pair, quantised, keep)
     restored = None if quantised.restored is None else quantised.restored.reshape(spec.shape)
-    fields = {"spec": spec, "digest": quantised.digest, "restored": restored, "step": step}
-    fields |= {"error": quantised.error, "energy": quantised.energy}
+    fields: dict[str, Any] = {"spec": spec, "digest": quantised.digest, "restored": restored, "step": step}
+    fields |= {"error": quantised.error, "energy": quantised.energy, "factors": quantised.factors}
+    if not quantised.integers.any():
+        return CodedTensor(coding=Coding(PREDICTED), **fields)
     integers, offsets, sorting = narrow(quantised.integers), quantised.offsets, quantised.sorting
     del found, quantised  # and with them the wider integers
     coded = _on_steps(integers, offsets, config, fields, sorting)

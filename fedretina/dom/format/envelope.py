@@ -1,4 +1,4 @@
-"""The envelope of a payload: magic, version, flags, lengths, check sum, digests, metadata; see docs/format.md."""
+"""The envelope of a payload: magic, version, flags, lengths, check sum, digests, metadata; see docs/reference/format.md."""
 
 import struct
 from dataclasses import dataclass

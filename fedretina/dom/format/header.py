@@ -1,14 +1,17 @@
 """The header: which tensors a payload holds and how each is coded, as columns in one msgpack array."""
 
 import math
+import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgpack
 import numpy as np
 
-from fedretina.dom.format.spec import STEPS, Coding, Spec
+from fedretina.dom.format.envelope import MAX_HEADER_BYTES
+from fedretina.dom.format.factor_columns import FactorColumns, read_factor_columns
+from fedretina.dom.format.spec import PREDICTED, STEPS, WITH_STEP, Coding, Spec
 from fedretina.dom.quantisation.steps import MAX_EXPONENT, Step
 from fedretina.dom.tensors import (
     DTYPES,
@@ -21,7 +24,7 @@ from fedretina.dom.tensors import (
 )
 from fedretina.errors import Corrupt
 
-_COLUMNS = 10
+_COLUMNS = {1: 10, 2: 11}
 _MAX_BITS = 15
 OFFSET_BYTES = 3
 EXACT = 255
@@ -34,12 +37,13 @@ class Header:
     dropped: bytes  # a bit per tensor of the base that has no counterpart here; empty: none
     fresh: list[Spec]
     codings: list[Coding]
-    steps: list[Step]  # one per tensor of kind STEPS
-    errors: bytes  # one per tensor of kind STEPS: its relative error is 2**(-byte / 8)
+    steps: list[Step]  # one per tensor of kind STEPS or PREDICTED
+    errors: bytes  # one per tensor of these kinds: its relative error is 2**(-byte / 8)
     pieces: list[list[int]]  # lengths of the body's pieces, by group
     offsets: bytes  # three per group of kind STEPS that is not pooled, or none at all
     pcodec: bytes
     raw_bytes: int
+    factors: FactorColumns = field(default_factory=FactorColumns)
 
     @property
     def kept_count(self) -> int:
@@ -47,9 +51,19 @@ class Header:
         return len(self.codings) - len(self.fresh)
 
     @property
+    def body_bytes(self) -> int:
+        """What all pieces take together."""
+        return sum(map(sum, [*self.pieces, *self.factors.pieces]))
+
+    @property
+    def version(self) -> int:
+        """The oldest format version that can say this."""
+        return 2 if any(self.factors.ranks) else 1
+
+    @property
     def is_on_lattice(self) -> bool:
         """Whether every step is a power of two, without offsets, and every integer on it may be what it likes."""
-        if any(coding.trellis for coding in self.codings):
+        if not self.factors.is_on_lattice or any(coding.trellis for coding in self.codings):
             return False
         return not self.offsets and not any(step.exponent is None or step.mantissa for step in self.steps)
 
@@ -79,10 +93,18 @@ def error_of(byte: int) -> float:
     return 2 ** (-byte / 8) if byte < EXACT else 0.0
 
 
-def write_header(header: Header) -> bytes:
-    """Return the header's bytes."""
+def write_header(header: Header, version: int) -> bytes:
+    """Return the header's bytes in a format version; version 2 compresses them."""
+    columns = _columns(header)
+    if version == 1:
+        return bytes(msgpack.packb(columns))
+    return zlib.compress(msgpack.packb([*columns, header.factors.columns()]), 9)
+
+
+def _columns(header: Header) -> list[Any]:
+    """Return the columns of both format versions."""
     absolute = [step.bits for step in header.steps if step.exponent is None]
-    columns = [
+    return [
         header.dropped,
         list(_fresh_columns(header.fresh)),
         bytes(coding.byte for coding in header.codings),
@@ -94,17 +116,16 @@ def write_header(header: Header) -> bytes:
         header.offsets,
         [header.pcodec, header.raw_bytes],
     ]
-    return bytes(msgpack.packb(columns))
 
 
-def read_header(data: bytes) -> Header:
+def read_header(data: bytes, version: int = 1) -> Header:
     """Read a header; raise `Corrupt` if it is malformed or over a limit. Nothing is allocated that it declares."""
     try:
-        columns = msgpack.unpackb(data, strict_map_key=True)
+        columns = msgpack.unpackb(data if version == 1 else _decompressed(data), strict_map_key=True)
     except Exception as error:  # msgpack raises its own kinds, ValueError, UnicodeDecodeError, RecursionError
         raise Corrupt(f"the payload's header is no msgpack: {error}; drop it") from error
     try:
-        return _parse(columns)
+        return _parse(columns, version)
     except (TypeError, ValueError, OverflowError) as error:
         raise Corrupt(f"the payload's header is malformed: {error}; drop it") from error
 
@@ -115,10 +136,18 @@ def check_lattice(header: Header, *, claimed: bool) -> None:
         raise Corrupt("the payload claims to lie on the lattice and has other steps; drop it")
 
 
-def _parse(columns: Any) -> Header:
-    dropped, fresh, codings, exponents, mantissas, bits, errors, pieces, offsets, (pcodec, raw) = _typed(
-        columns, list, "columns", _COLUMNS
-    )
+def _decompressed(data: bytes) -> bytes:
+    """Return what zlib compressed; raise `ValueError` if that is over the limit, incomplete, or followed by anything."""
+    inflater = zlib.decompressobj()
+    found = inflater.decompress(data, MAX_HEADER_BYTES)
+    if not inflater.eof or inflater.unused_data:
+        raise ValueError(f"a compressed header of more than {MAX_HEADER_BYTES} bytes, or not a whole one")
+    return found
+
+
+def _parse(columns: Any, version: int) -> Header:
+    first = _typed(columns, list, "columns", _COLUMNS[version])[: _COLUMNS[1]]
+    dropped, fresh, codings, exponents, mantissas, bits, errors, pieces, offsets, (pcodec, raw) = first
     kinds = _read_codings(_typed(codings, bytes, "codings"))
     header = Header(
         dropped=_typed(dropped, bytes, "dropped tensors"),
@@ -130,6 +159,7 @@ def _parse(columns: Any) -> Header:
         offsets=_typed(offsets, bytes, "offsets"),
         pcodec=_typed(pcodec, bytes, "pcodec's header"),
         raw_bytes=_natural(raw, MAX_RAW_BYTES, "raw bytes"),
+        factors=read_factor_columns(columns[_COLUMNS[1]]) if version > 1 else FactorColumns(),
     )
     _check_numbers(header)
     return header
@@ -137,16 +167,27 @@ def _parse(columns: Any) -> Header:
 
 def _check_numbers(header: Header) -> None:
     """Raise `ValueError` if columns have other lengths than the codings ask for."""
-    on_steps = [coding for coding in header.codings if coding.kind == STEPS]
+    on_steps = [coding for coding in header.codings if coding.kind in WITH_STEP]
     if len(header.fresh) > len(header.codings):
         raise ValueError("more fresh tensors than codings")
     if len(header.steps) != len(on_steps):
         raise ValueError("steps and codings differ in number")
     if len(header.errors) != len(header.steps):
         raise ValueError("errors and steps differ in number")
-    own = sum(not coding.pooled for coding in on_steps)
+    own = sum(coding.kind == STEPS and not coding.pooled for coding in on_steps)
     if len(header.offsets) not in (0, OFFSET_BYTES * own):
         raise ValueError("offsets and codings differ in number")
+    _check_factors(header)
+
+
+def _check_factors(header: Header) -> None:
+    """Raise `ValueError` if ranks do not belong to tensors on steps, or a predicted tensor has none."""
+    ranks = header.factors.ranks or bytes(len(header.codings))
+    if len(ranks) != len(header.codings):
+        raise ValueError("ranks and codings differ in number")
+    for rank, coding in zip(ranks, header.codings, strict=True):
+        if (rank and coding.kind not in WITH_STEP) or (coding.kind == PREDICTED and not rank):
+            raise ValueError(f"a tensor of kind {coding} has rank {rank}")
 
 
 def _read_codings(codings: bytes) -> list[Coding]:

@@ -9,7 +9,8 @@ from fedretina.dom.format.decoder import declared_tensors, specs_of
 from fedretina.dom.format.envelope import Envelope, check_base, read_envelope
 from fedretina.dom.format.header import EXACT, Header, error_of, read_header
 from fedretina.dom.format.metadata import unpack_metadata
-from fedretina.dom.format.spec import LOST, STEPS, Spec, group
+from fedretina.dom.format.spec import LOST, WITH_STEP, Spec, group
+from fedretina.dom.prediction.factors import matrix_shape
 from fedretina.dom.tensors import MAX_RAW_BYTES, Model
 from fedretina.dom.version import digest
 
@@ -31,7 +32,10 @@ class TensorInfo:
     error : float or None
         ``||d - d^|| / ||d||`` that the encoder reached, within 5 %; None where the tensor is exact.
     bytes : float
-        What it takes of the body. Pooled tensors share their pool by their number of elements (evenly, if not known).
+        What it takes of the body, with its factors. Pooled tensors share their pool by their number of elements (evenly, if
+        not known).
+    rank : int
+        How many products of factors predict it; 0: none.
     bits_per_weight : float or None
         The same in bits an element; None where the shape is not known.
     """
@@ -43,6 +47,7 @@ class TensorInfo:
     step: float | None
     error: float | None
     bytes: float
+    rank: int
     bits_per_weight: float | None
 
 
@@ -89,7 +94,8 @@ def inspect(payload: bytes, *, base: Model | None = None) -> PayloadInfo:
     ['same']
     """
     envelope = read_envelope(payload)
-    header = read_header(envelope.header)
+    metadata = unpack_metadata(envelope.metadata)
+    header = read_header(envelope.header, envelope.version)
     return PayloadInfo(
         format_version=envelope.version,
         base=None if envelope.base is None else envelope.base.hex(),
@@ -99,7 +105,7 @@ def inspect(payload: bytes, *, base: Model | None = None) -> PayloadInfo:
         tensors=tuple(_tensors(header, _listed_tensors(header, envelope, base))),
         payload_bytes=len(payload),
         raw_bytes=header.raw_bytes,
-        metadata=unpack_metadata(envelope.metadata),
+        metadata=metadata,
     )
 
 
@@ -117,8 +123,9 @@ def _listed_tensors(header: Header, envelope: Envelope, base: Model | None) -> S
 
 def _tensors(header: Header, specs: Sequence[Spec | None]) -> Iterator[TensorInfo]:
     steps = iter(zip(header.steps, header.errors, strict=True))
-    for spec, coding, size in zip(specs, header.codings, _shares(header, specs), strict=True):
-        step, error = next(steps) if coding.kind == STEPS else (None, 0 if coding.kind == LOST else EXACT)
+    ranks = header.factors.ranks or bytes(len(specs))
+    for spec, coding, rank, size in zip(specs, header.codings, ranks, _shares(header, specs), strict=True):
+        step, error = next(steps) if coding.kind in WITH_STEP else (None, 0 if coding.kind == LOST else EXACT)
         yield TensorInfo(
             name=None if spec is None else spec.name,
             dtype=None if spec is None else spec.dtype.name,
@@ -127,6 +134,7 @@ def _tensors(header: Header, specs: Sequence[Spec | None]) -> Iterator[TensorInf
             step=None if step is None else step.size,
             error=error_of(error) or None,
             bytes=size,
+            rank=rank,
             bits_per_weight=None if spec is None else 8 * size / max(spec.count, 1),
         )
 
@@ -136,6 +144,8 @@ def _shares(header: Header, specs: Sequence[Spec | None]) -> list[float]:
     # Bits are pooled by dtype: without specs it is not known which, so that pool's bytes are shared by all of its kind.
     known = [spec or _UNKNOWN for spec in specs]
     shares = [0.0] * len(specs)
+    for index, size in enumerate(_factor_shares(header, known)):
+        shares[index] += size
     groups = group(known, header.codings)
     if len(groups) != len(header.pieces):
         groups = [[index for members in groups for index in members]]
@@ -144,6 +154,16 @@ def _shares(header: Header, specs: Sequence[Spec | None]) -> list[float]:
         for index, weight in zip(members, weights, strict=True):
             shares[index] = sum(lengths) * weight / sum(weights)
     return shares
+
+
+def _factor_shares(header: Header, specs: Sequence[Spec]) -> list[float]:
+    """Return what each tensor's factors take, by their number of integers."""
+    counts = [
+        rank * sum(matrix_shape(spec.shape) if spec.shape else (1,))
+        for rank, spec in zip(header.factors.ranks, specs, strict=False)
+    ]
+    total = sum(map(sum, header.factors.pieces))
+    return [total * count / sum(counts) if count else 0.0 for count in counts]
 
 
 def _merged(header: Header, count: int) -> list[list[int]]:

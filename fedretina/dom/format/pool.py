@@ -1,7 +1,7 @@
-"""Which small tensors share a group of integers: those of like spread.
+"""Choose which small tensors share a group of integers, the pool.
 
-Together they save what each would pay for statistics of its own, a few dozen bytes. But running variances may be a hundred
-steps wide where biases are one or two, and statistics that have to suit both suit neither: the wide ones leave.
+A tensor in the pool saves a few dozen bytes: the cost of statistics of its own. But running variances may be a hundred steps
+wide, and biases one or two steps. Common statistics fit neither, so wide tensors leave the pool.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,9 +22,9 @@ _HEADER = 6  # bytes that a group more takes in the header
 
 
 def unpool_wide(coded: Sequence[CodedTensor], effort: Effort) -> list[CodedTensor]:
-    """Return a model's tensors with the wide ones out of the pool, where that saves bytes."""
+    """Return a model's tensors; those that are too wide for the pool are taken out of it, if that saves bytes."""
     pool = {place: each.integers for place, each in enumerate(coded) if each.coding == _POOLED and each.integers is not None}
-    wide = _wide(pool)
+    wide = _find_wide(pool)
     alone = {place: pack(pool[place], effort) for place in wide}
     rest = [pool[place] for place in pool if place not in alone]
     apart = _size(rest, effort) + sum(_HEADER + sum(map(len, pieces)) for pieces in alone.values())
@@ -41,21 +41,21 @@ def _size(parts: Sequence[Array], effort: Effort) -> int:
     return sum(map(len, pack(np.concatenate(parts), effort))) if parts else 0
 
 
-def _wide(pool: Mapping[int, Array]) -> list[int]:
-    """Return the tensors that are better off alone, by the sizes of their integers: the widest ones, as many as pay."""
+def _find_wide(pool: Mapping[int, Array]) -> list[int]:
+    """Return the tensors to take out of the pool: the widest ones, as many as save bytes."""
     places = [place for place, integers in pool.items() if integers.size]
     counts = np.array([pool[place].size for place in places])
     sums = np.array([np.abs(pool[place].astype(np.float64)).sum() for place in places])
     order = np.argsort(-sums / counts, kind="stable")
     counts, sums = counts[order], sums[order]
-    bytes_alone = np.cumsum(_bytes(counts, sums) + _STATISTICS)
-    bytes_left = _bytes(np.cumsum(counts[::-1]), np.cumsum(sums[::-1]))[::-1]
+    bytes_alone = np.cumsum(_estimate_bytes(counts, sums) + _STATISTICS)
+    bytes_left = _estimate_bytes(np.cumsum(counts[::-1]), np.cumsum(sums[::-1]))[::-1]
     totals = np.append(bytes_left, 0) + np.append(0, bytes_alone)
     return [places[at] for at in order[: int(totals.argmin())]]
 
 
-def _bytes(counts: NDArray[np.int64], sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return about what so many integers take: the entropy of a geometric distribution of their sizes, and their signs."""
+def _estimate_bytes(counts: NDArray[np.int64], sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Estimate the bytes of integers: the entropy of a geometric distribution of their sizes, and their signs."""
     mean = sums / counts
     sizes = (mean + 1) * np.log2(mean + 1) - mean * np.log2(np.maximum(mean, 2.0**-30))
     found: NDArray[np.float64] = counts * (sizes + mean / (mean + 1)) / 8

@@ -12,9 +12,10 @@ from fedretina.dom.coding.trellis import MIN_TRELLIS_VALUES
 from fedretina.dom.tensors import is_float
 from fedretina.errors import Corrupt
 
-SAME, STEPS, BITS, RAW, LOST = range(5)
-KINDS = ("same", "steps", "bits", "raw", "lost")
-WITHOUT_BODY = (SAME, LOST)
+SAME, STEPS, BITS, RAW, LOST, PREDICTED = range(6)
+KINDS = ("same", "steps", "bits", "raw", "lost", "predicted")
+WITHOUT_BODY = (SAME, LOST, PREDICTED)
+WITH_STEP = (STEPS, PREDICTED)
 _POOLED = 8
 _LAYOUT_SHIFT, _LAYOUT_MASK = 4, 7
 _TRELLIS = 0x80

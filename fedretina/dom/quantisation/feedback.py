@@ -1,4 +1,4 @@
-"""Error feedback: what quantisation lost is added to what is sent next."""
+"""Error feedback: the loss of a payload is added to the next model that is sent."""
 
 import numpy as np
 
@@ -26,17 +26,17 @@ def add_residual(new: Model, residual: Model) -> dict[str, Array]:
 
 
 def residual_of(new: Model, previous: Model, restored: Model) -> dict[str, Array]:
-    """Return what is lost so far: the new model and the previous residual, less what the receiver holds."""
+    """Return the loss so far: the new model plus the previous residual, less the model that the receiver holds."""
     residual = {}
     for name, array in new.items():
         if is_float(array.dtype):
-            difference = _difference(array, restored[name])
+            difference = _loss_of(array, restored[name])
             residual[name] = (difference + previous.get(name, 0.0)).astype(_wide_type(array))
     return residual
 
 
-def _difference(array: Array, restored: Array) -> Array:
-    """Return what was lost; nothing where an array is not finite, since only lossless payloads hold it."""
+def _loss_of(array: Array, restored: Array) -> Array:
+    """Return an array less its restored values; 0 where it is not finite, since only lossless payloads hold that."""
     with np.errstate(invalid="ignore"):
         difference = array.astype(np.float64) - restored
     return difference if is_finite(array) else np.where(np.isfinite(difference), difference, 0.0)

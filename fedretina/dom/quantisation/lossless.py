@@ -1,7 +1,7 @@
-"""Bit-exact differences: integers on the unit that two versions share, or differences of bits.
+"""Bit-exact differences: integers times a unit that two versions share, or differences of bits.
 
-Versions of a stream lie on a lattice of powers of two, so the difference of any two of them is small integers: that is
-what makes a skip over missed versions cheap.
+Versions of a stream lie on a lattice of powers of two. So the difference of any two of them is small integers, and a
+skip over missed versions is cheap.
 """
 
 import math
@@ -23,7 +23,7 @@ _MIN_EXPONENT, _MAX_EXPONENT = -1000, 1000
 def common_unit(pair: Pair) -> tuple[int, Array] | None:
     """Return (exponent, integers) so that ``base + integers * 2**exponent`` is `new` to the bit, or None.
 
-    A sample rejects the tensors that share no unit; at most a few passes are made over the others.
+    A sample of the values rejects most tensors that share no unit. Only the others are read whole.
     """
     if not all(is_finite(part) for part in (pair.new, pair.base) if part is not None):
         return None

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fedretina.dom.coding.integers import integer_type
 from fedretina.dom.coding.order import Sorting
+from fedretina.dom.prediction.factors import Factors
 from fedretina.dom.quantisation.restore import BLOCK, OFFSET_SCALE, Restorer, is_narrow
 from fedretina.dom.quantisation.rounding import LEVELS, Rounder
 from fedretina.dom.tensors import Array, energy
@@ -47,7 +48,8 @@ class Quantised:
     """A quantised tensor: what travels, what the decoder will make of it, and the squares of that.
 
     `restored` is None where nobody wants it; `digest` is its digest all the same. `energy` is ``||d||**2``, `squared_error`
-    ``||d - d^||**2``. `sorting` is the order in which integers follow a trellis, if they do.
+    ``||d - d^||**2``. `sorting` is the order in which integers follow a trellis, if they do; `factors` predict the
+    differences, of which the integers are the residual then.
     """
 
     integers: Array
@@ -57,6 +59,7 @@ class Quantised:
     energy: float
     squared_error: float
     sorting: Sorting | None = None
+    factors: Factors | None = None
 
     @property
     def error(self) -> float:

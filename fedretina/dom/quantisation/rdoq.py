@@ -1,4 +1,4 @@
-"""Rate-distortion optimised quantisation: an integer is made smaller where that saves more bits than it costs in error.
+"""Rate-distortion optimised quantisation: an integer gets smaller if the bits that this saves outweigh the error.
 
 For one group of values with common statistics, ``|x|`` becomes k + 1 instead of k where
 

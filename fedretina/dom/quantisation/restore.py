@@ -32,8 +32,8 @@ def restore(like: Array, base: Array | None, integers: Array, *, step: float, of
 class Restorer:
     """What makes values of a tensor's integers, a part of them at a time.
 
-    In float32 where that is enough, in float64 where it is not (docs/format.md says when), by separate operations (no
-    fused multiply-add), so that every machine gets the same bits.
+    In float32 where that is enough, in float64 where it is not (docs/reference/format.md says when), by separate operations
+    (no fused multiply-add), so that every machine gets the same bits.
     """
 
     most: float

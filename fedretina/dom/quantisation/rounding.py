@@ -1,4 +1,4 @@
-"""How a difference, measured in steps, becomes an integer: the paper's rounding, nearest, dead zone."""
+"""Round differences, in steps, to integers: as the paper does, to the nearest, or with a dead zone."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -37,7 +37,7 @@ class Rounder:
 
 
 def _with_signs_of(x: Any, size: float) -> Any:
-    """Return `numpy.copysign` of a size, an array of float32 or float64: by its bits, which is three times as fast."""
+    """Return `numpy.copysign(size, x)` for float32 or float64, by the bits of x: three times as fast."""
     sign, sized = _bits(size, x.dtype)
     bits = x.view(sign.dtype) & sign
     bits |= sized

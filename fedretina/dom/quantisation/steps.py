@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from fedretina.dom.config import DomConfig
+from fedretina.dom.quantisation.bracket import meet_target
 from fedretina.dom.quantisation.quantise import Quantised
 from fedretina.dom.quantisation.trial import TRELLIS_STEP, Trial
-from fedretina.dom.tensors import float_info
+from fedretina.dom.tensors import ulp_exponent
 
 MANTISSAS = 256  # a step is (1 + mantissa / 256) * 2**exponent: .4 % apart, two or three bytes on the wire
 MAX_EXPONENT = 1000
@@ -126,18 +127,23 @@ def relative_step(trial: Trial, target: float) -> QuantisedWithStep | None:
             best, best_error = step, found.error
         size *= _correction(target, found.error)
         del found  # two of a tensor's results at once would be too much memory
+    if trial.bracketed and (found := _meet(trial, target, size)) is not None:
+        return found
     return (best, trial.quantise(best.size)) if best else _descend(trial, size, target)
+
+
+def _meet(trial: Trial, target: float, size: float) -> QuantisedWithStep | None:
+    """Search on where corrected guesses did not meet the target."""
+    met = meet_target(trial, target, size, _TOLERANCE - 1 / MANTISSAS)
+    if met is None:
+        return None
+    step = Step.near(met[1])
+    return step, met[0].quantise(step.size)
 
 
 def lattice_floor(trial: Trial) -> int:
     """Return the exponent of the finest step that a tensor may have on the lattice."""
     return ulp_exponent(trial.scale.value, trial.pair.new.dtype)
-
-
-def ulp_exponent(value: float, dtype: np.dtype[np.generic]) -> int:
-    """Return the exponent of the unit in the last place of `value` in `dtype`."""
-    info = float_info(dtype)
-    return int(max(math.frexp(value)[1] - 1, info.minexp) - info.nmant)
 
 
 def search_power(trial: Trial, limit: float) -> int:

@@ -14,18 +14,22 @@ from fedretina.dom.coding.packing import sorting_of
 from fedretina.dom.coding.sampling import sample_indices
 from fedretina.dom.coding.trellis import MIN_TRELLIS_VALUES
 from fedretina.dom.config import DomConfig
+from fedretina.dom.prediction.factors import Factors, predict
+from fedretina.dom.quantisation.predicted import Predictor
 from fedretina.dom.quantisation.quantise import Pair, Quantised, centroids, measure, quantise
 from fedretina.dom.quantisation.rdoq import FINE, fine_integers, quantise_group
 from fedretina.dom.quantisation.restore import dequantise, offset_table
 from fedretina.dom.quantisation.rounding import LEVELS, Rounder
 from fedretina.dom.quantisation.viterbi import search_paths
-from fedretina.dom.tensors import Array, energy
+from fedretina.dom.tensors import Array, energy, ulp_exponent
 
 RATE = 0.15  # lambda: squared steps that a bit is worth
 TRELLIS_RATE = 0.25  # the same for dependent quantisation, whose steps are smaller
 TRELLIS_STEP = 0.7  # its step for about the error that RDOQ makes with a step of 1
+FINER_UNITS = 4  # octaves that predictions on the lattice are finer than the residual's step
 MIN_OWN_GROUP = 2048  # elements; smaller tensors are pooled, and have neither offsets nor statistics of their own
 _SAMPLE = 2**14
+_LEAST_SEARCHED = 256  # values; the errors of fewer move in jumps
 _PLAIN_FLOATS = (2.0**-40, 2.0**40)  # within, float32 is enough to choose integers: squares stay in its range
 
 
@@ -56,7 +60,8 @@ class Trial:
 
     `centre`: whether to send centroid offsets. `rate`: lambda of RDOQ, 0 for none. `doubled`: how many values, from the
     first on, get steps of twice the size. `trellis`: whether to quantise dependently. `keep`: whether anybody wants what
-    is restored.
+    is restored. `predictor`: what may predict the differences. `bracketed`: whether targets are met by
+    bisection where guesses fail (format version 1 keeps its bytes).
     """
 
     pair: Pair
@@ -69,6 +74,8 @@ class Trial:
     doubled: int = 0
     trellis: bool = False
     keep: bool = True
+    predictor: Predictor | None = None
+    bracketed: bool = False
 
     @classmethod
     def of(cls, pair: Pair, shape: tuple[int, ...], config: DomConfig, *, keep: bool = True) -> "Trial":
@@ -88,12 +95,21 @@ class Trial:
             config.lattice,
             trellis=trellis,
             keep=keep,
+            bracketed=config.format > 1 and pair.new.size >= _LEAST_SEARCHED,
         )
 
     @cached_property
     def sample(self) -> Any:
         """At most `_SAMPLE` of the tensor's differences."""
-        return np.concatenate([d for _, d in self.pair.at(sample_indices(self.pair.new.size, _SAMPLE)).blocks()])
+        return np.concatenate([d for _, d in self.pair.at(self._places).blocks()])
+
+    @cached_property
+    def _places(self) -> Any:
+        return sample_indices(self.pair.new.size, _SAMPLE)
+
+    def predicted(self) -> "Trial":
+        """Return the trial with a predictor, where one can pay."""
+        return replace(self, predictor=Predictor.of(self.pair, self.shape, largest=self.scale.difference))
 
     @property
     def work(self) -> Any:
@@ -120,11 +136,17 @@ class Trial:
         if not self._norm:
             return 0.0
         integers, offsets = self._quantise_sample(size)
-        errors = self.sample - dequantise(integers, step=size, offsets=offsets)
+        errors = self._residual_sample(size) - dequantise(integers, step=size, offsets=offsets)
         return math.sqrt(energy(errors)) / self._norm
 
     def quantise(self, size: float) -> Quantised:
         """Quantise the whole tensor."""
+        factors = self.predictor and self.predictor.factors(size)
+        if self.predictor and factors:
+            if self.on_lattice:
+                factors = replace(factors, unit=self._unit(size))
+            found = self._after(factors).quantise(size)
+            return replace(found, energy=self.predictor.energy, factors=factors)
         if self.trellis:
             return self._quantise_along_trellis(size)
         if self.rate:
@@ -141,9 +163,23 @@ class Trial:
             keep=self.keep,
         )
 
+    def _unit(self, size: float) -> int:
+        """Return the exponent of the lattice's unit under predictions: finer than the step, or rounding would undo them."""
+        exponent = math.frexp(size)[1] - 1 - FINER_UNITS
+        return max(exponent, ulp_exponent(self.scale.value, self.pair.new.dtype))
+
+    def _after(self, factors: Factors) -> "Trial":
+        """Return the trial of the residual that factors leave."""
+        pair = Pair(self.pair.new, predict(factors, self.pair.base, dtype=self.pair.new.dtype))
+        scale = replace(Scale.of(pair, lattice=False), value=self.scale.value)
+        return replace(self, pair=pair, scale=scale, predictor=None)
+
+    def _residual_sample(self, size: float) -> Any:
+        return self.predictor.residual(self.sample, self._places, size) if self.predictor else self.sample
+
     def _quantise_sample(self, size: float) -> tuple[Any, bytes]:
         """Return the sample's integers, and the offsets that suit them."""
-        x = self.sample / size
+        x = self._residual_sample(size) / size
         if not self.rate:
             integers = self.rounder(x)
             return integers, centroids(np.abs(x), integers) if self.centre else b""

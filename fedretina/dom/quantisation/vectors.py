@@ -1,7 +1,8 @@
 """Fine steps for vectors: norms, biases, running statistics and scalars.
 
-They are about a percent of a model's bytes, and the network is sensitive to each of their values: a running variance that
-is off by 25 % of its change may be negative. So the step follows from the values themselves as well as from their change.
+Vectors are about a percent of a model's bytes, and a network is sensitive to each of their values: with an error of 25
+% of its change, a running variance may become negative. So the step depends on the values themselves and on their
+change.
 """
 
 import math

@@ -1,8 +1,10 @@
-"""The best path through the trellis of dependent quantisation: of least squared error plus lambda times the bits.
+"""Search the path through the trellis of dependent quantisation with the least squared error plus lambda times the bits.
 
-Bits come from the counts that the round before made, one table per group and quantiser, and offsets from its centroids;
-a sample of the lanes is enough for all rounds but the last. What a value costs with each quantiser and parity depends
-only on its size, so it is looked up; from `_LINEAR` on, where bits do not depend on k any more, costs are periodic.
+The search runs in rounds. The bits of each k come from the counts of the round before, one table for each group and
+quantiser; the offsets come from its centroids. All rounds but the last look at a sample of the lanes.
+
+The cost of a value with each quantiser and parity depends only on its size: it is looked up in a table. From `_LINEAR`
+on the bits do not depend on k, so the costs repeat.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,21 +19,21 @@ from fedretina.dom.coding.trellis import count_lanes, rows_of
 from fedretina.dom.quantisation.rounding import LEVELS
 from fedretina.dom.tensors import Array
 
-_PER_STEP = 32  # how finely sizes are told apart
+_PER_STEP = 32  # entries of the tables for each step
 _FINER = 2  # bits: `fine` comes in 128ths
-_TOP = 32  # k of this size and more share what they cost
+_TOP = 32  # k of this size and more cost the same
 _LINEAR = (2 * _TOP + 8) * _PER_STEP  # sizes from which on no k under `_TOP` is considered
 _PERIOD = 4 * _PER_STEP  # k + 2 is restored four steps further
-_LANES = 512  # walked together: their decisions fit into the cache, and all rows of them into memory
-_SAMPLED = 64  # lanes, or an eighth of them, that the first rounds look at
+_LANES = 512  # lanes that are searched together: their decisions fit into the cache
+_SAMPLED = 64  # lanes that the first rounds look at; of many lanes, an eighth
 _ROUNDS = 3
-_COUNTED = 16  # rows whose integers are counted at once
-_RENEWED = 64  # rows after which costs start from zero again, so that float32 holds them
+_COUNTED = 16  # rows whose integers are counted at a time
+_RENEWED = 64  # rows after which the least cost is subtracted from all, so that float32 is precise enough
 _MOST_BITS = 40
 _GUESSED_FROM = 2**14  # values of a group that the first round's bits come from
 _SMOOTHING = 0.5
-# States are the last three quantisers, the newest in bit 0. One follows two, s >> 1 and (s >> 1) + 4: after a k of this
-# parity, and of the other one.
+# A state is the last three quantisers, the newest in bit 0. State s is reached from s >> 1 by a k of the parity in this
+# table, and from (s >> 1) + 4 by a k of the other parity.
 _PARITY = np.array([0, 1, 1, 0, 1, 0, 0, 1])
 _COLUMN = np.arange(8) // 2 % 2 * 2 + _PARITY
 

@@ -43,7 +43,7 @@ class Lineage:
 
     @cached_property
     def forks(self) -> tuple[str, ...]:
-        """The versions after which it is ambiguous what is newest (a skip over versions is no fork)."""
+        """The versions that lead to several newest versions; a skip over versions is no fork."""
         ends: dict[str, frozenset[str]] = {}
         forks = []
         for version in reversed(self._order):
@@ -55,7 +55,7 @@ class Lineage:
 
     @cached_property
     def back_links(self) -> tuple[Link, ...]:
-        """The links that lead back to an earlier version: where there are any, none is the newest."""
+        """The links that lead back to an earlier version; if there are any, no version is the newest."""
         return tuple(link for link in self._inner_links if link.base not in self._bases[link.digest])
 
     @cached_property
@@ -70,7 +70,7 @@ class Lineage:
 
     @cached_property
     def costs(self) -> dict[str, int]:
-        """What the cheapest route to each version that can be reached takes, in bytes."""
+        """By version that can be reached, the bytes of the cheapest route to it."""
         costs: dict[str, int] = {}
         for version in reversed(self._order):
             if version not in costs:  # the beginnings of a cheapest route are cheapest routes
@@ -86,7 +86,7 @@ class Lineage:
 
     @cached_property
     def _depths(self) -> dict[str | None, int]:
-        """How many links are needed at least to reach each version that can be reached."""
+        """By version that can be reached, the least number of links that lead to it."""
         following: dict[str | None, list[str]] = {}
         for link in self.links:
             following.setdefault(link.base, []).append(link.digest)

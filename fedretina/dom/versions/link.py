@@ -55,17 +55,22 @@ class LinkFolder:
                 links.append(link_of(number, path.read_bytes()))
             except Corrupt:
                 path.unlink(missing_ok=True)
-            except TooNew as error:
+            except (TooNew, OSError) as error:
                 _log.warning("%s is passed over: %s", path, error)
         return links
 
     def save(self, link: Link, *, oldest: int) -> None:
         """Add a link's file, and remove those outside `oldest` to the link's number."""
-        write_bytes(self.folder / f"{link.number:08d}{_SUFFIX}", link.payload, private=True)
+        path = self.folder / f"{link.number:08d}{_SUFFIX}"
+        try:
+            write_bytes(path, link.payload, private=True)
+        except OSError as error:
+            reason = error.strerror or error
+            raise BadArgument(f"{path} cannot be written: {reason}; free space, or give another folder") from error
         for path in self._files():
             if not oldest <= int(path.stem) <= link.number:
                 path.unlink(missing_ok=True)
         remove_abandoned(self.folder)
 
     def _files(self) -> list[Path]:
-        return [path for path in self.folder.glob(f"*{_SUFFIX}") if path.stem.isdecimal()]
+        return [path for path in self.folder.glob(f"*{_SUFFIX}") if path.stem.isdecimal() and path.is_file()]

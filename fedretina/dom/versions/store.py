@@ -25,9 +25,9 @@ _DIGEST = re.compile("[0-9a-f]{64}")
 class ReferenceStore:
     """A folder of versions, one file each, named by digest; several processes may use it at once.
 
-    A file appears by an atomic rename, so it is whole or absent. A file that is damaged all the same counts as absent
-    and is removed. When `put` finds more than `max_bytes`, the versions that were used longest ago go; never the one
-    just put.
+    A file appears by an atomic rename, so it is whole or absent. A file that was damaged later counts as absent and is
+    removed. When the folder holds more than `max_bytes`, `put` removes the versions that were used longest ago, but
+    never the one that it has just written.
 
     Parameters
     ----------
@@ -62,10 +62,20 @@ class ReferenceStore:
             raise BadArgument(f"the reference folder {self.folder} cannot be made: {error}") from error
 
     def put(self, version: Version) -> None:
-        """Keep a version; does nothing but mark it as used if it is there already."""
+        """Write a version; if it is there already, only mark it as used.
+
+        Raises
+        ------
+        BadArgument
+            If the system refuses: no space, no permission.
+        """
         path = self._path(version.digest)
         if not _touch(path):
-            write_bytes(path, _dump(version), private=True)
+            try:
+                write_bytes(path, _dump(version), private=True)
+            except OSError as error:
+                reason = error.strerror or error
+                raise BadArgument(f"{path} cannot be written: {reason}; free space, or give another folder") from error
         self._evict(path)
 
     def get(self, digest: str) -> Version | None:

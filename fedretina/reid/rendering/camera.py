@@ -1,4 +1,4 @@
-"""A camera: where it looks from, what is behind, in what light, and what its lens and sensor do to a picture."""
+"""A camera: its view, its background, its light, and the effects of its lens and sensor."""
 
 import io
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _LEVELS, _BRIGHTEST = 1024, 1.6
 
 @dataclass(frozen=True)
 class Camera:
-    """What the images of one camera have in common."""
+    """The properties that all images of one camera share."""
 
     scene: Pixels
     """background, wider and higher than an image"""
@@ -27,7 +27,7 @@ class Camera:
     shade: float
     """darkness of a pedestrian's shadow"""
     heading: float
-    """yaw of a pedestrian on the way that most take, in radians; others walk the opposite way"""
+    """yaw of most pedestrians in radians; the others walk in the opposite direction"""
     height: float
     """an average pedestrian's height in pixels"""
     pitch: float
@@ -49,7 +49,7 @@ class Camera:
 
 
 def sample_camera(rng: np.random.Generator, style: Style, index: int) -> Camera:
-    """Put up the camera number `index` (from 0) of a domain.
+    """Draw the camera number `index` (from 0) of a domain.
 
     Examples
     --------
@@ -83,21 +83,21 @@ def sample_camera(rng: np.random.Generator, style: Style, index: int) -> Camera:
 
 
 def expose(camera: Camera, pixels: Pixels, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Turn what is before a camera into what it records.
+    """Compute the image that a camera records of a scene.
 
     Parameters
     ----------
     camera : Camera
-        Its gains, response, lens and recorder.
+        Gives the gains, the response, the blur, the noise and the JPEG quality.
     pixels : ndarray
         shape (height, width, 3), float32, in [0, 1].
     rng : numpy.random.Generator
-        Draws the exposure's error and the noise.
+        Draws the error of the exposure, and the noise.
 
     Returns
     -------
     ndarray
-        The same shape, uint8.
+        The image: the same shape, uint8.
     """
     image = pixels * (camera.gain * np.float32(np.exp(rng.normal(0, 0.06))))
     grey = (image[..., :1] + image[..., 1:2] + image[..., 2:]) / np.float32(3)  # four times as fast as mean()
@@ -109,16 +109,16 @@ def expose(camera: Camera, pixels: Pixels, rng: np.random.Generator) -> NDArray[
 
 
 def _response(camera: Camera) -> NDArray[np.uint8]:
-    """What the sensor makes of light, at `_LEVELS` equal steps from 0 to `_BRIGHTEST`."""
+    """Compute the sensor's response to light, at `_LEVELS` equal steps from 0 to `_BRIGHTEST`."""
     value = np.linspace(0, _BRIGHTEST, _LEVELS) ** camera.gamma
     value = 0.45 + camera.contrast * (value - 0.45)
-    value = np.tanh(value) * 1.18  # a soft shoulder, as sensors have, instead of burnt-out white
+    value = np.tanh(value) * 1.18  # sensors saturate softly
     value = camera.haze + (1 - camera.haze) * value
     return (np.clip(value, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
 def _record(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
-    """Compress and expand, as the camera's own recorder does."""
+    """Compress and decompress with JPEG, as the camera's recorder does."""
     file = io.BytesIO()
     Image.fromarray(image).save(file, "JPEG", quality=quality)
     return np.asarray(Image.open(file))

@@ -1,4 +1,4 @@
-"""Draws shaded round bodies: anti-aliased by their distance to the edge, lit by one lamp and the sky."""
+"""Draw shaded round shapes, with anti-aliased edges, lit by one lamp and ambient light."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,22 +11,22 @@ Pixels = NDArray[np.float32]
 Point = tuple[float, float]
 """x to the right and y down, in pixels"""
 Paint = Callable[[Pixels, Pixels], Pixels]
-"""colour of shape (height, width, 3) at u, across from -1 to 1, and t, along from 0 to 1, both (height, width)"""
+"""gives the colour, (height, width, 3), at u (across, -1 to 1) and t (along, 0 to 1), both (height, width)"""
 
 
 @dataclass(frozen=True)
 class Light:
-    """Where light comes from."""
+    """One lamp and ambient light."""
 
     towards: tuple[float, float, float]
     """unit vector to the lamp: x right, y down, z to the viewer"""
     ambient: float
-    """the share of light that comes from everywhere"""
+    """share of ambient light, 0 to 1"""
 
 
 @dataclass(frozen=True)
 class Canvas:
-    """An image that is drawn on, from far to near."""
+    """An image in progress; shapes are drawn from far to near."""
 
     pixels: Pixels
     """shape (height, width, 3)"""
@@ -40,7 +40,7 @@ class Canvas:
         object.__setattr__(self, "rows", np.arange(height, dtype=np.float32)[:, None] + np.float32(0.5))
 
     def box(self, low: Point, high: Point) -> tuple[slice, slice] | None:
-        """Rows and columns between two corners, a pixel of edge included; None outside of the image."""
+        """Give the rows and columns between two corners, with a margin of one pixel; None if outside the image."""
         height, width, _ = self.pixels.shape
         left, right = max(int(low[0] - 1), 0), min(int(high[0] + 2), width)
         top, bottom = max(int(low[1] - 1), 0), min(int(high[1] + 2), height)
@@ -57,7 +57,7 @@ def draw_limb(canvas: Canvas, start: Point, end: Point, radii: tuple[float, floa
     start, end : Point
         Centres of the ends.
     radii : (float, float)
-        Half-widths there, in pixels.
+        Half-widths at the ends, in pixels.
     colour : ndarray
         shape (3,), float32.
     """
@@ -76,7 +76,7 @@ def draw_limb(canvas: Canvas, start: Point, end: Point, radii: tuple[float, floa
     length = max(float(np.hypot(dx, dy)), 1e-3)
     if length < reach:
         normal = x / radius, y / radius
-    else:  # lit as a cylinder up to its ends, so that no seam shows where two limbs meet
+    else:  # shaded as a cylinder up to its ends, so that two limbs join without a seam
         ax, ay = np.float32(dx / length), np.float32(dy / length)
         across = (y * ax - x * ay) / radius
         normal = across * -ay, across * ax
@@ -97,7 +97,7 @@ def draw_tube(canvas: Canvas, start: Point, end: Point, widths: Pixels, paint: P
     paint : Paint
         The surface's colour.
     flat : float, default 0
-        0 shades a cylinder, 1 a board.
+        0 shades a cylinder, 1 a flat board.
     """
     reach = float(widths.max())
     low = (min(start[0], end[0]) - reach, min(start[1], end[1]) - 2)
@@ -119,14 +119,14 @@ def draw_tube(canvas: Canvas, start: Point, end: Point, widths: Pixels, paint: P
 
 
 def _unit(values: Pixels) -> Pixels:
-    """Clip to [0, 1]; a third of `numpy.clip`'s time on arrays as small as these."""
+    """Clip to [0, 1]; on small arrays this takes a third of the time of `numpy.clip`."""
     return np.asarray(np.minimum(np.maximum(values, 0), 1))
 
 
 def _blend(
     canvas: Canvas, box: tuple[slice, slice], coverage: Pixels, normal: tuple[Pixels, Pixels], colour: Pixels
 ) -> None:
-    """Lay a lit surface (Lambert) over what is there."""
+    """Blend a surface with Lambert shading into the image."""
     lx, ly, lz = (np.float32(v) for v in canvas.light.towards)
     ambient = np.float32(canvas.light.ambient)
     nx, ny = normal

@@ -1,8 +1,8 @@
-"""The embedded default data: renders procedural pedestrians into folders that are laid out like Market-1501.
+"""Render the embedded data: procedural pedestrians, in folders with the layout of Market-1501.
 
-A rendering is a pure function of the domain's name, the seed and `VERSION`. It is made once, in a folder beside the
-final one, and renamed when complete: an interrupted rendering is never taken for a finished one, and two processes
-that render the same domain at once do no harm.
+A rendering is a pure function of the domain's name, the seed and `VERSION`. It is made once, in a temporary folder, which is
+renamed when it is complete. So an interrupted rendering never looks finished, and two processes may render the same domain
+at the same time.
 """
 
 import json
@@ -19,26 +19,27 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fedretina.errors import BadArgument
+from fedretina.errors import BadArgument, Corrupt
+from fedretina.json_files import parse_json
 from fedretina.reid.folder import DISTRACTOR, GALLERY, JUNK, QUERY, TRAIN
 from fedretina.reid.rendering.camera import Camera, sample_camera
 from fedretina.reid.rendering.person import Person, sample_person
-from fedretina.reid.rendering.photo import photograph, sample_passage
+from fedretina.reid.rendering.photo import photograph, sample_tracklet
 from fedretina.reid.rendering.styles import Style, seed_of, style_of
 
 VERSION = 2
-"""counts up whenever the same name and seed give other pictures"""
+"""increase it whenever the same name and seed give other images"""
 QUALITY = 90
 """JPEG quality of the images"""
 MANIFEST = "rendered.json"
 """the file that marks a finished rendering"""
 
-_ABANDONED = 3600.0  # seconds after which an unfinished rendering is taken for a dead process's
+_ABANDONED = 3600.0  # seconds after which an unfinished rendering counts as abandoned
 
 
 @dataclass(frozen=True)
 class Population:
-    """How many people and images a domain has."""
+    """Numbers of people and images of a domain."""
 
     train: int = 60
     """identities to train on"""
@@ -57,13 +58,13 @@ class Population:
 
 
 @dataclass(frozen=True)
-class Exposure:
-    """An image to be taken."""
+class PlannedImage:
+    """An image that will be rendered."""
 
     split: str
     identity: int
     number: int
-    """of the person within the domain; unlike identities it tells distractors apart"""
+    """number of the person within the domain; distractors share an identity, but have different numbers"""
     person: Person
     camera: int
     frame: int
@@ -75,21 +76,22 @@ def render(root: str | Path, domains: Sequence[str], *, seed: int = 0) -> Path:
     Parameters
     ----------
     root : str or Path
-        Where renderings are kept, such as `fedretina.home.renderings()`; made if missing.
+        Folder of all renderings, such as `fedretina.home.renderings()`; it is created if missing.
     domains : sequence of str
-        Names: "duke", "msmt17", "cuhk03" and "market1501" have styles of their own, any other gets one from its name.
+        Names of domains. "duke", "msmt17", "cuhk03" and "market1501" have built-in styles; the style of any other domain
+        is derived from its name.
     seed : int, default 0
         Another seed gives other people and cameras of the same style.
 
     Returns
     -------
     Path
-        The data root: it holds `<domain>/bounding_box_train`, `query` and `bounding_box_test` for every domain.
+        The data root, with `<domain>/bounding_box_train`, `query` and `bounding_box_test` for every domain.
 
     Raises
     ------
     BadArgument
-        A name that is no folder's name, or a root that cannot be written.
+        A name cannot be the name of a folder, or the root cannot be written.
 
     Examples
     --------
@@ -105,23 +107,23 @@ def render(root: str | Path, domains: Sequence[str], *, seed: int = 0) -> Path:
 
 
 def render_domain(folder: Path, style: str | Style, *, seed: int = 0, population: Population | None = None) -> None:
-    """Render one domain into a folder, unless it lies there complete.
+    """Render one domain into a folder, unless the folder has a complete rendering.
 
     Parameters
     ----------
     folder : Path
-        Its name enters the seed; what else lies there is replaced.
+        The folder; its name is part of the seed. An incomplete rendering is replaced.
     style : str or Style
-        A domain's name, or a style of your own.
+        The name of a domain, or a style.
     seed : int, default 0
         Draws people, cameras and noise.
     population : Population, optional
-        How many images; default: about 500 to train and 400 to test.
+        Numbers of people and images. Default: about 500 training and 400 test images.
 
     Raises
     ------
     BadArgument
-        If the folder cannot be written.
+        The folder cannot be written.
     """
     if _is_complete(folder):
         return
@@ -138,22 +140,22 @@ def render_domain(folder: Path, style: str | Style, *, seed: int = 0, population
 
 def _is_complete(folder: Path) -> bool:
     try:
-        counts = json.loads((folder / MANIFEST).read_text())
+        counts = parse_json((folder / MANIFEST).read_bytes())
         return all(sum(1 for _ in (folder / split).iterdir()) == counts[split] for split in (TRAIN, QUERY, GALLERY))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, Corrupt, KeyError, TypeError):
         return False
 
 
 def _delete_abandoned(home: Path) -> None:
-    """Delete what killed processes left."""
+    """Delete the folders that killed processes left."""
     for part in home.glob(".*.part"):
-        with suppress(FileNotFoundError):  # its own process may delete it meanwhile
+        with suppress(FileNotFoundError):  # its own process may delete it at the same time
             if time.time() - part.stat().st_mtime > _ABANDONED:
                 shutil.rmtree(part, ignore_errors=True)
 
 
 def _publish(part: Path, folder: Path) -> None:
-    """Rename a finished rendering, over nothing or over an incomplete one; whoever comes second keeps the first's."""
+    """Rename a finished rendering to its final folder; if another process was faster, keep that process's rendering."""
     if folder.exists() and not _is_complete(folder):
         folder.replace(part.with_name("incomplete"))
     try:
@@ -168,52 +170,52 @@ def _render_into(folder: Path, style: Style, names: Sequence[str], population: P
     for split in (TRAIN, QUERY, GALLERY):
         (folder / split).mkdir(parents=True)
     counts = Counter({TRAIN: 0, QUERY: 0, GALLERY: 0})
-    for exposure in _plan(style, names, population):
-        identity = str(JUNK) if exposure.identity == JUNK else f"{exposure.identity:04d}"
-        file = f"{identity}_c{exposure.camera + 1}s1_{exposure.frame:06d}_{counts[exposure.split] % 99 + 1:02d}.jpg"
-        image = _photograph(exposure, cameras[exposure.camera], style, names)
-        Image.fromarray(image).save(folder / exposure.split / file, "JPEG", quality=QUALITY)
-        counts[exposure.split] += 1
+    for planned in _plan(style, names, population):
+        identity = str(JUNK) if planned.identity == JUNK else f"{planned.identity:04d}"
+        file = f"{identity}_c{planned.camera + 1}s1_{planned.frame:06d}_{counts[planned.split] % 99 + 1:02d}.jpg"
+        image = _photograph(planned, cameras[planned.camera], style, names)
+        Image.fromarray(image).save(folder / planned.split / file, "JPEG", quality=QUALITY)
+        counts[planned.split] += 1
     (folder / MANIFEST).write_text(json.dumps({"version": VERSION, **counts}))
 
 
-def _photograph(exposure: Exposure, camera: Camera, style: Style, names: Sequence[str]) -> NDArray[np.uint8]:
-    """Take an image; all images of a person by one camera share the passage."""
-    place = ("passage", exposure.number, exposure.camera)
-    passage = sample_passage(np.random.default_rng(seed_of(*names, *place)), camera)
-    if exposure.identity == JUNK:
+def _photograph(planned: PlannedImage, camera: Camera, style: Style, names: Sequence[str]) -> NDArray[np.uint8]:
+    """Render an image; all images of a person by one camera share a tracklet."""
+    key = ("passage", planned.number, planned.camera)
+    tracklet = sample_tracklet(np.random.default_rng(seed_of(*names, *key)), camera)
+    if planned.identity == JUNK:
         style = replace(style, shift=0.45)
-    rng = np.random.default_rng(seed_of(*names, *place, exposure.split, exposure.frame))
-    return photograph(exposure.person, passage, camera=camera, style=style, rng=rng)
+    rng = np.random.default_rng(seed_of(*names, *key, planned.split, planned.frame))
+    return photograph(planned.person, tracklet, camera=camera, style=style, rng=rng)
 
 
-def _plan(style: Style, names: Sequence[str], population: Population) -> Iterator[Exposure]:
-    """List the images to take, split by split."""
+def _plan(style: Style, names: Sequence[str], population: Population) -> Iterator[PlannedImage]:
+    """List the images to render, split by split."""
     rng = np.random.default_rng(seed_of(*names, "plan"))
     for identity in range(1, population.train + 1):
         person = sample_person(rng, style)
         for camera, frame in _sightings(rng, style, population.cameras, population.images):
-            yield Exposure(TRAIN, identity, identity, person, camera, frame)
+            yield PlannedImage(TRAIN, identity, identity, person, camera, frame)
     for identity in range(population.train + 1, population.train + population.test + 1):
         person = sample_person(rng, style)
         sightings = list(_sightings(rng, style, population.cameras, population.gallery))
         queries = list(dict.fromkeys(camera for camera, _ in sightings))[:2]
         for camera in queries:
-            yield Exposure(QUERY, identity, identity, person, camera, int(rng.integers(100_000)))
+            yield PlannedImage(QUERY, identity, identity, person, camera, int(rng.integers(100_000)))
         for camera, frame in sightings:
-            yield Exposure(GALLERY, identity, identity, person, camera, frame)
+            yield PlannedImage(GALLERY, identity, identity, person, camera, frame)
     strangers = (DISTRACTOR,) * population.distractors + (JUNK,) * population.junk
     for number, identity in enumerate(strangers, start=population.train + population.test + 1):
         person, camera = sample_person(rng, style), int(rng.integers(style.cameras))
-        yield Exposure(GALLERY, identity, number, person, camera, int(rng.integers(100_000)))
+        yield PlannedImage(GALLERY, identity, number, person, camera, int(rng.integers(100_000)))
 
 
 def _sightings(
     rng: np.random.Generator, style: Style, cameras: tuple[int, int], images: tuple[int, int]
 ) -> Iterator[tuple[int, int]]:
-    """List cameras and frame numbers of one person."""
-    seen = rng.permutation(style.cameras)[: int(rng.integers(cameras[0], cameras[1] + 1))]
-    for camera in seen:
+    """List the cameras and frame numbers of one person's images."""
+    chosen = rng.permutation(style.cameras)[: int(rng.integers(cameras[0], cameras[1] + 1))]
+    for camera in chosen:
         first = int(rng.integers(100_000))
         for step in range(int(rng.integers(images[0], images[1] + 1))):
             yield int(camera), first + 25 * step

@@ -1,4 +1,4 @@
-"""Draws a pedestrian: a jointed body in three dimensions, posed in mid-stride and painted from far to near."""
+"""Draw a pedestrian: a jointed body in three dimensions, in a walking pose, drawn from far to near."""
 
 import math
 from collections.abc import Callable
@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedretina.reid.rendering.canvas import Canvas, Pixels, Point, draw_limb, draw_tube
-from fedretina.reid.rendering.garments import cloth, head, plain, turned
+from fedretina.reid.rendering.garments import clothes_surface, head_surface, plain, rotate_surface
 from fedretina.reid.rendering.person import RGB, Person
 
 Vector = NDArray[np.float64]
 """shape (3,): x to the right, y away from the camera, z up; in body heights"""
 Part = tuple[float, Callable[[], None]]
-"""depth and what to draw there"""
+"""depth, and the function that draws the part"""
 
 _T = np.linspace(0, 1, 33)
 _MALE = np.interp(_T, (0, 0.25, 0.55, 0.78, 0.88, 0.95, 1), (0.080, 0.078, 0.090, 0.106, 0.098, 0.062, 0.03))
@@ -26,27 +26,27 @@ _HIP, _SHOULDER, _NECK = 0.5, 0.795, 0.865
 
 @dataclass(frozen=True)
 class Pose:
-    """How a person stands in one image, in radians."""
+    """The pose of a person in one image; angles in radians."""
 
     yaw: float
     """0: towards the camera, pi / 2: the person's left turned to the camera's right, pi: away"""
     phase: float
-    """within the stride"""
+    """phase of the stride"""
     swing: float
-    """of the arms"""
+    """amplitude of the arms"""
 
 
 @dataclass(frozen=True)
 class View:
-    """Where and how large a person appears: weak perspective."""
+    """The projection of a person into the image: weak perspective."""
 
     scale: float
     """pixels per body height"""
     feet: Point
     pitch: float
-    """how far the camera looks down"""
+    """angle at which the camera looks down, in radians"""
     taper: float
-    """how much larger the head appears than the feet, as a fraction"""
+    """relative enlargement of the head over the feet"""
     roll: float
     """pixels to the right per pixel upwards"""
 
@@ -59,7 +59,7 @@ class View:
 
 
 class Figure:
-    """A person in a pose, ready to be drawn."""
+    """A person in a pose."""
 
     def __init__(self, person: Person, pose: Pose, view: View) -> None:
         self.person, self.pose, self.view = person, pose, view
@@ -71,7 +71,7 @@ class Figure:
         self.legs = {side: [joint + self.base for joint in joints] for side, joints in legs.items()}
 
     def draw(self, canvas: Canvas) -> None:
-        """Paint all parts, the far ones first."""
+        """Draw all parts, the far ones first."""
         lower = [self._leg_part(canvas, side) for side in (1, -1)]
         upper = [self._torso_part(canvas), *(self._arm_part(canvas, side) for side in (1, -1)), *self._extras(canvas)]
         for parts in (lower, upper):
@@ -79,19 +79,19 @@ class Figure:
                 paint()
 
     def at(self, forward: float, left: float, up: float) -> Vector:
-        """A point of the upright trunk, leaning forward with its height above the hips."""
+        """Compute a point of the trunk, which leans forward above the hips."""
         lean = self.person.body.lean * max(up - _HIP, 0)
         place: Vector = self.base + (forward + lean) * self.forward + left * self.left
         place[2] += up
         return place
 
     def limb(self, canvas: Canvas, start: Vector, end: Vector, radii: tuple[float, float], colour: RGB) -> None:
-        """Draw a limb given in body heights."""
+        """Draw a limb; lengths are in body heights."""
         pixels = (radii[0] * self.view.scale, radii[1] * self.view.scale)
         draw_limb(canvas, self.view.project(start), self.view.project(end), pixels, np.array(colour, np.float32))
 
     def _leg(self, side: int) -> list[Vector]:
-        """Hip, knee and ankle of a leg before the body is put on the ground."""
+        """Compute hip, knee and ankle of a leg, before the body is placed on the ground."""
         body = self.person.body
         turn = side * np.sin(self.pose.phase)
         thigh = body.stride * turn + 0.06
@@ -101,7 +101,7 @@ class Figure:
         return [hip, knee, knee + 0.225 * self._swing(thigh - bend)]
 
     def _swing(self, angle: float) -> Vector:
-        """Direction of a limb that hangs down at angle 0 and points forward at pi / 2."""
+        """Compute the direction of a limb: down at angle 0, forward at pi / 2."""
         return np.asarray(np.sin(angle) * self.forward - np.array((0, 0, np.cos(angle))))
 
     def _leg_part(self, canvas: Canvas, side: int) -> Part:
@@ -141,7 +141,7 @@ class Figure:
         if hem > 0.08:  # a coat widens over the hips and hides the thighs
             above = (_T * (_NECK - _HIP + hem) - hem) / (_NECK - _HIP)
             widths = np.interp(above, _T, widths) + np.clip(-above, 0, None) * 0.05
-        paint = turned(cloth(person), self.pose.yaw)
+        paint = rotate_surface(clothes_surface(person), self.pose.yaw)
         self._tube(canvas, _HIP - hem, _NECK, widths, paint)
 
     def _draw_skirt(self, canvas: Canvas) -> None:
@@ -153,7 +153,7 @@ class Figure:
         self._tube(canvas, end, _HIP + 0.1, np.linspace(spread, hips * 0.9, 9), plain(bottom.colour))
 
     def _widths(self, loose: float) -> Pixels:
-        """Half-widths of the trunk as seen from the camera: an ellipse turned by yaw; from hip to neck."""
+        """Compute the half-widths of the trunk as the camera sees it, from hip to neck: an ellipse rotated by yaw."""
         body = self.person.body
         wide = ((1 - body.curves) * _MALE + body.curves * _FEMALE) * body.build
         deep = _DEPTH * (0.4 + 0.6 * body.build)
@@ -194,22 +194,22 @@ class Figure:
             self._box(canvas, wrist - np.array((0, 0, 0.16)), 0.13, (0.062, 0.03))
 
     def _box(self, canvas: Canvas, bottom: Vector, height: float, size: tuple[float, float]) -> None:
-        """Draw a bag: wide and deep as given, along the person's sides."""
+        """Draw a bag of the given width and depth."""
         seen = abs(size[1] * np.cos(self.pose.yaw)) + abs(size[0] * np.sin(self.pose.yaw))
         widths = seen * np.interp(_T, (0, 0.08, 0.8, 1), (0.85, 1, 0.95, 0.6)) * self.view.scale
         ends = self.view.project(bottom), self.view.project(bottom + np.array((0, 0, height)))
         draw_tube(canvas, *ends, np.asarray(widths, np.float32), plain(self.person.bag.colour), flat=0.5)
 
     def _extras(self, canvas: Canvas) -> list[Part]:
-        """Head, hair and bags, each at its depth."""
+        """List head, hair and bags, with their depths."""
         body, bag = self.person.body, self.person.bag
         parts: list[Part] = [(float(self.at(0.02, 0, 0)[1]) * 0.1 - 0.001, lambda: self._draw_head(canvas))]
         behind = self.at(-0.045, 0, 0)[1]
-        if body.cut in ("long", "ponytail"):
-            width = 0.05 if body.cut == "long" else 0.018
+        if body.hairstyle in ("long", "ponytail"):
+            width = 0.05 if body.hairstyle == "long" else 0.018
             ends = self.at(-0.03, 0, 0.955), self.at(-0.05, 0, 0.82)
             parts.append((float(behind), lambda: self.limb(canvas, *ends, (width * 0.8, width * 0.9), body.hair)))
-        if body.cut == "bun":
+        if body.hairstyle == "bun":
             knot = self.at(-0.05, 0, 0.985)
             parts.append((float(behind), lambda: self.limb(canvas, knot, knot, (0.028, 0.028), body.hair)))
         if bag.kind == "backpack":
@@ -225,8 +225,8 @@ class Figure:
         wide = np.hypot(0.055 * np.cos(self.pose.yaw), 0.064 * np.sin(self.pose.yaw))
         widths = np.asarray(wide * _ROUND**0.9 * np.interp(_T, (0, 0.4, 1), (0.85, 0.98, 1)) * self.view.scale, np.float32)
         ends = self.view.project(self.at(0.012, 0, 0.86)), self.view.project(self.at(0.018, 0, 1.01))
-        draw_tube(canvas, *ends, widths, turned(head(self.person), self.pose.yaw))
-        if body.cut == "cap":
+        draw_tube(canvas, *ends, widths, rotate_surface(head_surface(self.person), self.pose.yaw))
+        if body.hairstyle == "cap":
             brow = self.at(0.02, 0, 0.955)
             if self.forward[1] < 0.5:
                 self.limb(canvas, brow, brow + 0.065 * self.forward, (0.02, 0.012), self.person.top.accent)

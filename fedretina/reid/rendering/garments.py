@@ -1,6 +1,6 @@
-"""The surfaces of clothes and heads, as colours over (u, azimuth, t): they turn with the body that wears them.
+"""Surfaces of clothes and heads: colours over (azimuth, t), which rotate with the body.
 
-Azimuth is 0 where the person faces, pi / 2 at the left and pi at the back; t runs from the lower end to the upper.
+The azimuth is 0 in front, pi / 2 at the person's left and pi at the back; t runs from the lower end to the upper.
 """
 
 from collections.abc import Callable
@@ -12,8 +12,8 @@ from fedretina.reid.rendering.canvas import Paint, Pixels
 from fedretina.reid.rendering.person import RGB, Person
 
 
-def turned(surface: Callable[[Pixels, Pixels], Pixels], yaw: float) -> Paint:
-    """Turn a surface over (azimuth, t) about the vertical axis into a paint over (u, t) as seen from the camera."""
+def rotate_surface(surface: Callable[[Pixels, Pixels], Pixels], yaw: float) -> Paint:
+    """Rotate a surface over (azimuth, t) around the vertical axis, and give it as a paint over (u, t) for the camera."""
 
     def paint(u: Pixels, t: Pixels) -> Pixels:
         azimuth = np.arcsin(u) - np.float32(yaw)
@@ -23,13 +23,13 @@ def turned(surface: Callable[[Pixels, Pixels], Pixels], yaw: float) -> Paint:
 
 
 def plain(colour: RGB) -> Paint:
-    """One colour all over."""
+    """Make a paint of one colour."""
     value = np.array(colour, np.float32)
     return lambda u, t: np.broadcast_to(value, (*u.shape, 3))
 
 
-def cloth(person: Person) -> Callable[[Pixels, Pixels], Pixels]:
-    """Surface of the upper clothes, with pattern, open front and straps."""
+def clothes_surface(person: Person) -> Callable[[Pixels, Pixels], Pixels]:
+    """Make the surface of the upper clothes, with pattern, open front and straps."""
 
     def surface(azimuth: Pixels, t: Pixels) -> Pixels:
         top = person.top
@@ -46,12 +46,12 @@ def cloth(person: Person) -> Callable[[Pixels, Pixels], Pixels]:
     return surface
 
 
-def head(person: Person) -> Callable[[Pixels, Pixels], Pixels]:
-    """Surface of the head: face, eyes, beard, hair or cap."""
+def head_surface(person: Person) -> Callable[[Pixels, Pixels], Pixels]:
+    """Make the surface of the head: face, eyes, beard, hair or cap."""
     body = person.body
-    line = {"bald": 1.2, "cap": 0.62}.get(body.cut, 0.76)
-    fall = {"bald": 0.75, "cap": 0.1, "short": 0.6}.get(body.cut, 0.85)
-    colour = person.top.accent if body.cut == "cap" else body.hair
+    line = {"bald": 1.2, "cap": 0.62}.get(body.hairstyle, 0.76)
+    fall = {"bald": 0.75, "cap": 0.1, "short": 0.6}.get(body.hairstyle, 0.85)
+    colour = person.top.accent if body.hairstyle == "cap" else body.hair
 
     def surface(azimuth: Pixels, t: Pixels) -> Pixels:
         colours = np.broadcast_to(np.array(body.skin, np.float32), (*t.shape, 3))
@@ -100,7 +100,7 @@ _PATTERNS: dict[str, Callable[[Pixels, Pixels, float], Pixels]] = {
     "checks": _checks,
     "halves": _halves,
 }
-"""where the accent shows, in [0, 1]"""
+"""The share of the accent colour, in [0, 1], by pattern."""
 
 
 def _straps(person: Person, colours: Pixels, azimuth: Pixels, t: Pixels) -> Pixels:
@@ -109,19 +109,19 @@ def _straps(person: Person, colours: Pixels, azimuth: Pixels, t: Pixels) -> Pixe
     if bag.kind == "backpack":
         band = _below(np.abs(np.abs(azimuth) - 0.62), 0.16, 0.08) * _below(0.35, t, 0.05)
         return _mix(colours, colour, band)
-    if bag.kind == "shoulder":  # from the far shoulder across chest and back to the bag's hip
+    if bag.kind == "shoulder":  # from the opposite shoulder across chest and back to the hip on the bag's side
         middle = np.float32(0.5) - np.float32(0.42 * bag.side) * np.sin(azimuth)
         return _mix(colours, colour, _below(np.abs(t - middle), 0.05, 0.03))
     return colours
 
 
 def _waves(phase: Pixels) -> Pixels:
-    """Bands of equal width with soft edges."""
+    """Compute bands of equal width with soft edges."""
     return np.asarray(np.clip(np.sin(phase) * np.float32(2.5) + np.float32(0.5), 0, 1), np.float32)
 
 
 def _below(value: ArrayLike, edge: ArrayLike, soft: float) -> Pixels:
-    """1 where value < edge, 0 where not, with a ramp of the width `soft` between."""
+    """Compute 1 where value < edge and 0 elsewhere, with a ramp of width `soft` between."""
     return np.asarray(np.clip(np.subtract(edge, value) * np.float32(1 / soft) + np.float32(0.5), 0, 1), np.float32)
 
 

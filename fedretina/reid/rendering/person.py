@@ -1,4 +1,4 @@
-"""Who walks by: body, hair, clothes, shoes, bag and gait of a pedestrian, drawn from a domain's statistics."""
+"""A pedestrian: body, hair, clothes, shoes, bag and gait, drawn from a domain's statistics."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,13 +27,13 @@ SKINS: tuple[RGB, ...] = (
 HAIRS: tuple[RGB, ...] = (
     (0.09, 0.08, 0.08), (0.2, 0.13, 0.09), (0.37, 0.24, 0.14), (0.8, 0.63, 0.36), (0.6, 0.26, 0.12), (0.72, 0.72, 0.72)
 )  # fmt: skip
-CUTS = ("short", "bald", "cap", "long", "bun", "ponytail")
+HAIRSTYLES = ("short", "bald", "cap", "long", "bun", "ponytail")
 PATTERNS = ("hoops", "stripes", "yoke", "logo", "checks", "halves")
 
 
 @dataclass(frozen=True)
 class Body:
-    """What a person cannot take off. Lengths, here and below, are fractions of the height."""
+    """Body, hair and gait. Lengths, here and below, are fractions of the height."""
 
     height: float
     """metres"""
@@ -43,11 +43,11 @@ class Body:
     """0: shoulders wider than hips; 1: the reverse"""
     skin: RGB
     hair: RGB
-    cut: str
-    """one of `CUTS`"""
+    hairstyle: str
+    """one of `HAIRSTYLES`"""
     beard: bool
     stride: float
-    """the hips' largest swing in radians"""
+    """largest angle of the thighs, in radians"""
     lean: float
     """forward lean in radians"""
 
@@ -62,15 +62,15 @@ class Top:
     pattern: str
     """"plain" or one of `PATTERNS`"""
     scale: float
-    """how wide a pattern's bands are, relative to the average"""
+    """width of a pattern's bands, relative to the average"""
     sleeves: float
-    """how far they reach: about 0.45 for a T-shirt, 1 for the wrist"""
+    """length: about 0.45 for a T-shirt, 1 for the wrist"""
     is_open: bool
-    """an open jacket shows the accent in front"""
+    """whether it is an open jacket, which shows the accent in front"""
     hem: float
-    """how far they reach below the hips: 0.02 for a shirt, 0.2 for a coat"""
+    """length below the hips: 0.02 for a shirt, 0.2 for a coat"""
     loose: float
-    """what they add to the body's half-width"""
+    """addition to the body's half-width"""
 
 
 @dataclass(frozen=True)
@@ -81,15 +81,15 @@ class Bottom:
     """"trousers", "shorts" or "skirt\""""
     colour: RGB
     reach: float
-    """how far shorts or a skirt reach from the hips; 1 is the ankle"""
+    """length of shorts or a skirt from the hips; 1 is the ankle"""
     flare: float
-    """what they add to the leg's half-width"""
+    """addition to the leg's half-width"""
     shoes: RGB
 
 
 @dataclass(frozen=True)
 class Bag:
-    """What is carried."""
+    """The bag of a person, if any."""
 
     kind: str
     """"none", "backpack", "shoulder" or "hand\""""
@@ -100,7 +100,7 @@ class Bag:
 
 @dataclass(frozen=True)
 class Person:
-    """The looks of an identity, the same in every image of it."""
+    """The appearance of an identity, equal in all its images."""
 
     body: Body
     top: Top
@@ -109,7 +109,7 @@ class Person:
 
 
 def sample_person(rng: np.random.Generator, style: Style) -> Person:
-    """Draw an identity.
+    """Draw the appearance of an identity.
 
     Examples
     --------
@@ -130,7 +130,7 @@ def _sample_body(rng: np.random.Generator) -> Body:
         curves=curves,
         skin=SKINS[_weighted(rng, (4, 4, 2, 1.5, 1.5))],
         hair=HAIRS[_weighted(rng, (5, 4, 3, 1.5, 0.7, 0.8))],
-        cut=CUTS[_weighted(rng, (2, 0, 0.5, 4, 1, 2) if is_curvy else (6, 0.6, 1, 1, 0.3, 0.3))],
+        hairstyle=HAIRSTYLES[_weighted(rng, (2, 0, 0.5, 4, 1, 2) if is_curvy else (6, 0.6, 1, 1, 0.3, 0.3))],
         beard=bool(rng.random() < 0.25) and not is_curvy,
         stride=float(rng.uniform(0.3, 0.5)),
         lean=float(rng.normal(0.04, 0.03)),
@@ -181,7 +181,7 @@ def _weighted(rng: np.random.Generator, weights: Sequence[float]) -> int:
 
 
 def _colour(rng: np.random.Generator, weights: Weights) -> RGB:
-    """Draw a cloth's colour: a group by its weight, one of its colours, and a dyer's variation."""
+    """Draw the colour of a garment: a group by its weight, a colour of the group, and a random variation."""
     group = COLOURS[_weighted(rng, weights)]
     dyed = np.array(group[int(rng.integers(len(group)))]) + rng.normal(0, 0.025, 3)
     red, green, blue = np.clip(dyed, 0.03, 0.97)
@@ -189,7 +189,7 @@ def _colour(rng: np.random.Generator, weights: Weights) -> RGB:
 
 
 def _contrasting(rng: np.random.Generator, style: Style, other: RGB) -> RGB:
-    """Draw a colour that is told apart from another; a pattern in one colour is none."""
+    """Draw a colour that differs clearly from another one, so that a pattern is visible."""
     for _ in range(20):
         accent = _colour(rng, style.upper)
         if np.abs(np.subtract(accent, other)).sum() > 0.6:

@@ -1,4 +1,4 @@
-"""Puts a pedestrian before a camera: background, shadow, figure and whatever gets in the way."""
+"""Render a photo of a pedestrian: background, shadow, figure and occlusions."""
 
 from dataclasses import dataclass
 
@@ -12,74 +12,74 @@ from fedretina.reid.rendering.garments import plain
 from fedretina.reid.rendering.person import Person, sample_person
 from fedretina.reid.rendering.styles import Style
 
-_AVERAGE = 1.73  # metres: a person of this height fills what a camera's framing says
+_AVERAGE = 1.73  # metres: a person of this height has exactly the camera's `height`
 
 
 @dataclass(frozen=True)
-class Passage:
-    """One person's way past one camera: what its images have in common."""
+class Tracklet:
+    """The properties that all images of one person by one camera share."""
 
     yaw: float
-    place: float
-    """where in the scene, from 0 at the left to 1 at the right"""
+    position: float
+    """position in the scene, from 0 at the left to 1 at the right"""
     light: float
-    """how much brighter than elsewhere"""
+    """brightness relative to the rest of the scene"""
 
 
-def sample_passage(rng: np.random.Generator, camera: Camera) -> Passage:
-    """Draw a way past a camera: along its heading or against it, with some who cross."""
+def sample_tracklet(rng: np.random.Generator, camera: Camera) -> Tracklet:
+    """Draw a tracklet: most people walk along the camera's heading or against it, some cross."""
     turn = rng.uniform(-np.pi, np.pi) if rng.random() < 0.2 else np.pi * float(rng.integers(2)) + rng.normal(0, 0.3)
-    return Passage(camera.heading + float(turn), float(rng.random()), float(np.exp(rng.normal(0, 0.1))))
+    return Tracklet(camera.heading + float(turn), float(rng.random()), float(np.exp(rng.normal(0, 0.1))))
 
 
 def photograph(
-    person: Person, passage: Passage, *, camera: Camera, style: Style, rng: np.random.Generator
+    person: Person, tracklet: Tracklet, *, camera: Camera, style: Style, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Take one image.
+    """Render one image.
 
     Returns
     -------
     ndarray
         shape (HEIGHT, WIDTH, 3), uint8.
     """
-    canvas = Canvas(_background(camera, passage, rng) * np.float32(passage.light), camera.light)
+    canvas = Canvas(_background(camera, tracklet, rng) * np.float32(tracklet.light), camera.light)
     centre = WIDTH / 2 + rng.normal(0, style.shift * WIDTH), HEIGHT * 0.5 + rng.normal(0, 0.5 * style.shift * WIDTH)
     blocked = rng.random() < style.occlusion
-    passer = bool(blocked and rng.random() < 0.35)
-    before = passer and rng.random() < 0.5
+    has_passer = bool(blocked and rng.random() < 0.35)
+    in_front = has_passer and rng.random() < 0.5
     side = float(rng.choice((-1, 1))) * rng.uniform(0.3, 0.5) * WIDTH
-    other = (centre[0] + side, centre[1] + (4 if before else -4))
-    if passer and not before:
-        _walk(canvas, sample_person(rng, style), passage=passage, camera=camera, centre=other, rng=rng)
-    _walk(canvas, person, passage=passage, camera=camera, centre=centre, rng=rng)
-    if before:
-        _walk(canvas, sample_person(rng, style), passage=passage, camera=camera, centre=other, rng=rng)
-    elif blocked and not passer:
+    other = (centre[0] + side, centre[1] + (4 if in_front else -4))
+    if has_passer and not in_front:
+        _draw_person(canvas, sample_person(rng, style), tracklet=tracklet, camera=camera, centre=other, rng=rng)
+    _draw_person(canvas, person, tracklet=tracklet, camera=camera, centre=centre, rng=rng)
+    if in_front:
+        _draw_person(canvas, sample_person(rng, style), tracklet=tracklet, camera=camera, centre=other, rng=rng)
+    elif blocked and not has_passer:
         _OBSTACLES[int(rng.integers(len(_OBSTACLES)))](canvas, rng)
     return expose(camera, canvas.pixels, rng)
 
 
-def _background(camera: Camera, passage: Passage, rng: np.random.Generator) -> Pixels:
-    """Crop the scene where the person walks."""
+def _background(camera: Camera, tracklet: Tracklet, rng: np.random.Generator) -> Pixels:
+    """Crop the scene at the person's position."""
     height, width, _ = camera.scene.shape
-    left = int(np.clip(passage.place * (width - WIDTH) + rng.normal(0, 12), 0, width - WIDTH))
+    left = int(np.clip(tracklet.position * (width - WIDTH) + rng.normal(0, 12), 0, width - WIDTH))
     top = int(np.clip((height - HEIGHT) / 2 + rng.normal(0, 6), 0, height - HEIGHT))
     return camera.scene[top : top + HEIGHT, left : left + WIDTH]
 
 
-def _walk(
-    canvas: Canvas, person: Person, *, passage: Passage, camera: Camera, centre: Point, rng: np.random.Generator
+def _draw_person(
+    canvas: Canvas, person: Person, *, tracklet: Tracklet, camera: Camera, centre: Point, rng: np.random.Generator
 ) -> None:
     """Draw a person and the shadow at the feet."""
     scale = camera.height * person.body.height / _AVERAGE
     feet = centre[0] - camera.roll * camera.height / 2, centre[1] + camera.height * 0.5
-    pose = Pose(passage.yaw + float(rng.normal(0, 0.15)), float(rng.uniform(0, 2 * np.pi)), float(rng.uniform(0.25, 0.6)))
+    pose = Pose(tracklet.yaw + float(rng.normal(0, 0.15)), float(rng.uniform(0, 2 * np.pi)), float(rng.uniform(0.25, 0.6)))
     _shade(canvas, feet, scale, camera)
     Figure(person, pose, View(scale, feet, camera.pitch, camera.taper, camera.roll)).draw(canvas)
 
 
 def _shade(canvas: Canvas, feet: tuple[float, float], scale: float, camera: Camera) -> None:
-    """Darken the ground: an ellipse under the feet, drawn out away from the lamp."""
+    """Darken the ground: an ellipse under the feet, longer on the side away from the lamp."""
     reach, flat = 0.3 * scale, 0.16 + 0.3 * np.sin(camera.pitch)
     x, y = (canvas.columns - feet[0]) / reach, (canvas.rows - feet[1]) / (reach * flat)
     x = x + 0.9 * camera.light.towards[0] * np.clip(np.abs(x), 0, 1)
@@ -101,7 +101,7 @@ def _draw_bush(canvas: Canvas, rng: np.random.Generator) -> None:
         draw_limb(canvas, (x, y), (x, y + 1), (float(rng.uniform(4, 8)),) * 2, green.astype(np.float32))
 
 
-def _draw_bonnet(canvas: Canvas, rng: np.random.Generator) -> None:
+def _draw_car(canvas: Canvas, rng: np.random.Generator) -> None:
     y, colour = HEIGHT * float(rng.uniform(0.8, 0.92)), rng.uniform(0.15, 0.85) + rng.normal(0, 0.08, 3)
     side = float(rng.choice((-1, 1)))
     start, end = (WIDTH / 2 - side * 10, y + 26), (WIDTH / 2 + side * 60, y + 14)
@@ -115,4 +115,4 @@ def _draw_bin(canvas: Canvas, rng: np.random.Generator) -> None:
     draw_tube(canvas, (x, HEIGHT + 4.0), (x, y), np.linspace(10, 13, 5).astype(np.float32), plain((red, green, blue)))
 
 
-_OBSTACLES = (_draw_pole, _draw_bush, _draw_bonnet, _draw_bin)
+_OBSTACLES = (_draw_pole, _draw_bush, _draw_car, _draw_bin)

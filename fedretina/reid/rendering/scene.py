@@ -1,4 +1,4 @@
-"""Backgrounds: a ground in perspective and what stands behind it, painted once a camera and cropped for every image."""
+"""Backgrounds: a ground in perspective, and the objects behind it. One is drawn per camera and cropped for every image."""
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -21,14 +21,14 @@ _CARS = ((0.75, 0.76, 0.78), (0.2, 0.22, 0.26), (0.55, 0.13, 0.13), (0.2, 0.3, 0
 
 
 def draw_scene(kind: str, rng: np.random.Generator) -> Pixels:
-    """Paint a background.
+    """Draw a background.
 
     Parameters
     ----------
     kind : str
         One of `fedretina.reid.rendering.styles.SCENES`.
     rng : numpy.random.Generator
-        Draws colours, sizes and where things stand.
+        Draws colours, sizes and positions.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def draw_scene(kind: str, rng: np.random.Generator) -> Pixels:
         image[:foot], image[foot:] = _facade(rng, foot), _road(rng, across, away)
         image = _parked_cars(rng, image, foot)
     edge = np.clip(1 - np.abs(np.arange(HEIGHT) - foot) / 6, 0, 1)[:, None, None]
-    image *= 1 - 0.25 * edge  # things are darker where they stand on the ground
+    image *= 1 - 0.25 * edge  # objects are darker at the ground
     return np.clip(image * (1 + 0.05 * noise(rng, (HEIGHT, WIDTH), 24)[..., None]), 0, 1).astype(np.float32)
 
 
@@ -66,7 +66,7 @@ def noise(rng: np.random.Generator, shape: tuple[int, int], cell: int) -> Pixels
 
 
 def _ground_coordinates(foot: int, horizon: int) -> tuple[Pixels, Pixels]:
-    """Metres to the right and away, roughly, of every pixel of the ground."""
+    """Compute the approximate position of every pixel of the ground: metres to the right, and metres away."""
     rows = np.arange(foot, HEIGHT, dtype=np.float32)[:, None]
     away = 180 / (rows - horizon)
     across = (np.arange(WIDTH, dtype=np.float32)[None, :] - WIDTH / 2) * away / 110
@@ -78,7 +78,7 @@ def _pick(rng: np.random.Generator, colours: tuple[tuple[float, float, float], .
 
 
 def _lines(coordinate: Pixels, period: float, width: float) -> Pixels:
-    """1 on thin lines that repeat, fading where they would be finer than a pixel."""
+    """Compute thin periodic lines (1 on a line), which fade where they are finer than a pixel."""
     phase = coordinate / period
     step = np.abs(np.gradient(phase, axis=0)) + np.abs(np.gradient(phase, axis=1))
     near = np.abs(phase - np.round(phase))
@@ -99,7 +99,7 @@ def _tiles(rng: np.random.Generator, across: Pixels, away: Pixels, *, gloss: flo
 
 
 def _road(rng: np.random.Generator, across: Pixels, away: Pixels) -> Pixels:
-    """Pavement before the wall, a kerb, asphalt with a white line."""
+    """Draw a pavement before the wall, a kerb, and asphalt with a white line."""
     slabs = _tiles(rng, across, away, gloss=0.0)
     asphalt = np.full_like(slabs, rng.uniform(0.3, 0.42)) * (1 + 0.06 * noise(rng, across.shape, 2))[..., None]
     kerb = np.quantile(away, rng.uniform(0.35, 0.75)) + across * rng.uniform(-0.12, 0.12)
@@ -111,7 +111,7 @@ def _road(rng: np.random.Generator, across: Pixels, away: Pixels) -> Pixels:
 
 
 def _grass(rng: np.random.Generator, across: Pixels, away: Pixels) -> Pixels:
-    """Grass and a path that crosses it."""
+    """Draw grass with a path."""
     green = np.array((0.34, 0.5, 0.22), np.float32) * rng.uniform(0.8, 1.2)
     blades = 1 + 0.13 * noise(rng, across.shape, 2) + 0.1 * noise(rng, across.shape, 12)
     middle = rng.uniform(-1, 1) + rng.uniform(-0.9, 0.9) * away
@@ -122,7 +122,7 @@ def _grass(rng: np.random.Generator, across: Pixels, away: Pixels) -> Pixels:
 
 
 def _facade(rng: np.random.Generator, foot: int) -> Pixels:
-    """A wall, of brick or plaster, with windows and doors."""
+    """Draw a wall of brick or plaster, with windows and doors."""
     colour = _pick(rng, _WALLS)
     x, y = np.meshgrid(np.arange(WIDTH, dtype=np.float32), np.arange(foot, 0, -1, dtype=np.float32))
     brick = np.maximum(_lines(y, 5, 0.2), _lines(x + 6 * (y // 5 % 2), 12, 0.08)) if rng.random() < 0.5 else np.zeros_like(x)
@@ -139,7 +139,7 @@ def _facade(rng: np.random.Generator, foot: int) -> Pixels:
 
 
 def _panels(rng: np.random.Generator, foot: int) -> Pixels:
-    """A corridor's wall: two tones, a skirting board, doors."""
+    """Draw the wall of a corridor: two tones, a skirting board, doors."""
     upper, lower = _pick(rng, ((0.85, 0.83, 0.78), (0.78, 0.82, 0.84), (0.84, 0.8, 0.66))), _pick(rng, _WALLS)
     x, y = np.meshgrid(np.arange(WIDTH, dtype=np.float32), np.arange(foot, 0, -1, dtype=np.float32))
     rail = rng.uniform(18, 45)
@@ -155,7 +155,7 @@ def _panels(rng: np.random.Generator, foot: int) -> Pixels:
 
 
 def _park(rng: np.random.Generator, foot: int) -> Pixels:
-    """Sky, trees and a hedge."""
+    """Draw sky, trees and a hedge."""
     y = np.linspace(0, 1, foot, dtype=np.float32)[:, None, None]
     image = np.array((0.7, 0.8, 0.9), np.float32) * (0.9 + 0.15 * y) * np.ones((1, WIDTH, 1), np.float32)
     green = np.array((0.22, 0.36, 0.17), np.float32) * rng.uniform(0.8, 1.3)
@@ -171,7 +171,7 @@ def _park(rng: np.random.Generator, foot: int) -> Pixels:
 
 
 def _parked_cars(rng: np.random.Generator, image: Pixels, foot: int) -> Pixels:
-    """Draw a car or two along the wall."""
+    """Draw up to two cars along the wall."""
     picture = Image.fromarray((np.clip(image, 0, 1) * 255).astype(np.uint8)).resize((2 * WIDTH, 2 * HEIGHT))
     pen = ImageDraw.Draw(picture)
     for place in rng.uniform(0, 2 * WIDTH, int(rng.integers(0, 3))):

@@ -1,7 +1,7 @@
-"""What makes a domain: who walks there, in what clothes, before what backgrounds, seen by what kind of cameras.
+"""The style of a domain: the statistics of its people, clothes, backgrounds and cameras.
 
-Four styles are built in, loosely after the data sets whose names they bear; any other name gets a style of its own,
-derived from a hash of the name, so that every machine renders the same domain under the same name.
+Four styles are built in, loosely after the data sets of these names. The style of any other domain is derived from a hash of
+its name, so every machine renders the same domain for the same name.
 """
 
 import hashlib
@@ -14,17 +14,17 @@ SCENES = ("street", "plaza", "corridor", "lawn")
 
 
 Weights = tuple[float, float, float, float]
-"""how common dark, muted, bright and light colours are, of any positive sum"""
+"""weights of dark, muted, bright and light colours; any positive sum"""
 
 
 @dataclass(frozen=True)
 class Style:
-    """The statistics of a domain; every fraction lies in [0, 1]."""
+    """The statistics of a domain; every fraction is in [0, 1]."""
 
     cameras: int
     """number of cameras"""
     scenes: tuple[str, ...]
-    """kinds of background, dealt to the cameras in turn"""
+    """kinds of background, assigned to the cameras in turn"""
     upper: Weights
     """colours above the waist"""
     lower: Weights
@@ -32,7 +32,7 @@ class Style:
     warmth: float
     """fraction dressed for winter: coats and long sleeves instead of T-shirts, shorts and skirts"""
     patterned: float
-    """fraction whose upper clothes carry a pattern"""
+    """fraction whose upper clothes have a pattern"""
     backpacks: float
     """fraction with a backpack"""
     bags: float
@@ -60,7 +60,7 @@ class Style:
     pitch: tuple[float, float]
     """range over cameras of the angle at which they look down, in radians"""
     occlusion: float
-    """fraction of images in which something stands before the pedestrian"""
+    """fraction of images in which an object hides a part of the pedestrian"""
 
 
 BUILT_IN: dict[str, Style] = {
@@ -89,7 +89,7 @@ BUILT_IN: dict[str, Style] = {
         occlusion=0.1,
     ),
 }  # fmt: skip
-"""The styles with a name of their own."""
+"""The built-in styles by the name of the domain."""
 
 
 def style_of(name: str) -> Style:
@@ -106,13 +106,13 @@ def style_of(name: str) -> Style:
 
 
 def seed_of(*parts: object) -> list[int]:
-    """Turn words and numbers into entropy for `numpy.random.default_rng`, the same on every machine."""
+    """Derive a seed for `numpy.random.default_rng` from words and numbers, equal on every machine."""
     digest = hashlib.blake2s("\0".join(map(str, parts)).encode()).digest()
     return [int(word) for word in np.frombuffer(digest[:16], dtype="<u4")]
 
 
 def _derive(name: str) -> Style:
-    """Draw a style; the ranges span those of the built-in ones."""
+    """Draw a style, in ranges similar to those of the built-in styles."""
     rng = np.random.default_rng(seed_of("style", name))
     scenes = tuple(SCENES[i] for i in rng.permutation(len(SCENES))[:3])
     dark, muted, bright, light = map(float, rng.uniform(0.5, 4, 4))

@@ -1,8 +1,8 @@
-"""The committee: frozen models label a target's unlabelled samples, so that it can train on them.
+"""The committee: frozen models label a target's unlabelled samples, and the target trains on these pseudo-labels.
 
-On real images this is what makes peers worth most: more than fine-tuning the best of them, and more than Eq. 1 alone.
-`fedretina.features.embed` gives a model's features of the target's samples, `Committee` labels by them. It needs no label
-at all (there are clusters then), no groups, and no retrieval: classes may be an image's kind or a person's identity.
+On real images this is the most effective use of peers: more than fine-tuning the best of them, and more than Eq. 1 alone.
+`fedretina.features.embed` computes a model's features of the target's samples; `Committee` labels the samples by them. It
+works for classification and for retrieval, with or without groups, and with few labels or none: then it makes clusters.
 """
 
 from fedretina.reuse.committee.committee import Committee, Labelling

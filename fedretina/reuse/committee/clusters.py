@@ -1,41 +1,41 @@
-"""Clusters of samples that no label names: density clustering (DBSCAN, Ester et al., KDD 1996) on a sparse graph."""
+"""Clusters of samples: density clustering (DBSCAN, Ester et al., KDD 1996) on a sparse graph."""
 
 import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 
-from fedretina.reuse.committee.unit_vectors import Whole
+from fedretina.reuse.committee.unit_vectors import Ints
 
 
-def clusters(graph: csr_matrix, *, nearness: float = 0.5, least: int = 3) -> Whole:
-    """Group samples that are densely tied.
+def find_clusters(graph: csr_matrix, *, min_similarity: float = 0.5, min_samples: int = 3) -> Ints:
+    """Group samples that are densely connected.
 
     Parameters
     ----------
     graph : csr_matrix, shape (N, N)
-        Symmetric nearness, 0 to 1, its diagonal empty: 1 - J.
-    nearness : float, default 0.5
-        Two samples this near or nearer are neighbours (DBSCAN's eps is 1 - nearness).
-    least : int, default 3
-        A sample with so many neighbours, itself included, is a core; cores that are neighbours share a cluster,
-        and other samples join that of their nearest core.
+        Symmetric similarities, 0 to 1, with an empty diagonal: 1 - J of `jaccard_similarity`.
+    min_similarity : float, default 0.5
+        Two samples of this similarity or more are neighbours (DBSCAN's eps is 1 - min_similarity).
+    min_samples : int, default 3
+        A sample with this many neighbours or more, itself included, is a core. Cores that are neighbours share a
+        cluster. Any other sample joins the cluster of its nearest core.
 
     Returns
     -------
     ndarray of int64, shape (N,)
-        Cluster from 0, -1 where a sample has no core near it.
+        The cluster of each sample, from 0; -1 if no core is its neighbour.
 
     Examples
     --------
     >>> near = np.zeros((5, 5))
     >>> near[0, 1] = near[1, 2] = 0.9
-    >>> clusters(csr_matrix(near + near.T), least=3).tolist()
+    >>> find_clusters(csr_matrix(near + near.T), min_samples=3).tolist()
     [0, 0, 0, -1, -1]
     """
     close = graph.copy()
-    close.data = np.where(close.data >= nearness, close.data, 0)
+    close.data = np.where(close.data >= min_similarity, close.data, 0)
     close.eliminate_zeros()
-    core = np.diff(close.indptr) + 1 >= least
+    core = np.diff(close.indptr) + 1 >= min_samples
     found = np.full(graph.shape[0], -1, np.int64)
     cores = np.flatnonzero(core)
     if len(cores):
@@ -46,23 +46,30 @@ def clusters(graph: csr_matrix, *, nearness: float = 0.5, least: int = 3) -> Who
     return found
 
 
-def new_classes(graph: csr_matrix, labels: Whole, *, nearness: float = 0.5, least: int = 3) -> Whole:
-    """Number the clusters without any labelled member, after the known classes.
+def add_new_classes(graph: csr_matrix, labels: Ints, *, min_similarity: float = 0.5, min_samples: int = 3) -> Ints:
+    """Make a new class of each cluster that has no labelled member.
+
+    Parameters
+    ----------
+    graph, min_similarity, min_samples
+        As for `find_clusters`.
+    labels : ndarray of int64, shape (N,)
+        Known classes, -1 where unknown.
 
     Returns
     -------
     ndarray of int64, shape (N,)
-        The labels, and new classes from max(labels) + 1 on for the members of new clusters.
+        The labels, with the classes max(labels) + 1, ... for the members of the new clusters.
 
     Examples
     --------
     >>> near = np.kron(np.eye(2), 0.9 * (1 - np.eye(3)))
-    >>> new_classes(csr_matrix(near), np.array([0, -1, -1, -1, -1, -1])).tolist()
+    >>> add_new_classes(csr_matrix(near), np.array([0, -1, -1, -1, -1, -1])).tolist()
     [0, -1, -1, 1, 1, 1]
     """
-    found = clusters(graph, nearness=nearness, least=least)
+    found = find_clusters(graph, min_similarity=min_similarity, min_samples=min_samples)
     known = np.unique(found[(labels >= 0) & (found >= 0)])
-    fresh = (found >= 0) & ~np.isin(found, known)
+    is_new = (found >= 0) & ~np.isin(found, known)
     seeds = labels.copy()
-    seeds[fresh] = int(labels.max(initial=-1)) + 1 + np.unique(found[fresh], return_inverse=True)[1]
+    seeds[is_new] = int(labels.max(initial=-1)) + 1 + np.unique(found[is_new], return_inverse=True)[1]
     return seeds

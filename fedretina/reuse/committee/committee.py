@@ -1,4 +1,4 @@
-"""The committee: frozen models, and the target's own state, label the target's unlabelled samples together."""
+"""The committee: frozen models and the target itself label the target's unlabelled samples."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,82 +7,95 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from fedretina.checks import OWN
 from fedretina.errors import BadArgument
 from fedretina.reuse.checks import check_names
-from fedretina.reuse.committee.clusters import new_classes
-from fedretina.reuse.committee.jaccard import overlap
+from fedretina.reuse.committee.clusters import add_new_classes
+from fedretina.reuse.committee.held_out import HeldOutVotes, choose_held_out, trusted_share
+from fedretina.reuse.committee.jaccard import jaccard_similarity
 from fedretina.reuse.committee.options import CommitteeOptions
-from fedretina.reuse.committee.propagation import Votes, constrained, propagate
-from fedretina.reuse.committee.trust import Check, hidden, trusted_share
-from fedretina.reuse.committee.unit_vectors import Floats, Whole, centred, checked, joined, reduced
-from fedretina.reuse.committee.whitening import whitened
+from fedretina.reuse.committee.propagation import Votes, constrain, propagate
+from fedretina.reuse.committee.unit_vectors import (
+    Floats,
+    Ints,
+    centre_groups,
+    check_features,
+    concatenate,
+    reduce_dimensions,
+)
+from fedretina.reuse.committee.whitening import whiten
 
-OWN = "own"
 Features = NDArray[np.floating] | Tensor
 
 
 @dataclass(frozen=True, eq=False)
 class Labelling:
-    """What a committee says of the samples.
+    """The labels that a committee gives.
 
     Parameters
     ----------
     labels : ndarray of int64, shape (N,)
-        Known classes as given, those of trusted votes beside them, new classes above them; -1: no label.
+        The class of each sample: as given, as voted, or a new class; -1 where it has none.
     confidence : ndarray of float32, shape (N,)
-        Of each vote: how much more its class reached the sample than the next one did.
+        Confidence of each vote: the score of the voted class minus the score of the next.
     known, new : int
-        How many classes were given (they are 0 to known - 1), and how many clusters were added as classes.
+        Number of given classes (0 to known - 1), and number of clusters that were added as classes.
     accuracy : float or None
-        Part of the labelled samples held out that got the right class, among the trusted share of them; None
-        where too few can be held out. They are hidden from the votes, not from the target: once it was trained on
-        these labels, its own features make the accuracy flatter.
+        Fraction of the votes on held-out labelled samples that were right, among the most confident `share` of them. None if
+        too few samples can be held out. Their labels are hidden from the votes only: after the target was trained on these
+        labels, its own features make the accuracy too high.
     share : float
-        Part of the unlabelled samples that has got a label.
+        Fraction of the unlabelled samples that got a label.
     """
 
-    labels: Whole
+    labels: Ints
     confidence: Floats
     known: int
     new: int
     accuracy: float | None
     share: float
 
-    def indices(self) -> Whole:
-        """List the samples that have a label, given or voted, (n,), to train on."""
+    def indices(self) -> Ints:
+        """List the samples that have a label, given or voted: indices, (n,), to train on."""
         return np.flatnonzero(self.labels >= 0)
 
 
 class Committee:
-    """Frozen models that label a target's unlabelled samples, together with the target's own state.
+    """Frozen models that label a target's unlabelled samples, together with the target's present state.
 
-    Each model's features become unit vectors without their group's mean; side by side, weighted by alpha, they are
-    whitened by what mutual neighbours across groups differ in; classes walk from the labelled samples along the graph
-    of overlapping neighbourhoods. Give features of statistics re-estimated on the target's samples: `embed` does that.
+    How it labels:
+
+    1. Each model's features become unit vectors, and the mean of their group is subtracted.
+    2. The features of all models are concatenated, with weights alpha.
+    3. They are whitened by the differences within an identity, which mutual neighbours across groups show.
+    4. A graph connects samples whose k-reciprocal neighbourhoods overlap.
+    5. Label propagation along this graph gives every sample a vote. The most confident votes become labels.
+
+    Give features whose BatchNorm statistics were estimated on the target's samples, as `fedretina.features.embed` does.
 
     Parameters
     ----------
     sources : mapping of str to (N, d) array or CPU tensor
-        Per source its features of all N samples, as they come from the model; no mapping of names at all is fine:
-        then the target labels by its own state.
+        Each source's features of all N samples, not normalised. It may be empty: then the target labels by its own
+        features.
     labels : array of int, shape (N,)
-        Classes from 0, -1 where unknown; all may be unknown: then there are clusters only.
+        Classes from 0, -1 where unknown. If all are unknown, there are only clusters.
     groups : array of int, shape (N,), optional
-        Where a sample comes from, such as its camera.
+        The origin of each sample, such as its camera.
     alpha : mapping of str to float, optional
-        Weights of the sources, 0 or more, not all 0; default: equal. They are scaled to sum 1; the target's own
-        features weigh 1.
+        Weights of the sources, 0 or more and not all 0; they are scaled to sum 1. Default: equal. The target's own features
+        have weight 1.
     options : CommitteeOptions, optional
-        Everything else.
+        All other settings.
 
     Raises
     ------
     BadArgument
-        Shapes that don't fit, features that are not finite, labels below -1, weights that are none.
+        Shapes do not fit, features are not finite, a label is below -1, or the weights are invalid.
 
     Examples
     --------
-    Two peers see 8 identities by 3 cameras, each with noise of its own; one image in three has a label:
+    Two peers see 8 identities by 3 cameras, each with its own noise. One image in three has a label:
 
     >>> draw = np.random.default_rng(0)
     >>> identity, camera = np.repeat(np.arange(8), 12), np.tile(np.arange(3), 32)
@@ -92,8 +105,8 @@ class Committee:
     >>> labels = np.where(draw.random(96) < 0.33, identity, -1)
     >>> committee = Committee({"market1501": seen(0.8), "cuhk03": seen(1.2)}, labels, groups=camera)
     >>> labelling = committee.label()
-    >>> told = labelling.indices()
-    >>> bool((labelling.labels[told] == identity[told]).mean() > 0.9), labelling.share > 0.7
+    >>> chosen = labelling.indices()
+    >>> bool((labelling.labels[chosen] == identity[chosen]).mean() > 0.9), labelling.share > 0.7
     (True, True)
     """
 
@@ -108,67 +121,81 @@ class Committee:
     ) -> None:
         self.options = options or CommitteeOptions()
         self._labels = _column("labels", labels)
-        places = None if groups is None else _column("groups", groups, len(self._labels))
-        # Where all samples are of one group there are no pairs across groups to learn a metric from.
-        self._groups = None if places is None or (places == places[:1]).all() else places
+        column = None if groups is None else _column("groups", groups, len(self._labels))
+        # A single group has no pairs across groups, from which a metric could be learned.
+        self._groups = None if column is None or (column == column[:1]).all() else column
         if len(self._labels) < 2 or self._labels.min() < -1:
             raise BadArgument("labels must be for 2 samples or more, each a class from 0, or -1 where it is unknown")
         if OWN in sources:
-            raise BadArgument(f"no source may be named {OWN!r}: that is the target itself")
+            raise BadArgument(f"a source is named {OWN!r}, but that is the target itself: give it another name")
         self.alpha = _weights(sources, alpha)
-        self._parts = {name: self._part(name, sources[name]) for name in sorted(sources)}
+        self._features = {name: self._prepared(name, sources[name]) for name in sorted(sources)}
 
     def label(self, own: Features | None = None) -> Labelling:
-        """Label the samples by the sources, and by the target's present features if they are given.
+        """Label the samples by the sources and, if given, by the target's present features.
 
         Parameters
         ----------
         own : (N, d) array or CPU tensor, optional
-            The target's features of the same samples. Needed where there is no source.
-        """
-        parts = dict(self._parts)
-        if own is not None:
-            parts[OWN] = self._part(OWN, own)
-        if not parts:
-            raise BadArgument("the committee is empty: give sources, or the target's own features")
-        features = reduced(joined(parts, {**self.alpha, OWN: 1.0}), self.options.dimensions)
-        check = self._check(features)
-        return self._labelling(*self._vote(features, self._labels), check)
+            The target's features of the same samples. Required if there is no source.
 
-    def _check(self, features: Floats) -> Check | None:
-        """Vote on labelled samples from the others, in a metric of the others: one that saw their labels would flatter."""
-        chosen = hidden(self._labels, self.options.held_out, seed=self.options.seed)
+        Returns
+        -------
+        Labelling
+            The labels, and how reliable they are.
+
+        Raises
+        ------
+        BadArgument
+            There are neither sources nor own features, or `own` has another number of samples.
+        """
+        members = dict(self._features)
+        if own is not None:
+            members[OWN] = self._prepared(OWN, own)
+        if not members:
+            raise BadArgument("the committee is empty: give sources, or the target's own features")
+        features = reduce_dimensions(concatenate(members, {**self.alpha, OWN: 1.0}), self.options.dimensions)
+        held_out = self._held_out_votes(features)
+        return self._labelling(*self._vote(features, self._labels), held_out)
+
+    def _held_out_votes(self, features: Floats) -> HeldOutVotes | None:
+        """Vote on held-out labelled samples. The metric does not use their labels either: the accuracy would be too high."""
+        chosen = choose_held_out(self._labels, self.options.held_out, seed=self.options.seed)
         if not len(chosen):
             return None
         visible = self._labels.copy()
         visible[chosen] = -1
         votes, _ = self._vote(features, visible)
-        # Each class keeps a label that is seen: a vote for a new class is wrong.
-        return Check(votes.confidence[chosen], votes.labels[chosen] == self._labels[chosen])
+        # Each class keeps a visible label, so a vote for a new class is wrong.
+        return HeldOutVotes(votes.confidence[chosen], votes.labels[chosen] == self._labels[chosen])
 
-    def _part(self, name: str, features: Features) -> Floats:
-        table = centred(checked(name, features, len(self._labels)), self._groups)
-        return reduced(table, self.options.dimensions)
+    def _prepared(self, name: str, features: Features) -> Floats:
+        table = centre_groups(check_features(name, features, len(self._labels)), self._groups)
+        return reduce_dimensions(table, self.options.dimensions)
 
-    def _vote(self, features: Floats, labels: Whole) -> tuple[Votes, Whole]:
-        """Tie the samples by their neighbourhoods, in a metric that knows the labels, and let the labels walk.
+    def _vote(self, features: Floats, labels: Ints) -> tuple[Votes, Ints]:
+        """Connect samples by their neighbourhoods, in a metric that uses the labels, and propagate the labels.
 
-        The second result are the seeds: the labelled samples, and the members of new clusters where these are wanted.
+        The second result is the seeds: the labelled samples and, if new classes are wanted, the members of new clusters.
         """
         o = self.options
-        metric = whitened(features, labels, self._groups, rounds=o.whitening, shrink=o.shrink)
-        tied = constrained(overlap(metric, k1=o.k1, k2=o.k2), labels)
-        seeds = new_classes(tied, labels, nearness=1 - o.eps, least=o.least) if self._wants_new() else labels
-        return propagate(tied, seeds, walk=o.walk), seeds
+        metric = whiten(features, labels, self._groups, rounds=o.whitening, shrink=o.shrink)
+        graph = constrain(jaccard_similarity(metric, k1=o.k1, k2=o.k2), labels)
+        seeds = (
+            add_new_classes(graph, labels, min_similarity=1 - o.eps, min_samples=o.min_samples)
+            if self._wants_new_classes()
+            else labels
+        )
+        return propagate(graph, seeds, damping=o.damping), seeds
 
-    def _wants_new(self) -> bool:
+    def _wants_new_classes(self) -> bool:
         labelled = float((self._labels >= 0).mean())
-        return labelled == 0 or labelled < self.options.new_below or self.options.new_below == 1
+        return labelled == 0 or labelled < self.options.new_classes_below or self.options.new_classes_below == 1
 
-    def _labelling(self, votes: Votes, seeds: Whole, check: Check | None) -> Labelling:
+    def _labelling(self, votes: Votes, seeds: Ints, held_out: HeldOutVotes | None) -> Labelling:
         known = int(self._labels.max(initial=-1)) + 1
-        wanted = self.options.share_new if self._wants_new() else self.options.share
-        share, accuracy = trusted_share(check, wanted, self.options.trust)
+        wanted = self.options.share_new if self._wants_new_classes() else self.options.share
+        share, accuracy = trusted_share(held_out, wanted, self.options.min_accuracy)
         unlabelled = np.flatnonzero((self._labels < 0) & (votes.confidence > 0))
         count = min(len(unlabelled), round(share * int((self._labels < 0).sum())))
         chosen = unlabelled[np.argsort(-votes.confidence[unlabelled], kind="stable")[:count]]
@@ -178,7 +205,7 @@ class Committee:
         return Labelling(labels, votes.confidence, known, new, accuracy, count / max(1, int((self._labels < 0).sum())))
 
 
-def _column(what: str, values: ArrayLike, samples: int | None = None) -> Whole:
+def _column(what: str, values: ArrayLike, samples: int | None = None) -> Ints:
     column = np.asarray(values)
     if column.ndim != 1 or not np.issubdtype(column.dtype, np.integer) or (samples is not None and len(column) != samples):
         expected = "N" if samples is None else samples

@@ -1,50 +1,50 @@
-"""What a committee may be told, checked once."""
+"""Settings of a committee, checked when they are made."""
 
 from dataclasses import dataclass
-from numbers import Integral
 
+from fedretina.checks import check_at_least
 from fedretina.errors import BadArgument
 
 
 @dataclass(frozen=True, kw_only=True)
 class CommitteeOptions:
-    """How a committee labels.
+    """Settings of a committee.
 
     Parameters
     ----------
     k1, k2 : int, default 12, 6
-        Neighbours that must name each other, and neighbours whose neighbourhoods are averaged.
+        Neighbours among which a pair must be mutual, and neighbours over which neighbourhoods are averaged.
     whitening : int, default 3
         Rounds of whitening; 0 turns it off.
     shrink : float, default 0.3
-        How much of the identity matrix is mixed into the scatter of whitening, above 0, at most 1.
-    walk : float, default 0.3
-        Chance of label propagation to go on at each step, above 0, below 1. A long walk (0.9 is usual) ends in the classes
-        that dense neighbourhoods spread, not in the nearest: it labels worse on every data set that was tried.
+        Weight of the identity matrix in the scatter matrix of whitening, above 0, at most 1.
+    damping : float, default 0.3
+        Damping factor of label propagation: the chance to continue at each step, above 0, below 1. The usual 0.9 labels
+        worse on every data set that was tried: large, dense classes then win against the nearest class.
     share : float, default 0.8
-        The most confident part of the unlabelled samples that gets labels, above 0, at most 1.
-    new_below : float, default 0.2
-        Where a smaller part of the samples than this is labelled, clusters without a labelled sample become new
-        classes. 0: never, as where all classes are known. 1: always. Without any label, there are clusters only.
+        Fraction of the unlabelled samples that get labels, the most confident first. Above 0, at most 1.
+    new_classes_below : float, default 0.2
+        Clusters without a labelled sample become new classes if a smaller fraction of the samples than this is labelled.
+        0: never, for tasks whose classes are all known. 1: always. Without any label, there are only clusters.
     share_new : float, default 0.5
-        Takes the place of `share` where new classes are made.
-    eps, least : float, int, default 0.5, 3
-        DBSCAN's, on the Jaccard distance.
+        Replaces `share` where new classes are made.
+    eps, min_samples : float, int, default 0.5, 3
+        Parameters of DBSCAN, on the Jaccard distance.
     held_out : float, default 0.25
-        Part of the labelled samples on which the accuracy of the votes is measured, by a vote that does not see their
-        labels; it takes as long as the vote that counts, which sees all labels. 0: none.
-    trust : float, default 0.25
-        Accuracy on those that the labels must reach. While they don't, the share is halved, and at last
+        Fraction of the labelled samples on which the accuracy of the votes is measured. They get votes that do not use
+        their labels, which takes as long as the votes themselves. 0: the accuracy is not measured.
+    min_accuracy : float, default 0.25
+        Accuracy that the votes on held-out samples must reach. Otherwise the share is halved, three times at most; then
         nothing is labelled.
     dimensions : int, default 512
-        Directions kept of each model's features, and of all together.
+        Principal directions kept of each model's features, and of all together.
     seed : int, default 0
-        Chooses the samples held out.
+        Chooses the held-out samples.
 
     Raises
     ------
     BadArgument
-        Naming the option, its value and what is allowed.
+        A value is not allowed; the message names the option, its value and the allowed values.
 
     Examples
     --------
@@ -56,29 +56,27 @@ class CommitteeOptions:
     k2: int = 6
     whitening: int = 3
     shrink: float = 0.3
-    walk: float = 0.3
+    damping: float = 0.3
     share: float = 0.8
-    new_below: float = 0.2
+    new_classes_below: float = 0.2
     share_new: float = 0.5
     eps: float = 0.5
-    least: int = 3
+    min_samples: int = 3
     held_out: float = 0.25
-    trust: float = 0.25
+    min_accuracy: float = 0.25
     dimensions: int = 512
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, smallest in (("k1", 1), ("k2", 1), ("whitening", 0), ("least", 1), ("dimensions", 1), ("seed", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, Integral) or isinstance(value, bool) or value < smallest:
-                raise BadArgument(f"{name} = {getattr(self, name)}: an integer of {smallest} or more is allowed")
+        for name, smallest in (("k1", 1), ("k2", 1), ("whitening", 0), ("min_samples", 1), ("dimensions", 1), ("seed", 0)):
+            check_at_least(name, getattr(self, name), smallest)
         for name in ("shrink", "share", "share_new"):
             if not 0 < getattr(self, name) <= 1:
                 raise BadArgument(f"{name} = {getattr(self, name)}: a number above 0, at most 1, is allowed")
-        for name in ("new_below", "eps", "trust"):
+        for name in ("new_classes_below", "eps", "min_accuracy"):
             if not 0 <= getattr(self, name) <= 1:
                 raise BadArgument(f"{name} = {getattr(self, name)}: a number from 0 to 1 is allowed")
-        for name, lowest in (("walk", "above 0"), ("held_out", "0 or more")):
+        for name, lowest in (("damping", "above 0"), ("held_out", "0 or more")):
             value = getattr(self, name)
             if not (0 < value < 1 or (value == 0 and name == "held_out")):
                 raise BadArgument(f"{name} = {value}: a number {lowest}, below 1, is allowed")

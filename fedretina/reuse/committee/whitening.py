@@ -1,37 +1,35 @@
-"""Whitening: a metric in which differences within an identity count less than those between identities.
+"""Whitening: a metric in which differences within an identity weigh less than those between identities.
 
-Which samples show the same is guessed: pairs that are each other's nearest across groups; known pairs are added. The
-metric divides by the scatter of their differences, and the next round guesses better in it.
+Pairs of one identity are guessed: they are mutual nearest neighbours across groups. Pairs of known labels are added. The
+metric divides by the scatter of their differences. In this metric the next round finds better pairs.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fedretina.reuse.committee.neighbours import mutual, nearest
-from fedretina.reuse.committee.unit_vectors import Floats, Whole, unit
+from fedretina.reuse.committee.neighbours import mutual_pairs, nearest_neighbours
+from fedretina.reuse.committee.unit_vectors import Floats, Ints, normalise_rows
 
 NEAR = 2
 MOST_PER_SAMPLE = 8
 BLOCK = 4096
 
 
-def whitened(
-    features: Floats, labels: Whole, groups: Whole | None = None, *, rounds: int = 3, shrink: float = 0.3
-) -> Floats:
-    """Learn the metric in some rounds, and give the features in it.
+def whiten(features: Floats, labels: Ints, groups: Ints | None = None, *, rounds: int = 3, shrink: float = 0.3) -> Floats:
+    """Learn the metric in some rounds, and transform the features by it.
 
     Parameters
     ----------
     features : ndarray of float32, shape (N, d)
         Unit vectors.
     labels : ndarray of int64, shape (N,)
-        Known classes, -1 where unknown: pairs that contradict them are left out, pairs that they give are added.
+        Known classes, -1 where unknown. Pairs of different known classes are left out, pairs of one class are added.
     groups : ndarray of int64, shape (N,), optional
-        Pairs are sought across them, since what differs between groups is what is to be divided away.
+        Pairs are searched across groups, because the metric must reduce the differences between groups.
     rounds : int, default 3
-        Guess and divide so often; 0 gives the features as they are.
+        Number of rounds; 0 returns the features unchanged.
     shrink : float, default 0.3
-        How much of the identity matrix is mixed into the scatter, 0 to 1.
+        Weight of the identity matrix in the scatter matrix, 0 to 1.
 
     Returns
     -------
@@ -43,29 +41,36 @@ def whitened(
     Four classes differ along the first two axes, the samples of each along the third:
 
     >>> corners = np.array([[x, y, z] for x in (1, -1) for y in (1, -1) for z in (1, -1)], np.float32)
-    >>> abs(whitened(unit(corners), np.repeat(np.arange(4), 2), shrink=0.1)).round(2)[0]
+    >>> abs(whiten(normalise_rows(corners), np.repeat(np.arange(4), 2), shrink=0.1)).round(2)[0]
     array([0.7 , 0.7 , 0.13], dtype=float32)
     """
     mean, current = features.mean(0), features
-    known = same_class(labels, MOST_PER_SAMPLE)
+    known = same_class_pairs(labels, MOST_PER_SAMPLE)
     for _ in range(rounds):
-        pairs = mutual(nearest(current, NEAR, groups=groups))
+        pairs = mutual_pairs(nearest_neighbours(current, NEAR, groups=groups))
         first, second = labels[pairs].T
         pairs = np.vstack([pairs[(first < 0) | (second < 0) | (first == second)], known])
         if not len(pairs):
             return features
-        current = unit((features - mean) @ _inverse_root(_scatter(features, pairs), shrink))
+        current = normalise_rows((features - mean) @ _inverse_root(_scatter(features, pairs), shrink))
     return current
 
 
-def same_class(labels: Whole, most: int) -> NDArray[np.int64]:
-    """List pairs of samples of one class, (P, 2): all of them, or `most` a sample where a class is large.
+def same_class_pairs(labels: Ints, most: int) -> NDArray[np.int64]:
+    """List pairs of samples of one class, (P, 2): all pairs, or `most` per sample if a class is large.
+
+    Parameters
+    ----------
+    labels : ndarray of int64, shape (N,)
+        Classes, -1 where unknown.
+    most : int
+        Pairs per sample in a class of more than 2 * most + 1 samples.
 
     Examples
     --------
-    >>> same_class(np.array([4, -1, 4, 4]), 8).tolist()
+    >>> same_class_pairs(np.array([4, -1, 4, 4]), 8).tolist()
     [[0, 2], [0, 3], [2, 3]]
-    >>> len(same_class(np.zeros(1000, int), 8))
+    >>> len(same_class_pairs(np.zeros(1000, int), 8))
     8000
     """
     order = np.argsort(labels, kind="stable")
@@ -73,12 +78,12 @@ def same_class(labels: Whole, most: int) -> NDArray[np.int64]:
     if not len(order):
         return np.empty((0, 2), np.int64)
     _, starts, counts = np.unique(labels[order], return_index=True, return_counts=True)
-    pairs = [_ring(order[start : start + count], most) for start, count in zip(starts, counts, strict=True)]
+    pairs = [_pairs_within(order[start : start + count], most) for start, count in zip(starts, counts, strict=True)]
     return np.vstack(pairs)
 
 
-def _ring(members: Whole, most: int) -> NDArray[np.int64]:
-    """Pair every member with all later ones, or with the next `most` round the circle."""
+def _pairs_within(members: Ints, most: int) -> NDArray[np.int64]:
+    """Pair every member with all later ones, or, if there are many, with the next `most` in cyclic order."""
     count = len(members)
     if count - 1 <= 2 * most:
         first, second = np.triu_indices(count, 1)
@@ -99,7 +104,7 @@ def _scatter(features: Floats, pairs: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def _inverse_root(scatter: NDArray[np.float64], shrink: float) -> Floats:
-    """S^-1/2 of the scatter, scaled to trace d and shrunk towards I."""
+    """Compute S^-1/2 of the scatter S, scaled to trace d and shrunk towards the identity matrix."""
     trace = np.trace(scatter)
     size = len(scatter)
     scaled = scatter * (size / trace) if trace > 0 else np.eye(size)

@@ -1,6 +1,6 @@
-"""The committee: frozen sources and the target's own state label the unlabelled samples (`fedretina.reuse.Committee`).
+"""The committee: frozen sources and the target itself label the unlabelled samples (`fedretina.reuse.Committee`).
 
-Without any source it is self-training: the target labels by its own features alone.
+Without sources it is self-training: the target labels by its own features alone.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from typing import Literal
 from torch import nn
 
 from fedretina.reuse import CommitteeOptions, theorem_alpha
-from fedretina.study.methods.regularised import Start, begin, term
+from fedretina.study.methods.reuse import Start, initial_model, reuse_term
 from fedretina.study.student import Student
 from fedretina.train import ClassMemoryTerm, PseudoLabelBatches, PseudoLabels, Term
 
@@ -22,25 +22,38 @@ def committee(
     *,
     voters: Voters = "all",
     start: Start = "best-peer",
-    regularise: bool = False,
+    with_reuse: bool = False,
     grouped: bool = True,
     options: CommitteeOptions | None = None,
 ) -> nn.Module:
-    """Train on the labels of the voters and of the target itself; with `regularise` also with Eq. 1.
+    """Train on the pseudo-labels of the committee.
 
-    Without `grouped` the voters do not know which camera took a photo; `options` other than the default leave out a part.
+    Parameters
+    ----------
+    student : Student
+        The target.
+    voters : {"none", "best", "two", "all"}, default "all"
+        The sources in the committee, the best ones by their scores; the target is always a member.
+    start : {"scratch", "best-peer"}, default "best-peer"
+        The target's initial weights.
+    with_reuse : bool, default False
+        Whether the loss also contains the second term of Eq. 1.
+    grouped : bool, default True
+        Whether the committee knows the camera of each image.
+    options : CommitteeOptions, optional
+        Settings of the committee.
     """
-    model = begin(student, start)
-    terms: list[Term] = [term(student, model)] if regularise else []
+    model = initial_model(student, start)
+    terms: list[Term] = [reuse_term(student, model)] if with_reuse else []
     labels = _pseudo_labels(student, _names(student, voters), grouped, options)
     batches = PseudoLabelBatches(labels, student.training.batch_size)
     student.fit(model, batches=batches, terms=[*terms, ClassMemoryTerm(labels)])
-    student.numbers |= {f"committee.{key}": value for key, value in labels.metrics.items()}
+    student.metrics |= {f"committee.{key}": value for key, value in labels.metrics.items()}
     return model
 
 
 def _names(student: Student, voters: Voters) -> Sequence[str]:
-    """Name the voters; the best are so on the target's labelled samples."""
+    """Name the voting sources, by their scores on the target's labelled samples."""
     if voters == "none":
         return []
     scores = student.peers.scores

@@ -1,9 +1,9 @@
-"""Federated averaging, and its kin that keep a part at home: FedAvg, FedProx, FedPer, FedBN.
+"""Federated averaging, and variants with local layers: FedAvg, FedProx, FedPer, FedBN.
 
 McMahan et al., AISTATS 2017 (FedAvg); Li et al., MLSys 2020 (FedProx); Arivazhagan et al., 2019 (FedPer); Li et al., ICLR
-2021 (FedBN). All domains train together from one start, on the labels that they have; the target is measured. Every epoch
-is a round, in which each domain takes as many steps as the target, so the target takes its budget of steps as under all
-other methods. Classifiers stay at home always: identities differ (as in FedPav, Zhuang et al., ACM MM 2020).
+2021 (FedBN). All domains train together from one initial model, on the labels that they have; the target is measured. Every
+epoch is a round, in which each domain takes as many steps as the target. So the target takes as many steps as with all other
+methods. Classifiers are always local, because the identities differ (as in FedPav, Zhuang et al., ACM MM 2020).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,26 +15,26 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from fedretina.study.student import Student
 from fedretina.task import Splits
-from fedretina.train import DomainBatches, ForwardPass, Learner, Span, SupervisedLoss, Term, seeded_model
+from fedretina.train import DomainBatches, EpochRange, ForwardPass, Learner, SupervisedLoss, Term, seeded_model
 
 State = dict[str, Tensor]
-AtHome = Callable[[nn.Module], set[str]]
+ChooseLayers = Callable[[nn.Module], set[str]]
 LAST = 3
 
 
-def nothing(model: nn.Module) -> set[str]:
-    """Keep nothing but the classifier at home: FedAvg."""
+def no_layers(model: nn.Module) -> set[str]:
+    """Choose no local layers except the classifier: FedAvg."""
     del model
     return set()
 
 
-def norms(model: nn.Module) -> set[str]:
-    """Keep every BatchNorm at home: FedBN."""
+def batchnorm_layers(model: nn.Module) -> set[str]:
+    """Choose every BatchNorm as a local layer: FedBN."""
     return {name for name, module in model.named_modules() if isinstance(module, _BatchNorm)}
 
 
 def last_layers(model: nn.Module) -> set[str]:
-    """Keep the last three submodules at home: FedPer.
+    """Choose the last three submodules as local layers: FedPer.
 
     Examples
     --------
@@ -45,14 +45,14 @@ def last_layers(model: nn.Module) -> set[str]:
 
 
 class Proximal(Term):
-    """FedProx's term: mu / 2 times the squared distance of the weights from those that the round began with.
+    """FedProx's term: mu / 2 times the squared distance of the weights from those at the start of the round.
 
     Parameters
     ----------
     model : Module
-        In training.
+        The model in training.
     mu : float
-        0 or more.
+        Weight of the term, 0 or more.
     """
 
     def __init__(self, model: nn.Module, mu: float) -> None:
@@ -60,7 +60,7 @@ class Proximal(Term):
         self.anchor: Mapping[str, Tensor] = {}
 
     def loss(self, forward: ForwardPass) -> Tensor | None:
-        """Measure the distance, over what is shared; None where mu is 0."""
+        """Compute the term over the shared parameters; None if mu is 0."""
         del forward
         if not self.mu:
             return None
@@ -70,25 +70,35 @@ class Proximal(Term):
 
 
 @dataclass(frozen=True)
-class Site:
-    """A domain in training, how much it counts, and what its loss has beside the labels."""
+class FederatedDomain:
+    """One domain of the federation.
+
+    Parameters
+    ----------
+    learner : Learner
+        Trains the domain's model.
+    weight : float
+        Weight in the average: the number of labelled samples.
+    proximal : Proximal
+        FedProx's term of the loss.
+    """
 
     learner: Learner
     weight: float
     proximal: Proximal
 
-    def begin(self, shared: State) -> None:
-        """Take over what is shared."""
+    def start_round(self, shared: State) -> None:
+        """Load the shared parameters."""
         self.learner.model.load_state_dict(shared, strict=False)
         self.proximal.anchor = {name: value.clone() for name, value in shared.items()}
 
 
-def averaged(states: Sequence[State], weights: Sequence[float], names: Sequence[str]) -> State:
-    """Average what is shared; what is no float, such as a counter, is the first's.
+def average_states(states: Sequence[State], weights: Sequence[float], names: Sequence[str]) -> State:
+    """Compute the weighted mean of the named tensors; tensors of integers, such as counters, are the first state's.
 
     Examples
     --------
-    >>> averaged([{"w": torch.ones(1)}, {"w": torch.zeros(1)}], [3, 1], ["w"])
+    >>> average_states([{"w": torch.ones(1)}, {"w": torch.zeros(1)}], [3, 1], ["w"])
     {'w': tensor([0.7500])}
     """
     shares = [weight / sum(weights) for weight in weights]
@@ -100,40 +110,56 @@ def averaged(states: Sequence[State], weights: Sequence[float], names: Sequence[
     return mean
 
 
-def federated(student: Student, *, at_home: AtHome = nothing, mu: float = 0.0, tuned: float = 0.0) -> nn.Module:
-    """Train all domains together; for the last part, `tuned` of the epochs, the target trains by itself."""
-    target = student.fresh()
-    sites = [_site(student, student.setting.target, target, student.labelled, mu=mu)]
+def federated(
+    student: Student, *, local_layers: ChooseLayers = no_layers, mu: float = 0.0, fine_tuning: float = 0.0
+) -> nn.Module:
+    """Train all domains together.
+
+    Parameters
+    ----------
+    student : Student
+        The target.
+    local_layers : callable
+        Chooses submodules that are not averaged, by name; the classifier never is.
+    mu : float, default 0
+        Weight of FedProx's term.
+    fine_tuning : float, default 0
+        Fraction of the epochs, at the end, in which the target trains alone.
+    """
+    target = student.new_model()
+    domains = [_federated_domain(student, student.setting.target, target, student.labelled, mu=mu)]
     for name in student.setting.sources:
         splits = student.task.splits(name)
         model = seeded_model(student.task, name, splits.classes, student.training, "target")
-        sites.append(_site(student, name, model, splits, mu=mu))
-    kept = {*at_home(target), student.task.head} - {""}
-    names = [key for key in target.state_dict() if not any(key.startswith(f"{name}.") for name in kept)]
+        domains.append(_federated_domain(student, name, model, splits, mu=mu))
+    local = {*local_layers(target), student.task.head} - {""}
+    names = [key for key in target.state_dict() if not any(key.startswith(f"{name}.") for name in local)]
     shared = {name: value.clone() for name, value in target.state_dict().items() if name in names}
     total = student.training.epochs
-    together = max(1, round((1 - tuned) * total))
-    for epoch in range(together):
-        for site in sites:
-            site.begin(shared)
-            _train(student, site, epoch)
-        states = [site.learner.model.state_dict() for site in sites]
-        shared = averaged(states, [site.weight for site in sites], names)
+    joint_epochs = max(1, round((1 - fine_tuning) * total))
+    for epoch in range(joint_epochs):
+        for domain in domains:
+            domain.start_round(shared)
+            _train(student, domain, epoch)
+        states = [domain.learner.model.state_dict() for domain in domains]
+        shared = average_states(states, [domain.weight for domain in domains], names)
         student.on_progress(student.setting.method, epoch + 1, total)
-    sites[0].begin(shared)
-    for epoch in range(together, total):
-        _train(student, sites[0], epoch)
+    domains[0].start_round(shared)
+    for epoch in range(joint_epochs, total):
+        _train(student, domains[0], epoch)
         student.on_progress(student.setting.method, epoch + 1, total)
     return target
 
 
-def _site(student: Student, domain: str, model: nn.Module, splits: Splits, *, mu: float) -> Site:
-    proximal, name = Proximal(model, mu), f"{domain}/{student.setting.method}"
+def _federated_domain(student: Student, name: str, model: nn.Module, splits: Splits, *, mu: float) -> FederatedDomain:
+    proximal = Proximal(model, mu)
     batches = DomainBatches(student.task, splits, student.training.batch_size)
     terms = [SupervisedLoss(student.task), proximal]
-    learner = Learner(model, student.task, student.training, name=name, batches=batches, terms=terms)
-    return Site(learner, len(splits.labels), proximal)
+    learner = Learner(
+        model, student.task, student.training, name=f"{name}/{student.setting.method}", batches=batches, terms=terms
+    )
+    return FederatedDomain(learner, len(splits.labels), proximal)
 
 
-def _train(student: Student, site: Site, epoch: int) -> None:
-    site.learner.train(Span(epoch, epoch + 1, student.training.epochs), student.samples, lambda *_: None)
+def _train(student: Student, domain: FederatedDomain, epoch: int) -> None:
+    domain.learner.train(EpochRange(epoch, epoch + 1, student.training.epochs), student.samples, lambda *_: None)

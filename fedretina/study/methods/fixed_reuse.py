@@ -1,8 +1,7 @@
-"""Fixed model reuse (FMR): one source's features help in training, are absorbed, and are gone at test time.
+"""Fixed model reuse (FMR): one source's features help in training; at test time the source is not needed.
 
-Yang et al., "Deep Learning for Fixed Model Reuse", AAAI 2017. The classifier sees the source's features beside the
-target's; the target learns to reconstruct them; what is reconstructed takes over step by step ("knockdown"), so that at the
-end the source is not needed.
+Source: Yang et al., "Deep Learning for Fixed Model Reuse", AAAI 2017. The classifier gets the source's features in addition
+to the target's. The target learns to reconstruct them, and the reconstruction replaces them step by step ("knockdown").
 """
 
 from collections.abc import Sequence
@@ -11,16 +10,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fedretina.study.methods.fusion import Aside, Fusion, See, features
-from fedretina.study.methods.regularised import Start, begin
-from fedretina.study.student import Student, frozen
+from fedretina.study.methods.fusion import AuxiliaryLoss, Fusion, ReadExpert, embedding_arguments, layer_reader
+from fedretina.study.methods.reuse import Start, initial_model
+from fedretina.study.student import Student, freeze
 from fedretina.train import seeded
 
 WEIGHT = 1.0
 
 
-class Absorbing(Fusion):
-    """Adds a linear map of a source's features to the embedding, then of what the embedding makes of them.
+class FixedModelReuse(Fusion):
+    """Adds a linear map of a source's features to the embedding; during training their reconstruction replaces them.
 
     Parameters
     ----------
@@ -29,18 +28,19 @@ class Absorbing(Fusion):
     width : int
         Features of the target's embedding.
     steps : int
-        Batches in training until the source is gone.
+        Training batches until the source is replaced completely.
 
     Examples
     --------
     >>> body = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
     >>> source = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 2)).eval()
-    >>> model = Absorbing(body, [source], layer="1", see=features("1"), example=torch.zeros(2, 3), width=4, steps=9)
-    >>> model.eval().hears()
+    >>> example = torch.zeros(2, 3)
+    >>> model = FixedModelReuse(body, [source], layer="1", read=layer_reader("1"), example=example, width=4, steps=9)
+    >>> model.eval().uses_experts()
     False
     """
 
-    done: Tensor
+    finished: Tensor
 
     def __init__(
         self,
@@ -48,45 +48,39 @@ class Absorbing(Fusion):
         experts: Sequence[nn.Module],
         *,
         layer: str,
-        see: See,
+        read: ReadExpert,
         example: Tensor,
         width: int,
         steps: int,
     ) -> None:
-        super().__init__(target, experts, layer=layer, see=see, example=example)
+        super().__init__(target, experts, layer=layer, read=read, example=example)
         total = sum(self.widths)
-        self.read, self.made, self.steps = nn.Linear(total, width, bias=False), nn.Linear(width, total), steps
-        self.register_buffer("done", torch.tensor(0))
+        self.to_embedding, self.reconstruct, self.steps = nn.Linear(total, width, bias=False), nn.Linear(width, total), steps
+        self.register_buffer("finished", torch.tensor(0))
 
-    def hears(self) -> bool:
-        """Whether it trains: at test time the source is gone."""
+    def uses_experts(self) -> bool:
+        """Tell whether the model is in training; at test time the source is not used."""
         return self.training
 
-    def fuse(self, z: Tensor, said: list[Tensor]) -> Tensor:
-        """Mix the source's features with their reconstruction; note how far apart they are."""
-        made = self.made(z)
-        if not said:
-            mixed: Tensor = z + self.read(made)
+    def fuse(self, z: Tensor, expert_outputs: list[Tensor]) -> Tensor:
+        """Mix the source's features with their reconstruction; the auxiliary loss is the error of the reconstruction."""
+        reconstructed = self.reconstruct(z)
+        if not expert_outputs:
+            mixed: Tensor = z + self.to_embedding(reconstructed)
             return mixed
-        given, left = torch.cat(said, dim=1), max(0.0, 1 - int(self.done) / self.steps)
-        self.done += 1
-        self.aside = F.mse_loss(made, given)
-        mixed = z + self.read(left * given + (1 - left) * made)
+        features, share = torch.cat(expert_outputs, dim=1), max(0.0, 1 - int(self.finished) / self.steps)
+        self.finished += 1
+        self.auxiliary_loss = F.mse_loss(reconstructed, features)
+        mixed = z + self.to_embedding(share * features + (1 - share) * reconstructed)
         return mixed
 
 
 def fixed_model_reuse(student: Student, *, start: Start = "scratch") -> nn.Module:
-    """Train with the best source's features, labelled and unlabelled samples alike."""
-    model = begin(student, start)
-    width = student.width(model)
+    """Train with the best source's features, on labelled and unlabelled samples."""
+    model = initial_model(student, start)
+    arguments = embedding_arguments(student, model)
     with seeded(student.training, "absorbing"):
-        absorbing = Absorbing(
-            model,
-            frozen({student.best: student.peers.models[student.best]}),
-            layer=student.layer,
-            see=features(student.layer),
-            example=student.example.to(student.device),
-            width=width,
-            steps=student.steps,
-        )
-    return student.fit(absorbing, terms=[Aside(absorbing, WEIGHT)])
+        source = {student.best_source: student.peers.models[student.best_source]}
+        read = layer_reader(student.layer)
+        fixed = FixedModelReuse(model, freeze(source), read=read, steps=student.steps, **arguments)
+    return student.fit(fixed, terms=[AuxiliaryLoss(fixed, WEIGHT)])

@@ -32,7 +32,7 @@ def test_round_trip(layout, shape):
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("layout", [1, 2, 3])
 def test_values_lie_by_class_then_by_channel_scales_then_by_place(shape, layout):
-    """The order that docs/format.md describes, by a slow sort."""
+    """The order that docs/reference/format.md describes, by a slow sort."""
     codes = codes_of(spreads(_spread(shape), shape, layout))
     axes = (shape[0], shape[1], int(np.prod(shape[2:])))
     parts = [part.astype(int) for part in np.split(codes, np.cumsum(axes[: layout - 1]))]

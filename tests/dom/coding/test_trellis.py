@@ -30,7 +30,7 @@ def test_round_trip(groups, seed, scale):
 
 
 def test_as_the_format_describes_it():
-    """The state machine of docs/format.md, value by value."""
+    """The state machine of docs/reference/format.md, value by value."""
     groups = (9000, 12345)
     values, total = _paths(sum(groups), groups=groups), sum(groups)
     lanes = max(16, min(8192, total // 128))

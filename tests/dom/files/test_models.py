@@ -20,8 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from fedretina.dom import digest, encode, read_model, write_model
-from fedretina.dom.files.models import MODEL_SUFFIXES, read_payload
+from fedretina.dom import MODEL_SUFFIXES, digest, encode, read_model, read_payload, write_model
 from fedretina.dom.tensors import DTYPES
 from fedretina.errors import BadArgument
 
@@ -199,7 +198,11 @@ BROKEN = {
     "empty.pt": (b"", r"is empty \(0 bytes\)"),
     "text.safetensors": (b"a text", "is damaged or no .safetensors: it ends within its header"),
     "lfs.safetensors": (LFS, "is no model but a Git LFS pointer: the model itself was not fetched"),
-    "page.safetensors": (b"<!DOCTYPE html>", "is no model but a web page or XML"),
+    "page.safetensors": (b"<!DOCTYPE html>", "is no model but a web page: the download went wrong"),
+    "error.safetensors": (b"<?xml version='1.0'?><Error/>", "is no model but an error message of a server"),
+    "m.gguf": (b"GGUF\3\0\0\0", "is no model but a GGUF file; save the model as .safetensors"),
+    "w.npy": (_npy((0,)), r"is no model but one array \(\.npy\); save named arrays with numpy\.savez"),
+    "m.keras": (_zip(**{"config.json": "{}"}), "of an unknown kind; give a model as .safetensors or .npz"),
     "text.npz": (b"a text", "is damaged or no .npz; get or make it again"),
     "lfs.npz": (LFS, "a Git LFS pointer"),
     "lfs.pth": (LFS, "a Git LFS pointer"),

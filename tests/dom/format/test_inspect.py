@@ -11,7 +11,7 @@ from fedretina.errors import BadArgument, Corrupt, UnknownBase
 
 def test_a_keyframe_says_everything(residual_cnn):
     model = residual_cnn()
-    payload = encode(model, config=DomConfig(lattice=True))
+    payload = encode(model, config=DomConfig(lattice=True, format=1))
     info = inspect(payload)
     assert (info.format_version, info.base, info.lattice, info.lossless) == (1, None, True, False)
     assert (info.payload_bytes, info.raw_bytes) == (len(payload), raw_bytes(model))

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from fedretina.dom import DomConfig
 from fedretina.dom.quantisation.quantise import Pair
-from fedretina.dom.quantisation.steps import Step, lattice_step, relative_step, ulp_exponent
+from fedretina.dom.quantisation.steps import Step, lattice_step, relative_step
 from fedretina.dom.quantisation.trial import Trial
+from fedretina.dom.tensors import ulp_exponent
 
 RNG = np.random.default_rng(0)
 SHAPES = {

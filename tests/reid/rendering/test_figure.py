@@ -7,8 +7,8 @@ from fedretina.reid.rendering.camera import HEIGHT, WIDTH, expose, sample_camera
 from fedretina.reid.rendering.canvas import Canvas, Light, draw_limb, draw_tube
 from fedretina.reid.rendering.figure import Figure, Pose, View
 from fedretina.reid.rendering.garments import plain
-from fedretina.reid.rendering.person import CUTS, PATTERNS, sample_person
-from fedretina.reid.rendering.photo import photograph, sample_passage
+from fedretina.reid.rendering.person import HAIRSTYLES, PATTERNS, sample_person
+from fedretina.reid.rendering.photo import photograph, sample_tracklet
 from fedretina.reid.rendering.scene import draw_scene
 from fedretina.reid.rendering.styles import BUILT_IN, SCENES, style_of
 
@@ -67,7 +67,7 @@ def test_front_and_back_differ_but_one_turn_does_not():
 
 def test_the_whole_wardrobe_is_worn():
     people = [sample_person(np.random.default_rng(seed), style_of("msmt17")) for seed in range(400)]
-    assert {person.body.cut for person in people} == set(CUTS)
+    assert {person.body.hairstyle for person in people} == set(HAIRSTYLES)
     assert {person.top.pattern for person in people} == {"plain", *PATTERNS}
     assert {person.bottom.kind for person in people} == {"trousers", "shorts", "skirt"}
     assert {person.bag.kind for person in people} == {"none", "backpack", "shoulder", "hand"}
@@ -106,8 +106,8 @@ def test_a_photo_depends_on_nothing_but_its_seed():
     person = sample_person(np.random.default_rng(1), style)
 
     def take(seed):
-        passage = sample_passage(np.random.default_rng(2), camera)
-        return photograph(person, passage, camera=camera, style=style, rng=np.random.default_rng(seed))
+        tracklet = sample_tracklet(np.random.default_rng(2), camera)
+        return photograph(person, tracklet, camera=camera, style=style, rng=np.random.default_rng(seed))
 
     assert np.array_equal(take(5), take(5))
     assert not np.array_equal(take(5), take(6))

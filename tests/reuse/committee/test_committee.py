@@ -10,7 +10,8 @@ from torch import nn
 
 from digits import Digits
 from fedretina.errors import BadArgument
-from fedretina.reuse import Committee, CommitteeOptions, embed
+from fedretina.features import embed
+from fedretina.reuse import Committee, CommitteeOptions
 
 IDENTITY = np.repeat(np.arange(40), 12)
 CAMERA = np.tile(np.arange(4), 120)
@@ -28,8 +29,8 @@ def few(part=0.3, seed=0):
 
 
 def right(labelling, labels):
-    told = (labels < 0) & (labelling.labels >= 0)
-    return (labelling.labels[told] == IDENTITY[told]).mean()
+    voted = (labels < 0) & (labelling.labels >= 0)
+    return (labelling.labels[voted] == IDENTITY[voted]).mean()
 
 
 PEERS = {"a": model(1, 1.6), "b": model(2, 1.8), "c": model(3, 2.0)}
@@ -55,7 +56,7 @@ def test_given_labels_stay_and_the_most_confident_votes_are_kept():
 
 
 def test_the_measured_accuracy_is_about_the_true_one():
-    labels, options = few(), CommitteeOptions(trust=0)
+    labels, options = few(), CommitteeOptions(min_accuracy=0)
     for noise in (1.6, 2.6, 3.2):
         peers = {"a": model(1, noise), "b": model(2, noise)}
         labelling = Committee(peers, labels, groups=CAMERA, options=options).label()
@@ -70,15 +71,15 @@ def test_what_is_held_out_for_the_accuracy_is_not_missing_in_the_votes():
     assert np.array_equal(checked.labels, unchecked.labels)
 
 
-def test_a_short_walk_labels_better_where_identities_look_alike():
-    """Four kinds of people, ten of each: a long walk leaves the nearest seed for the kind."""
+def test_a_low_damping_factor_labels_better_where_identities_look_alike():
+    """Four kinds of people, ten of each: a high damping factor spreads the kind's labels, not those of the nearest seed."""
     draw = np.random.default_rng(0)
     kind = draw.normal(size=(4, 48))[draw.integers(4, size=40)]
     for seed in range(2):
         alike, labels = {"a": model(seed, 1.8) + 2 * kind[IDENTITY]}, few(seed=seed)
         short, long = (
-            right(Committee(alike, labels, groups=CAMERA, options=CommitteeOptions(walk=walk)).label(), labels)
-            for walk in (CommitteeOptions().walk, 0.9)
+            right(Committee(alike, labels, groups=CAMERA, options=CommitteeOptions(damping=damping)).label(), labels)
+            for damping in (CommitteeOptions().damping, 0.9)
         )
         assert short > long + 0.02
 
@@ -88,7 +89,7 @@ def test_votes_that_are_not_trusted_are_not_used():
     labelling = Committee(noise, few(), groups=CAMERA).label()
     assert labelling.share == 0
     assert labelling.accuracy < 0.25
-    believing = Committee(noise, few(), groups=CAMERA, options=CommitteeOptions(trust=0)).label()
+    believing = Committee(noise, few(), groups=CAMERA, options=CommitteeOptions(min_accuracy=0)).label()
     assert believing.share == pytest.approx(0.8, abs=0.01)
 
 
@@ -101,7 +102,7 @@ def test_a_single_group_is_none():
 
 def test_a_held_out_vote_for_a_new_class_counts_as_wrong():
     peer, labels = {"a": model(1, 2.2)}, few(0.12, seed=1)
-    ways = (CommitteeOptions(new_below=below, share=0.5, trust=0) for below in (1, 0))
+    ways = (CommitteeOptions(new_classes_below=below, share=0.5, min_accuracy=0) for below in (1, 0))
     opened, closed = (Committee(peer, labels, groups=CAMERA, options=options).label() for options in ways)
     assert opened.new > 0
     assert opened.accuracy < closed.accuracy
@@ -140,8 +141,8 @@ def test_whitening_helps_where_images_of_one_identity_differ_in_few_ways():
     draw = np.random.default_rng(0)
     pose = 1.5 * draw.normal(size=(480, 6)) @ draw.normal(size=(6, 48))
     posed, labels = {"a": model(1, 1.0) + pose}, few()
-    white = Committee(posed, labels, groups=CAMERA, options=CommitteeOptions(trust=0)).label()
-    plain = Committee(posed, labels, groups=CAMERA, options=CommitteeOptions(trust=0, whitening=0)).label()
+    white = Committee(posed, labels, groups=CAMERA, options=CommitteeOptions(min_accuracy=0)).label()
+    plain = Committee(posed, labels, groups=CAMERA, options=CommitteeOptions(min_accuracy=0, whitening=0)).label()
     assert right(white, labels) > right(plain, labels) + 0.05
 
 
@@ -150,9 +151,9 @@ def test_without_labels_there_are_clusters():
     assert labelling.known == 0
     assert labelling.accuracy is None
     assert 20 <= labelling.new <= 60
-    told = labelling.labels >= 0
+    voted = labelling.labels >= 0
     for cluster in range(labelling.new):
-        members = IDENTITY[told & (labelling.labels == cluster)]
+        members = IDENTITY[voted & (labelling.labels == cluster)]
         assert not len(members) or np.bincount(members).max() / len(members) > 0.7
 
 
@@ -164,7 +165,7 @@ def test_where_labels_are_few_unknown_identities_become_new_classes():
     assert labelling.new >= 10
     assert (IDENTITY[fresh] >= 20).mean() > 0.85
     assert labelling.share > 0.4
-    closed = Committee(PEERS, labels, groups=CAMERA, options=CommitteeOptions(new_below=0)).label()
+    closed = Committee(PEERS, labels, groups=CAMERA, options=CommitteeOptions(new_classes_below=0)).label()
     assert closed.new == 0
 
 
@@ -221,9 +222,9 @@ def test_classification_needs_nothing_else():
     alone = task.model("faint", 10)
     train(alone, splits.inputs, splits.labels)
     labels = np.concatenate([splits.labels.numpy(), np.full(len(splits.unlabelled), -1)])
-    labelling = Committee(peers, labels, options=CommitteeOptions(new_below=0, held_out=0)).label()
-    told = (labels < 0) & (labelling.labels >= 0)
-    by_committee = (labelling.labels[told] == truth[told]).mean()
+    labelling = Committee(peers, labels, options=CommitteeOptions(new_classes_below=0, held_out=0)).label()
+    voted = (labels < 0) & (labelling.labels >= 0)
+    by_committee = (labelling.labels[voted] == truth[voted]).mean()
     by_itself = (alone.eval()(splits.unlabelled).argmax(1).numpy() == truth[len(splits.labels) :]).mean()
     assert by_committee > max(0.85, by_itself)
 
@@ -242,7 +243,7 @@ def test_ten_thousand_samples_take_little_time_and_memory():
     committee = Committee({name: seen() for name in "abc"}, labels, groups=camera)
     before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     labelling = committee.label(seen())
-    told = (labels < 0) & (labelling.labels >= 0)
-    assert (labelling.labels[told] == identity[told]).mean() > 0.9
+    voted = (labels < 0) & (labelling.labels >= 0)
+    assert (labelling.labels[voted] == identity[voted]).mean() > 0.9
     assert time.process_time() - start < 60
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < 1.2e9

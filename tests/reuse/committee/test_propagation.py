@@ -3,14 +3,14 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from fedretina.reuse.committee import propagation
-from fedretina.reuse.committee.propagation import constrained, propagate
+from fedretina.reuse.committee.propagation import constrain, propagate
 
 
-def dense(graph, seeds, walk):
+def dense(graph, seeds, damping):
     degrees = graph.sum(1)
     root = np.where(degrees > 0, 1 / np.sqrt(np.where(degrees > 0, degrees, 1)), 0)
     y = (seeds[:, None] == np.unique(seeds[seeds >= 0])).astype(float)
-    z = np.linalg.solve(np.eye(len(graph)) - walk * root[:, None] * graph * root, y) / y.sum(0)
+    z = np.linalg.solve(np.eye(len(graph)) - damping * root[:, None] * graph * root, y) / y.sum(0)
     z.sort(axis=1)
     return z[:, -1] - z[:, -2]
 
@@ -24,13 +24,13 @@ def case():
     return graph, np.where(draw.random(60) < 0.4, draw.integers(0, 6, 60) * 3, -1)
 
 
-@pytest.mark.parametrize("walk", [0.5, 0.9, 0.99])
+@pytest.mark.parametrize("damping", [0.5, 0.9, 0.99])
 @pytest.mark.parametrize("columns", [1, 4, 256])
-def test_the_walk_is_the_solution_of_the_linear_system(case, walk, columns, monkeypatch):
+def test_the_scores_are_the_solution_of_the_linear_system(case, damping, columns, monkeypatch):
     monkeypatch.setattr(propagation, "COLUMNS", columns)
     graph, seeds = case
-    votes = propagate(csr_matrix(graph), seeds, walk=walk)
-    assert np.allclose(votes.confidence, dense(graph, seeds, walk), atol=2e-4)
+    votes = propagate(csr_matrix(graph), seeds, damping=damping)
+    assert np.allclose(votes.confidence, dense(graph, seeds, damping), atol=2e-4)
     assert set(votes.labels[:59]) <= set(seeds[seeds >= 0])
 
 
@@ -65,7 +65,7 @@ def test_without_seeds_there_are_no_votes(case):
 
 def test_constraints_hold_both_ways(case):
     graph, seeds = case
-    tied = constrained(csr_matrix(graph), seeds).toarray()
+    tied = constrain(csr_matrix(graph), seeds).toarray()
     known = seeds >= 0
     both = known[:, None] & known
     same = seeds[:, None] == seeds

@@ -7,7 +7,7 @@ def test_a_committee_beats_fine_tuning_and_notes_what_it_labelled(accuracy, stud
     it = student("committee")
     model = METHODS["committee"].train(it)
     assert it.score(model)["accuracy"] > accuracy("finetune")
-    assert it.numbers["committee.share"] > 50
+    assert it.metrics["committee.share"] > 50
 
 
 def test_self_training_needs_no_peer(student, monkeypatch):

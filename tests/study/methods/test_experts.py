@@ -1,8 +1,8 @@
 import torch
 
 from fedretina.study.methods.experts import BagOfExperts
-from fedretina.study.methods.fusion import features
-from fedretina.study.student import frozen
+from fedretina.study.methods.fusion import layer_reader
+from fedretina.study.student import freeze
 
 
 def test_it_learns(accuracy):
@@ -11,10 +11,15 @@ def test_it_learns(accuracy):
 
 def test_experts_stay_as_they_are_and_are_needed_at_test_time(student):
     it = student("experts")
-    sources = frozen(it.peers.models)
+    sources = freeze(it.peers.models)
     before = {name: value.clone() for name, value in sources[0].state_dict().items()}
     bag = BagOfExperts(
-        it.started(), sources, layer=it.layer, see=features(it.layer), example=it.example, width=it.width(it.fresh())
+        it.model_from_best(),
+        sources,
+        layer=it.layer,
+        read=layer_reader(it.layer),
+        example=it.example,
+        width=it.embedding_width(it.new_model()),
     )
     it.fit(bag, splits=it.labelled)
     assert all(torch.equal(value, before[name]) for name, value in sources[0].state_dict().items())

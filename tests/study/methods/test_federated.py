@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from fedretina.study.methods.federated import Proximal, averaged, federated, last_layers, norms
+from fedretina.study.methods.federated import Proximal, average_states, batchnorm_layers, federated, last_layers
 from fedretina.train import ForwardPass
 
 
@@ -13,13 +13,13 @@ def test_every_kind_learns(accuracy, name):
 
 def test_averages_count_by_samples_and_counters_are_copied():
     states = [{"w": torch.tensor([1.0]), "n": torch.tensor(4)}, {"w": torch.tensor([4.0]), "n": torch.tensor(9)}]
-    mean = averaged(states, [2, 1], ["w", "n"])
+    mean = average_states(states, [2, 1], ["w", "n"])
     assert (mean["w"].item(), mean["n"].item()) == (2.0, 4)
 
 
 def test_without_sources_it_is_training_alone(student):
     it = student("alone", epochs=3)
-    alone = it.fit(it.fresh(), splits=it.labelled).state_dict()
+    alone = it.fit(it.new_model(), splits=it.labelled).state_dict()
     object.__setattr__(it.setting, "sources", ())
     together = federated(it).state_dict()
     assert all(torch.equal(value, together[name]) for name, value in alone.items())
@@ -27,10 +27,13 @@ def test_without_sources_it_is_training_alone(student):
 
 def test_what_stays_at_home_is_not_averaged(student):
     it = student("fedbn", epochs=1)
-    model = it.fresh()
-    assert norms(model) == {"1"}
+    model = it.new_model()
+    assert batchnorm_layers(model) == {"1"}
     assert last_layers(model) == {"1", "2", "3"}
-    shared, own = federated(it).state_dict(), federated(student("fedbn", epochs=1), at_home=norms).state_dict()
+    shared, own = (
+        federated(it).state_dict(),
+        federated(student("fedbn", epochs=1), local_layers=batchnorm_layers).state_dict(),
+    )
     assert not torch.equal(shared["1.running_mean"], own["1.running_mean"])
 
 
@@ -47,7 +50,7 @@ def test_the_proximal_term_is_the_squared_distance():
 def test_a_larger_mu_stays_nearer(student):
     def moved(mu):
         it = student("fedprox", epochs=1)
-        start = it.fresh().state_dict()["0.weight"]
+        start = it.new_model().state_dict()["0.weight"]
         return float((federated(it, mu=mu).state_dict()["0.weight"] - start).norm())
 
     assert moved(100.0) < 0.5 * moved(0.0)

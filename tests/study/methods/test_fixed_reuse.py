@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from fedretina.study.methods.fixed_reuse import Absorbing
-from fedretina.study.methods.fusion import features
+from fedretina.study.methods.fixed_reuse import FixedModelReuse
+from fedretina.study.methods.fusion import layer_reader
 
 
 def body(width=5):
@@ -12,7 +12,9 @@ def body(width=5):
 
 def absorbing(source, steps=4):
     torch.manual_seed(0)
-    return Absorbing(body(4), [source], layer="1", see=features("1"), example=torch.zeros(2, 3), width=4, steps=steps)
+    return FixedModelReuse(
+        body(4), [source], layer="1", read=layer_reader("1"), example=torch.zeros(2, 3), width=4, steps=steps
+    )
 
 
 @pytest.mark.parametrize("name", ["fmr", "fmr-start"])
@@ -37,4 +39,4 @@ def test_the_source_fades_until_its_steps_are_over():
         other = model.fuse(torch.zeros(8, 4), [torch.zeros(8, 5)])
         assert told.shape == (8, 2)
         assert torch.equal(given, other) == (3 * step + 2 >= 4)
-    assert model.aside > 0
+    assert model.auxiliary_loss > 0

@@ -1,0 +1,103 @@
+"""What is to be coded, against what and how; and each tensor the way that takes fewest bytes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from fedretina.dom.coding.integers import pack
+from fedretina.dom.config import DomConfig
+from fedretina.dom.format.encoder import CodedTensor, encode_tensor
+from fedretina.dom.format.factor_groups import pack_factors
+from fedretina.dom.prediction.rates import PRICE
+from fedretina.dom.quantisation.predicted import Predictor
+from fedretina.dom.quantisation.steps import Step, StepChooser
+from fedretina.dom.quantisation.trial import Trial
+from fedretina.dom.tensors import Array, Model, check_finite, has_same_form, is_finite
+from fedretina.dom.version import Version
+from fedretina.errors import BadArgument
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be coded, against what, and how."""
+
+    new: Mapping[str, Array]
+    base: Version | None
+    config: DomConfig
+    threads: int
+    exact: frozenset[str] = frozenset()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    predictors: dict[str, Predictor | None] = field(default_factory=dict)
+
+    def may_lose(self, name: str) -> bool:
+        """Tell whether a tensor may be quantised."""
+        return name not in self.exact and self.config.may_lose(name)
+
+    def check_base(self) -> None:
+        """Raise `BadArgument` if what is quantised has a counterpart in the base that holds NaN or infinity."""
+        for name in self.kept:
+            if self.may_lose(name):
+                check_finite(f"tensor {name!r} of the base", self.old[name])
+
+    @property
+    def format_version(self) -> int:
+        """The oldest format version that can hold the payload; raise `BadArgument` if the configuration forbids it."""
+        what = "metadata" if self.metadata else "NaN or infinity"
+        if not self.metadata and (not self.config.lossless or all(map(is_finite, self.new.values()))):
+            return 1
+        if self.config.format < 2:
+            raise BadArgument(f"the model has {what}, with DomConfig.format=1; allowed: format=2, or a model without")
+        return 2
+
+    @property
+    def old(self) -> Model:
+        """The base's tensors."""
+        return {} if self.base is None else self.base.model
+
+    @property
+    def kept(self) -> list[str]:
+        """The names of the tensors that have a counterpart in the base, in its order."""
+        new, old = self.new, self.old
+        return [name for name in sorted(old) if name in new and has_same_form(new[name], old[name])]
+
+    def predict(self, name: str, trial: Trial) -> Trial:
+        """Return a tensor's trial with its predictor, which is made once for all steps that are tried."""
+        if name not in self.predictors:
+            self.predictors[name] = Predictor.of(trial.pair, trial.shape, largest=trial.scale.difference)
+        return replace(trial, predictor=self.predictors[name])
+
+    @property
+    def order(self) -> list[str]:
+        """The names of all tensors as the header lists them: those kept, then the fresh ones."""
+        kept = self.kept
+        return [*kept, *sorted(self.new.keys() - set(kept))]
+
+
+def encode_job_tensor(job: Job, name: str, *, chooser: StepChooser | None = None, keep: bool) -> CodedTensor:
+    """Code one of a job's tensors, see `encode_tensor`; with a prediction where it may have one and that pays."""
+    base = job.old.get(name)
+    base = base if base is not None and has_same_form(job.new[name], base) else None
+    code = partial(encode_tensor, name, job.new[name], base, job.config, chooser=chooser, keep=keep)
+    if not job.may_lose(name):
+        return code(exact=True)
+    if job.config.format == 1 or base is None:
+        return code()
+    predicted = code(predict=partial(job.predict, name))
+    if predicted.factors is None:
+        return predicted
+    predictor = job.predictors[name]
+    if predictor is not None and predicted.step is not None and predictor.is_sure(predicted.step.size):
+        return predicted
+    plain = code()
+    if job.config.lattice:  # predictions have finer units, which makes exact skips dearer: they have to pay for that
+        return plain
+    return predicted if _price(predicted, plain.step, job.config) < _price(plain, plain.step, job.config) else plain
+
+
+def _price(coded: CodedTensor, step: Step | None, config: DomConfig) -> float:
+    """Return what a tensor takes in bytes, with its squared error at the price that RDOQ pays for it."""
+    pieces = [*coded.pieces, *pack_factors([coded], config.effort)[1]]
+    if coded.coding.pooled and coded.integers is not None:
+        pieces += pack(coded.integers, config.effort)
+    error = coded.error**2 * coded.energy / (8 * PRICE * step.size**2) if step else 0.0
+    return sum(map(len, pieces)) + error

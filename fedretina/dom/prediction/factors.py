@@ -1,0 +1,122 @@
+"""Integer factors of a matrix, and their product: the same bits on every machine, in whatever order it is summed.
+
+The prediction is ``sum_r 2**e_r * left[r, i] * right[r, j]``. All terms are multiples of the smallest 2**e_r, and together
+they stay below 2**53 of it, so every partial sum is exact in float64.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedretina.dom.prediction.lanczos import Svd
+from fedretina.dom.tensors import Array
+
+MIN_EXPONENT, MAX_EXPONENT = -900, 900
+_EXACT_BITS = 53
+_STRIP = 2**15  # values that are predicted at once
+
+
+@dataclass(frozen=True)
+class Factors:
+    """Rows of integers, one of each kind per rank, and the exponents of their products' units.
+
+    On a lattice, `unit` is the exponent of the multiples to which the prediction is rounded.
+    """
+
+    left: Array
+    right: Array
+    exponents: tuple[int, ...]
+    unit: int | None = None
+
+    @property
+    def rank(self) -> int:
+        """How many products are added."""
+        return len(self.exponents)
+
+    @property
+    def columns(self) -> int:
+        """How many values a row of the matrix has."""
+        return int(self.right.shape[1])
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether float64 holds every sum exactly."""
+        unit, bound = min(self.exponents), 0
+        for left, right, exponent in zip(_largest(self.left), _largest(self.right), self.exponents, strict=True):
+            bound += left * right << exponent - unit
+        return not bound >> _EXACT_BITS
+
+    def rows(self, start: int, stop: int) -> NDArray[np.float64]:
+        """Return some rows of the prediction."""
+        found: NDArray[np.float64] = np.einsum("ir,rj->ij", self._left[start:stop], self._right)
+        return found
+
+    @cached_property
+    def _left(self) -> NDArray[np.float64]:
+        # A product's unit goes to its left factor: powers of two change no bit.
+        scaled: NDArray[np.float64] = np.ldexp(self.left.T.astype(np.float64), np.array(self.exponents), order="C")
+        return scaled
+
+    @cached_property
+    def _right(self) -> NDArray[np.float64]:
+        return self.right.astype(np.float64)
+
+
+def quantise_factors(svd: Svd, *, scale: float, step: float, rank: int) -> Factors:
+    """Return the integers of the leading ranks.
+
+    ``u_r * s_r`` and ``v_r * s_r`` both get about the residual's step: so all coefficients have the same error.
+    Only the product of the steps of ``u_r`` and ``v_r`` travels, as a power of two.
+
+    Parameters
+    ----------
+    svd : Svd
+        Of the matrix, divided by `scale`.
+    step : float
+        The residual's step.
+    """
+    sizes = svd.values[:rank] * scale
+    exponents = np.rint(np.log2(step * step / sizes)).astype(int)
+    units = np.sqrt(np.ldexp(1.0, exponents) / sizes)[:, None]  # of both singular vectors
+    left, right = (np.rint(part[:rank] / units).astype(np.int64) for part in (svd.left, svd.right))
+    return Factors(left, right, tuple(exponents.tolist()))
+
+
+def predict(factors: Factors, base: Array | None, *, dtype: np.dtype[Any]) -> Array:
+    """Return the base (zeros without one) plus the prediction, flat, in the precision in which tensors are restored.
+
+    Parameters
+    ----------
+    base : ndarray or None
+        Flat.
+    dtype : dtype
+        The tensor's. Up to 4 bytes are restored in float32, others in float64; the sum is rounded once, to nearest even.
+    """
+    work = np.float32 if dtype.itemsize <= 4 else np.float64
+    height, width = factors.left.shape[1], factors.columns
+    predicted = np.empty(height * width, work)
+    most = max(1, _STRIP // width)
+    limit = np.finfo(work).max
+    for start in range(0, height, most):
+        at = slice(start * width, min(start + most, height) * width)
+        values = factors.rows(start, start + most).reshape(-1)
+        if factors.unit is not None:
+            values = np.ldexp(np.rint(np.ldexp(values, -factors.unit)), factors.unit)
+        if base is not None:
+            values += base[at].astype(np.float64, copy=False)
+        predicted[at] = np.clip(values, -limit, limit, out=values)
+    return predicted
+
+
+def matrix_shape(shape: Sequence[int]) -> tuple[int, int]:
+    """Return the height and width of a tensor as a matrix: its first dimension, and the product of the others."""
+    return shape[0], math.prod(shape[1:])
+
+
+def _largest(integers: Array) -> list[int]:
+    return [max(abs(int(low)), abs(int(high))) for low, high in zip(integers.min(axis=1), integers.max(axis=1), strict=True)]

@@ -1,0 +1,88 @@
+"""What a prediction of low rank takes from a difference, for any step: the residual is what is quantised.
+
+The finer the step, the more ranks pay, so every step has its own factors. The singular vectors are found once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedretina.dom.prediction.factors import Factors, matrix_shape, quantise_factors
+from fedretina.dom.prediction.lanczos import Svd, leading_svd
+from fedretina.dom.prediction.rates import costs_by_rank
+from fedretina.dom.quantisation.quantise import Pair
+from fedretina.dom.tensors import energy
+
+MIN_SIDE = 4  # rows and columns that a matrix has at least to be predicted
+MIN_VALUES = 1024
+_STEPS = 40  # of Lanczos' method
+_FINEST = 2.0**14  # steps in the largest difference: where they are finer, ranks save next to nothing
+
+_SURE = 0.5
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """The leading singular vectors of a difference, divided by `scale`, and its energy; `rank` says how many are used."""
+
+    svd: Svd
+    shape: tuple[int, int]
+    scale: float
+    energy: float
+    rank: int | None = None
+    _sums: list[NDArray[np.float32]] = field(default_factory=list, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, pair: Pair, shape: Sequence[int], *, largest: float) -> "Predictor | None":
+        """Look at a difference, given its largest value; None where no prediction can pay."""
+        height, width = matrix_shape(shape) if len(shape) >= 2 else (0, 0)
+        if min(height, width) < MIN_SIDE or height * width < MIN_VALUES or not largest:
+            return None
+        matrix = np.empty(height * width, np.float32)
+        for at, difference in pair.blocks():
+            np.divide(difference, largest, out=matrix[at], casting="same_kind")
+        svd = leading_svd(matrix.reshape(height, width), _STEPS)
+        return cls(svd, (height, width), largest, energy(matrix) * largest**2)
+
+    def factors(self, step: float) -> Factors | None:
+        """Return the ranks that pay beside a residual with this step; None if none does."""
+        rank = self._rank(step)
+        if not rank:
+            return None
+        factors = quantise_factors(self.svd, scale=self.scale, step=step, rank=rank)
+        return factors if factors.is_exact else None
+
+    def hold_rank(self, step: float) -> "Predictor":
+        """Return the predictor with the rank that pays with this step, whatever step it is asked for."""
+        return replace(self, rank=self._rank(step))
+
+    def is_sure(self, step: float) -> bool:
+        """Tell whether the prediction is expected to halve the bytes, so that nobody needs to try without."""
+        costs = self._costs(step)
+        return bool(costs.min() < _SURE * costs[0])
+
+    def residual(self, differences: Any, places: NDArray[np.int64] | slice, step: float) -> Any:
+        """Return what some differences (by their places) have left, about: with factors before they are rounded."""
+        rank = self._rank(step)
+        return differences - self._products(places)[rank - 1] if rank else differences
+
+    def _rank(self, step: float) -> int:
+        if self.rank is not None:
+            return self.rank
+        return 0 if self.scale > _FINEST * step else int(self._costs(step).argmin())
+
+    def _costs(self, step: float) -> NDArray[np.float64]:
+        energy = self.energy / self.scale**2
+        return costs_by_rank(self.svd.values, energy=energy, shape=self.shape, step=step / self.scale)
+
+    def _products(self, places: NDArray[np.int64] | slice) -> NDArray[np.float32]:
+        """Return the predictions of some places by so many ranks; made once, since all steps ask for the same places."""
+        if not self._sums:
+            rows, columns = np.divmod(np.arange(self.shape[0] * self.shape[1])[places], self.shape[1])
+            products = self.svd.left[:, rows] * self.svd.right[:, columns]
+            products *= (self.svd.values * self.scale).astype(np.float32)[:, None]
+            self._sums.append(np.cumsum(products, axis=0))
+        return self._sums[0]

@@ -1,0 +1,73 @@
+"""One step for all differences: absolute, or a multiple of their RMS."""
+
+import numpy as np
+import pytest
+
+from fedretina.dom import DomConfig, decode, encode, inspect, publish
+from fedretina.errors import BadArgument
+
+RNG = np.random.default_rng(0)
+SHAPES = {"a": (100, 90), "b": (30, 30), "c": (64, 16, 3, 3), "bias": (90,)}
+BASE = {name: RNG.standard_normal(shape).astype(np.float32) for name, shape in SHAPES.items()}
+SIZES = {"a": 1e-3, "b": 1e-2, "c": 3e-3, "bias": 1e-3}
+NEW = {name: (array + SIZES[name] * RNG.standard_normal(array.shape)).astype(np.float32) for name, array in BASE.items()}
+WIDE = ("a", "b", "c")
+
+
+def steps_of(payload):
+    return {tensor.name: tensor.step for tensor in inspect(payload, base=BASE).tensors}
+
+
+@pytest.mark.parametrize("step", [0.0017, 0.01, 3e-5])
+@pytest.mark.parametrize("effort", ["fast", "balanced", "small"])
+def test_all_differences_get_the_step_and_lose_at_most_half_of_it(step, effort):
+    payload = encode(NEW, base=BASE, config=DomConfig(step=step, effort=effort))
+    decoded, steps = decode(payload, base=BASE), steps_of(payload)
+    for name in WIDE:
+        if name in steps and steps[name] is not None:
+            assert steps[name] == pytest.approx(step, rel=0.003)
+        assert np.abs(decoded[name] - NEW[name]).max() <= 0.5 * step * 1.01 + 1e-6
+
+
+def test_a_multiple_of_the_rms_is_one_of_all_differences_together():
+    differences = np.concatenate([(NEW[name].astype(float) - BASE[name]).ravel() for name in WIDE])
+    rms = np.sqrt(np.mean(differences**2))
+    steps = steps_of(encode(NEW, base=BASE, config=DomConfig(rms_step=0.5)))
+    (step,) = {steps[name] for name in WIDE}
+    assert step == pytest.approx(0.5 * rms, rel=0.003)
+
+
+def test_vectors_keep_their_own_finer_step():
+    payload = encode(NEW, base=BASE, config=DomConfig(step=0.01))
+    assert steps_of(payload)["bias"] < 1e-3
+
+
+def test_on_the_lattice_it_is_a_power_of_two():
+    published = publish(NEW, base=None, config=DomConfig(lattice=True, step=0.003))
+    assert inspect(published.payload).lattice
+    payload = encode(NEW, base=BASE, config=DomConfig(lattice=True, step=0.003))
+    assert {steps_of(payload)[name] for name in WIDE} == {2.0**-8}
+
+
+def test_keyframes_stay_relative():
+    steps = {
+        tensor.name: tensor.error for tensor in inspect(encode(NEW, config=DomConfig(step=10.0, keyframe_error=0.2))).tensors
+    }
+    assert steps["a"] == pytest.approx(0.2 * np.sqrt(9000 / 2**16), rel=0.1)
+
+
+def test_no_difference_has_no_rms():
+    assert not any(steps_of(encode(BASE, base=BASE, config=DomConfig(rms_step=1.0))).values())
+
+
+@pytest.mark.parametrize("other", [{"bits": 3}, {"budget_bytes": 999}, {"lossless": True}])
+@pytest.mark.parametrize("field", ["step", "rms_step"])
+def test_other_targets_are_excluded(field, other):
+    with pytest.raises(BadArgument, match=field):
+        DomConfig(**{field: 0.5}, **other)
+
+
+@pytest.mark.parametrize("value", [0, -1.0, float("inf"), float("nan"), "0.5rms", True])
+def test_steps_are_positive_numbers(value):
+    with pytest.raises(BadArgument):
+        DomConfig(step=value)
