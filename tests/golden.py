@@ -27,6 +27,7 @@ VERSION_1 = {
     "coarse": DomConfig(bits=1),
 }
 VERSION_2 = {
+    "converted": DomConfig(),
     "predicted": DomConfig(),
     "predicted_coarse": DomConfig(relative_error=0.7),
     "predicted_fine": DomConfig(relative_error=0.05, effort="fast"),
@@ -93,8 +94,16 @@ def low_rank_models():
     return base | {"e": base["a"].reshape(shape)}, new | {"e": new["a"].reshape(shape)}
 
 
+def converted_models():
+    """A base, and the model of low rank with each tensor in another's dtype."""
+    base, new = low_rank_models()
+    return base, {name: new[name].astype(base[other].dtype) for name, other in zip("abcd", "bcda", strict=True)}
+
+
 def models_of(name):
     """The base and the model of a file."""
+    if name == "converted":
+        return converted_models()
     return low_rank_models() if name in VERSION_2 else models()
 
 

@@ -1,1 +1,1 @@
-"""The codec beside its peers: trains vectors, measures, writes docs/results/codec.md."""
+"""The codec beside its peers: trains vectors, measures, writes docs/results/codec-loss.md and codec.md."""

@@ -14,8 +14,8 @@ from codec.race import ZLIB, Lap
 from codec.results import HERE
 from codec.skips import History
 from codec.study import Measured, Study
-from codec.vectors import FALL
-from fedretina.study.tables import table
+from codec.vectors.images import FALL
+from fedretina.study import table
 
 NAME = "codec.md"
 

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ class Pictures:
         return int(self.labels.max()) + 1
 
 
+@cache
 def load() -> Pictures:
     """Read the training splits of all domains at hand, as one problem."""
     folders, source = _folders()

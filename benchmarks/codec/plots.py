@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import NullLocator
 from matplotlib.transforms import Bbox
 
 from codec.measure import Point
@@ -54,7 +54,7 @@ def rate_plot(measured: Measured) -> bytes:
     style_axes(right, LIGHT, title="against plain rounding with our coder, %")
     for axes in (left, right):
         axes.set_xlabel("relative error ‖d - d̂‖ / ‖d‖", color=LIGHT.muted, fontsize=9)
-        _ticks(axes, "x", (0.003, 0.01, 0.03, 0.1, 0.3, 1))
+        set_ticks(axes, "x", (0.003, 0.01, 0.03, 0.1, 0.3, 1))
     left.set_xlim(0.003, 1.15)
     right.set_xlim(0.04, 0.75)
     _label_ends(left)
@@ -84,7 +84,7 @@ def _draw_all(axes: Axes, points: Sequence[Point]) -> None:
             axes.annotate(
                 family, (max(point.error, 0.0032), point.bpw), xytext=(6, 2), textcoords="offset points", fontsize=8
             )
-    _ticks(axes, "y", (0.03, 0.1, 0.3, 1, 2, 4, 8, 16))
+    set_ticks(axes, "y", (0.03, 0.1, 0.3, 1, 2, 4, 8, 16))
 
 
 def _draw_close(axes: Axes, points: Sequence[Point]) -> None:
@@ -118,17 +118,17 @@ def speed_plot(laps: Mapping[int, Sequence[Lap]], name: str) -> bytes:
             axes.plot([getattr(lap, way)], [lap.bpw], "o", ms=_MARKER, color=colour)
         style_axes(axes, LIGHT, title=f"{name}, c = 3: {way}, MB/s of fp32")
         axes.set_ylabel("bits per weight", color=LIGHT.muted, fontsize=9)
-        _ticks(axes, "y", (0.1, 0.2, 0.5, 1, 2, 4, 8, 16))
-        _ticks(axes, "x", (3, 10, 30, 100, 300, 1000, 3000, 10000))
+        set_ticks(axes, "y", (0.1, 0.2, 0.5, 1, 2, 4, 8, 16))
+        set_ticks(axes, "x", (3, 10, 30, 100, 300, 1000, 3000, 10000))
         low, high = axes.get_xlim()
         axes.set_xlim(low / 1.1, high * 4)
     figure.draw_without_rendering()  # which settles where everything is
     for way, axes in halves.items():
-        _name(axes, [(getattr(lap, way), lap.bpw, lap.label) for lap in shown])
+        name_points(axes, [(getattr(lap, way), lap.bpw, lap.label) for lap in shown])
     return to_png(figure)
 
 
-def _name(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
+def name_points(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
     """Write each name beside its point, ours first: where it lies on no point and on no name that is there already."""
     taken = [_around(axes, x, y) for x, y, _ in points]
     for x, y, label in sorted(points, key=lambda point: (not point[2].startswith("DoM"), point[2])):
@@ -177,8 +177,8 @@ def skip_plot(histories: Mapping[str, History]) -> bytes:
         )
         style_axes(axes, LIGHT, title=f"{name}: bits per weight")
         axes.set_xlabel("versions missed", color=LIGHT.muted, fontsize=9)
-        _ticks(axes, "x", missed)
-        _ticks(axes, "y", (1, 2, 3, 5, 10, 20, 40))
+        set_ticks(axes, "x", missed)
+        set_ticks(axes, "y", (1, 2, 3, 5, 10, 20, 40))
         _label_log(axes, [(values[-1], name, colour) for name, (colour, values) in curves.items()])
     return to_png(figure)
 
@@ -193,8 +193,8 @@ def _label_log(axes: Axes, labels: Sequence[tuple[float, str, str]]) -> None:
         )  # fmt: skip
 
 
-def _ticks(axes: Axes, which: str, places: Sequence[float]) -> None:
+def set_ticks(axes: Axes, which: str, places: Sequence[float], *, words: Sequence[str] = ()) -> None:
+    """Set the ticks of axis x or y; their numbers are their words unless others are given."""
     axis = getattr(axes, f"{which}axis")
-    axis.set_major_locator(FixedLocator(places))
     axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_ticks(places, words or [f"{place:g}" for place in places])

@@ -11,10 +11,8 @@ from typing import Any
 from codec.roster import EFFORTS
 from codec.schemes.base import Scheme
 from codec.schemes.integers import DEAD_ZONE, RoundedZlib, RoundedZstd, narrowest, to_integers
-from codec.schemes.narrow import Blockwise, Half, MinMax, NormalFloat
 from codec.schemes.ours import Ours
-from codec.schemes.qsgd import Qsgd
-from codec.schemes.sparse import SparseTernary, TopK
+from codec.schemes.peer import Peer
 from codec.update import Update
 from fedretina.dom import DomConfig
 
@@ -100,7 +98,15 @@ def _ours(update: Update, bits: int) -> Iterator[Contender]:
 
 
 def _peers(update: Update) -> Iterator[Contender]:
-    peers: list[Scheme] = [Half(), MinMax(), Blockwise(64), NormalFloat(), TopK(0.01), SparseTernary(0.01), Qsgd(4)]
+    peers: list[Scheme] = [
+        *(Peer.of(name, name) for name in ("fp16", "int8", "nf4", "sign")),
+        Peer.of("blockwise int8", "int8-blocks", block=64),
+        Peer.of("top-k", "topk", share=0.01),
+        Peer.of("STC", "stc", share=0.01),
+        Peer.of("QSGD", "qsgd", bits=4),
+        Peer.of("SparseLoCo", "sparseloco", k=64),
+        Peer.of("PowerSGD", "powersgd", rank=2),
+    ]
     if RoundedZstd.is_available():
         peers.append(RoundedZstd(1e-3))
     for scheme in peers:

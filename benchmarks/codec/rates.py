@@ -13,20 +13,22 @@ from codec.measure import Point, measure
 from codec.results import DOM, HERE, Results
 from codec.roster import schemes
 from codec.schemes.base import Scheme
+from codec.schemes.peer import Peer
 from codec.update import Update
+from fedretina.study.codecs import nncodec_is_available
 
-_CODE = tuple(HERE / name for name in ("schemes/base.py", "measure.py", "update.py"))
+_CODE = tuple(HERE / name for name in ("schemes/base.py", "schemes/peer.py", "measure.py", "update.py"))
 
 
-def measure_all(update: Update, results: Results, *, quick: bool, nncodec: Path | None) -> list[Point]:
+def measure_all(update: Update, results: Results, *, quick: bool) -> list[Point]:
     """Measure what has not been measured yet; return every point."""
-    named = schemes(update.rms, quick=quick, nncodec=nncodec)
+    named = schemes(update.rms, quick=quick, nncodec=nncodec_is_available())
     return [point for family, members in named.items() for point in measure_family(update, family, members, results)]
 
 
 def measure_family(update: Update, family: str, members: Sequence[Scheme], results: Results) -> list[Point]:
     """Measure one curve, unless that has been done."""
-    code = (*_CODE, Path(inspect.getfile(type(members[0]))))
+    code = (*_CODE, source_of(members[0]))
     found = results.get(
         f"{update.name}/{re.sub('[^a-z0-9]+', '-', family.lower())}",
         lambda: [asdict(measure(scheme, update)) for scheme in members],
@@ -35,6 +37,11 @@ def measure_family(update: Update, family: str, members: Sequence[Scheme], resul
         settings=str([vars(scheme) for scheme in members]),
     )
     return [Point(**values) for values in found]
+
+
+def source_of(scheme: Scheme) -> Path:
+    """Return the file that a scheme's results depend on: of a peer, its codec's."""
+    return Path(inspect.getfile(type(scheme.codec if isinstance(scheme, Peer) else scheme)))
 
 
 def floors(update: Update, results: Results) -> dict[str, dict[str, float]]:

@@ -4,35 +4,33 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from codec import budget, feedback, memory, race, rates, skips, vectors
+from codec import budget, feedback, memory, race, rates, skips
 from codec.bars import Bar, memory_bars, rate_bars, speed_bars
 from codec.measure import Point
 from codec.pictures import Pictures
 from codec.results import DOM, HERE, Results
 from codec.roster import BITS, EFFORTS
 from codec.update import Update
+from codec.vectors import images
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured: on which vectors, in how many laps; the interpreter that has nncodec, if any."""
+    """How much is measured: on which vectors, in how many laps."""
 
-    recipes: Sequence[vectors.Recipe]
-    series: Sequence[vectors.Series]
+    recipes: Sequence[images.Recipe]
+    series: Sequence[images.Series]
     versions: int
     laps: int
     rounds: int
     quick: bool
-    nncodec: Path | None
 
 
-def plan(*, quick: bool, nncodec: Path | None) -> Plan:
+def plan(*, quick: bool) -> Plan:
     """Return the whole plan, or one that takes a minute or two."""
     if quick:
-        return Plan(vectors.QUICK, vectors.QUICK_SERIES, versions=4, laps=1, rounds=4, quick=True, nncodec=nncodec)
-    return Plan(
-        vectors.RECIPES, vectors.SERIES, vectors.VERSIONS, laps=3, rounds=feedback.ROUNDS, quick=False, nncodec=nncodec
-    )
+        return Plan(images.QUICK, images.QUICK_SERIES, versions=4, laps=1, rounds=4, quick=True)
+    return Plan(images.RECIPES, images.SERIES, images.VERSIONS, laps=3, rounds=feedback.ROUNDS, quick=False)
 
 
 @dataclass(frozen=True)
@@ -67,9 +65,9 @@ class Study:
 def train(what: Plan, pictures: Pictures, folder: Path) -> None:
     """Train what has not been trained yet."""
     for recipe in what.recipes:
-        vectors.train_pair(recipe, pictures, folder)
+        images.train_pair(recipe, pictures, folder)
     for series in what.series:
-        vectors.train_series(series, pictures, folder, versions=what.versions)
+        images.train_series(series, pictures, folder, versions=what.versions)
 
 
 def study(what: Plan, folder: Path, *, source: str, results: Results) -> Study:
@@ -88,7 +86,7 @@ def _measured(what: Plan, folder: Path, results: Results) -> Measured:
         update.name,
         update.weights,
         update.rms,
-        rates.measure_all(update, results, quick=what.quick, nncodec=what.nncodec),
+        rates.measure_all(update, results, quick=what.quick),
         rates.floors(update, results),
         {bits: _laps(update, bits, what.laps, results) for bits in BITS},
         _memory(folder, results) if memory.is_measurable() else {},

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
+from fedretina.dom import is_float  # its module gives NumPy bfloat16, which files may hold
+
 Array = NDArray[Any]
 Floats = NDArray[np.float32]
 Model = Mapping[str, Array]
@@ -31,7 +33,11 @@ class Update:
     @cached_property
     def delta(self) -> dict[str, Floats]:
         """The differences of the float tensors, by name."""
-        return {name: self.new[name] - self.base[name] for name in sorted(self.new) if self.new[name].dtype.kind == "f"}
+        return {
+            name: self.new[name].astype(np.float32) - self.base[name].astype(np.float32)
+            for name in sorted(self.new)
+            if is_float(self.new[name].dtype)
+        }
 
     @cached_property
     def matrices(self) -> list[str]:
@@ -63,7 +69,8 @@ class Update:
 
     def error(self, decoded: Model) -> float:
         """Return ``||d - d^|| / ||d||`` over `matrices`, where decoded is base + d^."""
-        return float((sum(_energy(self.new[name] - decoded[name]) for name in self.matrices) / self._energy) ** 0.5)
+        left = (self.new[name].astype(np.float32) - decoded[name].astype(np.float32) for name in self.matrices)
+        return float((sum(map(_energy, left)) / self._energy) ** 0.5)
 
 
 def _energy(values: Array) -> float:

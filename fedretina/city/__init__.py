@@ -8,7 +8,8 @@ from fedretina.city.edge import join, local_nodes, start, start_local
 from fedretina.city.enrolment import Invitation, Request, make_request, make_rotation
 from fedretina.city.folders import CityFolder, NodeFolder
 from fedretina.city.processes import CITY_VARIABLE, NotStarted, is_running, stop
-from fedretina.city.server import DEFAULT_PORT, approve, create, first_fingerprint, revoke, up
+from fedretina.city.server import DEFAULT_PORT, approve, create, first_fingerprint, revoke, server_identity, up
+from fedretina.city.status import NodeStatus, node_statuses
 from fedretina.city.units import compose_file, systemd_unit
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Finding",
     "Invitation",
     "NodeFolder",
+    "NodeStatus",
     "NotStarted",
     "Request",
     "approve",
@@ -30,7 +32,9 @@ __all__ = [
     "local_nodes",
     "make_request",
     "make_rotation",
+    "node_statuses",
     "revoke",
+    "server_identity",
     "start",
     "start_local",
     "stop",

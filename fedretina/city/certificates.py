@@ -58,14 +58,6 @@ def make_server_certificate(folder: Path, city: str, hosts: Sequence[str]) -> No
     _write(folder, "server", certificate, key)
 
 
-def names_of(certificate: bytes) -> list[str]:
-    """Return the names and addresses that a certificate (PEM) is valid for."""
-    loaded = x509.load_pem_x509_certificate(certificate)
-    alternatives = loaded.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    names = alternatives.get_values_for_type(x509.DNSName)
-    return [*names, *(str(address) for address in alternatives.get_values_for_type(x509.IPAddress))]
-
-
 def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, days: int) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (

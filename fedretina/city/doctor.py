@@ -44,7 +44,8 @@ class Finding:
 
 def examine(node: NodeFolder) -> list[Finding]:
     """Look at a node's machine: name, port, certificate, clock, data, disk, keys, packages."""
-    checks: list[Callable[[NodeFolder], Iterator[Finding]]] = [_keys, _data, _disk, _packages]
+    checks: list[Callable[[NodeFolder], Iterator[Finding]]] = [_keys, _disk, _packages]
+    checks += [_data] if node.data else []
     checks += [_name, _server] if node.address else [_membership]
     return [finding for check in checks for finding in check(node)]
 

@@ -53,7 +53,7 @@ def local_nodes(city: CityFolder) -> list[NodeFolder]:
     return [NodeFolder.load(path.parent) for path in sorted((city.path / "local").glob(f"*/{NodeFolder.FILE}"))]
 
 
-def start_local(city: CityFolder, domains: Sequence[str], data: Path, show: Show) -> list[NodeFolder]:
+def start_local(city: CityFolder, domains: Sequence[str], data: Path | None, show: Show) -> list[NodeFolder]:
     """Enrol and start a node for each domain on this machine: the same files, keys and checks as between machines.
 
     Raises

@@ -92,7 +92,7 @@ class Request:
         return True
 
 
-def make_request(folder: Path, domains: Sequence[str], *, role: str, data: Path) -> bytes:
+def make_request(folder: Path, domains: Sequence[str], *, role: str, data: Path | None) -> bytes:
     """Make a node's folder with new keys, and return the request.
 
     Parameters
@@ -103,8 +103,8 @@ def make_request(folder: Path, domains: Sequence[str], *, role: str, data: Path)
         The names of the domains that the node will host.
     role : {"edge", "front-end"}
         Whether it trains, or only receives models.
-    data : Path
-        The folder of its data.
+    data : Path or None
+        The folder of its data; None where the app has data of its own.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def make_request(folder: Path, domains: Sequence[str], *, role: str, data: Path)
         raise BadArgument(
             f"role {role!r} with {len(domains)} domains: name a domain, and one of the roles {', '.join(NODE_ROLES)}"
         )
-    node = NodeFolder(folder.absolute(), "+".join(domains), list(domains), role, str(data.absolute()))
+    node = NodeFolder(folder.absolute(), "+".join(domains), list(domains), role, str(data.absolute()) if data else "")
     if (folder / NodeFolder.FILE).exists():
         raise BadArgument(
             f"{folder} holds a node already: name another folder, or remove it if the node is no longer wanted"

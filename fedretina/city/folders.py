@@ -141,7 +141,7 @@ class NodeFolder(_Folder):
     role : {"edge", "front-end"}
         Whether it trains, or only receives models.
     data : str
-        The folder of its data.
+        The folder of its data; empty where the app has data of its own.
     city, address : str
         The city's name and the server's HOST:PORT; empty before it has joined.
     """

@@ -49,7 +49,7 @@ def supernode_command(node: NodeFolder, port: int) -> list[str]:
 
 def register_command(city: CityFolder, node: str) -> list[str]:
     """Return the command that makes a node's key known to the SuperLink."""
-    return ["flwr", "supernode", "register", str(city.nodes / f"{node}.pub"), city.name, "--name", node]
+    return ["flwr", "supernode", "register", str(city.nodes / f"{node}.pub"), city.name, "--name", node, "--format", "json"]
 
 
 def run(command: Sequence[str], show: Show) -> str:

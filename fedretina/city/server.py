@@ -1,6 +1,7 @@
 """What the server's operator does: make a city, bring it up, approve requests, revoke domains."""
 
 import json
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from fedretina.city.enrolment import ROOT_LIFETIME_S, Request, admit, make_join_
 from fedretina.city.folders import CityFolder, check_name, make_private
 from fedretina.city.processes import Show
 from fedretina.errors import BadArgument
-from fedretina.trust import CityRoot, Role, Signed, SigningKey, fingerprint, merge_keys
+from fedretina.trust import SERVER, CityRoot, Identity, Role, Signed, SigningKey, fingerprint, merge_keys
 
 DEFAULT_PORT = 9093
 
@@ -72,6 +73,18 @@ def create(
     return city
 
 
+def server_identity() -> Identity | None:
+    """Return the identity of the city whose SuperLink runs this ServerApp (``$FEDRETINA_CITY``); None outside of a city.
+
+    Raises
+    ------
+    BadArgument
+        If the variable names a folder that holds no city.
+    """
+    folder = os.environ.get(processes.CITY_VARIABLE, "")
+    return Identity(CityFolder.load(Path(folder)).path, [SERVER]) if folder else None
+
+
 def first_fingerprint(city: CityFolder) -> str:
     """Return what is read aloud to everyone who joins: the fingerprint of the first root."""
     return fingerprint(Signed.from_bytes(city.identity.signed_roots()[0]).body)
@@ -114,11 +127,11 @@ def approve(city: CityFolder, data: bytes, show: Show) -> tuple[Request, bytes]:
     if not known:
         atomic.write_text(public, request.flower + "\n")
         try:
-            processes.run(processes.register_command(city, request.name), show)
+            printed = processes.run(processes.register_command(city, request.name), show)
         except processes.NotStarted:
             public.unlink()
             raise
-        description = {"domains": sorted(request.domains), "role": request.role}
+        description = {"domains": sorted(request.domains), "role": request.role, "flower_id": _flower_id(printed)}
         atomic.write_text(city.nodes / f"{request.name}.json", json.dumps(description) + "\n")
     return request, make_join_file(city, request)
 
@@ -136,3 +149,11 @@ def revoke(city: CityFolder, domain: str) -> CityRoot:
         raise BadArgument(f"the city lists no domain {domain!r}; it lists {', '.join(domains) or 'none'}")
     del domains[domain]
     return next_root(city, domains)
+
+
+def _flower_id(printed: str) -> str:
+    """Return the node's identifier from what `flwr supernode register` printed; empty if it printed none."""
+    try:
+        return str(json.loads(printed[printed.index("{") :]).get("node-id", ""))
+    except ValueError:
+        return ""

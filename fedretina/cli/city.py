@@ -1,5 +1,6 @@
 """``fedretina city``: from nothing to real machines that train together."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,7 +53,9 @@ def up(
     folder: Folder = CITY_DIR,
     local: Annotated[bool, typer.Option("--local", help="Also enrol and start a node for each of --domains here.")] = False,
     domains: Annotated[str, typer.Option(help="With --local: the domains, comma-separated.")] = "",
-    data: Annotated[Path, typer.Option(help="With --local: the folder of their data.")] = Path(),
+    data: Annotated[
+        Path | None, typer.Option(help="With --local: the folder of their data; by default the app's own data.")
+    ] = None,
 ) -> None:
     """Server: start the SuperLink, and wait until it answers."""
     from fedretina import city
@@ -82,8 +85,8 @@ def down(folder: Folder = CITY_DIR) -> None:
 @app.command()
 def request(
     domains: Annotated[str, typer.Option(help="The domains that this machine hosts, comma-separated.")],
-    data: Annotated[Path, typer.Option(help="The folder of their data.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="The request to write.")],
+    data: Annotated[Path | None, typer.Option(help="The folder of their data; by default the app's own data.")] = None,
     role: Annotated[str, typer.Option(help="edge (trains) or front-end (only receives).")] = "edge",
     folder: NodeDir = NODE_DIR,
 ) -> None:
@@ -144,6 +147,32 @@ def doctor(folder: Folder = NODE_DIR) -> None:
 
     if _print_findings(city.NodeFolder.load(folder)):
         raise typer.Exit(1)
+
+
+@app.command()
+def status(
+    folder: Folder = CITY_DIR,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Server: show each node, its domains and role, what it holds, its last report, and the attacks that it refused."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from fedretina import city
+
+    rows = city.node_statuses(city.CityFolder.load(folder), lambda command: None if as_json else _show(command))
+    if as_json:
+        typer.echo(json.dumps([row.to_json() for row in rows], indent=1))
+        return
+    table = Table("node", "domains", "role", "Flower", "version", "behind", "last report", "release", "attacks refused")
+    for row in rows:
+        last = "never" if row.last_report_s is None else f"{row.last_report_s:.0f} s ago"
+        attacks = ", ".join(f"{name} {count}" for name, count in row.attacks.items()) or "none"
+        behind, version = str(row.behind), str(row.version or "none")
+        table.add_row(
+            row.node, ", ".join(row.domains), row.role, row.connection, version, behind, last, row.release, attacks
+        )
+    Console().print(table)
 
 
 @app.command()

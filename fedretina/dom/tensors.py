@@ -14,6 +14,7 @@ from fedretina.errors import BadArgument
 
 Array = NDArray[Any]
 Model = Mapping[str, Array]
+Form = tuple[tuple[int, ...], np.dtype[Any]]  # shape and dtype
 Result = TypeVar("Result")
 
 # The position in this table is the dtype's code on the wire: append only.
@@ -181,6 +182,17 @@ def check_finite(what: str, array: Array) -> None:
 def has_same_form(left: Array, right: Array) -> bool:
     """Return whether two tensors have the same dtype and shape: only such a pair has a difference."""
     return left.dtype == right.dtype and left.shape == right.shape
+
+
+def can_convert(new: Form, old: Form) -> bool:
+    """Tell whether a tensor differs from its base in nothing but a floating-point dtype."""
+    return new[0] == old[0] and new[1] != old[1] and is_float(new[1]) and is_float(old[1])
+
+
+def convert(array: Array, dtype: np.dtype[Any]) -> Array:
+    """Return values in another dtype, rounded to nearest even; what is beyond its largest value becomes infinity."""
+    with np.errstate(over="ignore"):
+        return array.astype(dtype)
 
 
 def freeze(model: Model) -> Model:

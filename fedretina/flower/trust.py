@@ -10,15 +10,29 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import flwr
 from flwr.app import RecordDict
 
+import fedretina
 from fedretina.dom import Stream, Version
-from fedretina.trust import SERVER, Acknowledgement, Forged, Identity, Replayed, Signed, Statement, UnknownSigner, owner_of
+from fedretina.trust import (
+    SERVER,
+    Acknowledgement,
+    Forged,
+    Identity,
+    Replayed,
+    Signed,
+    Statement,
+    UnknownSigner,
+    owner_of,
+    write_reports,
+)
 
 UPDATE = "update"
 """Purpose of a reply's model that no stream keeps."""
 DATA = "data"
 """Purpose of other arrays of the server's."""
+RELEASE = f"fedretina {fedretina.__version__}, flwr {flwr.__version__}"
 _REMEDY = "run the strategy over DomGrid(grid, trust=...)"
 
 
@@ -146,7 +160,7 @@ class NodeTrust:
 
     def up(self, statements: Mapping[str, bytes] | None = None) -> UpTrust:
         """Return what goes into the header of a reply."""
-        return UpTrust(self.identity.verifier.root.version, self.identity.acknowledge(), statements or {})
+        return UpTrust(self.identity.verifier.root.version, self.identity.acknowledge(RELEASE), statements or {})
 
     def _owner(self, stream: str) -> tuple[str, str]:
         """Return who must have signed a stream, and its name in statements."""
@@ -210,6 +224,7 @@ class ServerTrust:
         claimed = Acknowledgement.from_body(Signed.from_bytes(up.acknowledgement).body).domain
         self.reports[claimed] = self.identity.verifier.check_acknowledgement(up.acknowledgement, domain=claimed)
         self._roots[node] = up.root
+        write_reports(self.identity.folder.path, self.reports)
 
     def root_of(self, node: int) -> int | None:
         """Return the root version that a node reported last; None before its first reply."""

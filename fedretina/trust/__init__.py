@@ -24,6 +24,7 @@ from fedretina.trust.keys import SigningKey, VerifyKey
 from fedretina.trust.memory import TrustMemory
 from fedretina.trust.newest import Newest
 from fedretina.trust.policy import Policy
+from fedretina.trust.reports import read_reports, write_reports
 from fedretina.trust.root import NODE_ROLES, CityRoot, Domain, Role, merge_keys
 from fedretina.trust.root_chain import fingerprint, pin, update
 from fedretina.trust.sealing import Sealed, is_sealed, open_sealed, seal, sealed_length
@@ -70,8 +71,10 @@ __all__ = [
     "pack",
     "pin",
     "read_list",
+    "read_reports",
     "seal",
     "sealed_length",
     "unpack",
     "update",
+    "write_reports",
 ]

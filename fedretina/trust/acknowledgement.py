@@ -13,7 +13,7 @@ from fedretina.trust.keys import SigningKey
 from fedretina.trust.signed import Signed
 
 TYPE = "fedretina/acknowledgement"
-_FIELDS = {"domain": str, "held": dict, "root": int, "created": int, "attacks": dict}
+_FIELDS = {"domain": str, "held": dict, "root": int, "created": int, "attacks": dict, "release": str}
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class Acknowledgement:
         Seconds since 1970 (UTC).
     attacks : mapping of str to int
         How often each refusal happened since the node joined, by its name: ``{"RolledBack": 1}``.
+    release : str
+        The versions of the packages that the node runs.
     """
 
     domain: str
@@ -39,6 +41,7 @@ class Acknowledgement:
     root: int
     created: int
     attacks: Mapping[str, int] = field(default_factory=dict)
+    release: str = ""
 
     def sign(self, keys: Iterable[SigningKey]) -> bytes:
         """Return the signed acknowledgement, as it travels."""

@@ -151,11 +151,11 @@ class Identity:
         counter = self.verifier.memory.next_counter("server/newest")
         return Newest(counter, int(self._clock()), streams).sign([self.signing[SERVER]])
 
-    def acknowledge(self) -> bytes:
-        """Sign what this node holds, and which attacks it refused."""
+    def acknowledge(self, release: str = "") -> bytes:
+        """Sign what this node holds, which attacks it refused, and which release it runs."""
         owner, memory = self.owners[0], self.verifier.memory
         held, root = memory.versions, self.verifier.root.version
-        return Acknowledgement(owner, held, root, int(self._clock()), memory.attacks).sign([self.signing[owner]])
+        return Acknowledgement(owner, held, root, int(self._clock()), memory.attacks, release).sign([self.signing[owner]])
 
     def newer_roots(self, version: int) -> list[bytes]:
         """Return the signed roots that follow a version, for a receiver that trusts that one."""

@@ -13,7 +13,6 @@ from fedretina.errors import BadArgument
 _HOUR_S = 3600.0
 _NUMBER = (int, float)
 _KINDS: dict[str, type | tuple[type, ...]] = {
-    "require_sealed": bool,
     "domains": list,
     "warn_after_s": _NUMBER,
     "refuse_after_s": _NUMBER,
@@ -26,8 +25,6 @@ class Policy:
 
     Parameters
     ----------
-    require_sealed : bool, default False
-        Whether payloads that are not encrypted for this node are refused (`Unsealed`).
     domains : tuple of str, default ()
         The domains whose models this node takes; empty means all that the city root lists.
     warn_after_s : float, default 3,600
@@ -46,7 +43,6 @@ class Policy:
     (True, False)
     """
 
-    require_sealed: bool = False
     domains: tuple[str, ...] = ()
     warn_after_s: float = _HOUR_S
     refuse_after_s: float = 24 * _HOUR_S
@@ -79,11 +75,7 @@ class Policy:
             raise BadArgument(f"{path} cannot be read as TOML ({error}): mend it") from error
         allowed = [entry.name for entry in fields(cls)]
         for name, value in table.items() if isinstance(table, dict) else [("trust", table)]:
-            if (
-                name not in allowed
-                or not isinstance(value, _KINDS[name])
-                or (isinstance(value, bool) and _KINDS[name] is not bool)
-            ):
+            if name not in allowed or not isinstance(value, _KINDS[name]) or isinstance(value, bool):
                 raise BadArgument(f"{path}: {name} = {value!r} is not allowed; keys are {', '.join(allowed)}: mend it")
         if not all(isinstance(name, str) for name in table.get("domains", [])):
             raise BadArgument(f"{path}: domains must be a list of names: mend it")

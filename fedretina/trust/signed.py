@@ -50,11 +50,6 @@ class Signed:
         message = encode_for_signing(type_, body)
         return cls(type_, body, {key.public.id: key.sign(message) for key in keys})
 
-    def and_by(self, keys: Iterable[SigningKey]) -> Self:
-        """Return the same document with further signatures."""
-        more = Signed.by(keys, self.type, self.body).signatures
-        return type(self)(self.type, self.body, {**self.signatures, **more})
-
     def to_bytes(self) -> bytes:
         """Return what travels."""
         return pack({"type": self.type, "body": self.body, "signatures": dict(self.signatures)})

@@ -13,6 +13,7 @@ from flwr.serverapp import Grid, ServerApp
 import digits_task as digits
 import fedretina
 from choices import check, strategy_of
+from fedretina.city import server_identity
 from fedretina.errors import FedRetinaError
 from fedretina.flower import DomGrid
 from fedretina.ledger import Ledger, totals
@@ -71,6 +72,7 @@ class Run:
             feedback_down=strategy if config["feedback-down"] else None,
             ledger=self.ledger,
             streams=folder.streams,
+            trust=server_identity(),
         )
         for line in TWO_LINES.splitlines():
             log(line)

@@ -14,6 +14,8 @@ app = ClientApp(mods=[dom_mod])
 def answer(message: Message, context: Context) -> Message:
     """Do the job of the message. A resumed run sends its own settings, which replace those of the context."""
     config = {**context.run_config, **Job.of(message).settings}
+    if data := context.node_config.get("data"):  # a real node has its data where its owner put them
+        config["data-root"] = data
     return PeerReuseClient(task_of(config), home.nodes())(message, context)
 
 

@@ -14,6 +14,7 @@ from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
 import fedretina
+from fedretina.city import server_identity
 from fedretina.errors import FedRetinaError
 from fedretina.flower import DomGrid
 from fedretina.ledger import Ledger
@@ -54,8 +55,8 @@ def main(grid: Grid, context: Context) -> None:
 
 
 def _run(grid: Grid, config: dict, folder: RunFolder, *, run: str, result: RunResult, ledger: Ledger) -> None:
-    task = task_of(config, say=log)
-    wire = DomGrid(grid, codec(config), uplink="stream", ledger=ledger, streams=folder.streams)
+    task, trust = task_of(config, say=log), server_identity()
+    wire = DomGrid(grid, codec(config), uplink="stream", ledger=ledger, streams=folder.streams, trust=trust)
 
     def on_round(number: int, so_far: RunResult) -> None:
         folder.save(run, so_far)

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from codec.roster import schemes
+from codec.loss.federated import QUICK
+from codec.roster import peers, schemes
+from codec.vectors.roster import QUICK_VECTORS
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
@@ -31,6 +33,11 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(folder):
     return (folder / "docs" / "codec.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def loss_page(folder):
+    return (folder / "docs" / "codec-loss.md").read_text(encoding="utf-8")
 
 
 def bars(page: str) -> list[list[str]]:
@@ -58,9 +65,34 @@ def test_every_image_of_the_page_is_there(folder, page):
         assert (folder / "docs" / image).read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("family", schemes(1.0, quick=True, nncodec=None))
+@pytest.mark.parametrize("family", schemes(1.0, quick=True, nncodec=False))
 def test_all_schemes_are_in_the_table(page, family):
     assert f"| {family} |" in page
+
+
+def test_every_vector_is_judged_with_every_peer(loss_page):
+    vectors = loss_page.split("## Bits against error and against loss")[1].split("\n### ")[1:]
+    assert [part.split("\n")[0] for part in vectors] == list(QUICK_VECTORS)
+    for part in vectors:
+        for peer in {peer.family for peer in peers()}:
+            assert f"| {peer} |" in part
+
+
+def test_what_is_uncoded_loses_nothing(loss_page):
+    rows = re.findall(r"\| none \| none \| 32.000 \| ([\d.]+) \| (-?[\d.]+) % \|", loss_page)
+    assert rows == [("0.0000", "0.00")] * len(QUICK_VECTORS)
+
+
+def test_images_of_the_page_by_loss_are_there(folder, loss_page):
+    images = re.findall(r"!\[[^]]*\]\(([^)]+)\)", loss_page)
+    assert len(images) == len(QUICK_VECTORS) + 1
+    for image in images:
+        assert (folder / "docs" / image).read_bytes().startswith(b"\x89PNG")
+
+
+def test_every_channel_of_the_federation_is_in_the_table(loss_page):
+    for channel in QUICK:
+        assert f"| {channel} |" in loss_page
 
 
 def test_lossless_is(page):

@@ -8,7 +8,7 @@ from codec.roster import SAME, schemes
 from codec.schemes.integers import DEAD_ZONE, RoundedOurs, to_integers
 from codec.update import Update
 
-FAMILIES = schemes(1e-3, quick=False, nncodec=None)
+FAMILIES = schemes(1e-3, quick=False, nncodec=False)
 
 
 @pytest.fixture(scope="module")
@@ -37,31 +37,16 @@ def test_what_arrives_has_the_shapes_of_what_was_sent(update, family):
         assert decoded["norm.num_batches_tracked"] == 8
 
 
-# (family, label): at most so many bits per weight, at most so large an error, on normally distributed differences.
-KNOWN = {
-    ("fp16", "fp16"): (16.1, 4e-4),
-    ("int8 min-max", "int8 min-max"): (8.1, 0.012),
-    ("blockwise int8", "blocks of 64"): (8.3, 0.008),
-    ("nf4", "nf4"): (4.4, 0.1),
-    ("top-k", "1 %"): (0.35, 0.96),
-    ("STC", "10 %"): (0.7, 0.77),
-    ("QSGD", "8 bits"): (8, 0.1),
-}
-
-
-@pytest.mark.parametrize(("family", "label"), KNOWN)
-def test_sizes_and_errors_are_those_of_the_papers(update, family, label):
+@pytest.mark.parametrize(
+    ("family", "label", "bits", "error"), [("fp16", "fp16", 16, 2e-4), ("STC", "share 0.1", 0.58, 0.74)]
+)
+def test_points_are_of_all_that_is_sent(update, family, label, bits, error):
+    """Matrices as the codec sends them, the buffer as int8 with two float32, the counter as it is."""
     point = measure(next(s for s in FAMILIES[family] if s.label == label), update)
-    bits, error = KNOWN[family, label]
-    assert 0.5 * bits < point.bpw <= bits
-    assert 0.5 * error < point.error <= error
-
-
-def test_qsgd_is_unbiased(update):
-    scheme = next(s for s in FAMILIES["QSGD"] if s.label == "4 bits")
-    decoded = scheme.decode(scheme.encode(update), update.base)["conv.weight"] - update.base["conv.weight"]
-    bias = np.vdot(decoded, update.delta["conv.weight"]) / np.vdot(update.delta["conv.weight"], update.delta["conv.weight"])
-    assert bias == pytest.approx(1, abs=0.05)
+    buffer, counter = 40 + 8, 8
+    matrices = update.weights - 40
+    assert point.size == pytest.approx(bits * matrices / 8 + buffer + counter, rel=0.03)
+    assert point.error == pytest.approx(error, rel=0.05)
 
 
 @pytest.mark.parametrize("step", [1e-4, 7e-4, 3e-3])

@@ -3,6 +3,7 @@
 import stat
 
 import pytest
+from members import ask, join, quiet
 
 from fedretina.city import (
     CityFolder,
@@ -20,35 +21,6 @@ from fedretina.city import (
 )
 from fedretina.errors import BadArgument, Corrupt, Truncated
 from fedretina.trust import Forged, Replayed, Signed, SigningKey, UnknownSigner
-
-
-@pytest.fixture
-def registered(monkeypatch):
-    """The commands that would have run."""
-    commands = []
-    monkeypatch.setattr(processes, "run", lambda command, show: commands.append(command) or "")
-    return commands
-
-
-@pytest.fixture
-def city(tmp_path, monkeypatch):
-    monkeypatch.setenv("FLWR_HOME", str(tmp_path / "flwr"))
-    (tmp_path / "flwr").mkdir()
-    (tmp_path / "flwr" / "config.toml").write_text('[superlink]\ndefault = "local"\n')
-    return create(tmp_path / "city", "testville", ["retina.example", "10.0.0.5"], 9193)
-
-
-def ask(tmp_path, *domains, role="edge"):
-    folder = tmp_path / "-".join(domains)
-    return make_request(folder, domains, role=role, data=tmp_path), NodeFolder.load(folder)
-
-
-def join(city, node, answer):
-    return edge.join(node, answer, lambda _: first_fingerprint(city))
-
-
-def quiet(_):
-    """Show no command."""
 
 
 def test_two_files_make_a_member(city, tmp_path, registered):
@@ -169,7 +141,7 @@ def test_a_node_that_the_superlink_refused_can_be_approved_again(city, tmp_path,
     with pytest.raises(NotStarted):
         approve(city, request, quiet)
     ran = []
-    monkeypatch.setattr(processes, "run", lambda command, show: ran.append(command))
+    monkeypatch.setattr(processes, "run", lambda command, show: ran.append(command) or "")
     approve(city, request, quiet)
     assert len(ran) == 1
 

@@ -13,9 +13,9 @@ from dataclasses import replace
 
 import pytest
 import yaml
+from cryptography import x509
 
 from fedretina.city import CityFolder, NodeFolder, compose_file, create, doctor, examine, make_request, systemd_unit
-from fedretina.city.certificates import names_of
 from fedretina.city.connection import write_connection
 from fedretina.errors import BadArgument
 
@@ -93,8 +93,10 @@ def one(node, level="error"):
 
 
 def test_the_certificate_names_every_address(city):
-    names = names_of((city.tls / "server.crt").read_bytes())
-    assert names == ["retina.example", "localhost", "127.0.0.1"]
+    found = x509.load_pem_x509_certificate((city.tls / "server.crt").read_bytes())
+    names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["retina.example", "localhost"]
+    assert [str(address) for address in names.get_values_for_type(x509.IPAddress)] == ["127.0.0.1"]
 
 
 def test_the_connection_is_added_and_renewed_beside_others(city):

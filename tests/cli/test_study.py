@@ -53,7 +53,7 @@ def test_an_interruption_says_how_to_go_on(root, tmp_path, monkeypatch):
     monkeypatch.setattr("fedretina.study.run", interrupted)
     result = study(root, tmp_path / "out")
     assert result.exit_code == 130
-    assert "the same command goes on" in result.stderr
+    assert "run the same command again to go on" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -83,16 +83,16 @@ def test_seeds_by_default():
 
 def test_only_the_papers_own_data_are_published(root, tmp_path, monkeypatch):
     base = Setting(method="alone", target="duke", sources=("hall",), data=str(root))
-    assert not command._published(base)
+    assert not command._is_published_data(base)
     shutil.copytree(root / "hall", tmp_path / "market1501")
     shutil.copytree(root / "duke", tmp_path / "duke")
     real = Setting(method="alone", target="duke", sources=("market1501",), data=str(tmp_path))
-    assert not command._published(real)
+    assert not command._is_published_data(real)
     module = import_module("fedretina.reid.counting")
     found = {name: command._counts(module.census(tmp_path / name)) for name in ("duke", "market1501")}
     monkeypatch.setattr(module, "published_counts", lambda name: Counts(name, (found[name],)))
-    assert command._published(real)
-    assert not command._published(replace(real, labelled=0.1))
+    assert command._is_published_data(real)
+    assert not command._is_published_data(replace(real, labelled=0.1))
 
 
 WRONG = [

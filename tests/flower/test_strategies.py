@@ -264,9 +264,9 @@ def test_a_loop_of_ones_own(tmp_path):
     assert {row.stream for row in down} == {"arrays"}
 
 
-def test_a_schedule_by_direction_kind_and_round(tmp_path):
+def test_a_schedule_by_direction_message_type_and_round(tmp_path):
     def schedule(leg):
-        if leg.kind == "evaluate":
+        if leg.message_type == "evaluate":
             return DomConfig(lossless=True)
         return DomConfig(relative_error=0.01 if leg.round < 3 else 0.5)
 

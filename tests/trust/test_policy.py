@@ -11,8 +11,8 @@ def load(tmp_path, text):
 
 
 def test_it_is_read_from_the_nodes_folder(tmp_path):
-    text = '[trust]\nrequire_sealed = true\ndomains = ["duke"]\nwarn_after_s = 60\nrefuse_after_s = 120.5\n'
-    assert load(tmp_path, text) == Policy(require_sealed=True, domains=("duke",), warn_after_s=60, refuse_after_s=120.5)
+    text = '[trust]\ndomains = ["duke"]\nwarn_after_s = 60\nrefuse_after_s = 120.5\n'
+    assert load(tmp_path, text) == Policy(domains=("duke",), warn_after_s=60, refuse_after_s=120.5)
     assert Policy.load(tmp_path / "missing.toml") == Policy() == load(tmp_path, "")
 
 
@@ -20,8 +20,8 @@ def test_it_is_read_from_the_nodes_folder(tmp_path):
     ("text", "message"),
     [
         ("[trust", "cannot be read as TOML"),
-        ("[trust]\nrequire_seal = true", "keys are require_sealed, domains"),
-        ("[trust]\nrequire_sealed = 1", "require_sealed = 1 is not allowed"),
+        ("[trust]\ndomain = true", "keys are domains, warn_after_s"),
+        ("[trust]\ndomains = 1", "domains = 1 is not allowed"),
         ("[trust]\nwarn_after_s = true", "warn_after_s = True is not allowed"),
         ("[trust]\ndomains = [1]", "a list of names"),
         ("trust = 3", "trust = 3 is not allowed"),

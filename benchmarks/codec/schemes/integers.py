@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from codec.schemes.base import ByTensor, Payload, Scheme
 from codec.update import Array, Model, Update
-from fedretina.dom import DomConfig, decode, encode
+from fedretina.dom import DomConfig, decode, encode, is_float
 
 _TYPES = (np.dtype(np.int8), np.dtype(np.int16), np.dtype(np.int32))
 DEAD_ZONE = 0.3
@@ -124,4 +124,4 @@ class RoundedOurs(Scheme):
 
 def against_zeros(base: Mapping[str, Array]) -> dict[str, Array]:
     """Return a base of zeros: a model against it is a difference."""
-    return {name: np.zeros_like(values) if values.dtype.kind == "f" else values for name, values in base.items()}
+    return {name: np.zeros(v.shape, np.float32) if is_float(v.dtype) else v for name, v in base.items()}

@@ -5,7 +5,7 @@ import numpy as np
 from codec.schemes.base import Payload, Scheme
 from codec.schemes.integers import against_zeros
 from codec.update import Array, Model, Update
-from fedretina.dom import DomConfig, Effort, decode, encode
+from fedretina.dom import DomConfig, Effort, decode, encode, is_float
 
 _BITS = 3
 _UNIT = 10.0**-_BITS
@@ -32,4 +32,8 @@ class OneStep(Scheme):
         """Divide, and add to the base."""
         scale = np.float32(self.step / _UNIT)
         found = decode(payload[0], base=against_zeros(base))
-        return {name: base[name] + d * scale if d.dtype.kind == "f" else d for name, d in found.items()}
+        return {name: _moved(base[name], d * scale) if is_float(d.dtype) else d for name, d in found.items()}
+
+
+def _moved(base: Array, difference: Array) -> Array:
+    return (base.astype(np.float32) + difference).astype(base.dtype)

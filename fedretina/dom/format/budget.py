@@ -98,11 +98,13 @@ def _quantise(trial: Trial, step: Step, doubled: int) -> QuantisedWithStep | Non
 
 def _units(job: Job, sensitivities: Mapping[str, float] | None) -> dict[str, float]:
     """Return each tensor's step at scale 1; a tensor that nobody names counts by its difference's size."""
-    units, kept = {}, set(job.kept)
+    units = {}
     for name, array in job.new.items():
         if is_float(array.dtype) and array.size and job.may_lose(name) and not is_coded_as_vector(job.config, array.shape):
-            base = job.old[name].reshape(-1) if name in kept else None
-            part = Trial.of(Pair(array.reshape(-1), base), array.shape, job.config).sample
+            base = job.base_of(name)
+            part = Trial.of(
+                Pair(array.reshape(-1), None if base is None else base.reshape(-1)), array.shape, job.config
+            ).sample
             units[name] = root_mean_square(part)
     units = {name: size for name, size in units.items() if SMALLEST < size < LARGEST}  # others travel exactly
     given = {name: value for name, value in (sensitivities or {}).items() if name in units}

@@ -15,7 +15,7 @@ from fedretina.dom.format.mismatch import warn_about_useless_base
 from fedretina.dom.format.shared_step import shared_step, shared_step_chooser
 from fedretina.dom.parallel import count_threads
 from fedretina.dom.quantisation.feedback import add_residual, check_residual, residual_of
-from fedretina.dom.tensors import MAX_RAW_BYTES, Array, Model, check_model, freeze
+from fedretina.dom.tensors import MAX_RAW_BYTES, Array, Model, check_model, freeze, is_float
 from fedretina.dom.version import Version, digest_rows, shared_version
 from fedretina.errors import Corrupt
 
@@ -70,8 +70,9 @@ def encode(
         float32, float16, bfloat16 (ml_dtypes), float64, integers, booleans; any shape. Integers and booleans travel
         losslessly.
     base : mapping of str to ndarray, optional
-        What the receiver holds. Tensors that it lacks, or has in another shape or dtype, are coded without a base. If that
-        holds for all floating-point tensors, the logger ``fedretina.dom`` gets a warning that says why.
+        What the receiver holds. Tensors that it lacks, or has in another shape, are coded without a base. Another
+        floating-point dtype makes a difference all the same (format version 2, off the lattice). If no floating-point
+        tensor has a counterpart, the logger ``fedretina.dom`` gets a warning that says why.
     config : DomConfig
         Steps, rounding, effort.
     sensitivities : mapping of str to float, optional
@@ -79,7 +80,7 @@ def encode(
         diagonal); steps are proportional to ``sensitivity**-0.5``. By default ``1 / mean square of the difference``.
     metadata : mapping of str to str, optional
         The text that the model's file keeps beside its tensors, as .safetensors does: travels with it, for `inspect`. A
-        payload that has any is of format version 2, others are of version 1.
+        payload that has any is of format version 2.
     threads : int, optional
         How many to use; by default OMP_NUM_THREADS, else one a core. The bytes do not depend on it.
 
@@ -220,13 +221,13 @@ def accept(payload: bytes, *, base: Version | None, max_bytes: int = MAX_RAW_BYT
 
 def _compose(job: Job, sensitivities: Mapping[str, float] | None, *, keep: bool) -> Composed:
     job.check_base()
-    if job.base is not None:
+    if job.base is not None and not any(is_float(job.new[name].dtype) for name in job.based):
         warn_about_useless_base(job.new, job.base.model)
     if job.config.budget_bytes is None:
         step = shared_step(job)
         chooser = None if step is None else shared_step_chooser(step)
-        kept = frozenset(job.kept)
-        return compose(job, lambda name: encode_job_tensor(job, name, chooser=chooser if name in kept else None, keep=keep))
+        based = job.based if chooser else frozenset()
+        return compose(job, lambda name: encode_job_tensor(job, name, chooser=chooser if name in based else None, keep=keep))
     return compose_within(job, sensitivities, keep=keep)
 
 

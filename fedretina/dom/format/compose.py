@@ -92,6 +92,7 @@ def _header_and_body(job: Job, coded: Sequence[CodedTensor], kept: set[str]) -> 
         pcodec=PCODEC_HEADER if pieces or factor_pieces else b"",
         raw_bytes=raw_bytes(job.new),
         factors=factors,
+        converted=bitmap([job.base_of(each.spec.name) is not None for each in coded[len(kept) :]]),
     )
     return header, b"".join([*factor_pieces, *(piece for own in pieces for piece in own)])
 

@@ -16,7 +16,7 @@ from fedretina.dom.prediction.factors import Factors, predict
 from fedretina.dom.quantisation.lossless import add_bits
 from fedretina.dom.quantisation.restore import restore
 from fedretina.dom.quantisation.steps import Step
-from fedretina.dom.tensors import Array, Model, is_finite
+from fedretina.dom.tensors import Array, Model, can_convert, convert, is_finite
 from fedretina.dom.version import digest_bits
 from fedretina.errors import Corrupt
 
@@ -74,7 +74,10 @@ def restore_tensors(
     With `finite`, NaN and infinity are `Corrupt`.
     """
     kept = [base[spec.name] for spec in specs[: header.kept_count]]
-    olds: list[Array | None] = [*kept, *(None for _ in header.fresh)]
+    fresh = (
+        _converted(spec, base) if does else None for spec, does in zip(header.fresh, header.builds_on_base, strict=True)
+    )
+    olds: list[Array | None] = [*kept, *fresh]
     check_pieces(header, specs, len(body))
     decompressor = decompressor_for(header.pcodec) if body else None
     factors, used = unpack_factors(header, body, specs, decompressor)
@@ -92,6 +95,14 @@ def restore_tensors(
     ranked = sorted([*bodiless, *groups], key=lambda group: group.size, reverse=True)
     for restored in ordered_map(restore_group, ranked, threads=threads, weigh=lambda group: group.size):
         yield from restored
+
+
+def _converted(spec: Spec, base: Model) -> Array:
+    """Return the base's tensor of a fresh one's name in its dtype; raise `Corrupt` if it cannot be converted."""
+    old = base.get(spec.name)
+    if old is None or not can_convert((spec.shape, spec.dtype), (old.shape, old.dtype)):
+        raise Corrupt(f"tensor {spec.name!r} builds on a tensor that the base does not have; drop the payload")
+    return convert(old, spec.dtype)
 
 
 def _groups(

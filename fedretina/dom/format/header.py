@@ -24,7 +24,8 @@ from fedretina.dom.tensors import (
 )
 from fedretina.errors import Corrupt
 
-_COLUMNS = {1: 10, 2: 11}
+_COLUMNS = 10
+_MORE_COLUMNS = 12  # of version 2; its last one may be left out
 _MAX_BITS = 15
 OFFSET_BYTES = 3
 EXACT = 255
@@ -44,6 +45,7 @@ class Header:
     pcodec: bytes
     raw_bytes: int
     factors: FactorColumns = field(default_factory=FactorColumns)
+    converted: bytes = b""  # a bit per fresh tensor that builds on the base's tensor in another dtype; empty: none
 
     @property
     def kept_count(self) -> int:
@@ -58,12 +60,18 @@ class Header:
     @property
     def version(self) -> int:
         """The oldest format version that can say this."""
-        return 2 if any(self.factors.ranks) else 1
+        return 2 if any(self.factors.ranks) or self.converted else 1
+
+    @property
+    def builds_on_base(self) -> list[bool]:
+        """Which fresh tensors build on the base's tensor of their name, in another dtype."""
+        bits = np.unpackbits(np.frombuffer(self.converted, np.uint8)).astype(bool).tolist()
+        return bits[: len(self.fresh)] or [False] * len(self.fresh)
 
     @property
     def is_on_lattice(self) -> bool:
         """Whether every step is a power of two, without offsets, and every integer on it may be what it likes."""
-        if not self.factors.is_on_lattice or any(coding.trellis for coding in self.codings):
+        if self.converted or not self.factors.is_on_lattice or any(coding.trellis for coding in self.codings):
             return False
         return not self.offsets and not any(step.exponent is None or step.mantissa for step in self.steps)
 
@@ -98,7 +106,8 @@ def write_header(header: Header, version: int) -> bytes:
     columns = _columns(header)
     if version == 1:
         return bytes(msgpack.packb(columns))
-    return zlib.compress(msgpack.packb([*columns, header.factors.columns()]), 9)
+    converted = [header.converted] if header.converted else []
+    return zlib.compress(msgpack.packb([*columns, header.factors.columns(), *converted]), 9)
 
 
 def _columns(header: Header) -> list[Any]:
@@ -146,7 +155,9 @@ def _decompressed(data: bytes) -> bytes:
 
 
 def _parse(columns: Any, version: int) -> Header:
-    first = _typed(columns, list, "columns", _COLUMNS[version])[: _COLUMNS[1]]
+    first, more = _typed(columns, list, "columns")[:_COLUMNS], columns[_COLUMNS:]
+    if len(first) < _COLUMNS or len(columns) > _MORE_COLUMNS or bool(more) != (version > 1):
+        raise ValueError(f"{len(columns)} columns in version {version}")
     dropped, fresh, codings, exponents, mantissas, bits, errors, pieces, offsets, (pcodec, raw) = first
     kinds = _read_codings(_typed(codings, bytes, "codings"))
     header = Header(
@@ -159,7 +170,8 @@ def _parse(columns: Any, version: int) -> Header:
         offsets=_typed(offsets, bytes, "offsets"),
         pcodec=_typed(pcodec, bytes, "pcodec's header"),
         raw_bytes=_natural(raw, MAX_RAW_BYTES, "raw bytes"),
-        factors=read_factor_columns(columns[_COLUMNS[1]]) if version > 1 else FactorColumns(),
+        factors=read_factor_columns(more[0]) if more else FactorColumns(),
+        converted=_typed(more[1], bytes, "converted tensors") if len(more) > 1 else b"",
     )
     _check_numbers(header)
     return header
@@ -178,6 +190,8 @@ def _check_numbers(header: Header) -> None:
     if len(header.offsets) not in (0, OFFSET_BYTES * own):
         raise ValueError("offsets and codings differ in number")
     _check_factors(header)
+    if header.converted and len(header.converted) != (len(header.fresh) + 7) // 8:
+        raise ValueError("converted and fresh tensors differ in number")
 
 
 def _check_factors(header: Header) -> None:

@@ -12,9 +12,12 @@ from fedretina.dom.prediction.rates import PRICE
 from fedretina.dom.quantisation.predicted import Predictor
 from fedretina.dom.quantisation.steps import Step, StepChooser
 from fedretina.dom.quantisation.trial import Trial
-from fedretina.dom.tensors import Array, Model, check_finite, has_same_form, is_finite
+from fedretina.dom.tensors import Array, Model, can_convert, check_finite, convert, has_same_form, is_finite
 from fedretina.dom.version import Version
 from fedretina.errors import BadArgument
+
+_PAYS = 0.01  # of a tensor's bytes that a prediction has to save, for receivers that know version 1 only
+_STEP_PER_ERROR = 6  # about what the step is over the error, where predictions pay
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,26 @@ class Job:
         new, old = self.new, self.old
         return [name for name in sorted(old) if name in new and has_same_form(new[name], old[name])]
 
+    def base_of(self, name: str) -> Array | None:
+        """Return what a tensor builds on: the base's tensor of its name, in its dtype; None if there is no such tensor."""
+        new, old = self.new[name], self.old.get(name)
+        if old is None or has_same_form(new, old):
+            return old
+        if self.config.format == 1 or self.config.lattice or not can_convert((new.shape, new.dtype), (old.shape, old.dtype)):
+            return None
+        converted = convert(old, new.dtype)
+        return converted if is_finite(converted) else None
+
+    @property
+    def based(self) -> frozenset[str]:
+        """The names of the tensors that build on the base."""
+        return frozenset(name for name in self.new if self.base_of(name) is not None)
+
     def predict(self, name: str, trial: Trial) -> Trial:
         """Return a tensor's trial with its predictor, which is made once for all steps that are tried."""
         if name not in self.predictors:
-            self.predictors[name] = Predictor.of(trial.pair, trial.shape, largest=trial.scale.difference)
+            coarsest = self.config.rms_step or self.config.relative_error * _STEP_PER_ERROR
+            self.predictors[name] = Predictor.of(trial.pair, trial.shape, largest=trial.scale.difference, coarsest=coarsest)
         return replace(trial, predictor=self.predictors[name])
 
     @property
@@ -75,23 +94,23 @@ class Job:
 
 def encode_job_tensor(job: Job, name: str, *, chooser: StepChooser | None = None, keep: bool) -> CodedTensor:
     """Code one of a job's tensors, see `encode_tensor`; with a prediction where it may have one and that pays."""
-    base = job.old.get(name)
-    base = base if base is not None and has_same_form(job.new[name], base) else None
+    base = job.base_of(name)
     code = partial(encode_tensor, name, job.new[name], base, job.config, chooser=chooser, keep=keep)
     if not job.may_lose(name):
         return code(exact=True)
     if job.config.format == 1 or base is None:
         return code()
     predicted = code(predict=partial(job.predict, name))
-    if predicted.factors is None:
+    predictor = job.predictors.get(name)
+    if predictor is None:
         return predicted
-    predictor = job.predictors[name]
-    if predictor is not None and predicted.step is not None and predictor.is_sure(predicted.step.size):
+    if predicted.factors is not None and predicted.step is not None and predictor.is_sure(predicted.step.size):
         return predicted
     plain = code()
-    if job.config.lattice:  # predictions have finer units, which makes exact skips dearer: they have to pay for that
+    if job.config.lattice or predicted.factors is None:  # finer units make exact skips dearer: predictions have to be sure
         return plain
-    return predicted if _price(predicted, plain.step, job.config) < _price(plain, plain.step, job.config) else plain
+    saved = _price(plain, plain.step, job.config) - _price(predicted, plain.step, job.config)
+    return predicted if saved > _PAYS * plain.size else plain
 
 
 def _price(coded: CodedTensor, step: Step | None, config: DomConfig) -> float:

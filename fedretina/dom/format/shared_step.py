@@ -39,10 +39,11 @@ def shared_step_chooser(size: float) -> StepChooser:
 def _rms(job: Job) -> float:
     """Return the root of the mean square of all differences that are quantised on steps."""
     total, count = 0.0, 0
-    for name in job.kept:
-        array = job.new[name]
-        if is_float(array.dtype) and job.may_lose(name) and not is_coded_as_vector(job.config, array.shape):
-            pair = Pair(array.reshape(-1), job.old[name].reshape(-1))
+    for name, array in job.new.items():
+        base = job.base_of(name)
+        wide = is_float(array.dtype) and not is_coded_as_vector(job.config, array.shape)
+        if base is not None and wide and job.may_lose(name):
+            pair = Pair(array.reshape(-1), base.reshape(-1))
             total += math.fsum(energy(difference) for _, difference in pair.blocks(np.float64))
             count += array.size
     return math.sqrt(total / count) if count else 0.0

@@ -56,6 +56,11 @@ class Factors:
         found: NDArray[np.float64] = np.einsum("ir,rj->ij", self._left[start:stop], self._right)
         return found
 
+    def at(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return the prediction of some places."""
+        found: NDArray[np.float64] = np.einsum("kr,kr->k", self._left[rows], self._right.T[columns])
+        return found
+
     @cached_property
     def _left(self) -> NDArray[np.float64]:
         # A product's unit goes to its left factor: powers of two change no bit.

@@ -1,13 +1,13 @@
 """Singular values of small matrices by one-sided Jacobi rotations: no LAPACK, whose threads could hang (see `energy`)."""
 
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 Matrix: TypeAlias = NDArray[np.float64]
 
-_SWEEPS = 5  # directions need to be good to a percent only: what they miss, the residual holds
+_SWEEPS = 4  # directions need to be good to a percent only: what they miss, the residual holds
 _TINY = 1e-300
 
 
@@ -23,8 +23,10 @@ def small_svd(matrix: Matrix) -> tuple[Matrix, Matrix, Matrix]:
     rows[:size, :size] = matrix.T
     rows[:, size:] = np.eye(even)
     turn = _turn(even)
+    squares = np.einsum("ij,ij->i", rows[:, :size], rows[:, :size])
     for _ in range(_SWEEPS * (even - 1)):
-        rows = _rotate(rows, size)[turn]
+        rows, squares = _rotate(rows, squares, size)
+        rows, squares = rows[turn], squares[turn]
     values = np.sqrt(np.einsum("ij,ij->i", rows[:, :size], rows[:, :size]))
     order = np.argsort(-values, kind="stable")[:size]
     values = values[order]
@@ -42,15 +44,16 @@ def _turn(size: int) -> NDArray[np.intp]:
     return order
 
 
-def _rotate(rows: Matrix, size: int) -> Matrix:
-    """Make row i orthogonal to row i + half, for all i."""
+def _rotate(rows: Matrix, squares: Matrix, size: int) -> tuple[Matrix, Matrix]:
+    """Make row i orthogonal to row i + half, for all i; return the rows and the squares of their lengths."""
     half = rows.shape[0] // 2
     first, second = rows[:half], rows[half:]
-    a, b = first[:, :size], second[:, :size]
-    cross = np.einsum("ij,ij->i", a, b)
-    gap = np.einsum("ij,ij->i", b, b) - np.einsum("ij,ij->i", a, a)
-    slope: Any = 2 * cross / (gap + np.where(gap < 0, -1.0, 1.0) * np.sqrt(gap * gap + 4 * cross * cross) + _TINY)
+    cross = np.einsum("ij,ij->i", first[:, :size], second[:, :size])
+    gap = squares[half:] - squares[:half]
+    slope = 2 * cross / (gap + np.copysign(np.sqrt(gap * gap + 4 * cross * cross), gap) + _TINY)
+    moved = slope * cross
     cosine = 1 / np.sqrt(1 + slope * slope)
     sine = (cosine * slope)[:, None]
     cosine = cosine[:, None]
-    return np.concatenate([cosine * first - sine * second, sine * first + cosine * second])
+    rotated = np.concatenate([cosine * first - sine * second, sine * first + cosine * second])
+    return rotated, np.concatenate([squares[:half] - moved, squares[half:] + moved])

@@ -7,13 +7,15 @@ below the target costs nothing there.)
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from fedretina.dom.quantisation.rounding import Rounder
 from fedretina.dom.quantisation.trial import Trial
 
 _TRIES = 30
-_JUMP = 2**-8  # octaves between two steps on both sides of the target that are near enough to call it a jump
+_JUMP = 2**-6.5  # octaves between two steps on both sides of the target that are near enough to call it a jump
 _DEAD_ZONE = 0.3
 _LEAST = 1e-9
 
@@ -47,7 +49,9 @@ class _Bracket:
         return self.fine[0] + (self.coarse[0] - self.fine[0]) * min(max(part, 0.2), 0.8)
 
 
-def meet_target(trial: Trial, target: float, size: float, tolerance: float) -> tuple[Trial, float] | None:
+def meet_target(
+    trial: Trial, target: float, size: float, *, tolerance: float, settle: Callable[[float], float]
+) -> tuple[Trial, float] | None:
     """Return a trial and the step with which it meets the target, or comes nearest to it from below.
 
     Parameters
@@ -60,12 +64,15 @@ def meet_target(trial: Trial, target: float, size: float, tolerance: float) -> t
         A step to begin with.
     tolerance : float
         How far the error may be off, relative to the target.
+    settle : callable
+        Returns the nearest step that can travel.
     """
-    found = _bisect(trial, target, size, tolerance)
+    search = partial(_bisect, target=target, tolerance=tolerance, settle=settle)
+    found = search(trial, size)
     if found is not None and abs(math.expm1(found[1])) <= tolerance:
         return trial, found[0]
     second = _smoother(trial, size if found is None else found[0])
-    after = None if second is None else _bisect(second, target, size if found is None else found[0], tolerance)
+    after = None if second is None else search(second, size if found is None else found[0])
     if second is not None and after is not None and (found is None or abs(after[1]) < abs(found[1])):
         return second, after[0]
     return None if found is None else (trial, found[0])
@@ -80,16 +87,18 @@ def _smoother(trial: Trial, size: float) -> Trial | None:
     return None
 
 
-def _bisect(trial: Trial, target: float, size: float, tolerance: float) -> tuple[float, float] | None:
+def _bisect(
+    trial: Trial, size: float, *, target: float, tolerance: float, settle: Callable[[float], float]
+) -> tuple[float, float] | None:
     """Return the step that meets the target, or the coarsest one below it, and the logarithm of error over target."""
     bracket, octave = _Bracket(), math.log2(size)
     for _ in range(_TRIES):
-        error = trial.quantise(2**octave).error
-        excess = math.log(max(error, _LEAST) / target)
-        bracket.add(octave, excess)
+        step = settle(2**octave)
+        excess = math.log(max(trial.quantise(step).error, _LEAST) / target)
+        bracket.add(math.log2(step), excess)
         if abs(math.expm1(excess)) <= tolerance:
-            return 2**octave, excess
+            return step, excess
         if bracket.is_jump:
             break
         octave = bracket.following(octave)
-    return None if bracket.fine is None else (2 ** bracket.fine[0], bracket.fine[1])
+    return None if bracket.fine is None else (settle(2 ** bracket.fine[0]), bracket.fine[1])

@@ -3,8 +3,9 @@
 The finer the step, the more ranks pay, so every step has its own factors. The singular vectors are found once.
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ from fedretina.dom.tensors import energy
 
 MIN_SIDE = 4  # rows and columns that a matrix has at least to be predicted
 MIN_VALUES = 1024
-_STEPS = 40  # of Lanczos' method
+_FEW_STEPS, _STEPS = 20, 48  # of Lanczos' method
+_ACCURATE = 0.6  # of the singular values that so many steps find
 _FINEST = 2.0**14  # steps in the largest difference: where they are finer, ranks save next to nothing
 
 _SURE = 0.5
@@ -33,19 +35,27 @@ class Predictor:
     scale: float
     energy: float
     rank: int | None = None
-    _sums: list[NDArray[np.float32]] = field(default_factory=list, repr=False, compare=False)
 
     @classmethod
-    def of(cls, pair: Pair, shape: Sequence[int], *, largest: float) -> "Predictor | None":
-        """Look at a difference, given its largest value; None where no prediction can pay."""
+    def of(cls, pair: Pair, shape: Sequence[int], *, largest: float, coarsest: float) -> "Predictor | None":
+        """Look at a difference, given its largest value; None where no prediction can pay.
+
+        `coarsest` is about the step to come, over the root mean square: how many ranks are worth looking for depends on it.
+        """
         height, width = matrix_shape(shape) if len(shape) >= 2 else (0, 0)
         if min(height, width) < MIN_SIDE or height * width < MIN_VALUES or not largest:
             return None
         matrix = np.empty(height * width, np.float32)
         for at, difference in pair.blocks():
             np.divide(difference, largest, out=matrix[at], casting="same_kind")
-        svd = leading_svd(matrix.reshape(height, width), _STEPS)
-        return cls(svd, (height, width), largest, energy(matrix) * largest**2)
+        total = energy(matrix)
+        likely = coarsest * math.sqrt(total / matrix.size) * largest
+        for steps in (_FEW_STEPS, _STEPS):
+            svd = leading_svd(matrix.reshape(height, width), steps)
+            found = cls(svd, (height, width), largest, total * largest**2)
+            if found._rank(likely) <= _ACCURATE * steps:
+                break
+        return found if found._rank(likely) else None
 
     def factors(self, step: float) -> Factors | None:
         """Return the ranks that pay beside a residual with this step; None if none does."""
@@ -65,9 +75,12 @@ class Predictor:
         return bool(costs.min() < _SURE * costs[0])
 
     def residual(self, differences: Any, places: NDArray[np.int64] | slice, step: float) -> Any:
-        """Return what some differences (by their places) have left, about: with factors before they are rounded."""
-        rank = self._rank(step)
-        return differences - self._products(places)[rank - 1] if rank else differences
+        """Return what some differences, given their places, have left with a step."""
+        factors = self.factors(step)
+        if factors is None:
+            return differences
+        rows, columns = np.divmod(np.arange(self.shape[0] * self.shape[1])[places], self.shape[1])
+        return differences - factors.at(rows, columns)
 
     def _rank(self, step: float) -> int:
         if self.rank is not None:
@@ -77,12 +90,3 @@ class Predictor:
     def _costs(self, step: float) -> NDArray[np.float64]:
         energy = self.energy / self.scale**2
         return costs_by_rank(self.svd.values, energy=energy, shape=self.shape, step=step / self.scale)
-
-    def _products(self, places: NDArray[np.int64] | slice) -> NDArray[np.float32]:
-        """Return the predictions of some places by so many ranks; made once, since all steps ask for the same places."""
-        if not self._sums:
-            rows, columns = np.divmod(np.arange(self.shape[0] * self.shape[1])[places], self.shape[1])
-            products = self.svd.left[:, rows] * self.svd.right[:, columns]
-            products *= (self.svd.values * self.scale).astype(np.float32)[:, None]
-            self._sums.append(np.cumsum(products, axis=0))
-        return self._sums[0]

@@ -127,18 +127,15 @@ def relative_step(trial: Trial, target: float) -> QuantisedWithStep | None:
             best, best_error = step, found.error
         size *= _correction(target, found.error)
         del found  # two of a tensor's results at once would be too much memory
-    if trial.bracketed and (found := _meet(trial, target, size)) is not None:
-        return found
+    if trial.bracketed and (met := _meet(trial, target, size)) is not None:
+        return met
     return (best, trial.quantise(best.size)) if best else _descend(trial, size, target)
 
 
 def _meet(trial: Trial, target: float, size: float) -> QuantisedWithStep | None:
     """Search on where corrected guesses did not meet the target."""
-    met = meet_target(trial, target, size, _TOLERANCE - 1 / MANTISSAS)
-    if met is None:
-        return None
-    step = Step.near(met[1])
-    return step, met[0].quantise(step.size)
+    met = meet_target(trial, target, size, tolerance=_TOLERANCE, settle=lambda size: Step.near(size).size)
+    return None if met is None else (Step.near(met[1]), met[0].quantise(met[1]))
 
 
 def lattice_floor(trial: Trial) -> int:

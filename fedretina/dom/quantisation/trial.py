@@ -28,7 +28,7 @@ TRELLIS_RATE = 0.25  # the same for dependent quantisation, whose steps are smal
 TRELLIS_STEP = 0.7  # its step for about the error that RDOQ makes with a step of 1
 FINER_UNITS = 4  # octaves that predictions on the lattice are finer than the residual's step
 MIN_OWN_GROUP = 2048  # elements; smaller tensors are pooled, and have neither offsets nor statistics of their own
-_SAMPLE = 2**14
+_SAMPLE, _PREDICTED_SAMPLE = 2**14, 2**12  # predicting a place takes as long as quantising four
 _LEAST_SEARCHED = 256  # values; the errors of fewer move in jumps
 _PLAIN_FLOATS = (2.0**-40, 2.0**40)  # within, float32 is enough to choose integers: squares stay in its range
 
@@ -105,11 +105,7 @@ class Trial:
 
     @cached_property
     def _places(self) -> Any:
-        return sample_indices(self.pair.new.size, _SAMPLE)
-
-    def predicted(self) -> "Trial":
-        """Return the trial with a predictor, where one can pay."""
-        return replace(self, predictor=Predictor.of(self.pair, self.shape, largest=self.scale.difference))
+        return sample_indices(self.pair.new.size, _SAMPLE if self.predictor is None else _PREDICTED_SAMPLE)
 
     @property
     def work(self) -> Any:
@@ -135,8 +131,9 @@ class Trial:
     def _error_of_sample(self, size: float) -> float:
         if not self._norm:
             return 0.0
-        integers, offsets = self._quantise_sample(size)
-        errors = self._residual_sample(size) - dequantise(integers, step=size, offsets=offsets)
+        residual = self._residual_sample(size)
+        integers, offsets = self._quantise_sample(size, residual)
+        errors = residual - dequantise(integers, step=size, offsets=offsets)
         return math.sqrt(energy(errors)) / self._norm
 
     def quantise(self, size: float) -> Quantised:
@@ -151,7 +148,7 @@ class Trial:
             return self._quantise_along_trellis(size)
         if self.rate:
             return self._quantise_by_group(size)
-        offsets = self._quantise_sample(size)[1] if self.centre else b""
+        offsets = self._quantise_sample(size, self.sample)[1] if self.centre else b""
         return quantise(
             self.pair,
             step=size,
@@ -177,9 +174,9 @@ class Trial:
     def _residual_sample(self, size: float) -> Any:
         return self.predictor.residual(self.sample, self._places, size) if self.predictor else self.sample
 
-    def _quantise_sample(self, size: float) -> tuple[Any, bytes]:
-        """Return the sample's integers, and the offsets that suit them."""
-        x = self._residual_sample(size) / size
+    def _quantise_sample(self, size: float, sample: Any) -> tuple[Any, bytes]:
+        """Return a sample's integers, and the offsets that suit them."""
+        x = sample / size
         if not self.rate:
             integers = self.rounder(x)
             return integers, centroids(np.abs(x), integers) if self.centre else b""
@@ -195,7 +192,7 @@ class Trial:
 
     def _quantise_by_group(self, size: float) -> Quantised:
         """Quantise group by group, in the order of the tensor's classes."""
-        offsets = self._quantise_sample(size)[1] if self.centre else b""
+        offsets = self._quantise_sample(size, self.sample)[1] if self.centre else b""
         fine = fine_integers(self.pair, step=size, largest=self.scale.difference, work=self.work)
         fine[: self.doubled] >>= 1
         order = None

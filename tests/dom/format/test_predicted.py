@@ -67,6 +67,17 @@ def test_version_1_is_written_for_receivers_that_know_no_other():
     assert inspect(encode(new, base=base, config=DomConfig(format=1))).format_version == 1
 
 
+@pytest.mark.parametrize("effort", ["fast", "balanced", "small"])
+@pytest.mark.parametrize("options", [{}, {"relative_error": 0.6}, {"bits": 3}, {"lattice": True}, {"rms_step": 1.0}])
+def test_what_has_no_low_rank_takes_no_more_bytes_than_in_version_1(residual_cnn, trained, effort, options):
+    base = residual_cnn()
+    new = trained(base)
+    first, second = (
+        encode(new, base=base, config=DomConfig(effort=effort, format=version, **options)) for version in (1, 2)
+    )
+    assert len(second) <= 1.01 * len(first)
+
+
 def test_threads_change_no_byte():
     base, new = models()
     base["v"], new["v"] = base["w"] * 2, new["w"] * 2

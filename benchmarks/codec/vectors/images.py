@@ -1,4 +1,4 @@
-"""The vectors: really trained models, before and after one federated round, and the series of versions of one.
+"""Convolutional networks learn the pictures at hand: pairs of models, and the series of versions of one.
 
 Each is a file that is made once: an interrupted training goes on where it was.
 """
@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import resnet50
 
 from codec.pictures import Pictures
-from fedretina.atomic import replacing
-from fedretina.reid.augmentation import augment
-from fedretina.reid.losses import identity_loss
+from codec.vectors.files import write
+from fedretina.reid import augment, identity_loss
 from fedretina.reid.networks import SmallReID
 from fedretina.task import shuffled
 
@@ -90,9 +89,9 @@ def train_pair(recipe: Recipe, pictures: Pictures, folder: Path) -> None:
         model.load_state_dict(load_file(base))
     else:
         _train(model, recipe.optimiser(model, recipe.lr), _batches(pictures, recipe.batch, seed=0), recipe.warmup)
-        _save(model, base)
+        write(model.state_dict(), base)
     _train(model, recipe.optimiser(model, recipe.round_lr), _batches(pictures, recipe.batch, seed=1), recipe.steps)
-    _save(model, new)
+    write(model.state_dict(), new)
 
 
 def train_series(series: Series, pictures: Pictures, folder: Path, *, versions: int = VERSIONS) -> None:
@@ -107,7 +106,7 @@ def train_series(series: Series, pictures: Pictures, folder: Path, *, versions: 
     optimiser = adamw(model, series.lr)
     _train(model, optimiser, batches, series.warmup * epoch)
     for file in files:
-        _save(model, file)
+        write(model.state_dict(), file)
         _train(model, optimiser, batches, epoch)
         for group in optimiser.param_groups:
             group["lr"] *= series.fall
@@ -128,10 +127,3 @@ def _train(model: nn.Module, optimiser: torch.optim.Optimizer, batches: Iterator
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-
-
-def _save(model: nn.Module, file: Path) -> None:
-    """Write a model's state, whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(file) as fresh:
-        save_file(model.state_dict(), fresh)
