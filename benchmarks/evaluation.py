@@ -40,7 +40,7 @@ def evaluation() -> None:
 
 
 def step_cost() -> None:
-    task = ReIdTask(root=None, target="duke", models={"": "small"})  # type: ignore[arg-type]  # no data are read
+    task = ReIdTask(root=None, targets=("duke",), models={"": "small"})  # type: ignore[arg-type]  # no data are read
     images = torch.randint(0, 256, (IMAGES, 3, 64, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     labelled = Splits(images, torch.arange(IMAGES) % IDS)
     half = Splits(images[: IMAGES // 2], torch.arange(IMAGES // 2) % IDS, images[IMAGES // 2 :])

@@ -92,35 +92,47 @@ def check_one_of(key: str, value: str, allowed: Collection[str]) -> None:
         raise BadArgument(f"{key} = {value!r}: allowed are {', '.join(repr(a) for a in allowed)}")
 
 
-def check_domains(target: str, sources: Sequence[str]) -> None:
-    """Refuse domains that are missing or named twice, or whose names cannot be names of folders.
+def check_domain_name(key: str, name: str) -> None:
+    """Refuse a domain's name that is not a folder's name.
 
     Parameters
     ----------
-    target : str
-        The target domain.
-    sources : sequence of str
-        The source domains, at least one.
+    key : str
+        Name of the value, as the user spells it.
+    name : str
+        The domain.
 
     Raises
     ------
     BadArgument
-        A domain is refused.
+        The name is refused.
 
     Examples
     --------
-    >>> check_domains("duke", ["../cuhk03"])
+    >>> check_domain_name("sources", "../cuhk03")
     Traceback (most recent call last):
     fedretina.errors.BadArgument: sources = '../cuhk03': a folder's name is allowed, without / and , and no dot before it
+    """
+    if name == OWN:
+        raise BadArgument(f"{key} = {name!r}: the committee calls the target so; rename the folder of that domain")
+    if not name or name.startswith(".") or set(name) & set("/\\,"):
+        raise BadArgument(f"{key} = {name!r}: a folder's name is allowed, without / and , and no dot before it")
+
+
+def check_domains(target: str, sources: Sequence[str]) -> None:
+    """Refuse domains of one target that are missing or named twice, or a name that is no folder's name.
+
+    Examples
+    --------
+    >>> check_domains("duke", ["duke"])
+    Traceback (most recent call last):
+    fedretina.errors.BadArgument: target = 'duke', sources = 'duke': give one target and at least one source, all different
     """
     names = (target, *sources)
     if not sources or not all(names) or len(set(names)) < len(names):
         raise BadArgument(
             f"target = {target!r}, sources = {','.join(sources)!r}: give one target and at least one source, all different"
         )
-    for name in names:
-        if name == OWN:
-            raise BadArgument(f"{OWN!r} is no name for a domain: the committee calls the target so; rename the folder")
-        if name.startswith(".") or set(name) & set("/\\,"):
-            key = "target" if name == target else "sources"
-            raise BadArgument(f"{key} = {name!r}: a folder's name is allowed, without / and , and no dot before it")
+    check_domain_name("target", target)
+    for name in sources:
+        check_domain_name("sources", name)

@@ -1,5 +1,25 @@
-"""Algorithms, one a file or folder, both halves: what the server does and what the nodes do."""
+"""Algorithms over messages, one in each file or folder. Each has two halves: the server's and the nodes'."""
 
-from fedretina.strategies.peer_reuse import PeerReuse, PeerReuseClient, ReuseConfig, Topology, hosted_domains
+from fedretina.strategies.peer_reuse import (
+    Job,
+    PeerReuse,
+    PeerReuseClient,
+    ReuseConfig,
+    RoundResult,
+    RunResult,
+    TargetResult,
+    Topology,
+    hosted_domains,
+)
 
-__all__ = ["PeerReuse", "PeerReuseClient", "ReuseConfig", "Topology", "hosted_domains"]
+__all__ = [
+    "Job",
+    "PeerReuse",
+    "PeerReuseClient",
+    "ReuseConfig",
+    "RoundResult",
+    "RunResult",
+    "TargetResult",
+    "Topology",
+    "hosted_domains",
+]

@@ -14,14 +14,14 @@ QUARTER_TURNS = {"upright": 0, "left": 1, "upside-down": 2, "faint": 0}
 
 @dataclass(frozen=True)
 class Digits(Task):
-    target: str = "faint"
+    targets: tuple[str, ...] = ("faint",)
     labelled: int = 40
     metric = "accuracy"
     layers = ("1",)
 
     def splits(self, domain: str) -> Splits:
         x, y = self._data(domain, test=False)
-        if domain != self.target:
+        if domain not in self.targets:
             return Splits(x, y)
         n = self.labelled
         return Splits(x[:n], y[:n], x[n:], y[n:])

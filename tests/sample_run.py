@@ -1,4 +1,4 @@
-"""A run's folder, made up but as real ones are: four domains, six rounds, pictures of stick people."""
+"""A run's folder, made up but as real ones are: four domains, five rounds, pictures of stick people."""
 
 import json
 import random
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw
 
-from fedretina.ledger import Ledger, Row, totals
+from fedretina.ledger import Ledger, Row, Totals, totals
 
 SOURCES = ("msmt17", "cuhk03", "market1501")
 MODEL = 1_240_000
@@ -48,12 +48,11 @@ def messages(number: int) -> list[Row]:
     return rows + [replace(order, domain=source, raw_bytes=612, wire_bytes=598) for source in SOURCES]
 
 
-def entry(number: int, rows: list[Row]) -> dict[str, object]:
-    sums = totals(rows)
+def entry(number: int, lead: float) -> dict[str, object]:
     return {
         "round": number,
-        "mAP": SCORES[number - 1][0],
-        "rank1": SCORES[number - 1][1],
+        "mAP": round(SCORES[number - 1][0] + lead, 1),
+        "rank1": round(SCORES[number - 1][1] + lead, 1),
         "alpha": dict(zip(SOURCES, ALPHA[number - 1], strict=True)),
         "bound": sum(a**2 * r for a, r in zip(ALPHA[number - 1], RISKS, strict=True)),
         "peers": {
@@ -61,6 +60,11 @@ def entry(number: int, rows: list[Row]) -> dict[str, object]:
             for source, risk in zip(SOURCES, RISKS, strict=True)
         },
         "committee": {"share": 80.1, "new": 0.0, "accuracy": 90.0 + number} if number > 1 else {},
+    }
+
+
+def traffic(sums: Totals) -> dict[str, int]:
+    return {
         "raw_bytes_down": sums.raw_down,
         "raw_bytes_up": sums.raw_up,
         "wire_bytes_down": sums.wire_down,
@@ -68,25 +72,31 @@ def entry(number: int, rows: list[Row]) -> dict[str, object]:
     }
 
 
-def summary(rows: list[list[Row]]) -> dict[str, object]:
+def summary(rows: list[list[Row]], targets: dict[str, float]) -> dict[str, object]:
     sums = totals(row for part in rows for row in part)
     return {
         "status": "completed",
-        "target": "duke",
+        "targets": {target: target_summary(rows, lead) for target, lead in targets.items()},
         "sources": list(SOURCES),
         "seed": 7,
         "data": "embedded",
         "model": "small",
-        "baseline": {"mAP": 51.4, "rank1": 67.9},
-        "finetune": {"mAP": 57.9, "rank1": 74.8, "source": "msmt17"},
-        "reuse": {"mAP": 61.2, "rank1": 77.4},
-        "full": {"mAP": 68.8, "rank1": 83.5},
+        **traffic(sums),
+        "rounds": [{"round": number, **traffic(totals(part))} for number, part in enumerate(rows, start=1)],
+    }
+
+
+def target_summary(rows: list[list[Row]], lead: float) -> dict[str, object]:
+    """Make a target's entry; `lead` is added to the scores of reuse."""
+    return {
+        "results": {
+            "alone": {"mAP": 51.4, "rank1": 67.9},
+            "finetune": {"mAP": 57.9, "rank1": 74.8, "source": "msmt17"},
+            "reuse": {"mAP": round(61.2 + lead, 1), "rank1": round(77.4 + lead, 1)},
+            "full": {"mAP": 68.8, "rank1": 83.5},
+        },
         "alpha": dict(zip(SOURCES, ALPHA[-1], strict=True)),
-        "raw_bytes_down": sums.raw_down,
-        "raw_bytes_up": sums.raw_up,
-        "wire_bytes_down": sums.wire_down,
-        "wire_bytes_up": sums.wire_up,
-        "rounds": [entry(number, part) for number, part in enumerate(rows, start=1)],
+        "rounds": [entry(number, lead) for number in range(1, len(rows) + 1)],
     }
 
 
@@ -94,17 +104,17 @@ def draw_person(path: Path, identity: int, camera: int) -> None:
     rng, light = random.Random(identity), 0.75 + 0.1 * camera
     coat, legs, skin = (tuple(int(light * rng.randrange(30, 220)) for _ in range(3)) for _ in range(3))
     ground = tuple(int(light * shade) for shade in ((120, 128, 110), (150, 140, 130), (105, 115, 130))[camera % 3])
-    picture = Image.new("RGB", (64, 128), ground)
-    draw = ImageDraw.Draw(picture)
+    image = Image.new("RGB", (64, 128), ground)
+    draw = ImageDraw.Draw(image)
     shift = 3 * (camera % 3) - 3
     draw.ellipse((25 + shift, 10, 39 + shift, 28), fill=skin)
     draw.rounded_rectangle((18 + shift, 29, 46 + shift, 74), 6, fill=coat)
     draw.rectangle((21 + shift, 74, 30 + shift, 116), fill=legs)
     draw.rectangle((34 + shift, 74, 43 + shift, 116), fill=legs)
-    picture.save(path, quality=92)
+    image.save(path, quality=92)
 
 
-def shot(folder: Path, name: str, identity: int, camera: int) -> dict[str, object]:
+def picture(folder: Path, name: str, identity: int, camera: int) -> dict[str, object]:
     (folder / "ranking").mkdir(exist_ok=True)
     draw_person(folder / "ranking" / f"{name}.jpg", identity, camera)
     return {"picture": f"ranking/{name}.jpg", "identity": identity, "camera": camera}
@@ -116,10 +126,10 @@ def ranking(folder: Path, queries: int) -> list[dict[str, object]]:
         identity = 12 + 31 * index
         right = [place in (0, 1, 3, 4 + index) and not (index == 2 and place == 0) for place in range(10)]
         gallery = [
-            shot(folder, f"q{index}g{place}", identity if hit else identity + place + 1, 2 + place % 3) | {"right": hit}
+            picture(folder, f"q{index}g{place}", identity if hit else identity + place + 1, 2 + place % 3) | {"right": hit}
             for place, hit in enumerate(right)
         ]
-        found.append({"query": shot(folder, f"q{index}", identity, 1), "gallery": gallery})
+        found.append({"query": picture(folder, f"q{index}", identity, 1), "gallery": gallery})
     return found
 
 
@@ -132,27 +142,51 @@ def run(tmp_path: Path) -> Path:
 @pytest.fixture
 def edit(run: Path) -> Callable[..., None]:
     """Change keys of the run's summary; a value of None deletes the key."""
-
-    def change(**changes: object) -> None:
-        path = run / "summary.json"
-        values = json.loads(path.read_text()) | changes
-        path.write_text(json.dumps({name: item for name, item in values.items() if item is not None}))
-
-    return change
+    return lambda **changes: change(run, lambda summary: summary, changes)
 
 
-def make_run(folder: Path, *, queries: int = 1) -> Path:
+@pytest.fixture
+def edit_target(run: Path) -> Callable[..., None]:
+    """Change keys of duke's entry of the summary, as `edit` does."""
+    return lambda **changes: change(run, lambda summary: summary["targets"]["duke"], changes)
+
+
+@pytest.fixture
+def edit_results(run: Path) -> Callable[..., None]:
+    """Change duke's results, as `edit` does."""
+    return lambda **changes: change(run, lambda summary: summary["targets"]["duke"]["results"], changes)
+
+
+def change(run: Path, choose: Callable[[dict], dict], changes: dict[str, object]) -> None:
+    path = run / "summary.json"
+    summary = json.loads(path.read_text())
+    entry = choose(summary)
+    entry |= changes
+    for key in [key for key, value in entry.items() if value is None]:
+        del entry[key]
+    path.write_text(json.dumps(summary))
+
+
+def make_run(folder: Path, *, queries: int = 1, targets: dict[str, float] | None = None) -> Path:
+    """Write a run; `targets` has what is added to the scores of reuse, by target."""
+    targets = targets or {"duke": 0.0}
     folder.mkdir(parents=True)
     rows = [messages(number) for number in range(1, len(SCORES) + 1)]
     with Ledger(folder / "ledger.jsonl") as ledger:
         for row in (row for part in rows for row in part):
             ledger.append(row)
-    config = {"target": "duke", "sources": ",".join(SOURCES), "rounds": 5, "codec": "dom", "relative-error": 0.25}
+    config = {
+        "targets": ",".join(targets),
+        "sources": ",".join(SOURCES),
+        "rounds": 5,
+        "codec": "dom",
+        "relative-error": 0.25,
+    }
     files = {
-        "summary.json": summary(rows),
+        "summary.json": summary(rows, targets),
         "config.json": config,
         "versions.json": {"fedretina": "0.1.0", "flwr": "1.41.0", "torch": "2.15.0"},
-        "ranking.json": ranking(folder, queries),
+        "ranking.json": {target: ranking(folder, queries) for target in targets},
     }
     for name, values in files.items():
         (folder / name).write_text(json.dumps(values))

@@ -25,7 +25,7 @@ MAY = {
     "flower": {"dom", "trust", "ledger"},
     "runs": {"ledger"},
     "settings": {"dom"},
-    "report": {"runs", "ledger"},
+    "report": {"runs"},
     "strategies": {"flower", "train", "reuse", "features", "task"},
     "study": {"runs", "report", "train", "reuse", "features", "dom", "task"},
     "city": {"trust", "flower"},

@@ -13,7 +13,7 @@ from codec.rates import at_error, of_family
 from codec.roster import LITERAL, ONE_STEP, ROUNDING, ours
 from codec.skips import History
 from codec.study import Measured
-from fedretina.report.style import LIGHT, new_figure, outlined, spread, style_axes, to_png
+from fedretina.report import LIGHT, new_figure, outlined, spread, style_axes, to_png
 
 _BLUE, _ORANGE, _GREEN, _PINK, _SKY, _GOLD, _GREY = LIGHT.series
 _CURVES = {  # family: colour, line

@@ -17,7 +17,7 @@ HEAD = """# Configuration keys of the apps
 After this page you know every key that `flwr run` accepts with `-c`, its default, and its allowed values.
 
 ```bash
-flwr run simulations/duke_target --stream -c "rounds=3 seed=7 target='market1501' sources='duke,msmt17'"
+flwr run simulations/duke_target --stream -c "rounds=3 seed=7 targets='market1501' sources='duke,msmt17'"
 ```
 
 - Separate pairs by spaces. Put texts into single quotes. Numbers, `true` and `false` have no quotes.

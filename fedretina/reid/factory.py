@@ -14,7 +14,7 @@ EMBEDDED = "embedded"
 
 
 def make_task(
-    target: str,
+    targets: Sequence[str],
     sources: Sequence[str],
     *,
     data_root: Path | None = None,
@@ -25,10 +25,10 @@ def make_task(
 
     Parameters
     ----------
-    target : str
-        The domain with few labels.
+    targets : sequence of str
+        The domains with few labels.
     sources : sequence of str
-        The other domains.
+        The domains whose models are reused; a target may be among them.
     data_root : Path, optional
         Folder with one folder per domain. Default: the embedded pedestrians, rendered into FEDRETINA_HOME.
     before_rendering : callable, optional
@@ -43,15 +43,15 @@ def make_task(
 
     Examples
     --------
-    >>> make_task("duke", ["cuhk03"], data_root=Path("/data"), models={"": "small"}).embedded
+    >>> make_task(["duke"], ["cuhk03"], data_root=Path("/data"), models={"": "small"}).embedded
     False
     """
     root = Path() if data_root is None else data_root
-    task = ReIdTask(root=root, target=target, decoded=home.decoded(), embedded=data_root is None, **options)
+    task = ReIdTask(root=root, targets=tuple(targets), decoded=home.decoded(), embedded=data_root is None, **options)
     if data_root is not None:
         return task
     before_rendering()
-    return replace(task, root=render(home.renderings(), (target, *sources)))
+    return replace(task, root=render(home.renderings(), tuple(dict.fromkeys((*targets, *sources)))))
 
 
 class TaskSetting(Protocol):
@@ -111,7 +111,7 @@ def task_of(setting: TaskSetting) -> ReIdTask:
         As for `make_task`.
     """
     return make_task(
-        setting.target,
+        (setting.target,),
         setting.sources,
         data_root=None if setting.data == EMBEDDED else Path(setting.data),
         labelled=setting.labelled,

@@ -44,8 +44,8 @@ class ReIdTask(Task):
     ----------
     root : Path
         The data root: one folder per domain, in any layout of `read_dataset`.
-    target : str
-        The domain of which only a part of the samples is labelled.
+    targets : tuple of str
+        The domains of which only a part of the samples is labelled.
     labelled : float, default 0.3
         Fraction of the target's samples that are labelled, above 0, at most 1.
     models : mapping of str to str
@@ -78,7 +78,7 @@ class ReIdTask(Task):
     """
 
     root: Path
-    target: str
+    targets: tuple[str, ...]
     labelled: float = 0.3
     models: Mapping[str, str]
     height: int = 64
@@ -119,12 +119,12 @@ class ReIdTask(Task):
                 raise BadArgument(f"model = {name!r}{where}: allowed are {', '.join(MODELS)}")
 
     def splits(self, domain: str) -> Splits:
-        """Read the training photos. Of the target only a part is labelled, and its test photos are opened too."""
+        """Read the training photos. Of a target only a part is labelled, and its test photos are opened too."""
         photos = self._domain(domain).train
         images = self._images(photos)
         identities = np.array([photo.identity for photo in photos])
         cameras = torch.tensor([photo.camera for photo in photos])
-        if domain != self.target:
+        if domain not in self.targets:
             labels = _numbered(identities, identities)
             self._require_pairs(domain, labels)
             return Splits(images, labels, groups=cameras)
@@ -219,7 +219,7 @@ class ReIdTask(Task):
 
     def _labelled(self, domain: str) -> "_Set":
         photos = self._domain(domain).train
-        chosen = self._chosen(len(photos)) if domain == self.target else np.arange(len(photos))
+        chosen = self._chosen(len(photos)) if domain in self.targets else np.arange(len(photos))
         return self._images(photos)[chosen], tuple(photos[i] for i in chosen)
 
     def _embed(self, model: nn.Module, images: Tensor) -> Tensor:

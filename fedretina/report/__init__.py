@@ -1,4 +1,4 @@
-"""Draw a run: its page, its plots, the tables in the terminal, and the line after each round. `fedretina.runs` reads it.
+"""Show a run: its page, plots, tables and lines in the log. `fedretina.runs` reads it.
 
 The style of plots (`LIGHT`, `new_figure`, `style_axes`, `to_png` and others) also serves studies and benchmarks.
 """

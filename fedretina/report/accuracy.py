@@ -1,4 +1,4 @@
-"""Accuracy per round against what it cost on the wire."""
+"""Plot the accuracy of each round against the bytes on the wire."""
 
 import math
 from collections.abc import Sequence
@@ -11,54 +11,53 @@ from matplotlib.ticker import MaxNLocator
 
 from fedretina.report.style import Theme, bytes_axis, label_right, new_figure, outlined, style_axes
 from fedretina.report.text import RESULTS, label, size, times, value
-from fedretina.runs import Run
+from fedretina.runs import ModelHistory
 
-_LINES = {"baseline": (3, ":"), "finetune": (1, "--"), "full": (2, "-.")}
-_WORTH_SHOWING = 1.5  # a factor under this moves the curve too little to draw both
+_LINES = {"alone": (3, ":"), "finetune": (1, "--"), "full": (2, "-.")}
+_LEAST_SAVING = 1.5  # with a smaller factor, the two curves lie too close together
+_WORDS = 0.16  # height of two lines of words and the gap before them, as a part of the y axis
+_LEAST_SPAN = 2.0  # points on the y axis; a smaller span makes noise look like a result
 
-_WORDS = 0.16  # of the y axis: what two lines of words take, and the gap before them
-_LEAST_SPAN = 2.0  # points on the y axis: a smaller one makes noise look like news
 
-
-def plot_accuracy(run: Run, theme: Theme) -> Figure:
+def plot_accuracy(history: ModelHistory, theme: Theme) -> Figure:
     """Plot the first two metrics after each round, over the bytes sent until then.
 
-    The other results are horizontal lines. Where it saves enough, a second curve shows what the same rounds cost plain
-    Flower.
+    The other results are horizontal lines. If the saving is large enough, a second curve shows the same rounds under
+    plain Flower.
     """
-    metrics = [name for name in run.metrics if any(name in entry.metrics for entry in run.rounds)][:2]
+    metrics = [name for name in history.metrics if any(name in entry.metrics for entry in history.rounds)][:2]
     figure = new_figure(theme, 5.2 * len(metrics), 3.9)
     for place, metric in enumerate(metrics, start=1):
         axes = figure.add_subplot(1, len(metrics), place)
         style_axes(axes, theme, title=label(metric) + (" in %" if value(metric, 0.0).endswith("%") else ""))
-        _plot_metric(axes, theme, run, metric)
+        _plot_metric(axes, theme, history, metric)
     return figure
 
 
-def _plot_metric(axes: Axes, theme: Theme, run: Run, metric: str) -> None:
-    scores = [entry.metrics.get(metric, math.nan) for entry in run.rounds]
-    wire = [max(sent, 1) for sent in accumulate(entry.totals.wire for entry in run.rounds)]
-    raw = [max(sent, 1) for sent in accumulate(entry.totals.raw for entry in run.rounds)]
-    saves = raw[-1] >= _WORTH_SHOWING * wire[-1]
+def _plot_metric(axes: Axes, theme: Theme, history: ModelHistory, metric: str) -> None:
+    scores = [entry.metrics.get(metric, math.nan) for entry in history.rounds]
+    wire = [max(sent, 1) for sent in accumulate(entry.totals.wire for entry in history.rounds)]
+    raw = [max(sent, 1) for sent in accumulate(entry.totals.raw for entry in history.rounds)]
+    saves = raw[-1] >= _LEAST_SAVING * wire[-1]
     axes.plot(wire, scores, color=theme.series[0], linewidth=2.2, marker="o", markersize=5, zorder=4)
     if saves:
         axes.plot(raw, scores, color=theme.muted, linewidth=1.2, marker="o", markersize=3, linestyle="--")
     bytes_axis(axes, wire[0], raw[-1] if saves else wire[-1])
     axes.set_xlabel("sent so far, both directions", color=theme.muted, fontsize=9)
-    lines = _plot_lines(axes, theme, run, metric)
+    lines = _plot_lines(axes, theme, history, metric)
     _set_limits(axes, [*scores, *(y for y, _, _ in lines)])
     label_right(axes, theme, lines)
     if math.isfinite(scores[-1]):
         place = place_words(scores, [y for y, _, _ in lines], axes.get_ylim())
-        _name_curve(axes, theme, f"{run.name} {scores[-1]:.1f}\n{size(wire[-1])}", wire[-1], place)
+        _name_curve(axes, theme, f"{history.method} {scores[-1]:.1f}\n{size(wire[-1])}", wire[-1], place)
         if saves:
             _mark_saving(axes, theme, (wire[-1], raw[-1]), scores[-1], place)
 
 
-def _plot_lines(axes: Axes, theme: Theme, run: Run, metric: str) -> list[tuple[float, str, str]]:
+def _plot_lines(axes: Axes, theme: Theme, history: ModelHistory, metric: str) -> list[tuple[float, str, str]]:
     labels = []
     for key, (colour, dashes) in _LINES.items():
-        result = run.results.get(key)
+        result = history.results.get(key)
         score = result.metrics.get(metric) if result else None
         if result is not None and score is not None and math.isfinite(score):
             axes.axhline(score, color=theme.series[colour], linewidth=1.4, linestyle=dashes)
@@ -76,12 +75,12 @@ def _set_limits(axes: Axes, scores: Sequence[float]) -> None:
 
 
 def place_words(scores: Sequence[float], lines: Sequence[float], limits: tuple[float, float]) -> tuple[float, bool]:
-    """Choose where words about a curve go: over all of it or, if a horizontal line would cross them there, under it.
+    """Choose the place of words about a curve: over it or, if a horizontal line crosses that place, under it.
 
     Returns
     -------
     (float, bool)
-        The y that they stand next to, and whether they are over it.
+        The y next to the words, and whether the words are over it.
 
     Examples
     --------
@@ -105,7 +104,7 @@ def _mark_saving(axes: Axes, theme: Theme, sent: tuple[float, float], score: flo
     arrow = {"arrowstyle": "->", "color": theme.series[0], "shrinkA": 4, "shrinkB": 6}
     axes.annotate("", (wire, score), xytext=(raw, score), arrowprops=arrow, zorder=5)
     words = f"{times(raw / wire)} less than\nplain Flower"
-    # To the right of the curve's name, which ends where its last point is.
+    # To the right of the curve's name: that ends at the last point.
     _write(axes, theme, words, wire**0.45 * raw**0.55, place, color=theme.muted, ha="center")
 
 

@@ -7,12 +7,12 @@ from matplotlib.ticker import MaxNLocator
 
 from fedretina.report.style import Theme, label_right, new_figure, style_axes
 from fedretina.report.text import by_weight
-from fedretina.runs import Run
+from fedretina.runs import ModelHistory
 
 
-def plot_alpha(run: Run, theme: Theme) -> Figure:
-    """Plot alpha per source; the sources of the largest last alpha have colours and names, the others are grey."""
-    rounds = [entry for entry in run.rounds if entry.alpha]
+def plot_alpha(history: ModelHistory, theme: Theme) -> Figure:
+    """Plot alpha per source. The sources with the largest last alpha have colours and names; the others are grey."""
+    rounds = [entry for entry in history.rounds if entry.alpha]
     seen = list(dict.fromkeys(source for entry in rounds for source in entry.alpha))
     last = by_weight({source: rounds[-1].alpha.get(source, 0.0) for source in seen})
     figure = new_figure(theme, 10.4, 3.4)

@@ -1,33 +1,33 @@
-"""The page of a run: one HTML file that needs nothing else, and its plots as PNG beside it."""
+"""Write the page of a run: one HTML file with everything in it, and its plots as PNG files."""
 
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from fedretina.atomic import write_bytes
 from fedretina.errors import BadArgument
-from fedretina.ledger import KINDS
 from fedretina.report import text
 from fedretina.report.accuracy import plot_accuracy
 from fedretina.report.alpha import plot_alpha
-from fedretina.report.messages import group, plot_messages
-from fedretina.report.peers import COLUMNS, peer_values
-from fedretina.report.ranking import PLACES, QUERIES, data_uri, mark, plot_ranking, thumbnail
+from fedretina.report.messages import plot_messages
+from fedretina.report.peers import COLUMNS, PeerValue, peer_values
+from fedretina.report.ranking import data_uri, mark, plot_ranking, thumbnail
 from fedretina.report.style import DARK, LIGHT, Theme, to_png
-from fedretina.runs import Run, Shot, load
+from fedretina.runs import PLACES, QUERIES, ModelHistory, Picture, Run, load
 
 PAGE = "report.html"
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A plot on the page: its name, which is the PNG's as well, its alternative text, and a PNG for each theme."""
+    """A plot on the page: its name, which is in the PNG's file name too, its alternative text, and a PNG for each theme."""
 
     name: str
     alt: str
@@ -43,8 +43,8 @@ class Chart:
 def build(folder: Path) -> Path:
     """Write a run's page and plots into its folder.
 
-    The files are `report.html` and `report-<plot>.png`; others are not touched. A run that failed or is under way has a
-    page with what there is.
+    The files are `report.html` and `report-<plot>.png`, or `report-<plot>-<target>.png` in a run with several targets. Other
+    files are not touched. If the run failed or is under way, the page shows the results so far.
 
     Parameters
     ----------
@@ -62,49 +62,83 @@ def build(folder: Path) -> Path:
         As `load`; also if the page cannot be written.
     """
     run = load(folder)
-    charts = {chart.name: chart for chart in _charts(run)}
-    for name, chart in charts.items():
-        _write(run.folder / f"report-{name}.png", chart.light)
-    if run.rankings:
-        _write(run.folder / "report-ranking.png", to_png(plot_ranking(run.folder, run.rankings, LIGHT)))
+    parts = [_part(run, history) for history in run.histories]
+    messages = {}
+    if run.message_groups:
+        messages["messages"] = _chart("messages", _messages_alt(run), lambda theme: plot_messages(run, theme))
+    for chart in (*messages.values(), *(chart for part in parts for chart in part.charts.values())):
+        _write(run.folder / f"report-{chart.name}.png", chart.light)
+    for part in parts:
+        if part.history.rankings:
+            picture = to_png(plot_ranking(run.folder, part.history.rankings, LIGHT))
+            _write(run.folder / f"report-ranking{part.suffix}.png", picture)
     page = run.folder / PAGE
-    _write(page, _render(run, charts).encode())
+    _write(page, _render(run, parts, messages).encode())
     return page
 
 
-def _charts(run: Run) -> Iterator[Chart]:
-    if any(entry.metrics for entry in run.rounds):
-        yield _chart("accuracy", _accuracy_alt(run), lambda theme: plot_accuracy(run, theme))
-    if group(run.rows):
-        yield _chart("messages", _messages_alt(run), lambda theme: plot_messages(run.rows, theme))
-    if any(entry.alpha for entry in run.rounds):
-        yield _chart("alpha", _alpha_alt(run), lambda theme: plot_alpha(run, theme))
+@dataclass(frozen=True)
+class Part:
+    """The part of the page about one model; `suffix` ends the names of its plots in a run with several targets."""
+
+    history: ModelHistory
+    suffix: str
+    charts: Mapping[str, Chart]
+    rankings: Sequence[Sequence[Mapping[str, Any]]]
+
+    @property
+    def gains(self) -> dict[str, float | None]:
+        """By baseline: the gain of reuse over it, None if one of the two is missing."""
+        return {key: text.gain_over(self.history, key) for key in ("alone", "finetune")}
+
+    @property
+    def peers(self) -> list[PeerValue]:
+        """The peers of the target."""
+        return peer_values(self.history)
+
+
+def _part(run: Run, history: ModelHistory) -> Part:
+    suffix = f"-{quote(history.target, safe='')}" if len(run.targets) > 1 else ""
+    charts = {}
+    if any(entry.metrics for entry in history.rounds):
+        alt = _accuracy_alt(history)
+        charts["accuracy"] = _chart(f"accuracy{suffix}", alt, lambda theme: plot_accuracy(history, theme))
+    if any(entry.alpha for entry in history.rounds):
+        charts["alpha"] = _chart(f"alpha{suffix}", _alpha_alt(history), lambda theme: plot_alpha(history, theme))
+    rankings = [
+        [_cell(run.folder, picture) for picture in (ranking.query, *ranking.gallery[:PLACES])]
+        for ranking in history.rankings[:QUERIES]
+    ]
+    return Part(history, suffix, charts, rankings)
 
 
 def _chart(name: str, alt: str, plot: Callable[[Theme], Figure]) -> Chart:
     return Chart(name, alt, light=to_png(plot(LIGHT)), dark=to_png(plot(DARK)))
 
 
-def _accuracy_alt(run: Run) -> str:
-    last = run.rounds[-1]
+def _accuracy_alt(history: ModelHistory) -> str:
+    last = history.rounds[-1]
     scores = ", ".join(f"{text.label(name)} {text.value(name, score)}" for name, score in last.metrics.items())
-    return f"Accuracy of {run.name} after each round over the bytes sent until then; after round {last.number}: {scores}."
+    name = f"{history.method} on {history.target}" if history.target else history.method
+    return f"Accuracy of {name} after each round, over the bytes until then. After round {last.number}: {scores}."
 
 
 def _messages_alt(run: Run) -> str:
     kinds = [
-        f"{this.kind} {this.direction} {text.size(this.wire)} instead of {text.size(this.raw)}" for this in group(run.rows)
+        f"{group.kind} {group.direction} {text.size(group.wire)} instead of {text.size(group.raw)}"
+        for group in run.message_groups
     ]
     return f"Median bytes of a message on the wire and with plain Flower: {'; '.join(kinds)}."
 
 
-def _alpha_alt(run: Run) -> str:
-    last = next(entry for entry in reversed(run.rounds) if entry.alpha)
+def _alpha_alt(history: ModelHistory) -> str:
+    last = next(entry for entry in reversed(history.rounds) if entry.alpha)
     weights = ", ".join(f"{source} {weight:.2f}" for source, weight in text.by_weight(last.alpha)[:10])
-    return f"alpha of each source per round; in round {last.number}: {weights}."
+    name = f" on {history.target}" if history.target else ""
+    return f"alpha of each source{name} by round. In round {last.number}: {weights}."
 
 
-def _render(run: Run, charts: dict[str, Chart]) -> str:
+def _render(run: Run, parts: Sequence[Part], charts: Mapping[str, Chart]) -> str:
     environment = Environment(
         loader=PackageLoader("fedretina.report", "."),
         autoescape=True,
@@ -115,32 +149,25 @@ def _render(run: Run, charts: dict[str, Chart]) -> str:
     environment.filters.update(size=text.size, times=text.times, label=text.label, difference=text.difference)
     return environment.get_template("page.html.j2").render(
         run=run,
+        parts=parts,
         charts=charts,
         value=text.value,
         headline=text.headline(run),
-        gains={key: text.gain_over(run, key) for key in ("baseline", "finetune")},
-        groups=group(run.rows),
-        kinds=KINDS,
         labels=text.RESULTS,
-        peers=peer_values(run),
         columns=COLUMNS,
         failures=[row for row in run.rows if row.error],
-        rankings=[
-            [_cell(run.folder, shot) for shot in (ranking.query, *ranking.gallery[:PLACES])]
-            for ranking in run.rankings[:QUERIES]
-        ],
         config=_flat(run.config),
         versions=_flat(run.versions),
     )
 
 
-def _cell(folder: Path, shot: Shot) -> dict[str, Any]:
-    picture = thumbnail(folder, shot)
+def _cell(folder: Path, picture: Picture) -> dict[str, Any]:
+    image = thumbnail(folder, picture)
     return {
-        "shot": shot,
-        "mark": mark(shot),
-        "uri": data_uri(picture) if picture else "",
-        "shape": f"{picture.width} / {picture.height}" if picture else "1 / 2",
+        "picture": picture,
+        "mark": mark(picture),
+        "uri": data_uri(image) if image else "",
+        "shape": f"{image.width} / {image.height}" if image else "1 / 2",
     }
 
 

@@ -1,10 +1,10 @@
-"""The peers of a run: the risk of each at the target, its weight, and the bytes that it cost."""
+"""The peers of a target: the risk of each, its weight, and the bytes of its versions."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from fedretina.report.text import by_weight, size
-from fedretina.runs import Round, Run
+from fedretina.runs import ModelHistory, Round
 
 
 @dataclass(frozen=True)
@@ -19,19 +19,19 @@ class PeerValue:
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """The values as people read them, in the order of `COLUMNS`."""
+        """The values as texts, in the order of `COLUMNS`."""
         return self.source, f"{self.risk:.2f}", f"{self.score:.1f}", f"{self.alpha:.2f}", size(self.sent)
 
 
 COLUMNS = ("peer", "R_m", "score", "alpha", "down")
 
 
-def peer_values(run: Run) -> list[PeerValue]:
-    """List the peers of a run, the largest alpha first; the list is empty if the run did not record them."""
-    last = next((entry for entry in reversed(run.rounds) if entry.peers), None)
+def peer_values(history: ModelHistory) -> list[PeerValue]:
+    """List the peers of a target, the largest alpha first; the list is empty if the run did not record them."""
+    last = next((entry for entry in reversed(history.rounds) if entry.peers), None)
     if last is None:
         return []
-    sent = {source: sum(e.peers[source].sent for e in run.rounds if source in e.peers) for source in last.peers}
+    sent = {source: sum(e.peers[source].sent for e in history.rounds if source in e.peers) for source in last.peers}
     weights = by_weight({source: last.alpha.get(source, 0.0) for source in last.peers})
     return [
         PeerValue(source, last.peers[source].risk, last.peers[source].score, weight, sent[source])
@@ -39,9 +39,9 @@ def peer_values(run: Run) -> list[PeerValue]:
     ]
 
 
-def format_peers(run: Run) -> Iterator[str]:
-    """Write the table of the peers as plain lines, to be printed at the end of a run; none where there is nothing to say."""
-    rows: Sequence[tuple[str, ...]] = [COLUMNS, *(peer.cells for peer in peer_values(run))]
+def format_peers(history: ModelHistory) -> Iterator[str]:
+    """Write the table of the peers as plain lines, to print at the end of a run; no lines if there are no peers."""
+    rows: Sequence[tuple[str, ...]] = [COLUMNS, *(peer.cells for peer in peer_values(history))]
     if len(rows) > 1:
         width = max(len(row[0]) for row in rows)
         for name, *cells in rows:
@@ -49,7 +49,7 @@ def format_peers(run: Run) -> Iterator[str]:
 
 
 def format_bound(entry: Round) -> str:
-    """Write the bound of a round and what it is made of as one line; empty where it was not noted.
+    """Write the bound of a round and its R_m as one line; "" if the run did not record them.
 
     Examples
     --------

@@ -1,19 +1,19 @@
-"""The tables of a run for the terminal."""
+"""Tables of a run for the terminal."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from fedretina.ledger import Totals
 from fedretina.report.peers import COLUMNS, peer_values
 from fedretina.report.text import RESULTS, by_weight, headline, label, size, times, value
-from fedretina.runs import Run, load
+from fedretina.runs import ModelHistory, Run, Totals, load
 
 
 def table(folder: Path) -> Group:
-    """Return what `fedretina report` prints of a run: results, rounds, peers, and the headline below.
+    """Return the tables that `fedretina report` prints: results, rounds and peers of each target, then the headline.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def table(folder: Path) -> Group:
     Returns
     -------
     rich.console.Group
-        Tables that the run has nothing for are left out.
+        Empty tables are left out.
 
     Raises
     ------
@@ -31,40 +31,47 @@ def table(folder: Path) -> Group:
         As `load`.
     """
     run = load(folder)
-    parts: list[Table | Text] = []
-    if run.results:
-        parts.append(_results(run))
-    if run.rounds:
-        parts.append(_rounds(run))
-    if peer_values(run):
-        parts.append(_peers(run))
-    return Group(*parts, Text(headline(run)))
+    tables = [table for history in run.histories for table in _tables(run, history)]
+    return Group(*tables, Text(headline(run)))
 
 
-def _results(run: Run) -> Table:
-    grid = _table(f"Results on {run.target}" if run.target else "Results", "", *map(label, run.metrics))
-    for result in run.results.values():
+def _tables(run: Run, history: ModelHistory) -> Iterator[Table]:
+    if history.results:
+        yield _results(history)
+    if history.rounds:
+        yield _rounds(run, history)
+    if peer_values(history):
+        yield _peers(history)
+
+
+def _title(name: str, history: ModelHistory) -> str:
+    return f"{name} on {history.target}" if history.target else name
+
+
+def _results(history: ModelHistory) -> Table:
+    grid = _table(_title("Results", history), "", *map(label, history.metrics))
+    for result in history.results.values():
         name = f"{RESULTS[result.key]} ({result.source})" if result.source else RESULTS[result.key]
-        cells = [value(metric, result.metrics.get(metric)) for metric in run.metrics]
+        cells = [value(metric, result.metrics.get(metric)) for metric in history.metrics]
         grid.add_row(Text(name), *cells, style="bold" if result.key == "reuse" else None)
     return grid
 
 
-def _rounds(run: Run) -> Table:
-    grid = _table("Rounds", "round", *map(label, run.metrics), "down", "up", "saved")
+def _rounds(run: Run, history: ModelHistory) -> Table:
+    grid = _table(_title("Rounds", history), "round", *map(label, history.metrics), "down", "up", "saved")
     grid.add_column("alpha", justify="left")
-    for entry in run.rounds:
-        metrics = [value(metric, entry.metrics.get(metric)) for metric in run.metrics]
+    for entry in history.rounds:
+        metrics = [value(metric, entry.metrics.get(metric)) for metric in history.metrics]
         alpha = ", ".join(f"{source} {weight:.2f}" for source, weight in by_weight(entry.alpha))
         grid.add_row(str(entry.number), *metrics, *_traffic(entry.totals), Text(alpha))
     grid.add_section()
-    grid.add_row("all", *["" for _ in run.metrics], *_traffic(run.totals), "")
+    grid.add_row("all", *["" for _ in history.metrics], *_traffic(run.totals), "")
     return grid
 
 
-def _peers(run: Run) -> Table:
-    grid = _table("Peers", *COLUMNS)
-    for peer in peer_values(run):
+def _peers(history: ModelHistory) -> Table:
+    grid = _table(_title("Peers", history), *COLUMNS)
+    for peer in peer_values(history):
         name, *cells = peer.cells
         grid.add_row(Text(name), *cells)
     return grid

@@ -1,19 +1,21 @@
-"""Numbers as people read them, and the lines that a run prints after each round."""
+"""Write numbers for people, and the lines that a run prints after each round."""
 
 import math
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 
-from fedretina.ledger import Totals
-from fedretina.runs import Round, Run
+from fedretina.runs import ModelHistory, Round, Run, Totals
 
 WIDTH = 110
 RESULTS = {
-    "baseline": "Target alone",
+    "alone": "Target alone",
     "finetune": "Best source, fine-tuned",
     "reuse": "Reuse",
     "full": "Target with all labels",
 }
-"""How people read the keys of a run's results."""
+"""The names of a target's results for people."""
+LISTED = 4
+"""More targets than this are summed up by a mean."""
 _PERCENT = {"mAP": "mAP", **{f"rank{k}": f"Rank-{k}" for k in (1, 5, 10, 20)}}
 
 
@@ -43,12 +45,12 @@ def times(factor: float) -> str:
 
 
 def label(metric: str) -> str:
-    """Return a metric's name as people write it: `Rank-1` for `rank1`."""
+    """Return a metric's name for people: `Rank-1` for `rank1`."""
     return _PERCENT.get(metric, metric)
 
 
 def value(metric: str, number: float | None, *, unit: bool = True) -> str:
-    """Write a metric's value with one digit; re-ID's own metrics are in percent.
+    """Write a metric's value with one digit; the metrics of re-ID are in percent.
 
     Examples
     --------
@@ -66,7 +68,7 @@ def difference(number: float) -> str:
 
 
 def saving(totals: Totals) -> str:
-    """Say how much was sent, and how much plain Flower would have sent."""
+    """Write how much was sent, and how much plain Flower would have sent."""
     if totals.raw == 0 and totals.wire == 0:
         return "nothing on the wire"
     words = f"{size(totals.wire)} instead of {size(totals.raw)} on the wire"
@@ -74,24 +76,39 @@ def saving(totals: Totals) -> str:
 
 
 def headline(run: Run) -> str:
-    """Say in one line what the run came to: the primary metric, the gain over the target alone, the bytes.
+    """Write the results of a run in one line: primary metrics, gains over the targets alone, bytes.
 
-    The accuracy is left out of a run that has none.
+    More than four targets are summed up by their mean. A run without metrics has the bytes only.
     """
-    if not run.last or not run.metrics:
-        return saving(run.totals)
-    metric = run.metrics[0]
-    words = f"{run.name} {value(metric, run.last.get(metric))} {label(metric)}"
-    gain = gain_over(run, "baseline")
-    if gain is not None:
-        words += f", {difference(gain)} {'against' if gain < 0 else 'over'} the target alone"
-    return f"{words}; {saving(run.totals)}"
+    found = [history for history in run.histories if history.metric in history.last]
+    if len(found) > LISTED:
+        return f"{_mean_words(found)}; {saving(run.totals)}"
+    words = [_words(history, with_target=len(run.targets) > 1) for history in found]
+    return "; ".join([*words, saving(run.totals)])
 
 
-def gain_over(run: Run, key: str) -> float | None:
-    """Return by how much reuse beats another result in the primary metric, None where one is missing."""
-    metric = run.metrics[0] if run.metrics else ""
-    ours, other = (run.results[k].metrics.get(metric) if k in run.results else None for k in ("reuse", key))
+def _words(history: ModelHistory, *, with_target: bool) -> str:
+    metric, gain = history.metric, gain_over(history, "alone")
+    words = f"{history.method} {value(metric, history.last.get(metric))} {label(metric)}"
+    return (f"{history.target}: " if with_target else "") + words + _gain_words(gain)
+
+
+def _mean_words(histories: Sequence[ModelHistory]) -> str:
+    metric = histories[0].metric
+    scores = [history.last[metric] for history in histories if metric in history.last]
+    gains = [gain for history in histories if (gain := gain_over(history, "alone")) is not None]
+    words = f"mean of {len(scores)} targets: reuse {value(metric, fmean(scores))} {label(metric)}"
+    return words + _gain_words(fmean(gains) if gains else None)
+
+
+def _gain_words(gain: float | None) -> str:
+    return "" if gain is None else f", {difference(gain)} {'against' if gain < 0 else 'over'} the target alone"
+
+
+def gain_over(history: ModelHistory, key: str) -> float | None:
+    """Return by how much reuse beats another result in the primary metric; None if one of them is missing."""
+    metric, results = history.metric, history.results
+    ours, other = (results[k].metrics.get(metric) if k in results else None for k in ("reuse", key))
     return None if ours is None or other is None or not math.isfinite(ours - other) else ours - other
 
 
@@ -100,22 +117,24 @@ def by_weight(alpha: Mapping[str, float]) -> list[tuple[str, float]]:
     return sorted(alpha.items(), key=lambda item: -item[1])
 
 
-def format_round(entry: Round, *, header: bool) -> str:
-    """Write one round as a plain line, at most 110 characters wide, to be printed while the run goes on.
+def format_round(entry: Round, *, header: bool, target: str = "") -> str:
+    """Write one round as a plain line, at most 110 characters wide, to print while the run is under way.
 
     Parameters
     ----------
     entry : Round
         Its number, metrics, alpha and bytes are shown.
     header : bool
-        Whether the line of column names comes before it. Log the two lines (`splitlines`) one by one: Flower's
-        log puts its prefix before the first only.
+        Whether the line of column names comes first. Log the two lines (`splitlines`) one by one: Flower's log
+        puts its prefix before the first line only.
+    target : str, default ""
+        The target, for a run with several; it has a column of its own, cut to 16 characters.
 
     Returns
     -------
     str
-        One line, or two with the header, without a line break at the end. At most five metrics are shown, and
-        of the sources those of the largest alpha that fit.
+        One line, or two with the header, without a line break at the end. It shows at most five metrics, or four if there
+        is a column of the target, and the sources of the largest alpha that fit.
 
     Examples
     --------
@@ -125,13 +144,15 @@ def format_round(entry: Round, *, header: bool) -> str:
     round     mAP  Rank-1       down         up    saved  alpha
         2  58.4 %  72.0 %     800 kB     400 kB    12.0x  msmt17 0.60, cuhk03 0.40
     """
-    names, cells = _columns(entry)
-    lines = [_line(names, "alpha", names)] if header else []
-    return "\n".join([*lines, _line(cells, _alpha(entry.alpha, WIDTH - len(_line(cells, "", names))), names)])
+    names, cells = _columns(entry, most=4 if target else 5)
+    first, column = (f"{target[:16]:<16}", f"{'target':<16}") if target else ("", "")
+    lines = [column + _line(names, "alpha", names)] if header else []
+    room = WIDTH - len(first) - len(_line(cells, "", names))
+    return "\n".join([*lines, first + _line(cells, _alpha(entry.alpha, room), names)])
 
 
-def _columns(entry: Round) -> tuple[list[str], list[str]]:
-    metrics = list(entry.metrics.items())[:5]
+def _columns(entry: Round, *, most: int) -> tuple[list[str], list[str]]:
+    metrics = list(entry.metrics.items())[:most]
     names = ["round", *(label(name)[:12] for name, _ in metrics), "down", "up", "saved"]
     totals = entry.totals
     traffic = [size(totals.wire_down), size(totals.wire_up), times(totals.factor)]

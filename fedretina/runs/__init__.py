@@ -1,9 +1,12 @@
-"""A run's folder: its schema, its writer and its reader. Only this room knows what the files of a run hold."""
+"""A run's folder: its schema, its writer and its reader. No other room knows the contents of a run's files."""
 
+from fedretina.ledger import Totals
 from fedretina.runs.documents import read_config, read_round, read_state
 from fedretina.runs.folder import RunFolder
+from fedretina.runs.messages import MessageGroup
+from fedretina.runs.rankings import PLACES, QUERIES
 from fedretina.runs.reader import latest, load
-from fedretina.runs.run import Ranking, Run, Shot
+from fedretina.runs.run import ModelHistory, Picture, Ranking, Run
 from fedretina.runs.schema import (
     Config,
     Peer,
@@ -12,27 +15,34 @@ from fedretina.runs.schema import (
     RoundState,
     State,
     Summary,
+    Target,
+    TargetState,
     totals_of_round,
-    traffic_to_json,
 )
 
 __all__ = [
+    "PLACES",
+    "QUERIES",
     "Config",
+    "MessageGroup",
+    "ModelHistory",
     "Peer",
+    "Picture",
     "Ranking",
     "Result",
     "Round",
     "RoundState",
     "Run",
     "RunFolder",
-    "Shot",
     "State",
     "Summary",
+    "Target",
+    "TargetState",
+    "Totals",
     "latest",
     "load",
     "read_config",
     "read_round",
     "read_state",
     "totals_of_round",
-    "traffic_to_json",
 ]

@@ -1,8 +1,8 @@
-"""Write a run's folder while the run goes on."""
+"""Write the folder of a run that is under way."""
 
 import json
-import shutil
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -10,19 +10,21 @@ from typing import Any, Self
 
 from fedretina import home
 from fedretina.atomic import write_text
-from fedretina.errors import BadArgument, translate_errors
+from fedretina.errors import BadArgument, FedRetinaError, translate_errors
+from fedretina.runs.rankings import copy_rankings
 from fedretina.runs.schema import CONFIG, LEDGER, RANKING, STATE, SUMMARY, VERSIONS, State, Summary
 
+_log = logging.getLogger("fedretina.runs")
 PACKAGES = ("fedretina", "flwr", "ray", "torch", "torchvision", "numpy", "pcodec", "msgpack", "blake3")
 
 
 class RunFolder:
-    """Writes the files of one run; never removes a file that it did not write.
+    """Writes the files of one run. It never removes a file of somebody else.
 
     Parameters
     ----------
     path : Path
-        The folder, made if missing.
+        The folder; made if missing.
 
     Examples
     --------
@@ -41,39 +43,44 @@ class RunFolder:
 
     @classmethod
     def open(cls, out: str, resume: str) -> Self:
-        """Choose the folder: that of the run to resume, the one that was asked for, or a new one.
+        """Choose the folder: the one of the run to resume, the given one, or a new one.
 
         Raises
         ------
         BadArgument
-            If a path is not absolute, if `resume` is no run's folder, if `out` is no folder or holds a run already.
+            If a path is not absolute, if `resume` is not a run's folder, or if `out` is not a folder or has a run in it.
         """
         if resume:
             path = _absolute("resume", resume)
             if not (path / CONFIG).is_file():
-                raise BadArgument(f"resume = {resume!r}: there is no {CONFIG} of a run in that folder")
+                raise BadArgument(f"resume = {resume!r}: there is no {CONFIG} of a run in that folder; name a run's folder")
             return cls(path)
         if not out:
             return cls(_new(home.runs(), datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")))
         path = _absolute("out", out)
         if (path / CONFIG).exists():
-            raise BadArgument(f"out = {out!r}: that folder holds a run already; give another, or resume it")
+            raise BadArgument(f"out = {out!r}: that folder holds a run already; give another folder, or resume the run")
         if path.exists() and not path.is_dir():
-            raise BadArgument(f"out = {out!r}: that is no folder; give a folder, or a path where none is yet")
+            raise BadArgument(f"out = {out!r}: that is no folder; give a folder, or a path at which there is nothing")
         return cls(path)
 
     @property
     def ledger(self) -> Path:
-        """The ledger's file."""
+        """The file of the ledger."""
         return self.path / LEDGER
 
     @property
+    def state(self) -> Path:
+        """The file of the state, from which a run is resumed."""
+        return self.path / STATE
+
+    @property
     def streams(self) -> Path:
-        """Where the payloads of the streams are kept."""
+        """The folder of the streams' payloads."""
         return self.path / "streams"
 
     def begin(self, config: Mapping[str, Any]) -> None:
-        """Write the packages' versions, then the configuration: with it the folder is a run's, so it comes last."""
+        """Write the packages' versions, then the configuration. The last file makes the folder a run's."""
         self._write(VERSIONS, {name: version(name) for name in PACKAGES})
         self._write(CONFIG, dict(config))
 
@@ -85,33 +92,31 @@ class RunFolder:
         """Write state.json."""
         self._write(STATE, state.to_json())
 
-    def write_rankings(self, rankings: Iterable[Mapping[str, Any]]) -> None:
+    def write_rankings(self, rankings: Mapping[str, Sequence[object]], *, data: Path) -> None:
         """Write ranking.json, and copy its pictures into the folder, so that the page can be made again later.
+
+        Rankings that are damaged, or that name a file outside of the target's data, are left out with a warning.
 
         Parameters
         ----------
-        rankings : iterable of mapping
-            As `fedretina.task.Task.showcase` gives them; without any nothing is written.
+        rankings : mapping of str to sequence
+            By target, as `fedretina.task.Task.showcase` gives them. Without any, nothing is written.
+        data : Path
+            The server's data: the folder with a folder for each domain. Only pictures in the target's folder are copied.
         """
-        folder = self.path / "ranking"
-        folder.mkdir(exist_ok=True)
-        entries = []
-        for number, ranking in enumerate(rankings):
-            query = _copy_picture(ranking["query"], folder, f"q{number}")
-            gallery = [_copy_picture(shot, folder, f"q{number}-{k:02d}") for k, shot in enumerate(ranking["gallery"])]
-            entries.append({"query": query, "gallery": gallery})
-        if entries:
-            self._write(RANKING, entries)
+        found = {target: self._copy(target, shown, data) for target, shown in rankings.items() if shown}
+        if any(found.values()):
+            self._write(RANKING, {target: entries for target, entries in found.items() if entries})
+
+    def _copy(self, target: str, rankings: Sequence[object], data: Path) -> list[dict[str, Any]]:
+        try:
+            return copy_rankings(rankings, self.path / "ranking" / target, data=data / target)
+        except (FedRetinaError, OSError) as error:
+            _log.warning("the rankings of %s are left out: %s", target, error)
+            return []
 
     def _write(self, name: str, value: object) -> None:
         write_text(self.path / name, json.dumps(value, indent=2) + "\n")
-
-
-def _copy_picture(shot: Mapping[str, Any], folder: Path, name: str) -> dict[str, Any]:
-    source = Path(shot["picture"])
-    copy = folder / f"{name}{source.suffix.lower()}"
-    shutil.copyfile(source, copy)
-    return {**shot, "picture": f"{folder.name}/{copy.name}"}
 
 
 def _absolute(key: str, given: str) -> Path:
@@ -129,4 +134,4 @@ def _new(parent: Path, name: str) -> Path:
         except FileExistsError:
             continue
         return path
-    raise BadArgument(f"{parent} holds a thousand runs of this second already")
+    raise BadArgument(f"{parent} holds a thousand runs of this second already; start the run again")

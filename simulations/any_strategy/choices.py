@@ -1,4 +1,4 @@
-"""Which strategy, with what settings: as anybody would set it up, nothing here knows how messages travel."""
+"""The strategies and their settings. Nothing here depends on DoM."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,11 +11,11 @@ from fedretina.settings import Config, choice, codec, flag, number, whole
 
 DP_NOISE, DP_CLIP = 0.002, 5.0
 LEAST_NODES = {"Bulyan": 3}
-"""With fewer it aggregates nothing, and every round is lost."""
+"""With fewer nodes the strategy aggregates nothing in any round."""
 
 
 def strategy_of(config: Config, nodes: int) -> Strategy:
-    """Set up the strategy that the configuration names, for so many nodes."""
+    """Make the strategy that the configuration names, for this number of nodes."""
     name = choice(config, "strategy", STRATEGIES)
     if nodes < (least := LEAST_NODES.get(name, 1)):
         raise BadArgument(f"strategy = {name!r}: it needs {least} nodes or more, {nodes} are connected; start more of them")
@@ -23,7 +23,7 @@ def strategy_of(config: Config, nodes: int) -> Strategy:
 
 
 def check(config: Config) -> None:
-    """Check everything before anything starts; raises `BadArgument` with key, value and what is allowed."""
+    """Check all settings; `BadArgument` names the key, the value and what is allowed."""
     choice(config, "strategy", STRATEGIES)
     for key in ("rounds", "local-epochs", "batch-size"):
         whole(config, key, at_least=1)
@@ -39,7 +39,7 @@ def _all(nodes: int) -> dict[str, Any]:
 
 
 def _attackers(nodes: int) -> int:
-    """How many attackers f a robust strategy shall withstand: Bulyan needs 4 f + 3 nodes."""
+    """Return the number of attackers f for a robust strategy: Bulyan needs 4 f + 3 nodes."""
     return max(0, min(nodes // 4, (nodes - 3) // 4))
 
 

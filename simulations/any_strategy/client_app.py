@@ -1,4 +1,4 @@
-"""Digits under any strategy, a node: trains and evaluates. The one line for DoM is ``mods=[dom_mod]``."""
+"""A node of digits under any strategy: it trains and evaluates. ``mods=[dom_mod]`` turns DoM on."""
 
 from collections.abc import Callable
 
@@ -15,22 +15,22 @@ app = ClientApp(mods=[dom_mod])
 
 
 def clip_if_asked(message: Message, context: Context, call_next: Callable[[Message, Context], Message]) -> Message:
-    """Clip the update where a strategy for differential privacy says so."""
+    """Clip the update if a strategy for differential privacy asks for it."""
     config = next(iter(message.content.config_records.values()))
     asked = any(key.endswith("clipping_norm") for key in config)
     return fixedclipping_mod(message, context, call_next) if asked else call_next(message, context)
 
 
 def data_of(context: Context) -> tuple[torch.Tensor, torch.Tensor]:
-    """Give the node's images."""
-    place, nodes = (int(context.node_config[key]) for key in ("partition-id", "num-partitions"))
+    """Return the node's images and labels."""
+    index, nodes = (int(context.node_config[key]) for key in ("partition-id", "num-partitions"))
     config = context.run_config
-    return digits.of_node(place, nodes, skew=float(config["skew"]), seed=int(config["seed"]))
+    return digits.of_node(index, nodes, skew=float(config["skew"]), seed=int(config["seed"]))
 
 
 @app.train(mods=[clip_if_asked])
 def train(message: Message, context: Context) -> Message:
-    """Train from the model that came."""
+    """Train from the received model."""
     config, asked = context.run_config, message.content.config_records["config"]
     data = data_of(context)
     model = digits.load(digits.network(0), message.content.array_records["arrays"])
@@ -49,7 +49,7 @@ def train(message: Message, context: Context) -> Message:
 
 @app.evaluate()
 def evaluate(message: Message, context: Context) -> Message:
-    """Measure the model that came on the node's own images."""
+    """Measure the received model on the node's own images."""
     data = data_of(context)
     model = digits.load(digits.network(0), message.content.array_records["arrays"])
     metrics = MetricRecord({"num-examples": len(data[1]), **digits.measure(model, data)})

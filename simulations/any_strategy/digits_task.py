@@ -1,4 +1,4 @@
-"""Handwritten digits: the data of a node, a model of 100,000 parameters, an epoch of SGD, accuracy."""
+"""Handwritten digits: the data of a node, a model of 100,000 parameters, training by SGD, accuracy."""
 
 from functools import cache
 
@@ -14,33 +14,33 @@ CLASSES = 10
 
 @cache
 def images() -> tuple[Tensor, Tensor]:
-    """Give scikit-learn's digits, shuffled once and for all: images (1797, 64) in [0, 1], labels (1797,)."""
+    """Load scikit-learn's digits in a fixed random order: images (1797, 64) in [0, 1], labels (1797,)."""
     x, y = load_digits(return_X_y=True)
     order = np.random.default_rng(0).permutation(len(y))
     return torch.tensor(x[order] / 16, dtype=torch.float32), torch.tensor(y[order])
 
 
 def tested() -> tuple[Tensor, Tensor]:
-    """Give the images that nobody trains on."""
+    """Return the test images and labels; no node trains on them."""
     x, y = images()
     return x[:TESTED], y[:TESTED]
 
 
-def of_node(place: int, nodes: int, *, skew: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Give a node's images: the digits are dealt to the nodes label by label, in shares from a Dirichlet distribution.
+def of_node(index: int, nodes: int, *, skew: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Return a node's images and labels. The images of each label are split by shares from a Dirichlet distribution.
 
-    Where there are more nodes than a label has images, nodes share some; none is without.
+    A node with fewer than two images gets images of other nodes too, so that it can train.
     """
     x, y = (part[TESTED:] for part in images())
     rng = np.random.default_rng(seed)
-    mine: list[int] = []
+    own: list[int] = []
     for label in range(CLASSES):
         of_label = np.flatnonzero(y.numpy() == label)
         ends = (np.cumsum(rng.dirichlet([skew] * nodes)) * len(of_label)).round().astype(int)
-        mine += of_label[ends[place - 1] if place else 0 : ends[place]].tolist()
-    while len(mine) < 2:
-        mine.append((place + len(mine) * 97) % len(y))
-    return x[mine], y[mine]
+        own += of_label[ends[index - 1] if index else 0 : ends[index]].tolist()
+    while len(own) < 2:
+        own.append((index + len(own) * 97) % len(y))
+    return x[own], y[own]
 
 
 def network(seed: int) -> nn.Module:
@@ -57,7 +57,7 @@ def record_of(model: nn.Module) -> ArrayRecord:
 
 
 def load(model: nn.Module, record: ArrayRecord) -> nn.Module:
-    """Set a model's weights from a record."""
+    """Load a record into a model, and return the model."""
     model.load_state_dict({name: torch.from_numpy(array.numpy()) for name, array in record.items()})
     return model
 
@@ -65,7 +65,7 @@ def load(model: nn.Module, record: ArrayRecord) -> nn.Module:
 def train(
     model: nn.Module, data: tuple[Tensor, Tensor], *, epochs: int, batch: int, lr: float, seed: int, proximal: float = 0.0
 ) -> float:
-    """Train by SGD with momentum, and give the last epoch's mean loss; `proximal`: FedProx's mu."""
+    """Train by SGD with momentum, and return the mean loss of the last epoch; `proximal` is FedProx's mu."""
     x, y = data
     generator = torch.Generator().manual_seed(seed)
     start = [parameter.detach().clone() for parameter in model.parameters()]

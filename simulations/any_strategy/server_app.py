@@ -1,4 +1,4 @@
-"""Digits under any strategy, the server. The line for DoM is ``grid=DomGrid(grid)``; the rest writes the run's folder."""
+"""The server of digits under any strategy. ``grid=DomGrid(grid)`` turns DoM on; the rest writes the run's folder."""
 
 import logging
 import random
@@ -23,7 +23,7 @@ from fedretina.settings import codec
 
 app = ServerApp()
 log = logging.getLogger("flwr").info
-TWO_LINES = """what a Flower user adds for differences of models, under any strategy:
+TWO_LINES = """the two lines that turn DoM on, under any strategy:
     app = ClientApp(mods=[dom_mod])                      # client_app.py
     strategy.start(grid=DomGrid(grid), ...)              # server_app.py"""
 
@@ -53,16 +53,16 @@ def main(grid: Grid, context: Context) -> None:
 
 
 class Run:
-    """One run: what it was asked for, and what it came to."""
+    """One run: its configuration, and the metrics of its rounds."""
 
     def __init__(self, config: dict[str, Any], ledger: Ledger) -> None:
         self.config, self.ledger = config, ledger
         self.scores: dict[int, dict[str, float]] = {}
 
     def start(self, grid: Grid, folder: RunFolder) -> None:
-        """Run all rounds; payloads and state go into the folder."""
+        """Run all rounds; payloads and state are saved in the folder."""
         config = self.config
-        random.seed(config["seed"])  # by which Flower samples nodes
+        random.seed(config["seed"])  # Flower samples nodes with this generator
         np.random.seed(config["seed"])
         strategy = strategy_of(config, nodes=_nodes(grid))
         wire = DomGrid(
@@ -80,7 +80,7 @@ class Run:
         strategy.start(grid=wire, initial_arrays=first, num_rounds=config["rounds"], evaluate_fn=self.evaluate)
 
     def evaluate(self, number: int, arrays: ArrayRecord) -> MetricRecord:
-        """Measure the server's model on the images that nobody trains on, and print the round."""
+        """Measure the server's model on the test images, and log the round."""
         scores = digits.measure(digits.load(digits.network(0), arrays), digits.tested())
         if number:
             self.scores[number] = scores
@@ -89,12 +89,12 @@ class Run:
         return MetricRecord(scores)
 
     def rounds(self) -> list[Round]:
-        """Give the rounds so far: number, metrics and bytes."""
+        """Return the rounds so far: number, metrics and bytes."""
         rows = self.ledger.rows
         return [Round(n, scores, {}, totals_of_round(rows, n)) for n, scores in self.scores.items()]
 
     def summary(self, status: str, error: str = "") -> Summary:
-        """Summarise the run: everything follows from the seed, so two equal runs have equal summaries."""
+        """Summarise the run. Everything follows from the seed, so two equal runs have equal summaries."""
         last = self.scores[max(self.scores)] if self.scores else {}
         return Summary(
             status=status,
@@ -109,7 +109,7 @@ class Run:
 
 
 def _nodes(grid: Grid) -> int:
-    """Count the nodes; in a simulation they are all there within a moment."""
+    """Count the nodes, once two counts in a row are equal: a simulation connects all of them at the start."""
     count, before = len(list(grid.get_node_ids())), -1
     while not count or count != before:
         time.sleep(0.5)

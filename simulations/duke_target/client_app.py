@@ -1,19 +1,18 @@
-"""The paper's experiment, a node: answers the strategy for the domains that it hosts."""
+"""A node of the paper's experiment: answers the strategy for the domains that it hosts."""
 
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from fedretina import home
 from fedretina.flower import dom_mod
-from fedretina.strategies import PeerReuseClient, hosted_domains
-from fedretina.strategies.peer_reuse import Job
+from fedretina.strategies import Job, PeerReuseClient, hosted_domains
 from settings import task_of
 
 app = ClientApp(mods=[dom_mod])
 
 
 def answer(message: Message, context: Context) -> Message:
-    """Do what the strategy asks. A resumed run has the configuration that it began with, not this context's."""
+    """Do the job of the message. A resumed run sends its own settings, which replace those of the context."""
     config = {**context.run_config, **Job.of(message).settings}
     if data := context.node_config.get("data"):  # a real node has its data where its owner put them
         config["data-root"] = data

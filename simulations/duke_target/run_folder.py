@@ -1,7 +1,8 @@
-"""The run's folder of this experiment: the models that a resumed run needs, and its results in the schema of runs."""
+"""The run's folder of this experiment: models for a resumed run, and the results in the schema of `fedretina.runs`."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,97 +13,110 @@ from fedretina import runs
 from fedretina.atomic import replacing
 from fedretina.errors import Corrupt, translate_errors
 from fedretina.ledger import Row, totals
-from fedretina.runs import Peer, Result, Round, RoundState, State, Summary, totals_of_round
-from fedretina.strategies.peer_reuse import RoundResult, RunResult
-
-KEYS = {"alone": "baseline", "finetune": "finetune", "full": "full"}
-"""The summary's keys for what the strategy compares the target with."""
+from fedretina.runs import Peer, Result, Round, RoundState, State, Summary, Target, TargetState, totals_of_round
+from fedretina.strategies import RoundResult, RunResult, TargetResult
 
 
 class RunFolder(runs.RunFolder):
-    """Writes the files of one run, and reads what a resumed one needs."""
+    """Writes the files of one run, and reads those that a resumed run needs."""
 
     def begin(self, config: Mapping[str, Any], run: str = "") -> None:
-        """Write the run's name, then what every run's folder has."""
+        """Write the run's name, then the files of every run's folder."""
         self.save(run, RunResult())
         super().begin(config)
 
     def save(self, run: str, result: RunResult) -> None:
-        """Write what a resumed run needs: results so far, and every domain's last version."""
-        models = self.path / "models"
-        models.mkdir(exist_ok=True)
-        for domain, record in result.models.items():
-            with replacing(models / f"{domain}.safetensors", private=True) as fresh:
+        """Write what a resumed run needs: the results so far, and the last version of every stream."""
+        for stream, record in result.models.items():
+            file = self._model_file(stream)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(file, private=True) as fresh:
                 save_file({name: array.numpy() for name, array in record.items()}, fresh)
-        self.write_state(
-            State(
-                run=run,
-                rounds=[RoundState(**asdict(entry)) for entry in result.rounds],
-                models=sorted(result.models),
-                baselines=result.baselines,
-                finetuned=result.finetuned,
-            )
-        )
+        targets = {name: _target_state(target) for name, target in result.targets.items()}
+        self.write_state(State(run=run, targets=targets, models=sorted(result.models)))
 
     def read(self) -> tuple[str, RunResult]:
         """Read what `save` wrote: the run's name and its results so far."""
         state = runs.read_state(self.path)
-        rounds = [RoundResult(**asdict(entry)) for entry in state.rounds]
-        result = RunResult(rounds, {name: dict(metrics) for name, metrics in state.baselines.items()}, state.finetuned)
-        for domain in state.models:
-            arrays = self._arrays(domain)
-            result.models[domain] = ArrayRecord({name: Array(value) for name, value in arrays.items()})
+        result = RunResult({name: _target_result(target) for name, target in state.targets.items()})
+        for stream in state.models:
+            arrays = self._arrays(stream)
+            result.models[stream] = ArrayRecord({name: Array(value) for name, value in arrays.items()})
         return state.run, result
 
-    def _arrays(self, domain: str) -> dict[str, np.ndarray]:
-        """Read a domain's last version; `Corrupt` if it is not there, or damaged."""
-        if domain.startswith(".") or set(domain) & set("/\\"):
-            raise Corrupt(
-                f"{self.path / 'state.json'}: models names {domain!r}, which is no folder's name: restore that file"
-            )
-        file = self.path / "models" / f"{domain}.safetensors"
+    def _arrays(self, stream: str) -> dict[str, np.ndarray]:
+        """Read a stream's last version; `Corrupt` if the file is missing or damaged."""
+        if any(not part or part.startswith(".") or "\\" in part for part in stream.split("/")):
+            raise Corrupt(f"{self.state}: models names {stream!r}, which is no stream's name; restore the file")
+        file = self._model_file(stream)
         with translate_errors(Corrupt, f"the model {file} cannot be read", "restore it, or start a new run"):
             return load_file(file)
 
+    def _model_file(self, stream: str) -> Path:
+        return self.path / "models" / f"{stream}.safetensors"
+
+
+def _target_state(result: TargetResult) -> TargetState:
+    rounds = [RoundState(**asdict(entry)) for entry in result.rounds]
+    return TargetState(rounds=rounds, baselines=result.baselines, finetuned=result.finetuned)
+
+
+def _target_result(state: TargetState) -> TargetResult:
+    rounds = [RoundResult(**asdict(entry)) for entry in state.rounds]
+    return TargetResult(rounds, {name: dict(metrics) for name, metrics in state.baselines.items()}, state.finetuned)
+
 
 def summarise(config: Mapping[str, Any], result: RunResult, rows: Iterable[Row], *, status: str, error: str = "") -> Summary:
-    """Make the summary of a run: everything in it follows from the seed, so two equal runs have equal summaries."""
-    rows, last = list(rows), result.rounds[-1] if result.rounds else None
-    results = {key: Result(key, result.baselines[name]) for name, key in KEYS.items() if name in result.baselines}
-    if "finetune" in results:
-        results["finetune"] = Result("finetune", result.baselines["finetune"], result.finetuned)
-    if last:
-        results["reuse"] = Result("reuse", last.metrics)
+    """Make the summary of a run. Everything in it follows from the seed, so two equal runs have equal summaries."""
+    rows = list(rows)
     return Summary(
         status=status,
         error=error,
-        target=config["target"],
-        sources=[source.strip() for source in config["sources"].split(",")],
+        targets={name: _target(name, result.targets.get(name, TargetResult()), rows) for name in _names(config["targets"])},
+        sources=_names(config["sources"]),
         seed=config["seed"],
         data=config["data-root"] or "embedded",
         model=config["model"],
-        results=results,
-        alpha=last.alpha if last else {},
         totals=totals(rows),
-        rounds=[round_of(entry, rows) for entry in result.rounds],
+        rounds=[Round(n, {}, {}, totals_of_round(rows, n)) for n in range(1, result.last_round + 1)],
     )
 
 
-def round_of(entry: RoundResult, rows: Iterable[Row]) -> Round:
-    """Make a round of the summary; the first round's bytes include what was sent before it."""
+def round_of(target: str, entry: RoundResult, rows: Iterable[Row]) -> Round:
+    """Make a target's round of the summary; the bytes of the first round include the messages before it."""
     rows = list(rows)
     return Round(
         number=entry.round,
         metrics=entry.metrics,
         alpha=entry.alpha,
         totals=totals_of_round(rows, entry.round),
-        peers={name: _peer(entry, name, rows) for name in entry.peers},
+        peers={source: _peer(target, source, entry, rows) for source in entry.peers},
         bound=entry.bound,
         committee=entry.committee,
     )
 
 
-def _peer(entry: RoundResult, name: str, rows: Iterable[Row]) -> Peer:
-    """Say what a peer was worth in a round, and what sending its version down to the target cost."""
-    sent = (row.wire_bytes for row in rows if (row.round, row.stream, row.direction) == (entry.round, name, "down"))
-    return Peer(score=entry.peers[name]["score"], risk=entry.peers[name]["risk"], sent=sum(sent))
+def _names(given: object) -> list[str]:
+    """Split comma-separated names; in a failed run the value may be anything."""
+    return [name.strip() for name in str(given).split(",") if name.strip()]
+
+
+def _target(name: str, found: TargetResult, rows: list[Row]) -> Target:
+    results = {
+        key: Result(key, metrics, found.finetuned if key == "finetune" else "") for key, metrics in found.baselines.items()
+    }
+    last = found.rounds[-1] if found.rounds else None
+    if last:
+        results["reuse"] = Result("reuse", last.metrics)
+    rounds = [round_of(name, entry, rows) for entry in found.rounds]
+    return Target(results=results, alpha=last.alpha if last else {}, rounds=rounds)
+
+
+def _peer(target: str, source: str, entry: RoundResult, rows: Iterable[Row]) -> Peer:
+    """Collect the score, the risk and the bytes of a peer's version on its way to the target's node.
+
+    A version that goes to a node with several targets counts for each of them.
+    """
+    sent = (row for row in rows if (row.round, row.stream, row.direction) == (entry.round, source, "down"))
+    wire_bytes = sum(row.wire_bytes for row in sent if target in row.domain.split(","))
+    return Peer(score=entry.peers[source]["score"], risk=entry.peers[source]["risk"], sent=wire_bytes)

@@ -1,13 +1,14 @@
-"""The paper's experiment, the server: checks the configuration, runs the strategy, writes the run's folder."""
+"""The server of the paper's experiment: checks the configuration, runs the strategy, writes the run's folder."""
 
 import os
 
-os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # before Ray is imported: it would swallow the nodes' progress lines
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # the nodes see a GPU if there is one
+os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # set before Ray is imported: Ray would drop the nodes' progress lines
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # the nodes see a GPU if the machine has one
 
 import logging
 import sys
 import uuid
+from collections.abc import Iterator
 
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
@@ -20,8 +21,7 @@ from fedretina.ledger import Ledger
 from fedretina.report import build, format_bound, format_peers, format_round, headline
 from fedretina.runs import load, read_config
 from fedretina.settings import codec
-from fedretina.strategies import PeerReuse
-from fedretina.strategies.peer_reuse import RoundResult, RunResult
+from fedretina.strategies import PeerReuse, RunResult
 from run_folder import RunFolder, round_of, summarise
 from settings import check, reuse_of, task_of, topology_of, training_of
 
@@ -32,11 +32,12 @@ log = logging.getLogger("flwr").info
 @app.main()
 def main(grid: Grid, context: Context) -> None:
     """Run the experiment, or the rest of a resumed one."""
+    _log_as_flower("fedretina.strategies")
     log("fedretina %s from %s, python %s", fedretina.__version__, fedretina.__file__, sys.executable)
     config = dict(context.run_config)
     folder = RunFolder.open(str(config["out"]), str(config["resume"]))
     if config["resume"]:
-        log("going on with the run in %s", folder.path)
+        log("resuming the run in %s", folder.path)
         config = _resumed_config(folder, config)
     result = RunResult()
     with Ledger(folder.ledger) as ledger:
@@ -54,38 +55,53 @@ def main(grid: Grid, context: Context) -> None:
 
 
 def _run(grid: Grid, config: dict, folder: RunFolder, *, run: str, result: RunResult, ledger: Ledger) -> None:
-    task_of(config, say=log)
-    trust = server_identity()
+    task, trust = task_of(config, say=log), server_identity()
     wire = DomGrid(grid, codec(config), uplink="stream", ledger=ledger, streams=folder.streams, trust=trust)
 
-    def on_round(entry: RoundResult, so_far: RunResult) -> None:
+    def on_round(number: int, so_far: RunResult) -> None:
         folder.save(run, so_far)
-        shown = round_of(entry, ledger.rows)
-        for line in [*format_round(shown, header=True).splitlines(), format_bound(shown)]:
+        for line in _lines_of_round(number, so_far, ledger):
             log(line)
 
     settings = config if config["resume"] else {}
     parts = topology_of(config), training_of(config), reuse_of(config)
     strategy = PeerReuse(*parts, run=run, baselines=bool(config["baselines"]), settings=settings, on_round=on_round)
     strategy.start(wire, result=result)
-    folder.write_rankings(result.showcase)
+    folder.write_rankings({name: target.showcase for name, target in result.targets.items()}, data=task.root)
     folder.write_summary(summarise(config, result, ledger.rows, status="completed"))
     page = build(folder.path)
     ended = load(folder.path)
-    for line in ("", *format_peers(ended), headline(ended)):
+    peers = [line for history in ended.histories for line in (history.target, *format_peers(history))]
+    for line in ("", *peers, headline(ended)):
         log(line)
     log("the run's folder: %s", folder.path)
     log("the page: %s", page)
 
 
+def _lines_of_round(number: int, result: RunResult, ledger: Ledger) -> Iterator[str]:
+    """Write the lines of a round: for each target its metrics, bytes and alpha, then the bound."""
+    several = len(result.targets) > 1
+    for name, target in result.targets.items():
+        entry = round_of(name, target.rounds[number - 1], ledger.rows)
+        yield from format_round(entry, header=True, target=name if several else "").splitlines()
+        yield format_bound(entry)
+
+
+def _log_as_flower(room: str) -> None:
+    """Let a room's logger write where Flower's logger writes, so that `flwr run` shows its lines."""
+    flower, logger = logging.getLogger("flwr"), logging.getLogger(room)
+    logger.setLevel(flower.getEffectiveLevel())
+    logger.handlers = flower.handlers
+
+
 def _resumed_config(folder: RunFolder, given: dict) -> dict:
-    """Give the configuration that the run began with; log which other values were given: they are not used."""
+    """Return the configuration that the run began with; log the keys of other given values, which are not used."""
     # A key that is newer than the run has its default value.
-    kept = given | dict(read_config(folder.path).values) | {"resume": given["resume"]}
-    other = sorted(key for key in kept if key != "out" and kept[key] != given.get(key))
-    if other:
-        log("a resumed run keeps its configuration; not used: %s", ", ".join(other))
-    return kept
+    config = given | dict(read_config(folder.path).values) | {"resume": given["resume"]}
+    unused = sorted(key for key in config if key != "out" and config[key] != given.get(key))
+    if unused:
+        log("a resumed run keeps its configuration; not used: %s", ", ".join(unused))
+    return config
 
 
 def _fail(folder: RunFolder, config: dict, result: RunResult, ledger: Ledger, *, error: BaseException) -> None:

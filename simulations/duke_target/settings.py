@@ -1,4 +1,4 @@
-"""The user's configuration, checked: three parts for the strategy, and the task."""
+"""Read and check the user's configuration: three parts for the strategy, and the task."""
 
 import sys
 from collections.abc import Callable
@@ -12,8 +12,8 @@ from fedretina.train import Training
 
 
 def topology_of(config: Config) -> Topology:
-    """Read the domains; a wrong value raises `BadArgument` with key, value and what is allowed, here and below."""
-    return Topology(targets=(text(config, "target").strip(),), sources=names(config, "sources"))
+    """Read the domains. Here and below, a wrong value raises `BadArgument` with the key, the value and what is allowed."""
+    return Topology(targets=names(config, "targets"), sources=names(config, "sources"))
 
 
 def training_of(config: Config) -> Training:
@@ -43,11 +43,11 @@ def reuse_of(config: Config) -> ReuseConfig:
 
 
 def task_of(config: Config, *, say: Callable[[str], None] = lambda _: None) -> ReIdTask:
-    """Make the task, the embedded data rendered if they are asked for and not there yet."""
+    """Make the task. Without a `data-root`, pedestrians are rendered at the first use."""
     topology = topology_of(config)
     given = text(config, "data-root")
     return make_task(
-        topology.target,
+        topology.targets,
         topology.sources,
         data_root=Path(given).expanduser() if given else None,
         before_rendering=lambda: say("data-root is empty: using the embedded pedestrians, rendered on first use"),
@@ -65,7 +65,7 @@ def task_of(config: Config, *, say: Callable[[str], None] = lambda _: None) -> R
 
 
 def check(config: Config) -> None:
-    """Check everything that can be checked before the data are opened."""
+    """Check all settings; the data are not opened."""
     topology = topology_of(config)
     training_of(config)
     flag(config, "baselines")
@@ -82,17 +82,20 @@ def check(config: Config) -> None:
 
 
 def _check_start(config: Config, topology: Topology, init: str) -> None:
-    """Refuse a start that is not there, and weights that the target would not start from. A file for all is fine."""
-    weights, target = _weights(config, topology), topology.target
-    if init == "given" and not weights.get(target, weights.get("")):
-        raise BadArgument(f"init = 'given': no weights are given for {target!r}; say weights = '{target}=/path/of/a/file'")
-    models = _by_domain(config, "model", topology.domains)
-    alike = [name for name in topology.sources if models.get(name, models.get("")) == models.get(target, models.get(""))]
-    if init in ("best-peer", "average") and weights.get(target) and alike:
-        raise BadArgument(
-            f"weights = {config['weights']!r}: {target!r} has a file of its own, but with init = {init!r} it starts "
-            f"from a source of its kind of model ({', '.join(alike)}); say init = 'given' to start from it, or give none"
-        )
+    """Refuse a start without its file, and a file of its own that a target would not start from."""
+    weights, models = _weights(config, topology), _by_domain(config, "model", topology.domains)
+    for target in topology.targets:
+        if init == "given" and not weights.get(target, weights.get("")):
+            raise BadArgument(
+                f"init = 'given': no weights are given for {target!r}; say weights = '{target}=/path/of/a/file'"
+            )
+        kind, trains_at_home = models.get(target, models.get("")), target in topology.sources
+        alike = [name for name in topology.sources_of(target) if models.get(name, models.get("")) == kind]
+        if init in ("best-peer", "average") and weights.get(target) and alike and not trains_at_home:
+            raise BadArgument(
+                f"weights = {config['weights']!r}: {target!r} has a file of its own, but with init = {init!r} it starts "
+                f"from a source of its kind of model ({', '.join(alike)}); say init = 'given' to start from it, or give none"
+            )
 
 
 def _require_absolute(key: str, path: str) -> None:
@@ -105,14 +108,14 @@ def _weights(config: Config, topology: Topology) -> dict[str, str]:
 
 
 def _by_domain(config: Config, key: str, domains: tuple[str, ...]) -> dict[str, str]:
-    """Read ``"value,domain=value"``: one for all domains (under "") and others for some."""
+    """Read ``"value,domain=value"``: one value for all domains (under "") and others for some."""
     given, values = text(config, key), dict[str, str]()
     for part in given.split(","):
         domain, equals, value = (word.strip() for word in part.partition("="))
-        if not equals or "/" in domain:  # a path may have an equals sign too
+        if not equals or "/" in domain:  # a path may contain an equals sign
             domain, value = "", part.strip()
         if domain and domain not in domains:
-            raise BadArgument(f"{key} = {given!r}: {domain!r} is none of the domains {', '.join(domains)}")
+            raise BadArgument(f"{key} = {given!r}: {domain!r} is not a domain of the run; allowed are {', '.join(domains)}")
         if domain in values:
             raise BadArgument(f"{key} = {given!r}: two are given for {domain or 'all domains'}; one is allowed")
         values[domain] = value

@@ -1,24 +1,45 @@
-"""Peers' models make a target domain better: multi-model reuse (Lou et al., ICME 2019, Eq. 1) as a Flower strategy.
+"""Peers' models make target domains better: multi-model reuse (Lou et al., ICME 2019, Eq. 1) as a Flower strategy.
 
-When to use it: one domain has few labels, others have trained models for the same kind of input; data must not move.
+When to use it: some domains have few labels, others have trained models for the same kind of input, and data must not move.
 
-A round: every source trains at home and publishes its version -> the server relays the versions to the target's node ->
-the target trains with them -> its own version goes up. On request the target's node also trains the baselines: the
-target alone, with all labels, and at the end the best source fine-tuned.
+A round has four steps:
 
-The target reuses the sources in three ways: it starts from the best of them; its layers reconstruct theirs (Eq. 1); they
-and the target's own state, as a committee, label its unlabelled samples anew every few epochs, and it trains on these
-labels too. The committee brings most (`fedretina.reuse.Committee`). `ReuseConfig(committee=False)` is the paper's own form,
-Eq. 1 alone.
+1. Every source trains at home and publishes its version.
+2. The server relays the versions to the nodes of the targets.
+3. Every target trains with them.
+4. Every target publishes its own version.
 
-The server half is `PeerReuse`, the node half `PeerReuseClient`. A run is configured by `Topology`, which domains take part,
-`fedretina.train.Training`, and `ReuseConfig`. Both halves see a `fedretina.task.Task`, and nothing of pedestrians.
+Targets are independent of each other: each has its own weights of the sources and its own results. A domain may be a target
+and a source. Then it trains two models, and the other targets reuse the one from home; it never reuses that one itself.
+On request the targets' nodes also train the baselines: the target alone, with all labels, and the best source fine-tuned.
+
+A target reuses the sources in three ways:
+
+- It starts from the best of them.
+- Its layers reconstruct theirs (Eq. 1).
+- They and the target's own state are a committee. It labels the target's unlabelled samples every few epochs, and the target
+  trains on these labels too. This brings most of the gain (`fedretina.reuse.Committee`).
+
+`ReuseConfig(committee=False)` is the paper's own form, Eq. 1 alone.
+
+The server's half is `PeerReuse`, the node's half `PeerReuseClient`. A run is configured by `Topology` (which domains take
+part), `fedretina.train.Training` and `ReuseConfig`. Both halves know the problem only as a `fedretina.task.Task`.
 """
 
 from fedretina.strategies.peer_reuse.client import PeerReuseClient, hosted_domains
 from fedretina.strategies.peer_reuse.config import ReuseConfig, Topology
 from fedretina.strategies.peer_reuse.jobs import Job
-from fedretina.strategies.peer_reuse.results import RoundResult, RunResult
+from fedretina.strategies.peer_reuse.results import RoundResult, RunResult, TargetResult
 from fedretina.strategies.peer_reuse.server import PeerReuse
 
-__all__ = ["Job", "PeerReuse", "PeerReuseClient", "ReuseConfig", "RoundResult", "RunResult", "Topology", "hosted_domains"]
+__all__ = [
+    "Job",
+    "PeerReuse",
+    "PeerReuseClient",
+    "ReuseConfig",
+    "RoundResult",
+    "RunResult",
+    "TargetResult",
+    "Topology",
+    "hosted_domains",
+]

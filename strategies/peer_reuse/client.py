@@ -16,9 +16,9 @@ class PeerReuseClient:
     Parameters
     ----------
     task : Task
-        The problem, over the domains of this node.
+        The learning problem, over the domains of this node.
     folder : Path
-        Where the node saves its models in training between messages.
+        Where the node saves its checkpoints between messages.
 
     Examples
     --------
@@ -33,20 +33,20 @@ class PeerReuseClient:
         self.task, self.folder = task, folder
 
     def __call__(self, message: Message, context: Context) -> Message:
-        """Do the work that the message names, domain by domain, and reply."""
+        """Do the work of the message's job, domain by domain, and reply."""
         peers = {
             name: {key: array.numpy() for key, array in record.items()}
             for name, record in message.content.array_records.items()
         }
-        reply, place = RecordDict(), "job"
+        reply, failing = RecordDict(), "job"
         try:
             job = Job.of(message)
             for domain, work in job.work.items():
-                place = domain
+                failing = domain
                 TargetWorker(self.task, self.folder / job.run, job, domain, reply).do(work, peers)
         except FedRetinaError as error:
-            # a file's name may hold half characters, which no message can carry
-            text = f"{place}: {error}".encode("utf-8", "backslashreplace").decode()
+            # A file's name may hold half characters, which no message can carry.
+            text = f"{failing}: {error}".encode("utf-8", "backslashreplace").decode()
             reply = RecordDict({"error": ConfigRecord({"text": text})})
         return Message(reply, reply_to=message)
 

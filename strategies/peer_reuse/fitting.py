@@ -1,4 +1,4 @@
-"""Whether the target can reconstruct its sources' layers: their shapes, as the nodes described them."""
+"""Check that targets can reconstruct their sources' layers, by the shapes that the nodes described."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,19 +19,20 @@ def shapes_record(shapes: Shapes) -> ConfigRecord:
 
 
 def check_layers(topology: Topology, replies: Iterable[Message]) -> None:
-    """Refuse layers between which there is no V.
+    """Refuse layers of a target and a source between which there is no V.
 
     Raises
     ------
     BadArgument
-        Naming source, layer and shapes.
+        Naming the target, the source, the layer and the shapes.
     """
     records = {name: record for reply in replies for name, record in reply.content.config_records.items()}
     found = {
         domain: {key.removeprefix(_SHAPES): json.loads(str(value)) for key, value in records[f"{domain}/shapes"].items()}
         for domain in topology.domains
     }
-    try:
-        ReuseObjective(found[topology.target], {source: found[source] for source in topology.sources})
-    except BadArgument as error:
-        raise BadArgument(f"layers = {','.join(found[topology.target])!r}: {error}") from None
+    for target in topology.targets:
+        try:
+            ReuseObjective(found[target], {source: found[source] for source in topology.sources_of(target)})
+        except BadArgument as error:
+            raise BadArgument(f"{target}: layers = {','.join(found[target])!r}: {error}") from None

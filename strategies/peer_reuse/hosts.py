@@ -1,4 +1,4 @@
-"""Which node hosts which domain."""
+"""The assignment of domains to nodes."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,14 +6,14 @@ from fedretina.errors import BadArgument
 
 
 def assign_hosts(domains: Sequence[str], hosted: Mapping[int, Sequence[str]]) -> dict[str, int]:
-    """Say which node hosts which domain.
+    """Assign each domain to a node: to one that hosts it, or else to one that hosts any domain.
 
     Parameters
     ----------
     domains : sequence of str
-        The domains of the run, the target first.
+        The domains of the run, targets first.
     hosted : mapping of int to sequence of str
-        Per node, in order, the domains that it says it hosts; empty where it hosts any (a simulation).
+        By node, in order: the domains that it hosts; empty if it hosts any, as in a simulation.
 
     Returns
     -------
@@ -23,7 +23,7 @@ def assign_hosts(domains: Sequence[str], hosted: Mapping[int, Sequence[str]]) ->
     Raises
     ------
     BadArgument
-        If a domain has no node.
+        If no node hosts a domain.
 
     Examples
     --------
@@ -36,6 +36,7 @@ def assign_hosts(domains: Sequence[str], hosted: Mapping[int, Sequence[str]]) ->
     free = [node for node, names in hosted.items() if not names]
     rest = [domain for domain in domains if domain not in fixed]
     if rest and not free:
-        raise BadArgument(f"no node hosts {', '.join(rest)}: the nodes host {', '.join(fixed) or 'nothing'}")
+        hosting = ", ".join(fixed) or "nothing"
+        raise BadArgument(f"no node hosts {', '.join(rest)}: the nodes host {hosting}; start a node that hosts them")
     assigned = {domain: free[i % len(free)] for i, domain in enumerate(rest)}
     return {domain: fixed.get(domain, assigned.get(domain, -1)) for domain in domains}

@@ -15,7 +15,7 @@ VERSION = 1
 """Version of a job's JSON; another one is refused."""
 
 Setting = bool | int | float | str
-Work = Literal["describe", "source", "baselines", "reuse"]
+Work = Literal["describe", "source", "baselines", "source+baselines", "reuse"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,14 +32,16 @@ class Job:
         Settings of the training.
     reuse : ReuseConfig
         Settings of the reuse.
-    work : mapping of str to {"describe", "source", "baselines", "reuse"}
-        By domain of the node.
+    work : mapping of str to {"describe", "source", "baselines", "source+baselines", "reuse"}
+        By domain of the node. "source+baselines" is the work of a domain that is a source and a target.
     baselines : bool, default True
-        Whether the target's baselines are trained.
+        Whether the targets' baselines are trained.
     settings : mapping of str to bool, int, float or str, default none
-        The app's: they replace the values that the node was started with.
-    scores : mapping of str to sequence of float, default none
-        By source its scores at the target in the rounds before, for an alpha that remembers them.
+        The app's own settings; they replace the values that the node was started with.
+    scores : mapping of str to mapping, default none
+        By target and source: the source's scores at the target in the rounds before, for ``alpha="bound"``.
+    streams : mapping of str to str, default none
+        By target: the stream of its model, where that is not named as the domain; see `Topology.stream_of`.
 
     Examples
     --------
@@ -55,7 +57,8 @@ class Job:
     work: Mapping[str, Work]
     baselines: bool = True
     settings: Mapping[str, Setting] = field(default_factory=dict)
-    scores: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    scores: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
+    streams: Mapping[str, str] = field(default_factory=dict)
 
     def record(self) -> ConfigRecord:
         """Write the job as a record of a message; empty mappings are left out."""

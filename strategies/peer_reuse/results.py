@@ -1,4 +1,4 @@
-"""The results of a run, round by round."""
+"""The results of a run: by target, and round by round."""
 
 import math
 from dataclasses import dataclass, field
@@ -6,21 +6,24 @@ from typing import Any
 
 from flwr.app import ArrayRecord
 
+BASELINES = ("alone", "full", "finetune")
+"""What a target is compared with: itself without peers, with all labels, and the best source, fine-tuned."""
+
 
 @dataclass(frozen=True)
 class RoundResult:
-    """The results of one round.
+    """The results of one target in one round.
 
     Attributes
     ----------
     round : int
-        Its number, from 1.
+        The round's number, from 1.
     metrics : dict of str to float
-        The target's, by name.
+        The target's metrics, by name.
     alpha : dict of str to float
-        By source.
+        The weights of the sources.
     committee : dict of str to float
-        The share that the committee labelled and the like, in percent.
+        What the committee did: the share that it labelled and its accuracy in percent, and the number of new classes.
     peers : dict of str to dict
         By source: "score", the task's metric in percent on the target's labelled samples, and "risk", its R_m.
     """
@@ -46,25 +49,48 @@ class RoundResult:
 
 
 @dataclass
-class RunResult:
-    """The results of a run.
+class TargetResult:
+    """The results of one target.
 
     Attributes
     ----------
     rounds : list of RoundResult
-        One a round.
+        One for each finished round.
     baselines : dict of str to dict
-        Metrics of "alone", "full" and "finetune", where they were trained.
+        Metrics by name of `BASELINES`, where they were trained.
     finetuned : str
         The source that "finetune" started from.
-    models : dict of str to ArrayRecord
-        The last version of each domain.
     showcase : list of dict
-        The task's examples of the last model at work.
+        What `fedretina.task.Task.showcase` gives for the last model.
     """
 
     rounds: list[RoundResult] = field(default_factory=list)
     baselines: dict[str, dict[str, float]] = field(default_factory=dict)
     finetuned: str = ""
-    models: dict[str, ArrayRecord] = field(default_factory=dict)
     showcase: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass
+class RunResult:
+    """The results of a run.
+
+    Attributes
+    ----------
+    targets : dict of str to TargetResult
+        By target.
+    models : dict of str to ArrayRecord
+        The last version of each stream: a source's is named as its domain, a target's as `Topology.stream_of` says.
+
+    Examples
+    --------
+    >>> RunResult().last_round
+    0
+    """
+
+    targets: dict[str, TargetResult] = field(default_factory=dict)
+    models: dict[str, ArrayRecord] = field(default_factory=dict)
+
+    @property
+    def last_round(self) -> int:
+        """The last round that every target has finished; 0 before the first."""
+        return min((len(result.rounds) for result in self.targets.values()), default=0)

@@ -1,9 +1,8 @@
 """The server's half of `PeerReuse`: rounds, relays, results."""
 
-import json
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from flwr.app import ArrayRecord, Message, RecordDict
 from flwr.serverapp import Grid
@@ -14,11 +13,12 @@ from fedretina.strategies.peer_reuse.config import ReuseConfig, Topology
 from fedretina.strategies.peer_reuse.fitting import check_layers
 from fedretina.strategies.peer_reuse.hosts import assign_hosts
 from fedretina.strategies.peer_reuse.jobs import Job, Setting, Work
-from fedretina.strategies.peer_reuse.replies import failure_of, good_replies, metrics_of, numbers_of
-from fedretina.strategies.peer_reuse.results import RoundResult, RunResult
-from fedretina.train import Training, source_risks
+from fedretina.strategies.peer_reuse.replies import failure_of, good_replies, metrics_of, models_of, read_results
+from fedretina.strategies.peer_reuse.results import RunResult, TargetResult
+from fedretina.strategies.peer_reuse.rounds import Scores, round_result, scores_before
+from fedretina.train import Training
 
-_log = logging.getLogger("flwr")
+_log = logging.getLogger("fedretina.strategies")
 NODES_S = 120.0
 
 
@@ -34,14 +34,14 @@ class PeerReuse:
     reuse : ReuseConfig
         Settings of the reuse.
     run : str
-        Name of the run: nodes save their models in training under it, so a resumed run must have the same.
+        Name of the run. Nodes save their checkpoints under it, so a resumed run must have the same name.
     baselines : bool, default True
-        Whether to train the baselines too.
+        Whether the targets' nodes train the baselines too.
     settings : mapping of str to bool, int, float or str, optional
-        Values that replace those of the configuration that the nodes' app was started with (for a resumed run); the app
-        reads them with ``Job.of(message).settings``.
+        Settings for the nodes' app, which reads them with ``Job.of(message).settings``. A resumed run sends its own
+        settings: they replace those that the nodes' app was started with.
     on_round : callable, optional
-        Gets each `RoundResult` and the `RunResult` so far.
+        Called after each round, with its number and the `RunResult` so far.
 
     Examples
     --------
@@ -59,7 +59,7 @@ class PeerReuse:
         run: str,
         baselines: bool = True,
         settings: Mapping[str, Setting] | None = None,
-        on_round: Callable[[RoundResult, RunResult], None] | None = None,
+        on_round: Callable[[int, RunResult], None] | None = None,
     ) -> None:
         self.topology, self.training, self.reuse = topology, training, reuse
         self.run, self.baselines, self.settings = run, baselines, dict(settings or {})
@@ -74,28 +74,32 @@ class PeerReuse:
         grid : Grid
             Flower's, or a `DomGrid` around it with ``uplink="stream"``.
         result : RunResult, optional
-            The results of an interrupted run: its rounds are not done again.
+            The results of an interrupted run; its finished rounds are not repeated.
         timeout : float, optional
-            Seconds to wait for a round's replies; None (default) waits for ever.
+            Seconds to wait for the replies to a set of messages; by default there is no limit.
 
         Raises
         ------
         FedRetinaError
-            If a domain has no node or no data, or the target could not be trained.
+            If a domain has no node or no data, or a target fails. A run that ended so can be resumed.
         """
         result = result if result is not None else RunResult()
+        for target in self.topology.targets:
+            result.targets.setdefault(target, TargetResult())
         self._find_nodes(grid)
         self._describe(grid)
-        for number in range(len(result.rounds) + 1, self.training.rounds + 1):
+        for number in range(result.last_round + 1, self.training.rounds + 1):
             self._round(grid, number, result, timeout)
         return result
 
     def _find_nodes(self, grid: Grid) -> None:
-        end = time.monotonic() + NODES_S
-        while not (nodes := sorted(grid.get_node_ids())) and time.monotonic() < end:
+        deadline = time.monotonic() + NODES_S
+        while not (nodes := sorted(grid.get_node_ids())) and time.monotonic() < deadline:
             time.sleep(0.2)
         if not nodes:
-            raise BadArgument("no node is connected: start some, or give the simulation supernodes")
+            raise BadArgument(
+                f"no node connected in {NODES_S:.0f} s: start nodes, or set the simulation's num-supernodes to 1 or more"
+            )
         asked = [Message(RecordDict(), dst_node_id=node, message_type="query.domains") for node in nodes]
         answers = good_replies(grid.send_and_receive(asked, timeout=NODES_S))
         found = {reply.metadata.src_node_id: dict(reply.content.config_records["hosts"]) for reply in answers}
@@ -117,19 +121,24 @@ class PeerReuse:
         models: Mapping[str, ArrayRecord] | None = None,
         *,
         timeout: float | None = None,
-        scores: Mapping[str, Sequence[float]] | None = None,
+        scores: Scores | None = None,
     ) -> list[Message]:
         """Send one message to each node that has work, and wait: at most one message per node is in flight."""
         messages = []
         for node in dict.fromkeys(self._hosts[domain] for domain in work):
             of_node = {domain: work[domain] for domain in work if self._hosts[domain] == node}
             job = self._job(number, of_node, scores or {})
-            content = RecordDict({"job": job.record(), **(models or {})})
+            needed = {source for domain in of_node for source in self.topology.sources_of(domain)}
+            peers = {name: record for name, record in (models or {}).items() if name in needed}
+            content = RecordDict({"job": job.record(), **peers})
             kind = "query.describe" if "describe" in of_node.values() else "train"
             messages.append(Message(content, dst_node_id=node, message_type=kind, group_id=str(number)))
         return list(grid.send_and_receive(messages, timeout=timeout))
 
-    def _job(self, number: int, work: Mapping[str, Work], scores: Mapping[str, Sequence[float]]) -> Job:
+    def _job(self, number: int, work: Mapping[str, Work], scores: Scores) -> Job:
+        """Make the job of one node; scores and streams are those of the targets that train with peers."""
+        targets = [domain for domain, kind in work.items() if kind == "reuse"]
+        streams = {target: self.topology.stream_of(target) for target in targets}
         return Job(
             run=self.run,
             round=number,
@@ -138,20 +147,21 @@ class PeerReuse:
             work=work,
             baselines=self.baselines,
             settings=self.settings,
-            scores=scores,
+            scores={target: scores[target] for target in targets if target in scores},
+            streams={target: stream for target, stream in streams.items() if stream != target},
         )
 
     def _describe(self, grid: Grid) -> None:
+        """Let the nodes open their data, and log the sizes."""
         replies = good_replies(self._ask(grid, 0, dict.fromkeys(self.topology.domains, "describe")))
         if self.reuse.gamma:
             check_layers(self.topology, replies)
         counts = {domain: m for reply in replies for domain, m in reply.content.metric_records.items()}
         for domain in self.topology.domains:
             c = counts[domain]
-            role = "target" if domain == self.topology.target else "source"
             _log.info(
                 "%-6s %-12s %6d labelled, %6d unlabelled samples, %4d classes",
-                role, domain, c["labelled"], c["unlabelled"], c["classes"],
+                self.topology.role_of(domain), domain, c["labelled"], c["unlabelled"], c["classes"],
             )  # fmt: skip
         if self.reuse.committee and self.training.epochs == 1:
             _log.warning(
@@ -160,50 +170,63 @@ class PeerReuse:
             )
 
     def _round(self, grid: Grid, number: int, result: RunResult, timeout: float | None) -> None:
-        work: dict[str, Work] = dict.fromkeys(self.topology.sources, "source")
-        if self.baselines:
-            work[self.topology.target] = "baselines"
-        self._take(self._ask(grid, number, work, timeout=timeout), result, must=self.baselines)
-        sources = {name: result.models[name] for name in self.topology.sources if name in result.models}
-        if not sources:
-            raise BadArgument(f"round {number}: no source has published a model; see the errors above")
-        before = {name: [entry.peers[name]["score"] for entry in result.rounds if name in entry.peers] for name in sources}
-        scores = before if self.reuse.alpha == "bound" else None
-        replies = self._ask(grid, number, {self.topology.target: "reuse"}, sources, timeout=timeout, scores=scores)
-        self._take(replies, result, must=True)
-        entry = self._entry(number, metrics_of(replies, f"{self.topology.target}/reuse"), before)
-        result.rounds.append(entry)
+        """Let the sources train, then the targets with their models. A round counts when every target has finished."""
+        work = self._work_before_reuse()
+        replies = self._ask(grid, number, work, timeout=timeout)
+        self._read(replies, work, result, must_succeed=self.topology.targets if self.baselines else ())
+        peers = {name: result.models[name] for name in self.topology.sources if name in result.models}
+        reuse: dict[str, Work] = dict.fromkeys(self.topology.targets, "reuse")
+        before = {target: scores_before(self._peers_of(target, peers, number), result.targets[target]) for target in reuse}
+        remembered = before if self.reuse.alpha == "bound" else None
+        replies = self._ask(grid, number, reuse, peers, timeout=timeout, scores=remembered)
+        self._read(replies, reuse, result, must_succeed=self.topology.targets)
+        entries = {
+            target: round_result(number, self._metrics(replies, target), before[target], self.reuse.alpha)
+            for target in reuse
+        }
+        for target, entry in entries.items():
+            result.targets[target].rounds.append(entry)
         if self._on_round is not None:
-            self._on_round(entry, result)
+            self._on_round(number, result)
 
-    def _entry(self, number: int, metrics: dict[str, float], before: Mapping[str, Sequence[float]]) -> RoundResult:
-        """Sort the target's metrics of a round; `before` has each source's scores of the rounds before."""
-        alpha = {name: metrics.pop(f"alpha.{name}") for name in before}
-        scores = {name: metrics.pop(f"peer.{name}") for name in before}
-        risks = source_risks({name: [*before[name], score] for name, score in scores.items()}, self.reuse.alpha)
-        peers = {name: {"score": scores[name], "risk": risks[name]} for name in before}
-        labelling = [name for name in metrics if name.startswith("committee.")]
-        committee = {name.removeprefix("committee."): metrics.pop(name) for name in labelling}
-        return RoundResult(number, metrics, alpha, committee, peers)
+    def _work_before_reuse(self) -> dict[str, Work]:
+        """Choose what domains train before the targets get the sources' models: sources their own, targets the baselines."""
+        work: dict[str, Work] = dict.fromkeys(self.topology.sources, "source")
+        for target in self.topology.targets if self.baselines else ():
+            work[target] = "source+baselines" if target in work else "baselines"
+        return work
 
-    def _take(self, replies: Iterable[Message], result: RunResult, *, must: bool) -> None:
-        """Take models and metrics out of the replies.
+    def _peers_of(self, target: str, models: Collection[str], number: int) -> list[str]:
+        """List the sources of a target that have published a model."""
+        peers = [source for source in self.topology.sources_of(target) if source in models]
+        if not peers:
+            raise BadArgument(
+                f"round {number}: no source of {target!r} has published a model; mend the errors above, then resume the run"
+            )
+        return peers
 
-        A source that failed is reused in its last version. With `must` a failed target ends the run.
+    def _read(
+        self, replies: Iterable[Message], work: Mapping[str, Work], result: RunResult, *, must_succeed: Collection[str]
+    ) -> None:
+        """Put the replies' models and results into the result.
+
+        The domains in `must_succeed` end the run if their node failed. Other domains are reused in their last version.
         """
         for reply in replies:
+            domains = [domain for domain in work if self._hosts[domain] == reply.metadata.src_node_id]
             if (reason := failure_of(reply)) is not None:
-                if must and self._hosts[self.topology.target] == reply.metadata.src_node_id:
-                    raise FedRetinaError(f"the target's node failed: {reason}")
+                if failed := [domain for domain in domains if domain in must_succeed]:
+                    raise FedRetinaError(f"the node of the target {' and '.join(failed)} failed: {reason}")
                 _log.warning("a node failed, its domains are reused in their last version: %s", reason)
                 continue
-            result.models.update(reply.content.array_records.items())
-            for name, record in reply.content.metric_records.items():
-                domain, _, learner = name.partition("/")
-                if domain == self.topology.target and learner != "reuse":
-                    result.baselines[learner] = numbers_of(record)
-            configs = reply.content.config_records
-            if "showcase" in configs:
-                result.showcase = json.loads(str(configs["showcase"]["json"]))
-            if "finetune" in configs:
-                result.finetuned = str(configs["finetune"]["source"])
+            result.models.update(models_of(reply, [self._stream(domain, work[domain]) for domain in domains]))
+            for target in domains:
+                if target in self.topology.targets:
+                    read_results(reply, target, result.targets[target])
+
+    def _metrics(self, replies: Iterable[Message], target: str) -> dict[str, float]:
+        own = [reply for reply in replies if reply.metadata.src_node_id == self._hosts[target]]
+        return metrics_of(own, f"{target}/reuse")
+
+    def _stream(self, domain: str, work: Work) -> str:
+        return self.topology.stream_of(domain) if work == "reuse" else domain

@@ -1,4 +1,4 @@
-"""The target at work on one message: reuses its peers' models, and trains the baselines beside."""
+"""A target at work on one message: it reuses its peers' models, or trains the baselines."""
 
 import json
 
@@ -6,6 +6,7 @@ from flwr.app import ConfigRecord
 from torch import nn
 
 from fedretina.reuse import ReuseObjective, theorem_alpha
+from fedretina.strategies.peer_reuse.jobs import Work
 from fedretina.strategies.peer_reuse.worker import DomainWorker
 from fedretina.task import Splits
 from fedretina.train import (
@@ -30,23 +31,25 @@ from fedretina.train import (
     warm_up_inputs,
 )
 
-BASELINES = ("alone", "full")
-
 
 class TargetWorker(DomainWorker):
-    """A domain that may be the target, too."""
+    """A domain that may be a target too."""
 
-    def do(self, work: str, weights: SourceWeights) -> None:
-        """Do one kind of work; `weights` are the sources' published models."""
+    def do(self, work: Work, weights: SourceWeights) -> None:
+        """Do one kind of work; `weights` are the published models of the message's sources."""
         if work == "reuse":
-            self.reuse(weights)
-        else:
-            {"describe": self.describe, "source": self.source, "baselines": self.baselines}[work]()
+            self.reuse({source: arrays for source, arrays in weights.items() if source != self.domain})
+        if work == "describe":
+            self.describe()
+        if work in ("source", "source+baselines"):
+            self.source()
+        if work in ("baselines", "source+baselines"):
+            self.baselines()
 
     def baselines(self) -> None:
-        """Train the target alone, on its labels and on all labels."""
+        """Train the target without peers: once on its labels, and once on all labels."""
         splits = self.task.splits(self.domain)
-        for name in BASELINES:
+        for name in ("alone", "full"):
             data = splits.with_all_labels() if name == "full" else splits
             learner = self.supervised_learner(self.new_model(data.classes, "target"), data, name)
             self.load(learner)
@@ -55,7 +58,7 @@ class TargetWorker(DomainWorker):
                 self.report(name, self.measure(learner))
 
     def reuse(self, weights: SourceWeights) -> None:
-        """Train with the sources' models, and publish the version."""
+        """Train with the sources' models, and publish the new version."""
         splits = self.task.splits(self.domain)
         peers = adapt_peers(weights, self.task, splits, self.domain)
         model = self.new_model(splits.classes, "target")
@@ -74,15 +77,12 @@ class TargetWorker(DomainWorker):
             equation.warm_up(model, warm_up_inputs(self.task, splits).to(training_device(self.training)), sources=new)
         self.train(learner, self._span(name), samples=len(splits.everything()))
         self._report_reuse(learner, peers, equation, labels)
-        self.publish(model)
+        self.publish(model, self.job.streams.get(self.domain, self.domain))
         if self.job.round == self.training.rounds:
             self._finish(model, splits, weights)
 
     def _equation(self, model: nn.Module, splits: Splits, peers: Peers, *, warm_up: bool) -> ReuseTerm | None:
-        """Make Eq. 1's second term; None where gamma is 0.
-
-        V is warmed up where the training begins; later it is that of the round before.
-        """
+        """Make the second term of Eq. 1; None if gamma is 0. With `warm_up`, V is fitted before the training begins."""
         reuse = self.job.reuse
         if not reuse.gamma:
             return None
@@ -95,7 +95,7 @@ class TargetWorker(DomainWorker):
         return term
 
     def _pseudo_labels(self, splits: Splits, peers: Peers) -> PseudoLabels | None:
-        """Make the committee's pseudo-labels; None where it is turned off."""
+        """Make the committee's pseudo-labels; None if the committee is off."""
         if not self.job.reuse.committee:
             return None
         alpha = self._theorem_alpha(peers)
@@ -104,7 +104,7 @@ class TargetWorker(DomainWorker):
     def _learner(
         self, model: nn.Module, splits: Splits, name: str, equation: ReuseTerm | None, labels: PseudoLabels | None
     ) -> Learner:
-        """Join the terms, and choose the batches: of pseudo-labelled samples, or for Eq. 1 alone half unlabelled."""
+        """Join the terms, and choose the batches: with pseudo-labels, or for Eq. 1 alone half of unlabelled samples."""
         size = self.training.batch_size
         memory = ClassMemoryTerm(labels) if labels is not None else None
         terms: list[Term] = [term for term in (SupervisedLoss(self.task), equation, memory) if term is not None]
@@ -119,11 +119,12 @@ class TargetWorker(DomainWorker):
         return theorem_alpha(self._risks(peers))
 
     def _risks(self, peers: Peers) -> dict[str, float]:
-        scores = {name: [*self.job.scores.get(name, ()), score] for name, score in peers.scores.items()}
+        before = self.job.scores.get(self.domain, {})
+        scores = {name: [*before.get(name, ()), score] for name, score in peers.scores.items()}
         return source_risks(scores, self.job.reuse.alpha)
 
     def _report_reuse(self, learner: Learner, peers: Peers, equation: ReuseTerm | None, labels: PseudoLabels | None) -> None:
-        """Report the target's metrics, the sources' weights and scores, and what the committee labelled."""
+        """Report the target's metrics, the sources' weights and scores, and the metrics of the committee."""
         metrics = self.measure(learner)
         alpha = equation.alpha if equation is not None else self._theorem_alpha(peers)
         metrics |= {f"alpha.{source}": value for source, value in alpha.items()}
@@ -133,7 +134,7 @@ class TargetWorker(DomainWorker):
         self.report("reuse", metrics)
 
     def _start(self, model: nn.Module, splits: Splits, peers: Peers) -> None:
-        """Give the target the configured start; until here it is as the task made it."""
+        """Give the target's model the configured start."""
         init, head = self.job.reuse.init, self.task.head
         fitting = peers.compatible_with(model, head) if init in ("best-peer", "average") else []
         if init == "best-peer" and (best := peers.best(model, head)):
@@ -147,27 +148,30 @@ class TargetWorker(DomainWorker):
             self.say(f"starts from {'the weights given' if init == 'given' else 'new weights, or those of its file'}{why}")
 
     def _finish(self, model: nn.Module, splits: Splits, weights: SourceWeights) -> None:
-        """Show examples of the last model, and train the last baseline."""
-        shown = self.task.showcase(model, self.domain)
-        self.reply["showcase"] = ConfigRecord({"json": json.dumps(shown)})
+        """Report examples of the last model's results, and train the last baseline."""
+        self._note("showcase", json.dumps(self.task.showcase(model, self.domain)))
         if self.job.baselines:
             self._finetune(splits, adapt_peers(weights, self.task, splits, self.domain))
 
     def _finetune(self, splits: Splits, peers: Peers) -> None:
-        """Train the baseline of transfer: the best source's last version, on the labels, all epochs at once."""
+        """Train the baseline of transfer learning: the best source's last version, on the target's labels."""
         model = self.new_model(splits.classes, "target")
         best = peers.best(model, self.task.head)
         if best is None:
-            self.say("no source has the target's kind of model: there is none to fine-tune")
+            self.say("no source has the target's kind of model, so none is fine-tuned")
             return
         start_from(model, peers.models[best], self.task.head)
         learner = self.supervised_learner(model, splits, "finetune")
         total = self.training.epochs
         learner.train(EpochRange(0, total, total), len(splits.everything()), self.on_epoch(learner.name))
         self.report("finetune", self.measure(learner))
-        self.reply["finetune"] = ConfigRecord({"source": best})
+        self._note("finetune", best)
+
+    def _note(self, name: str, text: str) -> None:
+        """Put a text into the reply: into the record of that name, under the domain."""
+        self.reply.config_records.setdefault(name, ConfigRecord())[self.domain] = text
 
     def _span(self, name: str) -> EpochRange:
-        """Say which epochs the target trains: one cycle over all rounds; epochs that it missed are made up for."""
+        """Choose the epochs of this round: all rounds are one cycle, and epochs of missed rounds are trained now."""
         epochs = self.training.local_epochs
         return EpochRange(self.checkpoints(name).last * epochs, self.job.round * epochs, self.training.epochs)

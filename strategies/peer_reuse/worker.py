@@ -1,4 +1,4 @@
-"""One domain at work on one message: describes its data, or trains as a source."""
+"""A domain at work on one message: it describes its data, or trains as a source."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,25 +24,25 @@ from fedretina.train import (
     seeded_model,
 )
 
-LEARNERS = 3
-"""Learners of a domain that is the target: alone, on all labels, and with its peers."""
+LEARNERS = 4
+"""Learners of a domain that is a target and a source: at home, alone, on all labels, and with its peers."""
 
 
 class DomainWorker:
-    """One domain's part of one message; its results go into `reply`.
+    """Does the work of one domain in one message.
 
     Parameters
     ----------
     task : Task
-        The problem.
+        The learning problem.
     folder : Path
-        The run's own on this node.
+        The run's folder on this node.
     job : Job
-        The work.
+        The message's job.
     domain : str
-        The domain that works.
+        The domain.
     reply : RecordDict
-        Where results go.
+        The reply of the node; the results go into it.
     """
 
     def __init__(self, task: Task, folder: Path, job: Job, domain: str, reply: RecordDict) -> None:
@@ -50,7 +50,7 @@ class DomainWorker:
         self.domain, self.reply = domain, reply
 
     def describe(self) -> None:
-        """Open the data and make the model, so that errors in them end the run before anything is trained."""
+        """Open the data and make the model, so that an error in them ends the run before the training."""
         splits = self.task.splits(self.domain)
         model = self.new_model(splits.classes, "source")
         shapes = rehearse(self.task, splits, model, self.training, domain=self.domain, layers=self.layers)
@@ -62,17 +62,17 @@ class DomainWorker:
         self.reply[self.domain] = counts
 
     def source(self) -> None:
-        """Train at home on all labels, and publish the version."""
+        """Train at home on all labels, and publish the new version."""
         splits = self.task.splits(self.domain)
         model = self.new_model(splits.classes, "source")
         learner = self.supervised_learner(model, splits, "source")
         self.load(learner)
         self.train(learner, self._span_at_home(learner), samples=len(splits.labels))
-        self.publish(model)
+        self.publish(model, self.domain)
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The layers that are reconstructed."""
+        """The layers whose outputs are reconstructed."""
         return self.job.reuse.layers or tuple(self.task.layers)
 
     def new_model(self, classes: int, name: str) -> nn.Module:
@@ -85,7 +85,7 @@ class DomainWorker:
         return Learner(model, self.task, self.training, name=f"{self.domain}/{name}", batches=batches)
 
     def load(self, learner: Learner) -> tuple[str, ...]:
-        """Go on from the newest state of a round before, if there is one; name the sources that are new since."""
+        """Continue from the newest checkpoint, if there is one; return the sources that are new since then."""
         checkpoints = self.checkpoints(learner.name)
         if self.job.round > 1 and checkpoints.last < self.job.round - 1:
             start = f"goes on from round {checkpoints.last}" if checkpoints.last else "begins now"
@@ -93,19 +93,19 @@ class DomainWorker:
         return learner.load(checkpoints.file(checkpoints.last)) if checkpoints.last else ()
 
     def train(self, learner: Learner, span: EpochRange, *, samples: int) -> None:
-        """Train one round, and save the state that the next one goes on from."""
+        """Train one round, and save the checkpoint for the next round."""
         checkpoints = self.checkpoints(learner.name)
         learner.train(span, samples, self.on_epoch(learner.name))
-        if self.job.round < self.training.rounds:  # nothing goes on from the last one
+        if self.job.round < self.training.rounds:  # no round follows the last one
             learner.save(checkpoints.file(self.job.round))
         checkpoints.remove_old()
 
     def checkpoints(self, name: str) -> Checkpoints:
-        """Give the checkpoints of a learner, in this round."""
+        """Return the checkpoints of a learner, in this round."""
         return Checkpoints(self.folder / name, self.job.round)
 
     def measure(self, learner: Learner) -> dict[str, float]:
-        """Measure a learner's model on the domain's test."""
+        """Measure a learner's model on the domain's test samples."""
         learner.model.cpu().eval()
         return {name: float(value) for name, value in self.task.evaluate(learner.model, self.domain).items()}
 
@@ -116,28 +116,28 @@ class DomainWorker:
         self.say(f"{name}: {shown}")
 
     def on_epoch(self, name: str) -> OnEpoch:
-        """Give a function that prints a line an epoch."""
+        """Return a function that prints one line for each epoch."""
 
         def line(epoch: int, total: int, loss: float, speed: float) -> None:
             print(f"{name:<24} epoch {epoch:3d}/{total}   loss {loss:7.4f}   {speed:6.0f} images/s", flush=True)
 
         return line
 
-    def publish(self, model: nn.Module) -> None:
-        """Put the model into the reply; `BadArgument` if it is not finite."""
+    def publish(self, model: nn.Module, stream: str) -> None:
+        """Put the model into the reply, as the new version of a stream; `BadArgument` if it is not finite."""
         arrays = model_arrays(model)
         check_finite(arrays, self.domain)
-        self.reply[self.domain] = ArrayRecord({name: Array(array) for name, array in arrays.items()})
+        self.reply[stream] = ArrayRecord({name: Array(array) for name, array in arrays.items()})
 
     def say(self, text: str) -> None:
         """Print a line with the domain's name."""
         print(f"{self.domain:<24} {text}", flush=True)
 
     def _span_at_home(self, learner: Learner) -> EpochRange:
-        """Say which epochs a source trains. A version must be good when it is published: each round is a cycle of its own.
+        """Choose the epochs of a source in this round.
 
-        Nobody waits for epochs that a source has missed: when it is back it trains this round's epochs, and before its first
-        version those at home.
+        Each round is a cycle of its own, because the version that it publishes must be good. A source skips the epochs of
+        missed rounds. Before its first version it also trains the epochs at home.
         """
         home, epochs = self.training.home_epochs, self.training.local_epochs
         if not self.checkpoints(learner.name).last:

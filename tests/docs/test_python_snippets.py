@@ -17,7 +17,7 @@ from sample_run import make_run
 
 PAGES = [page for page in [README, INDEX, *GUIDES, *REFERENCE] if blocks(page, "python")]
 FEWEST = {"under-your-strategy.md": 7, "own-loop.md": 7, "test-a-strategy.md": 5, "own-task.md": 3, "README.md": 3}
-GIVEN = {"studies.md": {"my_task": lambda setting: digits.Digits(target=setting.target)}}
+GIVEN = {"studies.md": {"my_task": lambda setting: digits.Digits(targets=(setting.target,))}}
 """Names that a page's reader brings along."""
 
 
@@ -63,7 +63,8 @@ def check_study(names):
 
 
 def check_digits(names):
-    assert names["result"].rounds[-1].metrics["accuracy"] > names["result"].baselines["alone"]["accuracy"]
+    faint = names["faint"]
+    assert faint.rounds[-1].metrics["accuracy"] > faint.baselines["alone"]["accuracy"]
 
 
 CHECKS = {"own-loop.md": check_lightning, "studies.md": check_study, "own-task.md": check_digits}

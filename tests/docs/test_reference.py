@@ -60,7 +60,11 @@ def test_the_page_of_a_runs_folder_names_its_keys(tmp_path):
     summary = json.loads((folder / "summary.json").read_text())
     of_any_strategy = {"strategy", "codec", "accuracy"}
     assert keys_of(page, "summary.json") == set(summary) | of_any_strategy | {"error"}
+    duke = summary["targets"]["duke"]
+    assert keys_of(page, "targets") == set(duke)
+    assert keys_of(page, "results") == set(duke["results"])
+    assert keys_of(page, "rounds of a target") == set(duke["rounds"][0])
     assert keys_of(page, "rounds") == set(summary["rounds"][0])
-    assert load(folder).rounds[1].committee.keys() <= set(re.findall(r"`(\w+)`", page))
+    assert load(folder).histories[0].rounds[1].committee.keys() <= set(re.findall(r"`(\w+)`", page))
     assert keys_of(page, "state.json") == {field.name for field in fields(State)}
-    assert keys_of(page, "ranking.json") == set(json.loads((folder / "ranking.json").read_text())[0])
+    assert keys_of(page, "ranking.json") == set(json.loads((folder / "ranking.json").read_text())["duke"][0])

@@ -42,10 +42,10 @@ class Flower:
         return subprocess.Popen(command, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def run(self, *config: str, app: str = "duke_target", federation: str = "", timeout: float = 900) -> str:
-        told = self._run(*config, app=app, federation=federation, timeout=timeout)
+        output = self._run(*config, app=app, federation=federation, timeout=timeout)
         # `flwr run` waits 15 s for its SuperLink, which can take longer on a machine that does other things too.
-        late = "Failed to start local SuperLink" in told
-        return self._run(*config, app=app, federation=federation, timeout=timeout) if late else told
+        late = "Failed to start local SuperLink" in output
+        return self._run(*config, app=app, federation=federation, timeout=timeout) if late else output
 
     def _run(self, *config: str, app: str, federation: str, timeout: float) -> str:
         with self.start(*config, app=app, federation=federation) as process:

@@ -12,8 +12,8 @@ FOUR = "num-supernodes=4 client-resources-num-cpus=1"
 
 
 def run(flower, out, *config, federation=FOUR):
-    told = flower.run(*config, f"out='{out}'", app="any_strategy", federation=federation)
-    return told, json.loads((out / "summary.json").read_text())
+    output = flower.run(*config, f"out='{out}'", app="any_strategy", federation=federation)
+    return output, json.loads((out / "summary.json").read_text())
 
 
 def deterministic(ledger):
@@ -23,25 +23,25 @@ def deterministic(ledger):
 
 
 def test_the_run(flower, tmp_path):
-    told, summary = run(flower, tmp_path / "run", "strategy='FedAdam'", "rounds=3")
-    assert summary["status"] == "completed", told
+    output, summary = run(flower, tmp_path / "run", "strategy='FedAdam'", "rounds=3")
+    assert summary["status"] == "completed", output
     assert (summary["strategy"], summary["codec"], len(summary["rounds"])) == ("FedAdam", "dom", 3)
     assert 20 < summary["accuracy"] <= 100
-    for way in ("down", "up"):
-        assert 0 < summary[f"wire_bytes_{way}"] < summary[f"raw_bytes_{way}"] / 4
-        assert sum(entry[f"wire_bytes_{way}"] for entry in summary["rounds"]) == summary[f"wire_bytes_{way}"]
+    for direction in ("down", "up"):
+        assert 0 < summary[f"wire_bytes_{direction}"] < summary[f"raw_bytes_{direction}"] / 4
+        assert sum(entry[f"wire_bytes_{direction}"] for entry in summary["rounds"]) == summary[f"wire_bytes_{direction}"]
     for name in ("ledger.jsonl", "report.html", "config.json", "versions.json"):
         assert (tmp_path / "run" / name).exists(), name
-    assert "mods=[dom_mod]" in told
-    assert "grid=DomGrid(grid)" in told
-    assert str(tmp_path / "run") in told
+    assert "mods=[dom_mod]" in output
+    assert "grid=DomGrid(grid)" in output
+    assert str(tmp_path / "run") in output
 
 
 def test_a_refusal_ends_the_run_with_the_remedy(flower, tmp_path):
-    told, summary = run(flower, tmp_path / "run", "strategy='FedAdam'", "feedback-down=true")
+    output, summary = run(flower, tmp_path / "run", "strategy='FedAdam'", "feedback-down=true")
     assert summary["status"] == "failed"
     assert "leave feedback_down out" in summary["error"]
-    assert "leave feedback_down out" in told
+    assert "leave feedback_down out" in output
 
 
 @pytest.mark.slow
@@ -52,7 +52,7 @@ def test_eight_times_less_at_equal_accuracy_and_the_same_again_to_the_bit(flower
     _, ours = run(flower, tmp_path / "dom", chosen)
     _, again = run(flower, tmp_path / "again", chosen)
     assert ours["accuracy"] > plain["accuracy"] - 1
-    raw, wire = (sum(ours[f"{kind}_bytes_{way}"] for way in ("down", "up")) for kind in ("raw", "wire"))
+    raw, wire = (sum(ours[f"{kind}_bytes_{direction}"] for direction in ("down", "up")) for kind in ("raw", "wire"))
     assert raw > 8 * wire
     assert plain["wire_bytes_up"] == plain["raw_bytes_up"] == pytest.approx(ours["raw_bytes_up"], rel=0.001)
     assert again == ours

@@ -28,7 +28,7 @@ def root(tmp_path):
 
 
 def task(root, **kw):
-    return ReIdTask(**{"root": root, "target": "yard", "models": {"": "small"}, "height": 32, "width": 16, **kw})
+    return ReIdTask(**{"root": root, "targets": ("yard",), "models": {"": "small"}, "height": 32, "width": 16, **kw})
 
 
 def test_the_target_keeps_the_labels_of_a_part(root):

@@ -15,7 +15,7 @@ from fedretina.runs import load
         ([35, 55], (50, True)),  # lines on both sides: over it
     ],
 )
-def test_words_go_where_no_line_crosses_them(lines: list[float], place: tuple[float, bool]) -> None:
+def test_no_line_crosses_the_words_of_a_curve(lines: list[float], place: tuple[float, bool]) -> None:
     assert place_words([40, 50, 45, float("nan")], lines, (10, 80)) == place
 
 
@@ -23,8 +23,8 @@ def test_words_stay_within_the_axes() -> None:
     assert place_words([12, 50], [55], (10, 80)) == (50, True)
 
 
-def test_the_plot_names_what_reuse_came_to_and_what_it_saved(run: Path) -> None:
-    figure = plot_accuracy(load(run), LIGHT)
+def test_the_plot_names_the_score_and_the_saving(run: Path) -> None:
+    figure = plot_accuracy(load(run).histories[0], LIGHT)
     for axes, score in zip(figure.axes, (61.2, 77.4), strict=True):
         words = " ".join(text.get_text() for text in axes.texts)
         assert f"reuse {score}" in words

@@ -12,10 +12,10 @@ from fedretina.runs import load, read_round
 
 
 @pytest.fixture
-def old(run: Path, edit: Callable[..., None]) -> Path:
-    """A run of a release that did not note what peers are worth."""
-    rounds = json.loads((run / "summary.json").read_text())["rounds"]
-    edit(rounds=[{name: item for name, item in entry.items() if name not in ("peers", "bound")} for entry in rounds])
+def old(run: Path, edit_target: Callable[..., None]) -> Path:
+    """A run without the scores, risks and bytes of peers."""
+    rounds = json.loads((run / "summary.json").read_text())["targets"]["duke"]["rounds"]
+    edit_target(rounds=[{name: item for name, item in entry.items() if name not in ("peers", "bound")} for entry in rounds])
     return run
 
 
@@ -26,14 +26,14 @@ def printed(run: Path) -> str:
     return capture.get()
 
 
-def test_what_peers_were_worth_is_the_last_rounds_and_the_bytes_of_all(run: Path) -> None:
-    found = peer_values(load(run))
+def test_peers_have_the_values_of_the_last_round_and_the_bytes_of_all_rounds(run: Path) -> None:
+    found = peer_values(load(run).histories[0])
     assert [value.source for value in found] == ["msmt17", "cuhk03", "market1501"]
     assert found[1].cells == ("cuhk03", "0.58", "42.0", "0.28", "15.0 kB")
 
 
 def test_terminal_log_and_page_show_them(run: Path) -> None:
-    lines = list(format_peers(load(run)))
+    lines = list(format_peers(load(run).histories[0]))
     assert lines[0].split() == ["peer", "R_m", "score", "alpha", "down"]
     assert lines[1].split() == ["msmt17", "0.41", "59.0", "0.53", "15.0", "kB"]
     assert len({len(line) for line in lines}) == 1
@@ -43,16 +43,16 @@ def test_terminal_log_and_page_show_them(run: Path) -> None:
     assert "R_m = 0.183" in text
 
 
-def test_the_bound_is_no_metric(run: Path) -> None:
-    assert load(run).metrics == ["mAP", "rank1"]
-    assert load(run).rounds[-1].bound == pytest.approx(0.53**2 * 0.41 + 0.28**2 * 0.58 + 0.19**2 * 0.63)
-    assert format_bound(load(run).rounds[-1]) == "bound 0.183, R_m: msmt17 0.41, cuhk03 0.58, market1501 0.63"
+def test_the_bound_is_not_a_metric(run: Path) -> None:
+    assert load(run).histories[0].metrics == ["mAP", "rank1"]
+    assert load(run).histories[0].rounds[-1].bound == pytest.approx(0.53**2 * 0.41 + 0.28**2 * 0.58 + 0.19**2 * 0.63)
+    assert format_bound(load(run).histories[0].rounds[-1]) == "bound 0.183, R_m: msmt17 0.41, cuhk03 0.58, market1501 0.63"
 
 
-def test_an_older_run_is_shown_without(old: Path) -> None:
-    assert peer_values(load(old)) == []
-    assert list(format_peers(load(old))) == []
-    assert format_bound(load(old).rounds[-1]) == ""
+def test_a_run_without_peers_has_no_table_of_them(old: Path) -> None:
+    assert peer_values(load(old).histories[0]) == []
+    assert list(format_peers(load(old).histories[0])) == []
+    assert format_bound(load(old).histories[0].rounds[-1]) == ""
     assert "Peers" not in printed(old)
     assert "R_m" not in build(old).read_text()
 

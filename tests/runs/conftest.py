@@ -1,5 +1,5 @@
-"""The fixtures `run` and `edit`: a made-up run, and a way to change its summary."""
+"""The fixtures of a made-up run, and those that change its summary."""
 
-from sample_run import edit, run
+from sample_run import edit, edit_results, edit_target, run
 
-__all__ = ["edit", "run"]
+__all__ = ["edit", "edit_results", "edit_target", "run"]

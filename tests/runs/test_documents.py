@@ -20,8 +20,8 @@ def test_a_configuration_holds_no_lists(run: Path) -> None:
     ("state", "words"),
     [
         ({}, "run is missing"),
-        ({"run": "abc", "rounds": [{"metrics": {}}]}, r"rounds\[0\]: round is missing"),
-        ({"run": "abc", "rounds": [{"round": 1, "alpha": [1]}]}, r"rounds\[0\], alpha: an object was expected"),
+        ({"run": "abc", "targets": {"duke": {"rounds": [{"metrics": {}}]}}}, r"duke, rounds\[0\]: round is missing"),
+        ({"run": "abc", "targets": {"duke": {"rounds": [{"round": 1, "alpha": [1]}]}}}, r"rounds\[0\], alpha: an object"),
         ({"run": "abc", "models": "duke"}, "models is 'duke'"),
     ],
 )

@@ -13,12 +13,14 @@ from fedretina.runs import latest, load
 def test_everything_is_read(run: Path) -> None:
     found = load(run)
     assert (found.status, found.reason) == ("completed", "")
-    assert found.metrics == ["mAP", "rank1"]
-    assert found.results["finetune"].source == "msmt17"
-    assert [entry.number for entry in found.rounds] == [1, 2, 3, 4, 5]
-    assert found.rounds[0].metrics == {"mAP": 51.8, "rank1": 68.2}
+    (duke,) = found.histories
+    assert duke.metrics == ["mAP", "rank1"]
+    assert duke.results["finetune"].source == "msmt17"
+    assert [entry.number for entry in duke.rounds] == [1, 2, 3, 4, 5]
+    assert duke.rounds[0].metrics == {"mAP": 51.8, "rank1": 68.2}
+    assert [entry.totals for entry in duke.rounds] == [entry.totals for entry in found.rounds]
     assert found.totals.raw == sum(row.raw_bytes for row in found.rows)
-    assert len(found.rankings) == 1
+    assert len(duke.rankings) == 1
 
 
 def test_failed_and_unfinished(run: Path, edit: Callable[..., None]) -> None:
@@ -30,10 +32,11 @@ def test_failed_and_unfinished(run: Path, edit: Callable[..., None]) -> None:
     assert found.totals.wire > 0
 
 
-def test_other_metrics(run: Path, edit: Callable[..., None]) -> None:
+def test_other_metrics(run: Path, edit_target: Callable[..., None], edit_results: Callable[..., None]) -> None:
     rounds = [{"round": 1, "accuracy": 90.5, "loss": 0.3}]
-    edit(reuse={"accuracy": 93.1, "loss": 0.2}, rounds=rounds, baseline=None, finetune=None, full=None)
-    assert load(run).metrics == ["accuracy", "loss"]
+    edit_target(rounds=rounds)
+    edit_results(reuse={"accuracy": 93.1, "loss": 0.2}, alone=None, finetune=None, full=None)
+    assert load(run).histories[0].metrics == ["accuracy", "loss"]
 
 
 def test_a_folder_without_records_is_no_run(tmp_path: Path) -> None:
@@ -47,9 +50,10 @@ def test_a_folder_without_records_is_no_run(tmp_path: Path) -> None:
         ({"status": "fine"}, "status is 'fine'"),
         ({"rounds": {}}, "rounds is {}"),
         ({"rounds": [{"mAP": 3}]}, r"rounds\[0\]: round is missing"),
-        ({"reuse": [61.2]}, "reuse: an object was expected"),
+        ({"targets": {"duke": {"results": {"reuse": [61.2]}}}}, "targets, duke, results, reuse: an object was expected"),
         ({"raw_bytes_up": "many"}, "raw_bytes_up is 'many'"),
-        ({"target": 3}, "target is 3"),
+        ({"targets": 3}, "targets: an object was expected, not 3"),
+        ({"targets": {"duke": {"rounds": [{"mAP": 3}]}}}, r"duke, rounds\[0\]: round is missing"),
     ],
 )
 def test_a_bad_summary_names_file_and_key(
@@ -69,7 +73,7 @@ def test_a_bad_file_is_named(run: Path, name: str, content: str) -> None:
 
 
 def test_a_ranking_without_its_parts_is_refused(run: Path) -> None:
-    (run / "ranking.json").write_text(json.dumps([{"query": {"identity": 3}}]))
+    (run / "ranking.json").write_text(json.dumps({"duke": [{"query": {"identity": 3}}]}))
     with pytest.raises(Corrupt, match="query: picture is missing"):
         load(run)
 

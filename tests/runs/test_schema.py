@@ -5,13 +5,13 @@ from pathlib import Path
 
 from fedretina import ledger
 from fedretina.ledger import Totals
-from fedretina.runs import Result, Round, RoundState, RunFolder, State, Summary, load, read_state
+from fedretina.runs import Result, Round, RoundState, RunFolder, State, Summary, TargetState, load, read_state
 from fedretina.runs.documents import read_summary
 from fedretina.runs.schema import totals_of_round, traffic_to_json
 from rows import row
 
 
-def test_bytes_add_up_and_the_first_round_has_what_came_before():
+def test_bytes_add_up_and_the_first_round_includes_earlier_messages():
     rows = [row(0, "down", 5, 5), row(1, "down", 100, 10), row(1, "up", 50, 4), row(2, "up", 7, 7)]
     sums = traffic_to_json(ledger.totals(rows))
     assert sums == {"raw_bytes_down": 105, "raw_bytes_up": 57, "wire_bytes_down": 15, "wire_bytes_up": 11}
@@ -22,7 +22,7 @@ def test_bytes_add_up_and_the_first_round_has_what_came_before():
 
 def test_a_summary_is_written_as_it_was_read(run: Path) -> None:
     before = json.loads((run / "summary.json").read_text())
-    for entry in before["rounds"]:
+    for entry in before["targets"]["duke"]["rounds"]:
         if not entry["committee"]:
             del entry["committee"]  # what a round does not have is left out
     summary = read_summary(run, [])
@@ -44,7 +44,8 @@ def test_a_run_without_a_target_has_its_metrics_at_the_top(tmp_path: Path) -> No
     }  # fmt: skip
     RunFolder(tmp_path).write_summary(summary)
     found = load(tmp_path)
-    assert found.last == {"accuracy": 90.0, "loss": 0.1}
+    (history,) = found.histories
+    assert (history.target, history.method, history.last) == ("", "FedAdam", {"accuracy": 90.0, "loss": 0.1})
     assert found.facts == {"model": "64-10", "data": "digits", "seed": "0"}
 
 
@@ -56,12 +57,10 @@ def test_a_result_names_its_source_only_where_it_has_one():
 def test_a_state_is_read_as_it_was_written(tmp_path: Path) -> None:
     peers = {"msmt17": {"score": 50.0, "risk": 0.5}}
     share = {"share": 12, "accuracy": 90.5}
+    rounds = [RoundState(round=1, metrics={"mAP": 40.0}, alpha={"msmt17": 1.0}, committee=share, peers=peers)]
+    duke = TargetState(rounds=rounds, baselines={"alone": {"mAP": 30.0}}, finetuned="msmt17")
     state = State(
-        run="abc",
-        rounds=[RoundState(round=1, metrics={"mAP": 40.0}, alpha={"msmt17": 1.0}, committee=share, peers=peers)],
-        models=["duke"],
-        baselines={"alone": {"mAP": 30.0}},
-        finetuned="msmt17",
+        run="abc", targets={"duke": duke, "market1501": TargetState(rounds=[])}, models=["duke", "market1501/target"]
     )
     RunFolder(tmp_path).write_state(state)
     assert read_state(tmp_path) == state

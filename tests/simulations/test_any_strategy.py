@@ -1,4 +1,4 @@
-"""The digits: dealt to all nodes, learned by the model; every knob is checked and has a comment."""
+"""The digits are split among all nodes, the model learns them, and every setting is checked and has a comment."""
 
 import tomllib
 from pathlib import Path
@@ -20,7 +20,7 @@ def test_the_defaults_are_allowed_and_long_enough():
     assert sum(p.numel() for p in digits.network(0).parameters()) >= 100_000
 
 
-def test_every_knob_has_a_comment():
+def test_every_setting_has_a_comment():
     text = APP.read_text(encoding="utf-8").split("[tool.flwr.app.config]")[1]
     lines = [line for line in text.splitlines() if "=" in line.split("#")[0]]
     assert len(lines) == len(DEFAULTS)
@@ -59,15 +59,15 @@ def test_a_strategy_that_needs_more_nodes_says_so_before_anything_trains():
 
 
 @pytest.mark.parametrize("nodes", [1, 4, 50])
-def test_every_image_has_one_node(nodes):
-    parts = [digits.of_node(place, nodes, skew=0.5, seed=0)[1] for place in range(nodes)]
+def test_every_image_belongs_to_one_node(nodes):
+    parts = [digits.of_node(index, nodes, skew=0.5, seed=0)[1] for index in range(nodes)]
     assert min(len(part) for part in parts) >= 2
     if nodes <= 4:
         y = digits.images()[1]
         assert torch.cat(parts).sort().values.equal(y[digits.TESTED :].sort().values)
 
 
-def test_labels_are_skewed_as_asked():
+def test_the_skew_of_the_labels_follows_the_setting():
     def largest(skew):
         y = digits.of_node(0, 4, skew=skew, seed=1)[1]
         return float(torch.bincount(y, minlength=10).max() / len(y))
@@ -83,13 +83,13 @@ def test_the_model_learns():
     assert digits.measure(model, digits.tested())["accuracy"] > max(90, before)
 
 
-def test_records_come_back():
+def test_a_record_is_loaded_as_it_was_made():
     model, other = digits.network(0), digits.network(1)
     digits.load(other, digits.record_of(model))
     assert all(a.equal(b) for a, b in zip(model.state_dict().values(), other.state_dict().values(), strict=True))
 
 
-def test_the_proximal_term_holds_the_model_near_its_start():
+def test_the_proximal_term_keeps_the_model_near_its_start():
     moved = []
     for proximal in (0.0, 10.0):
         model, start = digits.network(0), digits.network(0)

@@ -1,4 +1,4 @@
-"""The app in one process, both halves: what a run says of bad data before it trains, and what it forgives."""
+"""The app in one process, both halves: whole runs, errors in the data and the settings, resumed runs."""
 
 import json
 import shutil
@@ -19,7 +19,7 @@ from fedretina.testing import LocalGrid
 APP = Path(__file__).parent.parent.parent / "simulations" / "duke_target" / "pyproject.toml"
 DEFAULTS = tomllib.loads(APP.read_text(encoding="utf-8"))["tool"]["flwr"]["app"]["config"]
 TINY = {
-    "target": "yard", "sources": "hall,duke", "rounds": 2, "local-epochs": 1, "home-epochs": 0, "epoch-images": 8,
+    "targets": "yard", "sources": "hall,duke", "rounds": 2, "local-epochs": 1, "home-epochs": 0, "epoch-images": 8,
     "batch-size": 8, "image-height": 32, "image-width": 16, "labelled": 0.5, "device": "cpu",
 }  # fmt: skip
 SPLITS = {"bounding_box_train": (1, 2, 3, 4), "query": (8, 9), "bounding_box_test": (8, 9)}
@@ -47,9 +47,9 @@ def data(tmp_path, monkeypatch):
 def run(data, tmp_path):
     out = tmp_path / "run"
 
-    def start(**knobs):
-        given = {key.replace("_", "-"): value for key, value in knobs.items()}
-        # A run is resumed as users do: by its folder, with nothing else said again.
+    def start(**settings):
+        given = {key.replace("_", "-"): value for key, value in settings.items()}
+        # As users do, a run is resumed by its folder alone.
         config = DEFAULTS | ({} if "resume" in given else TINY | {"data-root": str(data), "out": str(out)}) | given
         grid = LocalGrid(client_app.app, 2, run_config=config)
         server_app.main(grid, Context(1, 1, {}, RecordDict(), config))
@@ -58,10 +58,10 @@ def run(data, tmp_path):
     return start
 
 
-def fails(run, said, **knobs):
-    """Run, expect an error before anything is trained, and find the same reason in the summary."""
+def fails(run, said, **settings):
+    """Run, and expect an error."""
     with pytest.raises(FedRetinaError, match=said):
-        run(**knobs)
+        run(**settings)
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_a_whole_run(run, caplog):
     summary = run()
     assert summary["status"] == "completed"
     assert len(summary["rounds"]) == 2
-    last = summary["rounds"][-1]
+    last = summary["targets"]["yard"]["rounds"][-1]
     assert "share" in last["committee"]
     assert set(last["peers"]) == {"hall", "duke"}
     assert all(peer["wire_bytes_down"] > 0 for peer in last["peers"].values())
@@ -85,10 +85,11 @@ def test_a_whole_run(run, caplog):
     assert [line.split()[:4] for line in said if line.startswith("peer ")] == [["peer", "R_m", "score", "alpha"]]
 
 
-def test_alpha_may_be_the_bounds_and_the_start_an_average(run):
+def test_alpha_by_the_bound_and_an_average_as_start(run):
     summary = run(init="average", alpha="bound", baselines=False)
-    peers = summary["rounds"][-1]["peers"]
-    assert summary["alpha"] == pytest.approx(theorem_alpha({name: peer["risk"] for name, peer in peers.items()}), rel=1e-4)
+    yard = summary["targets"]["yard"]
+    peers = yard["rounds"][-1]["peers"]
+    assert yard["alpha"] == pytest.approx(theorem_alpha({name: peer["risk"] for name, peer in peers.items()}), rel=1e-4)
 
 
 @pytest.mark.usefixtures("nothing_trained")
@@ -96,16 +97,16 @@ def test_a_start_from_weights_that_are_not_given_ends_the_run(run):
     fails(run, "init = 'given': no weights are given for 'yard'", init="given")
 
 
-def test_without_a_committee_none_is_told_of(run):
+def test_without_a_committee_the_summary_has_no_metrics_of_it(run):
     summary = run(committee=False, loss="softmax")
     assert summary["status"] == "completed"
-    assert not any("committee" in entry for entry in summary["rounds"])
-    assert sum(summary["alpha"].values()) == pytest.approx(1)
+    assert not any("committee" in entry for entry in summary["targets"]["yard"]["rounds"])
+    assert sum(summary["targets"]["yard"]["alpha"].values()) == pytest.approx(1)
 
 
 @pytest.mark.usefixtures("nothing_trained")
 @pytest.mark.parametrize("domain", ["yard", "hall"])
-def test_a_missing_domain_is_named_with_what_is_there(run, data, domain):
+def test_a_missing_domain_is_named_with_those_that_exist(run, data, domain):
     shutil.rmtree(data / domain)
     fails(run, f"no folder .*{domain} .*holds: .*duke")
 
@@ -137,7 +138,7 @@ def test_a_corrupt_image_is_named(run, data, place):
 
 @pytest.mark.usefixtures("nothing_trained")
 @pytest.mark.parametrize(
-    ("knobs", "said"),
+    ("settings", "said"),
     [
         ({"layers": "layer9"}, "layers = 'layer9': .*no layer 'layer9'.*embedding"),
         ({"layers": "layer3,layer3"}, "layers = 'layer3,layer3': .*twice"),
@@ -146,8 +147,8 @@ def test_a_corrupt_image_is_named(run, data, place):
         ({"labelled": 2.0}, "labelled = 2.0"),
     ],
 )
-def test_wrong_values_end_the_run_before_it_trains(run, knobs, said):
-    fails(run, said, **knobs)
+def test_wrong_values_end_the_run_before_it_trains(run, settings, said):
+    fails(run, said, **settings)
 
 
 @pytest.mark.usefixtures("nothing_trained")
@@ -176,7 +177,7 @@ def test_junk_and_distractors_and_unexpected_counts_do_not_stop_a_run(run, data,
     assert [text for text in said if "duke: found 14 / 6 / 6 images" in text and "published are 16,522" in text]
 
 
-def test_a_run_keeps_its_configuration_when_resumed_and_says_what_it_does_not_use(run, tmp_path, monkeypatch, caplog):
+def test_a_resumed_run_keeps_its_configuration_and_names_the_settings_that_it_ignores(run, tmp_path, monkeypatch, caplog):
     def killed(*entry, **options):
         raise KeyboardInterrupt
 
@@ -186,16 +187,52 @@ def test_a_run_keeps_its_configuration_when_resumed_and_says_what_it_does_not_us
             run(baselines=False, labelled=0.75)
     before = (tmp_path / "run" / "ledger.jsonl").read_bytes()
     config = tmp_path / "run" / "config.json"
-    # As if a later release had one more knob.
+    # A later release may have one more setting.
     config.write_text(json.dumps({k: v for k, v in json.loads(config.read_text()).items() if k != "gamma"}))
     caplog.clear()
     caplog.set_level("INFO", logger="flwr")
     summary = run(resume=str(tmp_path / "run"), seed=7)
     assert [entry["round"] for entry in summary["rounds"]] == [1, 2]
-    assert (summary["status"], summary["target"], summary["seed"]) == ("completed", "yard", 0)
-    assert "baseline" not in summary
+    assert (summary["status"], list(summary["targets"]), summary["seed"]) == ("completed", ["yard"], 0)
+    assert "alone" not in summary["targets"]["yard"]["results"]
     assert (tmp_path / "run" / "ledger.jsonl").read_bytes().startswith(before)
     said = [record.getMessage() for record in caplog.records]
     assert [text for text in said if text.startswith("a resumed run keeps its configuration; not used:") and "seed" in text]
-    # The nodes too have the resumed run's: with three quarters of 12 samples labelled, not with the default's part.
+    # The nodes use the configuration of the resumed run too: 9 of 12 samples are labelled.
     assert [text for text in said if text.startswith("target") and "9 labelled" in text]
+
+
+def test_two_targets_and_one_of_them_a_source(run, tmp_path, caplog):
+    caplog.set_level("INFO", logger="flwr")
+    summary = run(targets="yard,hall", baselines=False)
+    assert summary["status"] == "completed"
+    assert {name: set(target["alpha"]) for name, target in summary["targets"].items()} == {
+        "yard": {"hall", "duke"},
+        "hall": {"duke"},
+    }
+    files = {path.relative_to(tmp_path / "run" / "models").as_posix() for path in tmp_path.glob("run/models/**/*.*")}
+    assert files == {f"{name}.safetensors" for name in ("yard", "hall", "hall/target", "duke")}
+    rankings = json.loads((tmp_path / "run" / "ranking.json").read_text())
+    assert set(rankings) == {"yard", "hall"}
+    assert (tmp_path / "run" / rankings["hall"][0]["query"]["picture"]).is_file()
+    said = [record.getMessage() for record in caplog.records]
+    assert [line.split()[0] for line in said if line.split()[1:2] == ["2"]] == ["yard", "hall"]
+    assert [line for line in said if line.startswith("target and source hall")]
+
+
+def test_a_run_of_two_targets_is_resumed(run, tmp_path, monkeypatch):
+    def killed(*entry, **options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(server_app, "format_round", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(targets="yard,hall", baselines=False)
+    state = json.loads((tmp_path / "run" / "state.json").read_text())
+    assert {name: len(target["rounds"]) for name, target in state["targets"].items()} == {"yard": 1, "hall": 1}
+    assert state["models"] == ["duke", "hall", "hall/target", "yard"]
+    summary = run(resume=str(tmp_path / "run"))
+    assert summary["status"] == "completed"
+    for name, target in summary["targets"].items():
+        assert [entry["round"] for entry in target["rounds"]] == [1, 2]
+        assert target["rounds"][0]["alpha"] == state["targets"][name]["rounds"][0]["alpha"]

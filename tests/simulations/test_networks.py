@@ -16,7 +16,7 @@ TRAINING = Training(batch_size=8, lr=0.001, device="cpu")
 
 def task(tmp_path, model, **weights):
     models = {"": "small", "yard": model, "shop": "resnet18"}
-    return ReIdTask(root=tmp_path, target="yard", models=models, weights=weights)
+    return ReIdTask(root=tmp_path, targets=("yard",), models=models, weights=weights)
 
 
 @pytest.fixture

@@ -28,10 +28,11 @@ def test_every_setting_has_a_comment():
 
 
 WRONG = [
-    ("target", "", "one target"),
-    ("target", "../duke", "a folder's name"),
+    ("targets", "", "one target"),
+    ("targets", "../duke", "a folder's name"),
+    ("targets", "duke,duke", "all different"),
     ("sources", "", "at least one source"),
-    ("sources", "duke", "all different"),
+    ("sources", "duke", "another domain"),
     ("sources", "msmt17,msmt17", "all different"),
     ("sources", ["msmt17"], "a text in quotes"),
     ("data-root", "relative/folder", "an absolute path"),
@@ -84,7 +85,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("key", "value", "allowed"), WRONG)
-def test_a_wrong_value_is_named_with_its_key_and_what_is_allowed(key, value, allowed, tmp_path):
+def test_an_error_names_key_value_and_what_is_allowed(key, value, allowed, tmp_path):
     config = DEFAULTS | {"data-root": str(tmp_path), key: value}
     shown = repr(value) if isinstance(value, str) and "=" not in value and "," not in value else ""
     with pytest.raises(BadArgument, match=rf"{key} = .*{re.escape(allowed)}") as caught:
@@ -92,8 +93,8 @@ def test_a_wrong_value_is_named_with_its_key_and_what_is_allowed(key, value, all
     assert shown in str(caught.value) or (key, value) == ("sources", "")
 
 
-def test_no_setting_is_forgotten():
-    # Those two are checked by the run's folder: tests/test_runs.py.
+def test_every_setting_has_a_wrong_value():
+    # tests/runs/test_folder.py covers the other two.
     assert {key for key, *_ in WRONG} | {"out", "resume"} == set(DEFAULTS)
 
 
@@ -128,7 +129,7 @@ def test_given_weights_must_be_given(with_files, weights):
 
 
 @pytest.mark.parametrize("weights", ["@a.pth", "duke=@a.pth", "@a.pth,duke=@b.pth"])
-def test_given_weights_are_taken(with_files, weights):
+def test_given_weights_are_allowed(with_files, weights):
     check(with_files(weights, init="given"))
     check(with_files(weights, init="scratch"))
 
@@ -140,6 +141,18 @@ def test_a_file_that_the_target_would_not_start_from_is_refused(with_files, init
     )
     with pytest.raises(BadArgument, match=said):
         check(with_files("@a.pth,duke=@b.pth", init=init, model="small,cuhk03=resnet18"))
-    # One for all is what the sources start from; and where no source is of its kind, the target does start from its own.
+    # The sources start from a file for all domains. If no source has its kind of model, the target starts from its own file.
     check(with_files("@a.pth", init=init))
     check(with_files("duke=@b.pth", init=init, model="small,duke=resnet18"))
+    # A target that is a source too starts from its file at home.
+    check(with_files("duke=@b.pth", init=init, sources="duke,msmt17"))
+
+
+def test_every_target_needs_its_given_weights(with_files):
+    with pytest.raises(BadArgument, match="no weights are given for 'yard'"):
+        check(with_files("duke=@a.pth", init="given", targets="duke,yard"))
+    check(with_files("duke=@a.pth,yard=@b.pth", init="given", targets="duke,yard"))
+
+
+def test_the_task_knows_all_targets(tmp_path):
+    assert task_of(DEFAULTS | {"data-root": str(tmp_path), "targets": "duke, cuhk03"}).targets == ("duke", "cuhk03")

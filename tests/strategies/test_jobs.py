@@ -26,9 +26,9 @@ def test_a_job_arrives_as_it_was_sent(settings):
 
 
 def test_a_job_has_the_scores_of_rounds_before_where_there_are_some():
-    it = job(scores={"cuhk03": [41.7, 100 / 3]})
+    it = job(scores={"duke": {"cuhk03": [41.7, 100 / 3]}}, streams={"duke": "duke/target"})
     assert Job.read(it.record()) == it
-    assert "scores" not in body(job())
+    assert not {"scores", "streams"} & body(job()).keys()
 
 
 @pytest.mark.parametrize("version", [VERSION + 1, 0, None, "1"])

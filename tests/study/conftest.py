@@ -33,7 +33,7 @@ def digits_store(tmp_path_factory) -> Store:
 def student(digits_store) -> Callable[..., Student]:
     def make(method: str = "alone", **differs) -> Student:
         setting = replace(BASE, method=method, **differs)
-        return Student(setting, lambda s: Digits(target=s.target), digits_store, lambda *_: None, device="cpu")
+        return Student(setting, lambda s: Digits(targets=(s.target,)), digits_store, lambda *_: None, device="cpu")
 
     return make
 

@@ -8,7 +8,7 @@ from fedretina.study import Store, measure
 
 
 def tasks(setting):
-    return Digits(target=setting.target)
+    return Digits(targets=(setting.target,))
 
 
 def test_a_cell_is_measured_once(base, tmp_path):

@@ -19,7 +19,7 @@ def study(base):
 
 def go(study, folder, seeds=(0,)):
     console = Console(file=io.StringIO(), width=200)
-    runner = StudyRunner(lambda setting: Digits(target=setting.target), Store(folder), "cpu")
+    runner = StudyRunner(lambda setting: Digits(targets=(setting.target,)), Store(folder), "cpu")
     page = run(study, runner, seeds, console=console, command="fedretina study toy", data="digits")
     return page, console.file.getvalue()
 

@@ -10,7 +10,7 @@ from fedretina.study.versions import BITS, versions
 @pytest.fixture(scope="module")
 def numbers(digits_store, digits_base):
     setting = replace(digits_base, method="versions", gamma=0.3, epochs=5)
-    return versions(Student(setting, lambda s: Digits(target=s.target), digits_store, lambda *_: None, device="cpu"))
+    return versions(Student(setting, lambda s: Digits(targets=(s.target,)), digits_store, lambda *_: None, device="cpu"))
 
 
 def test_fine_steps_change_nothing_and_coarse_ones_wreck_a_whole_model(numbers):

@@ -1,0 +1,56 @@
+"""Runs of PeerReuse on digits, in one process."""
+
+from dataclasses import replace
+
+from flwr.clientapp import ClientApp
+
+from digits import Digits
+from fedretina.dom import DomConfig
+from fedretina.flower import DomGrid, DomMod
+from fedretina.strategies import PeerReuse, PeerReuseClient, ReuseConfig, Topology, hosted_domains
+from fedretina.testing import LocalGrid
+from fedretina.train import Training
+
+TARGET = "faint"
+TOPOLOGY = Topology(targets=(TARGET,), sources=("upright", "left"))
+TRAINING = Training(rounds=3, local_epochs=4, home_epochs=8, batch_size=32, lr=0.01, device="cpu")
+
+
+def client_app(folder, task=None):
+    app = ClientApp(mods=[DomMod(folder / "references")])
+    answer = PeerReuseClient(task or Digits(), folder / "nodes")
+    app.query("domains")(hosted_domains)
+    app.query("describe")(answer)
+    app.train()(answer)
+    return app
+
+
+def run(
+    folder,
+    *,
+    topology=TOPOLOGY,
+    nodes=2,
+    config=DomConfig(),
+    grid=None,
+    result=None,
+    name="run",
+    on_round=None,
+    baselines=True,
+    **settings,
+):
+    """Run the strategy; `settings` are those of `Training` and `ReuseConfig`. Return the result and the grid."""
+    inner = grid or LocalGrid(client_app(folder, Digits(targets=topology.targets)), nodes)
+    wire = DomGrid(inner, config, uplink="stream", store=folder / "references", streams=folder / "streams")
+    training = replace(TRAINING, **{key: settings.pop(key) for key in list(settings) if hasattr(TRAINING, key)})
+    parts = topology, training, ReuseConfig(**settings)
+    strategy = PeerReuse(*parts, run=name, baselines=baselines, on_round=on_round)
+    return strategy.start(wire, result=result), wire
+
+
+def same_models(one, other):
+    """Whether two results have the same streams, equal to the bit."""
+    return one.models.keys() == other.models.keys() and all(
+        array.data == other.models[stream][name].data
+        for stream, model in one.models.items()
+        for name, array in model.items()
+    )
