@@ -55,7 +55,9 @@ def up(
     local: Annotated[
         bool, typer.Option("--local", help="Also enrol and start one node for each domain of --domains, on this machine.")
     ] = False,
-    domains: Annotated[str, typer.Option(help="With --local: the domains, comma-separated.")] = "",
+    domains: Annotated[
+        str, typer.Option(help="With --local: the domains, comma-separated; by default those that are enrolled here.")
+    ] = "",
     data: Annotated[
         Path | None, typer.Option(help="With --local: the folder of their data; by default the app's own data.")
     ] = None,
@@ -68,8 +70,8 @@ def up(
         city.up(found, _show)
     typer.echo(f"The SuperLink of {found.name} answers at {found.address}.")
     if local:
-        names = parse_names(domains)
-        for node in city.start_local(found, names, data, _show) if names else city.local_nodes(found):
+        names = parse_names(domains) or [node.name for node in city.local_nodes(found)]
+        for node in city.start_local(found, names, data, _show):
             typer.echo(f"The SuperNode of {node.name} runs.")
         typer.echo(f"Next: flwr run simulations/duke_target {found.name} --stream")
 
