@@ -21,7 +21,7 @@ from fedretina.reid import ambiguous, census, find_datasets, load_images, read_d
 from fedretina.reid.weights import load_weights, read_weights
 from fedretina.report import table
 from fedretina.report.ranking import thumbnail
-from fedretina.runs import RoundState, RunFolder, State, load, read_config, read_state
+from fedretina.runs import RoundState, RunFolder, State, TargetState, load, read_config, read_state
 from fedretina.study import Setting, Store
 from fedretina.task import Splits, Task
 from fedretina.train import DomainBatches, Learner, Training
@@ -139,9 +139,14 @@ def run(root):
     make_run(root / "run")
     peers = {name: {"score": 50.0, "risk": 0.5} for name in ("cuhk03", "msmt17")}
     entry = RoundState(round=1, metrics={"mAP": 3.0}, alpha=dict.fromkeys(peers, 0.5), peers=peers)
-    RunFolder(root / "run").write_state(State(run="a", rounds=[entry], models=["duke"], baselines={"alone": {"mAP": 1.0}}))
+    target = TargetState(rounds=[entry], baselines={"baseline": {"mAP": 1.0}})
+    RunFolder(root / "run").write_state(State(run="a", targets={"duke": target}, models=["duke"]))
     (root / "run" / "models").mkdir()
     save_file(network().state_dict(), root / "run" / "models" / "duke.safetensors")
+
+
+def _rankings(folder):
+    return [ranking for rankings in load(folder).rankings.values() for ranking in rankings]
 
 
 def read_run(root):
@@ -150,9 +155,9 @@ def read_run(root):
         lambda: load(folder),
         lambda: read_state(folder),
         lambda: read_config(folder),
-        lambda: [entry.bound for entry in DukeFolder(folder).read()[1].rounds],
+        lambda: [entry.bound for target in DukeFolder(folder).read()[1].targets.values() for entry in target.rounds],
         lambda: Console(file=io.StringIO(), width=100).print(table(folder)),
-        lambda: [thumbnail(folder, shot) for ranking in load(folder).rankings for shot in (ranking.query, *ranking.gallery)],
+        lambda: [thumbnail(folder, shot) for ranking in _rankings(folder) for shot in (ranking.query, *ranking.gallery)],
     )
     if error:
         raise error

@@ -66,7 +66,7 @@ def test_photos_in_folders_by_identity_are_told(tmp_path):
 def test_lines_of_other_lists(tmp_path, line):
     msmt17(tmp_path)
     (tmp_path / "list_query.txt").write_text(f"{line}\n")
-    with pytest.raises(BadArgument, match=r"list_query\.txt, line 1: .* mend that line"):
+    with pytest.raises(BadArgument, match=r"list_query\.txt, line 1: .* is not 'PATH IDENTITY' .*correct that line"):
         read_dataset(tmp_path)
 
 
@@ -118,7 +118,7 @@ def test_a_test_of_one_camera_is_told_when_the_data_are_opened(tmp_path):
         for person in (identity, identity + 5):
             for number in range(2):
                 picture(tmp_path / "shop" / split / f"000{person}_c1s1_{number}.jpg")
-    task = ReIdTask(root=tmp_path, target="shop", models={"": "small"}, height=16, width=16)
+    task = ReIdTask(root=tmp_path, targets=("shop",), models={"": "small"}, height=16, width=16)
     with pytest.raises(BadArgument, match=r"None of 4 queries of 'shop' .*\(1 camera\(s\) in both\): check the splits"):
         task.splits("shop")
 
@@ -129,7 +129,7 @@ def test_identities_with_gaps_are_numbered_without(tmp_path):
         for camera in (1, 2):
             for split in ("bounding_box_train", "query", "bounding_box_test"):
                 picture(tmp_path / "shop" / split / f"{person:04d}_c{camera}s1_1.jpg")
-    splits = ReIdTask(root=tmp_path, target="other", models={"": "small"}, height=16, width=16).splits("shop")
+    splits = ReIdTask(root=tmp_path, targets=("other",), models={"": "small"}, height=16, width=16).splits("shop")
     assert splits.classes == 2
 
 
@@ -215,7 +215,7 @@ def test_a_ledger_with_a_half_character_or_a_number_without_end(tmp_path):
 
 def test_a_ranking_of_another_program(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"seed": [1]}))
-    with pytest.raises(Corrupt, match=r"seed is \[1\]: a text, a number, true or false was expected"):
+    with pytest.raises(Corrupt, match=r"seed is \[1\]: a text, a number, true or false is allowed"):
         read_config(tmp_path)
 
 

@@ -101,7 +101,7 @@ WRONG = [
     (["--size", "8x8"], "--size 8: an integer of 16 or more is allowed"),
     (["--device", "tpu"], "--device 'tpu': allowed are 'auto', 'cpu', 'cuda'"),
     (["--sources", "duke"], "--target 'duke', --sources 'duke': give one target and at least one source"),
-    (["--target", "own"], "'own' is no name for a domain"),
+    (["--target", "own"], "--target 'own': the committee calls the target so; rename the folder of that domain"),
 ]
 
 

@@ -167,13 +167,13 @@ def small_domain(root, *, train, query=("0002_c1",), gallery=("0002_c2",)):
 def test_a_test_in_which_nothing_can_be_found_is_told_when_the_data_are_opened(tmp_path, query, gallery):
     small_domain(tmp_path / "yard", train=("0001_c1", "0002_c2"), query=query, gallery=gallery)
     with pytest.raises(BadArgument, match="None of 1 queries of 'yard' has a photo of its identity by another camera"):
-        ReIdTask(root=tmp_path, target="yard", models={"": "small"}).splits("yard")
+        ReIdTask(root=tmp_path, targets=("yard",), models={"": "small"}).splits("yard")
 
 
 @pytest.mark.parametrize("loss", ["triplet", "batch-hard"])
 def test_triplets_need_an_identity_with_two_photos(tmp_path, loss):
     small_domain(tmp_path / "yard", train=("0001_c1", "0002_c2", "0003_c1"))
-    task = ReIdTask(root=tmp_path, target="lane", models={"": "small"}, loss_name=loss)
+    task = ReIdTask(root=tmp_path, targets=("lane",), models={"": "small"}, loss_name=loss)
     with pytest.raises(BadArgument, match=f"loss = '{loss}': no identity of 'yard' has 2 labelled photos"):
         task.splits("yard")
     assert replace(task, loss_name="softmax+triplet").splits("yard").classes == 3
