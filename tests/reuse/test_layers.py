@@ -35,12 +35,12 @@ def test_auto_leaves_out_what_runs_twice_and_the_output():
 def test_auto_leaves_out_what_is_changed_in_place_later():
     model = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 3), nn.ReLU(inplace=True), nn.Linear(3, 2))
     assert choose_layers(model, "auto", torch.zeros(2, 4)) == ["2"]
-    with pytest.raises(BadArgument, match="finds no map or vector to tap"):
+    with pytest.raises(BadArgument, match="that gives maps or vectors: name the layers"):
         choose_layers(densenet121(weights=None), "auto", IMAGES)
 
 
 def test_auto_says_when_there_is_nothing():
-    with pytest.raises(BadArgument, match="finds no map or vector to tap"):
+    with pytest.raises(BadArgument, match="that gives maps or vectors: name the layers"):
         choose_layers(nn.Sequential(nn.Linear(4, 2)), "auto", torch.zeros(2, 4))
 
 
