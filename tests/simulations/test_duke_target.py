@@ -123,7 +123,7 @@ def test_a_missing_split_is_named(run, data, split):
 def test_an_empty_split_is_named(run, data, split):
     for photo in (data / "yard" / split).iterdir():
         photo.unlink()
-    fails(run, f"{split} holds no image. Put JPEG or PNG files")
+    fails(run, f"{split} holds no image. Put image files")
 
 
 @pytest.mark.usefixtures("nothing_trained")
@@ -172,7 +172,7 @@ def test_junk_and_distractors_and_unexpected_counts_do_not_stop_a_run(run, data,
     summary = run(baselines=False)
     assert summary["status"] == "completed"
     said = [record.getMessage() for record in caplog.records if record.name == "fedretina.reid"]
-    assert [text for text in said if "2 image(s) of junk (-1) or distractors (0) are left out" in text]
+    assert [text for text in said if "2 images of junk (-1) or distractors (0) are left out" in text]
     # "duke" is a known data set's name, and these are not its numbers of images.
     assert [text for text in said if "duke: found 14 / 6 / 6 images" in text and "published are 16,522" in text]
 
