@@ -16,7 +16,7 @@ from fedretina.reid.published import Counts
 
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 """The suffixes of image files, in upper or lower case."""
-NAMED = re.compile(r"(-1|\d{1,9})_[cC](\d{1,9})(?!\d)", re.ASCII)
+NAMED = re.compile(r"(-0*1|\d{1,9})_[cC](\d{1,9})(?!\d)", re.ASCII)
 """The beginning of a photo's name: identity and camera."""
 CLUTTER = frozenset({"__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found"})
 """Folders that operating systems create, in lower case."""
