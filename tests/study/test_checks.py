@@ -25,7 +25,7 @@ class OneClass(Digits):
 
 
 def tasks(setting):
-    return OneClass(target=setting.target)
+    return OneClass(targets=(setting.target,))
 
 
 def test_a_fault_in_the_last_cell_is_told_before_the_first_one_trains(tmp_path, base, monkeypatch):
@@ -47,7 +47,7 @@ def test_a_fault_in_the_last_cell_is_told_before_the_first_one_trains(tmp_path, 
     [
         ({"method": "magic"}, "method = 'magic': allowed are"),
         ({"sources": ()}, "at least one source"),
-        ({"sources": ("own",)}, "'own' is no name for a domain"),
+        ({"sources": ("own",)}, "sources = 'own': the committee calls the target so"),
         ({"lr": -1.0}, "lr = -1.0: a positive number"),
         ({"epochs": 0}, "local-epochs = 0"),
     ],
@@ -72,7 +72,7 @@ def test_each_domain_is_opened_once_for_cells_that_share_it(tmp_path, base):
             return super().splits(domain)
 
     settings = [replace(base, method=method, seed=seed) for method in ("alone", "reuse") for seed in (0, 1)]
-    check_cells(settings, lambda setting: Counting(target=setting.target), Store(tmp_path), device="cpu")
+    check_cells(settings, lambda setting: Counting(targets=(setting.target,)), Store(tmp_path), device="cpu")
     assert sorted(opened) == ["faint", "faint", "upright", "upside-down"]
 
 
