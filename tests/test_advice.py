@@ -138,7 +138,7 @@ def test_examples_of_values():
 def test_the_folder_that_the_environment_names(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("FEDRETINA_HOME", str(tmp_path / "file" / "home"))
-    with pytest.raises(BadArgument, match="set FEDRETINA_HOME to a folder to write in") as caught:
+    with pytest.raises(BadArgument, match="set FEDRETINA_HOME to a folder that you may write in") as caught:
         home.runs()
     monkeypatch.setenv(re.search(r"set (\w+) to", str(caught.value))[1], str(tmp_path / "home"))
     assert home.runs().is_dir()
