@@ -70,9 +70,14 @@ class SupervisedLoss(Term):
         self.task = task
 
     def loss(self, forward: ForwardPass) -> Tensor:
-        """Compute L of Eq. 1."""
-        labelled = len(forward.labels)
-        output = forward.output if labelled == len(forward.inputs) else take_first(forward.output, labelled)
+        """Compute L of Eq. 1.
+
+        Tensors are cut even if all samples are labelled: the cut fixes the order in which torch adds gradients, and so the
+        last bits of a run.
+        """
+        output, labelled = forward.output, len(forward.labels)
+        if labelled < len(forward.inputs) or isinstance(output, Tensor | tuple):
+            output = take_first(output, labelled)
         return self.task.loss(output, forward.labels)
 
 
