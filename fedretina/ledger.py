@@ -115,6 +115,8 @@ class Row:
             value = getattr(self, name)
             if not 0 <= value < math.inf:
                 raise BadArgument(f"ledger row: {name} is {value}: give a finite number, 0 or more")
+        for name in ("domain", "stream", "error"):  # as `parse_json` reads them: files cannot hold halves of characters
+            object.__setattr__(self, name, getattr(self, name).encode("utf-8", "replace").decode())
 
 
 @dataclass(frozen=True)

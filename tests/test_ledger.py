@@ -58,6 +58,14 @@ def test_what_is_written_is_read(tmp_path: Path, written: list[Row]) -> None:
     assert read(path) == written == list(ledger.rows)
 
 
+def test_halves_of_characters_become_question_marks(tmp_path: Path) -> None:
+    row = replace(ROW, domain="\ud800", error="a\udfff")
+    with Ledger(tmp_path / "ledger.jsonl") as ledger:
+        ledger.append(row)
+    assert read(tmp_path / "ledger.jsonl") == [row]
+    assert (row.domain, row.error) == ("?", "a?")
+
+
 def test_each_row_is_in_the_file_at_once(tmp_path: Path) -> None:
     with Ledger(tmp_path / "ledger.jsonl") as ledger:
         for count in (1, 2):

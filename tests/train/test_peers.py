@@ -41,7 +41,7 @@ def test_sources_whose_bodies_have_the_same_tensors_fit():
 def test_an_average_is_the_peers_mean_but_for_the_head_and_the_statistics():
     task, peers, model = Headed(), [network(1), network(2), network(3)], network(4)
     peers[0][1].running_mean += 100
-    head, splits = model[3].weight.clone(), task.splits(task.target)
+    head, splits = model[3].weight.clone(), task.splits(task.targets[0])
     start_from_average(model, peers, task, splits)
     assert torch.allclose(model[0].weight, sum(peer[0].weight for peer in peers) / 3, atol=1e-6)
     assert torch.equal(model[3].weight, head)
@@ -55,7 +55,7 @@ def published(model):
 
 def adapted(models, task=None):
     task = task or Headed()
-    return adapt_peers(models, task, task.splits(task.target), task.target)
+    return adapt_peers(models, task, task.splits(task.targets[0]), task.targets[0])
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -94,7 +94,7 @@ class Half(Headed):
 
     def model(self, domain, classes):
         model = super().model(domain, classes)
-        return model if domain == self.target else model.bfloat16()
+        return model if domain in self.targets else model.bfloat16()
 
 
 def test_a_bfloat16_peer_under_a_float32_target_is_a_peer_like_others():
@@ -105,7 +105,7 @@ def test_a_bfloat16_peer_under_a_float32_target_is_a_peer_like_others():
     for model in peers.models.values():
         assert torch.equal(model[0].weight, whole[0].weight.float())
     assert peers.scores["float32"] == peers.scores["bfloat16"]
-    target, example = network(2), task.prepare(task.splits(task.target).inputs[:8])
+    target, example = network(2), task.prepare(task.splits(task.targets[0]).inputs[:8])
     objective = ReuseObjective.probe(target, peers.models, task.layers, example)
     term = ReuseTerm(peers.models, objective, peers.risks, training=Training(device="cpu", precision="float32"))
     term.warm_up(target, example)

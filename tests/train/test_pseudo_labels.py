@@ -116,7 +116,7 @@ class Retrieval(Digits):
 
     def splits(self, domain):
         splits = super().splits(domain)
-        if domain != self.target:
+        if domain not in self.targets:
             return splits
         few = splits.labels < 5
         return replace(splits, inputs=splits.inputs[few], labels=splits.labels[few])
