@@ -267,7 +267,7 @@ def change_archive(root, rng):
     if not (found := [path for path in files(root) if path.suffix in (".npz", ".pth", ".pt")]):
         return "change_archive"
     path, stream = pick(found, rng), io.BytesIO()
-    with contextlib.suppress(OSError, zipfile.BadZipFile, ValueError), zipfile.ZipFile(path) as archive:
+    with contextlib.suppress(OSError, zipfile.BadZipFile, ValueError, NotImplementedError), zipfile.ZipFile(path) as archive:
         names = archive.namelist()
         place = int(rng.integers(len(names) + 1))
         with zipfile.ZipFile(stream, "w") as fresh:
