@@ -1,7 +1,6 @@
 """The server's half of `PeerReuse`: rounds, relays, results."""
 
 import logging
-import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from flwr.app import ArrayRecord, Message, RecordDict
@@ -11,7 +10,7 @@ from fedretina.errors import BadArgument, FedRetinaError
 from fedretina.flower import DomGrid
 from fedretina.strategies.peer_reuse.config import ReuseConfig, Topology
 from fedretina.strategies.peer_reuse.fitting import check_layers
-from fedretina.strategies.peer_reuse.hosts import assign_hosts
+from fedretina.strategies.peer_reuse.hosts import find_hosts
 from fedretina.strategies.peer_reuse.jobs import Job, Setting, Work
 from fedretina.strategies.peer_reuse.replies import failure_of, good_replies, metrics_of, models_of, read_results
 from fedretina.strategies.peer_reuse.results import RunResult, TargetResult
@@ -93,21 +92,9 @@ class PeerReuse:
         return result
 
     def _find_nodes(self, grid: Grid) -> None:
-        deadline = time.monotonic() + NODES_S
-        while not (nodes := sorted(grid.get_node_ids())) and time.monotonic() < deadline:
-            time.sleep(0.2)
-        if not nodes:
-            raise BadArgument(
-                f"no node connected in {NODES_S:.0f} s: start nodes, or set the simulation's num-supernodes to 1 or more"
-            )
-        asked = [Message(RecordDict(), dst_node_id=node, message_type="query.domains") for node in nodes]
-        answers = good_replies(grid.send_and_receive(asked, timeout=NODES_S))
-        found = {reply.metadata.src_node_id: dict(reply.content.config_records["hosts"]) for reply in answers}
-        order = sorted(found, key=lambda node: (int(str(found[node]["order"])), node))
-        hosted = {node: [name for name in str(found[node]["domains"]).split(",") if name] for node in order}
-        self._hosts = assign_hosts(self.topology.domains, hosted)
+        self._hosts = find_hosts(grid, self.topology.domains, seconds=NODES_S)
         if isinstance(grid, DomGrid):
-            for node in order:
+            for node in dict.fromkeys(self._hosts.values()):
                 grid.nodes.register(node, domains=self._on(node))
 
     def _on(self, node: int) -> list[str]:
