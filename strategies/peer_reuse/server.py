@@ -12,8 +12,15 @@ from fedretina.strategies.peer_reuse.config import ReuseConfig, Topology
 from fedretina.strategies.peer_reuse.fitting import check_layers
 from fedretina.strategies.peer_reuse.hosts import find_hosts
 from fedretina.strategies.peer_reuse.jobs import Job, Setting, Work
-from fedretina.strategies.peer_reuse.replies import failure_of, good_replies, metrics_of, models_of, read_results
-from fedretina.strategies.peer_reuse.results import RunResult, TargetResult
+from fedretina.strategies.peer_reuse.replies import (
+    failure_of,
+    good_replies,
+    metrics_of,
+    models_of,
+    read_results,
+    refusals_of,
+)
+from fedretina.strategies.peer_reuse.results import RoundResult, RunResult, TargetResult
 from fedretina.strategies.peer_reuse.rounds import Scores, round_result, scores_before
 from fedretina.train import Training
 
@@ -167,14 +174,19 @@ class PeerReuse:
         remembered = before if self.reuse.alpha == "bound" else None
         replies = self._ask(grid, number, reuse, peers, timeout=timeout, scores=remembered)
         self._read(replies, reuse, result, must_succeed=self.topology.targets)
-        entries = {
-            target: round_result(number, self._metrics(replies, target), before[target], self.reuse.alpha)
-            for target in reuse
-        }
+        entries = {target: self._entry(number, replies, target, before[target]) for target in reuse}
         for target, entry in entries.items():
             result.targets[target].rounds.append(entry)
         if self._on_round is not None:
             self._on_round(number, result)
+
+    def _entry(self, number: int, replies: Iterable[Message], target: str, before: Mapping[str, list[float]]) -> RoundResult:
+        """Make the result of a target's round; a source that the target refused from the first version on is not in it."""
+        metrics, refused = self._metrics(replies, target), refusals_of(replies, target)
+        for source, why in refused.items():
+            _log.warning("round %d: %s refused the version of %s: %s", number, target, source, why)
+        used = {source: past for source, past in before.items() if source not in refused or f"alpha.{source}" in metrics}
+        return round_result(number, metrics, used, self.reuse.alpha)
 
     def _work_before_reuse(self) -> dict[str, Work]:
         """Choose what domains train before the targets get the sources' models: sources their own, targets the baselines."""

@@ -71,7 +71,8 @@ def test_the_superlink_and_a_node_are_killed_and_the_run_goes_on(env, tmp_path):
     fedretina("init", "town", "--name", "town", "--local", "--address", f"127.0.0.1:{free_port()}")
     fedretina("up", "town", "--local", "--domains", "duke,market1501")
     run = ["flwr", "run", str(APP), "town", "--stream", "-c"]
-    with subprocess.Popen([*run, f"{SHORT} out='{out}'"], env=env, cwd=tmp_path, stdout=subprocess.DEVNULL) as first:
+    log = (tmp_path / "first.log").open("w")
+    with log, subprocess.Popen([*run, f"{SHORT} out='{out}'"], env=env, cwd=tmp_path, stdout=log, stderr=log) as first:
         end = time.monotonic() + PATIENCE_S
         while not rounds_of(out) and first.poll() is None and time.monotonic() < end:
             time.sleep(0.1)
@@ -79,7 +80,7 @@ def test_the_superlink_and_a_node_are_killed_and_the_run_goes_on(env, tmp_path):
         kill(CITY_VARIABLE, city)
         first.kill()
     before = rounds_of(out)
-    assert len(before) == 1
+    assert len(before) == 1, (tmp_path / "first.log").read_text()
     lines = (out / "ledger.jsonl").read_bytes().rpartition(b"\n")[0]
 
     fedretina("up", "town", "--local")  # it waits until the server no longer counts the killed node as online
