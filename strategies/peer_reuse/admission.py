@@ -1,8 +1,8 @@
 """Admission of peers' models at a target: finite, and no larger a change than the peer's own history makes likely.
 
 A version that is refused is replaced by the last one that was admitted. So one bad peer ends no run, and whoever takes a
-peer over cannot replace its model at once. A model that was bad from its first version on has no history: then its score on the
-target's labels counts, which gives it a small weight in alpha and in the committee.
+peer over cannot replace its model at once. A model that was bad from its first version on has no history. Then its score on
+the target's labels counts, which gives it a small weight in alpha and in the committee.
 """
 
 import json
