@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,9 @@ def measure(cell: Cell, training: Training, state: Path) -> dict[str, Any]:
 
 
 def _app(cell: Cell, training: Training, state: Path) -> ClientApp:
-    task = make_task(TOPOLOGY.targets, TOPOLOGY.sources, seed=training.seed)
+    task = make_task(
+        TOPOLOGY.targets, TOPOLOGY.sources, models={"": "small"}, loss_name="softmax+triplet", seed=training.seed
+    )
     limits = AdmissionLimits() if cell.defended else None
     target = PeerReuseClient(task, state / "nodes", limits=limits)
     source = Source(cell, task, state / "sources" / str(training.seed))
@@ -96,31 +98,23 @@ class Source:
         job = Job.of(message)
         (domain,) = job.work
         bad = domain in TOPOLOGY.sources[: self.cell.bad] and job.round >= FIRST_BAD_ROUND
-        honest = self._version("honest", domain, message, context)
         attack = self.cell.attack if bad else ""
-        if attack == MISLABELLED:
-            arrays = self._version(MISLABELLED, domain, message, context)
-        else:
-            arrays = ATTACKS[attack](honest) if attack else honest
-        record = ArrayRecord({name: Array(value) for name, value in arrays.items()})
+        arrays = self._version(MISLABELLED if attack == MISLABELLED else "honest", domain, job, context)
+        sent = ATTACKS[attack](arrays) if attack else arrays
+        record = ArrayRecord({name: Array(value) for name, value in sent.items()})
         return Message(RecordDict({domain: record}), reply_to=message)
 
-    def _version(self, kind: str, domain: str, message: Message, context: Context) -> Mapping[str, Any]:
-        """Return a version; those of the rounds before were made in this order, so that checkpoints continue."""
-        job = Job.of(message)
-        folder = self.folder / kind
+    def _version(self, kind: str, domain: str, job: Job, context: Context) -> Mapping[str, Any]:
+        """Return a version; those of the rounds before are made first, so that checkpoints continue."""
         for number in range(1, job.round + 1):
-            file = folder / f"{domain}-{number}.safetensors"
-            if not file.exists():
-                self._train(kind, domain, number, file, message, context)
+            if not (file := self.folder / kind / f"{domain}-{number}.safetensors").exists():
+                file.parent.mkdir(parents=True, exist_ok=True)
+                arrays = self._train(kind, domain, replace(job, run=kind, round=number), context)
+                with replacing(file) as fresh:
+                    save_file(arrays, fresh)
         return load_file(file)
 
-    def _train(self, kind: str, domain: str, number: int, file: Path, message: Message, context: Context) -> None:
-        job = Job.of(message)
-        earlier = Job(run=kind, round=number, training=job.training, reuse=job.reuse, work={domain: "source"})
-        asked = Message(RecordDict({"job": earlier.record()}), dst_node_id=context.node_id, message_type="train")
+    def _train(self, kind: str, domain: str, job: Job, context: Context) -> dict[str, Any]:
+        asked = Message(RecordDict({"job": job.record()}), dst_node_id=context.node_id, message_type="train")
         reply = PeerReuseClient(self.tasks[kind], self.folder / "checkpoints")(asked, context)
-        arrays = {name: array.numpy() for name, array in reply.content.array_records[domain].items()}
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(file) as fresh:
-            save_file(arrays, fresh)
+        return {name: array.numpy() for name, array in reply.content.array_records[domain].items()}

@@ -27,9 +27,9 @@ Written by `python benchmarks/poisoned` (torch {torch}, {machine}); don't edit.
 
 The target is duke with 30 % of its labels. Its three peers are {sources}.
 One bad peer is {first}, two are {first} and {second}. All peers are honest at first.
-The bad ones send bad models from round {bad_round} on. Embedded pedestrians, {rounds} rounds, {home} epochs at home, {local} epochs in a
-round, at most {images} images in an epoch, seeds {seeds}. Cells: the target's mAP in percent after the last round; with several
-seeds, ± the standard deviation.
+The bad ones send bad models from round {bad_round} on. Embedded pedestrians, {rounds} rounds, {home} epochs at home,
+{local} epochs in a round, at most {images} images in an epoch, seeds {seeds}.
+Cells: the target's mAP in percent after the last round; with several seeds, ± the standard deviation.
 
 *With*: the defaults. The target admits a peer's version if it is finite and its change is no larger than the peer's history
 makes likely (`AdmissionLimits`). The peers' risks on the target's labels give alpha and the weights in the committee.
