@@ -159,25 +159,15 @@ def status(
     folder: CityArgument = CITY_DIR,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Server: show each node, its domains and role, what it holds, its last report, and the attacks that it refused."""
-    from rich.console import Console
-    from rich.table import Table
-
+    """Server: show each node: what it hosts and holds, its last report, its bytes, packages, and refused attacks."""
     from fedretina import city
 
     rows = city.node_statuses(city.CityFolder.load(folder), lambda command: None if as_json else _show(command))
     if as_json:
         typer.echo(json.dumps([row.to_json() for row in rows], indent=1))
         return
-    table = Table("node", "domains", "role", "Flower", "version", "behind", "last report", "release", "attacks refused")
     for row in rows:
-        last = "never" if row.last_report_s is None else f"{row.last_report_s:.0f} s ago"
-        attacks = ", ".join(f"{name} {count}" for name, count in row.attacks.items()) or "none"
-        behind, version = str(row.behind), str(row.version or "none")
-        table.add_row(
-            row.node, ", ".join(row.domains), row.role, row.connection, version, behind, last, row.release, attacks
-        )
-    Console().print(table)
+        typer.echo(row.to_text())
 
 
 @app.command()

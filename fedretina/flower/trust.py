@@ -15,6 +15,7 @@ from flwr.app import RecordDict
 
 import fedretina
 from fedretina.dom import Stream, Version
+from fedretina.flower.daily import DailyTraffic
 from fedretina.trust import (
     SERVER,
     Acknowledgement,
@@ -187,6 +188,11 @@ class ServerTrust:
     reports: dict[str, Acknowledgement] = field(default_factory=dict, init=False)
     _statements: dict[str, bytes] = field(default_factory=dict, init=False)  # by stream and digest
     _roots: dict[int, int] = field(default_factory=dict, init=False)
+
+    @property
+    def daily(self) -> DailyTraffic:
+        """The bytes of today, in the city's folder."""
+        return DailyTraffic(self.identity.folder.path)
 
     def check_reply(self, name: str, stream: str, digest: str, payload: bytes, statement: bytes | None) -> None:
         """Check a reply's model before it is decoded or relayed, and keep the statement of a stream's version.
