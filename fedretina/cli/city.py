@@ -51,7 +51,7 @@ def init(
 
 @app.command()
 def up(
-    folder: CityArgument = CITY_DIR,
+    folder: Folder = CITY_DIR,
     local: Annotated[
         bool, typer.Option("--local", help="Also enrol and start one node for each domain of --domains, on this machine.")
     ] = False,
@@ -62,10 +62,14 @@ def up(
         Path | None, typer.Option(help="With --local: the folder of their data; by default the app's own data.")
     ] = None,
 ) -> None:
-    """Server: start the SuperLink, and wait until it answers."""
+    """Start the SuperLink of a city's folder, or the SuperNode of a node's folder, and wait until it answers."""
     from fedretina import city
 
-    found = city.CityFolder.load(folder)
+    found = _load(folder)
+    if isinstance(found, city.NodeFolder):
+        city.start(found, _show)
+        typer.echo(f"The SuperNode of {found.name} runs; its log is {found.log}.")
+        return
     if not city.is_running(found):
         city.up(found, _show)
     typer.echo(f"The SuperLink of {found.name} answers at {found.address}.")
