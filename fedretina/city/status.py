@@ -10,8 +10,7 @@ from fedretina.city import processes
 from fedretina.city.folders import CityFolder
 from fedretina.city.processes import NotStarted, Show
 from fedretina.errors import BadArgument
-from fedretina.flower.daily import DailyTraffic
-from fedretina.trust import Acknowledgement, TrustMemory, read_reports
+from fedretina.trust import Acknowledgement, DailyTraffic, TrustMemory, read_reports
 
 UNKNOWN = "unknown"
 

@@ -15,10 +15,10 @@ from flwr.app import RecordDict
 
 import fedretina
 from fedretina.dom import Stream, Version
-from fedretina.flower.daily import DailyTraffic
 from fedretina.trust import (
     SERVER,
     Acknowledgement,
+    DailyTraffic,
     Forged,
     Identity,
     Replayed,

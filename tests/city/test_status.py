@@ -5,8 +5,7 @@ from members import ask, join, quiet
 
 from fedretina.city import approve, node_statuses, revoke
 from fedretina.errors import BadArgument
-from fedretina.flower.daily import DailyTraffic
-from fedretina.trust import Acknowledgement, TrustMemory, read_reports, write_reports
+from fedretina.trust import Acknowledgement, DailyTraffic, TrustMemory, read_reports, write_reports
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
-from fedretina.flower import daily
-from fedretina.flower.daily import FILE, DailyTraffic
+from fedretina.trust import daily
+from fedretina.trust.daily import FILE, DailyTraffic
 
 
 def test_bytes_of_all_runs_of_a_day_are_added_up(tmp_path, monkeypatch):
