@@ -14,7 +14,7 @@ from fedretina.dom.format.factor_groups import pack_factors
 from fedretina.dom.format.header import OFFSET_BYTES, Header, bitmap, error_byte, write_header
 from fedretina.dom.format.job import Job
 from fedretina.dom.format.metadata import pack_metadata
-from fedretina.dom.format.pool import unpool_wide
+from fedretina.dom.format.pool import split_pool, unpool_wide
 from fedretina.dom.format.spec import STEPS, group
 from fedretina.dom.parallel import map_all
 from fedretina.dom.tensors import Array, raw_bytes
@@ -37,7 +37,9 @@ def compose(job: Job, code: Callable[[str], CodedTensor]) -> Composed:
     """Code every tensor, by its name, and return the payload."""
     kept = set(job.kept)
     coded = map_all(code, job.order, threads=job.threads, weigh=lambda name: job.new[name].nbytes)
-    if job.config.effort != "fast":
+    if job.config.format > 1:
+        coded = split_pool(coded)
+    elif job.config.effort != "fast":
         coded = unpool_wide(coded, job.config.effort)
     digest = digest_rows([(each.spec.name, each.spec.dtype, each.spec.shape, each.digest) for each in coded])
     header, body = _header_and_body(job, coded, kept)
@@ -104,6 +106,6 @@ def _pieces(members: Sequence[CodedTensor], config: DomConfig) -> list[bytes]:
 
 
 def _offsets(coded: Sequence[CodedTensor]) -> bytes:
-    """Return three offsets per group of its own on steps, or nothing if all are zero."""
-    own = [each.offsets for each in coded if each.coding.kind == STEPS and not each.coding.pooled]
+    """Return three offsets per tensor on steps, or nothing if all are zero."""
+    own = [each.offsets for each in coded if each.coding.kind == STEPS]
     return b"".join(offsets or bytes(OFFSET_BYTES) for offsets in own) if any(own) else b""

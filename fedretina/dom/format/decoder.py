@@ -9,7 +9,7 @@ import numpy as np
 from fedretina.dom.coding.integers import Decompressor, decompressor_for, splits, unpack
 from fedretina.dom.coding.packing import unpack_laid_out
 from fedretina.dom.format.factor_groups import unpack_factors
-from fedretina.dom.format.header import OFFSET_BYTES, Header
+from fedretina.dom.format.header import Header, offsets_by_tensor
 from fedretina.dom.format.spec import PREDICTED, RAW, STEPS, WITH_STEP, WITHOUT_BODY, Coding, Spec, check_codings, group
 from fedretina.dom.parallel import ordered_map
 from fedretina.dom.prediction.factors import Factors, predict
@@ -30,7 +30,7 @@ class _Group:
     olds: list[Array | None]
     steps: list[Step | None]
     pieces: list[memoryview]
-    offsets: bytes
+    offsets: list[bytes]
     factors: list[Factors | None]
 
     @property
@@ -83,7 +83,7 @@ def restore_tensors(
     factors, used = unpack_factors(header, body, specs, decompressor)
     groups = _groups(header, memoryview(body)[used:], specs, olds, factors)
     bodiless = [
-        _Group(coding, [specs[place]], [olds[place]], [None], [], b"", [factors.get(place)])
+        _Group(coding, [specs[place]], [olds[place]], [None], [], [b""], [factors.get(place)])
         for place, coding in enumerate(header.codings)
         if coding.kind in WITHOUT_BODY
     ]
@@ -114,14 +114,13 @@ def _groups(
 ) -> list[_Group]:
     """Return what the body holds after the factors."""
     members = group(specs, header.codings)
-    steps = iter(header.steps)
+    steps, offsets = iter(header.steps), iter(offsets_by_tensor(header.offsets))
     by_tensor = [next(steps) if coding.kind in WITH_STEP else None for coding in header.codings]
-    offsets = iter(splits(np.frombuffer(header.offsets, np.int8), [OFFSET_BYTES] * len(members)))
+    centred = [next(offsets, b"") if coding.kind == STEPS else b"" for coding in header.codings]
     ends = iter(accumulate(length for lengths in header.pieces for length in lengths))
     groups = []
     for indices, lengths in zip(members, header.pieces, strict=True):
         coding = header.codings[indices[0]]
-        centred = coding.kind == STEPS and not coding.pooled
         groups.append(
             _Group(
                 coding=coding,
@@ -129,7 +128,7 @@ def _groups(
                 olds=[olds[index] for index in indices],
                 steps=[by_tensor[index] for index in indices],
                 pieces=[body[end - length : end] for length, end in zip(lengths, ends, strict=False)],
-                offsets=next(offsets).tobytes() if centred else b"",
+                offsets=[centred[index] for index in indices],
                 factors=[factors.get(index) for index in indices],
             )
         )
@@ -161,9 +160,9 @@ def _restore_group(group: _Group, decompressor: Decompressor, finite: bool) -> l
     return [
         (
             spec.name,
-            _from_bits(spec, base, part, finite) if step is None else _from_steps(spec, base, part, step, group.offsets),
+            _from_bits(spec, base, part, finite) if step is None else _from_steps(spec, base, part, step, own),
         )
-        for spec, base, step, part in zip(group.specs, bases, group.steps, parts, strict=True)
+        for spec, base, step, own, part in zip(group.specs, bases, group.steps, group.offsets, parts, strict=True)
     ]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fedretina.dom.coding.integers import narrow, pack
+from fedretina.dom.coding.layout import MIN_SORTABLE_VALUES
 from fedretina.dom.coding.order import Sorting
 from fedretina.dom.coding.packing import pack_best, pack_trellis
 from fedretina.dom.config import DomConfig
@@ -140,8 +141,8 @@ def _on_steps(
         return CodedTensor(
             coding=Coding(STEPS, layout=sorting.layout, trellis=True), pieces=pieces, offsets=offsets, **fields
         )
-    if integers.size < MIN_OWN_GROUP:
-        return CodedTensor(coding=Coding(STEPS, pooled=True), integers=integers, **fields)
+    if integers.size < (MIN_OWN_GROUP if config.format == 1 else MIN_SORTABLE_VALUES):
+        return CodedTensor(coding=Coding(STEPS, pooled=True), integers=integers, offsets=offsets, **fields)
     layout, pieces = pack_best(integers, fields["spec"].shape, config.effort)
     return CodedTensor(coding=Coding(STEPS, layout=layout), pieces=pieces, offsets=offsets, **fields)
 
