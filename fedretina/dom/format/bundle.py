@@ -6,7 +6,7 @@ One of 256 values or more has to meet it on its own too.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -79,10 +79,10 @@ def encode_small(job: Job, chooser: StepChooser | None, *, keep: bool) -> dict[s
         whole = _Bundle.of(job, names)
         energies = whole.energies()
         for chosen in _alike(whole, energies, one_step=one_step):
-            found = _quantise(job, whole.take(job, chosen), chooser)
+            found = _quantise(job, whole.take(job, chosen), energies[chosen], chooser)
             if found is not None:
-                within = None if one_step else job.config
-                coded |= {each.spec.name: each for each in _members(*found, energies[chosen], within, keep)}
+                sound = np.full(chosen.size, True) if one_step else found.meets_target(job.config)
+                coded |= {each.spec.name: each for each in found.members(sound, keep=keep)}
     return coded
 
 
@@ -92,7 +92,7 @@ def _by_dtype(job: Job) -> list[list[str]]:
     for name in job.kept:
         array = job.new[name]
         small = is_float(array.dtype) and 0 < array.size < LARGEST_BUNDLED
-        if small and not is_coded_as_vector(job.config, array.shape) and job.may_lose(name):
+        if small and not is_coded_as_vector(job.config, array.shape) and job.may_lose(name) and name not in job.ties:
             found.setdefault(array.dtype.name, []).append(name)
     return [*found.values()]
 
@@ -109,58 +109,66 @@ def _alike(bundle: _Bundle, energies: NDArray[np.float64], *, one_step: bool) ->
         left = left[~near]
 
 
-def _quantise(job: Job, bundle: _Bundle, chooser: StepChooser | None) -> tuple[_Bundle, Step, Quantised] | None:
+def _quantise(
+    job: Job, bundle: _Bundle, energies: NDArray[np.float64], chooser: StepChooser | None
+) -> "_QuantisedBundle | None":
     """Quantise a bundle as if it were one tensor; None where its tensors have to be quantised one by one."""
     trial = replace(Trial.of(bundle.pair, (bundle.pair.new.size,), job.config), trellis=False)
-    choose: Callable[[Trial], tuple[Step, Quantised] | None] = chooser or step_chooser(job.config, has_base=True)
+    choose: StepChooser = chooser or step_chooser(job.config, has_base=True)
     found = choose(trial)
-    if found is None or not is_narrow(
-        found[1].integers
-    ):  # each tensor's own integers decide in which precision it is restored
+    if found is None or not is_narrow(found[1].integers):  # a tensor's own integers decide in which precision it is restored
         return None
-    return bundle, *found
+    step, quantised = found
+    assert quantised.restored is not None
+    return _QuantisedBundle(bundle, energies, step, narrow(quantised.integers), quantised.restored, quantised)
 
 
-def _members(
-    bundle: _Bundle,
-    step: Step,
-    quantised: Quantised,
-    energies: NDArray[np.float64],
-    within: DomConfig | None,
-    keep: bool,
-) -> Iterator[CodedTensor]:
-    """Yield the tensors of a bundle as the header tells of them, with the bundle's error; without those that miss a target."""
-    assert quantised.restored is not None and bundle.pair.base is not None
-    integers = narrow(quantised.integers)
-    used = bundle.sums(integers != 0)
-    sound = _meets_target(bundle, quantised.restored, energies, within)
-    parts = zip(bundle.split(integers), bundle.split(quantised.restored), bundle.split(bundle.pair.base), strict=True)
-    for place, (own, restored, base) in enumerate(parts):
-        if not sound[place]:
-            continue
-        spec = bundle.specs[place]
-        values = restored if used[place] else base
-        restored_or_none = values.reshape(spec.shape) if keep else None
-        lost = CodedTensor(spec, Coding(LOST), restored_or_none, digest_bits(values), error=1.0, energy=energies[place])
-        if not used[place]:
-            yield lost
-        else:
-            fields = {"step": step, "integers": own, "offsets": quantised.offsets, "error": quantised.error}
-            yield replace(lost, coding=Coding(STEPS, pooled=True), **fields)
+@dataclass(frozen=True)
+class _QuantisedBundle:
+    """A bundle, the squares of its tensors' differences, and what quantising it with one step gave."""
 
+    bundle: _Bundle
+    energies: NDArray[np.float64]
+    step: Step
+    integers: Array
+    restored: Array
+    quantised: Quantised
 
-def _meets_target(
-    bundle: _Bundle, restored: Array, energies: NDArray[np.float64], config: DomConfig | None
-) -> NDArray[np.bool_]:
-    """Return which tensors meet the configuration's target on their own: those of few values within a factor."""
-    counts = np.array([spec.count for spec in bundle.specs])
-    if config is None:
-        return np.full(counts.size, True)
-    losses = bundle.sums(np.square(np.subtract(bundle.pair.new, restored, dtype=np.float64)))
-    errors = np.sqrt(losses / energies)
-    if config.lattice:
-        limit = lattice_limit(config.relative_error)
-        return errors <= np.where(counts < LEAST_SEARCHED, limit * _FEW_VALUES, limit)
-    met = np.abs(errors / config.relative_error - 1) <= TOLERANCE
-    found: NDArray[np.bool_] = met | ((counts < LEAST_SEARCHED) & (errors <= config.relative_error * _FEW_VALUES))
-    return found
+    def meets_target(self, config: DomConfig) -> NDArray[np.bool_]:
+        """Return which tensors meet the configuration's target on their own: those of few values within a factor."""
+        few = np.array([spec.count for spec in self.bundle.specs]) < LEAST_SEARCHED
+        lost = np.subtract(self.bundle.pair.new, self.restored, dtype=np.float64)
+        errors = np.sqrt(self.bundle.sums(np.square(lost)) / self.energies)
+        limit = lattice_limit(config.relative_error) if config.lattice else config.relative_error
+        met = errors <= limit if config.lattice else np.abs(errors / limit - 1) <= TOLERANCE
+        found: NDArray[np.bool_] = met | (few & (errors <= limit * _FEW_VALUES))
+        return found
+
+    def members(self, chosen: NDArray[np.bool_], *, keep: bool) -> Iterator[CodedTensor]:
+        """Yield the chosen tensors as the payload holds them; their error is the bundle's."""
+        base = self.bundle.pair.base
+        assert base is not None
+        used = self.bundle.sums((self.integers != 0).astype(np.float64)) > 0
+        parts = zip(*map(self.bundle.split, (self.integers, self.restored, base)), strict=True)
+        for place, (integers, restored, old) in enumerate(parts):
+            if chosen[place]:
+                values = restored if used[place] else old
+                yield self._member(place, values, integers if used[place] else None, keep)
+
+    def _member(self, place: int, values: Array, integers: Array | None, keep: bool) -> CodedTensor:
+        """Return a tensor; without integers it is lost."""
+        spec, energy = self.bundle.specs[place], float(self.energies[place])
+        kept = values.reshape(spec.shape) if keep else None
+        if integers is None:
+            return CodedTensor(spec, Coding(LOST), kept, digest_bits(values), error=1.0, energy=energy)
+        return CodedTensor(
+            spec,
+            Coding(STEPS, pooled=True),
+            kept,
+            digest_bits(values),
+            self.step,
+            integers,
+            offsets=self.quantised.offsets,
+            error=self.quantised.error,
+            energy=energy,
+        )

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from fedretina.dom.coding.integers import narrow, pack
+from fedretina.dom.coding.integers import narrow
 from fedretina.dom.coding.layout import MIN_SORTABLE_VALUES
 from fedretina.dom.coding.order import Sorting
 from fedretina.dom.coding.packing import pack_best, pack_trellis
 from fedretina.dom.config import DomConfig
+from fedretina.dom.format.bits import layouts_of, pack_bits
 from fedretina.dom.format.spec import BITS, LOST, PREDICTED, RAW, SAME, STEPS, Coding, Spec
 from fedretina.dom.prediction.factors import Factors
 from fedretina.dom.quantisation.lossless import common_unit, difference_of_bits
@@ -175,5 +176,7 @@ def _exact_candidates(spec: Spec, pair: Pair, config: DomConfig, keep: bool) -> 
     differences = difference_of_bits(pair)
     if differences.size < MIN_OWN_GROUP:
         yield CodedTensor(coding=Coding(BITS, pooled=True), integers=differences, **fields)
-    else:
-        yield CodedTensor(coding=Coding(BITS), pieces=pack(differences, config.effort), **fields)
+        return
+    for layout in layouts_of(differences, pair.base, spec.shape) if config.format > 1 else [0]:
+        pieces = pack_bits(differences, pair.base, spec.shape, layout, config.effort)
+        yield CodedTensor(coding=Coding(BITS, layout=layout), pieces=pieces, **fields)

@@ -1,8 +1,8 @@
 """Choose which small tensors share a group of integers, a pool.
 
 A tensor in a pool saves a few dozen bytes: the cost of statistics of its own. But running variances may be a hundred steps
-wide, and biases one or two steps. Common statistics fit neither. So version 2 has up to eight pools, of tensors whose integers
-are alike; version 1 has one, and wide tensors leave it.
+wide, and biases one or two steps. Common statistics fit neither. So version 2 has up to eight pools, of tensors with
+integers that are alike; version 1 has one, and wide tensors leave it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

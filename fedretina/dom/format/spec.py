@@ -119,5 +119,15 @@ def check_codings(specs: Sequence[Spec], codings: Sequence[Coding]) -> None:
             raise Corrupt(f"tensor {spec.name!r} is {spec.dtype} and coded on steps; drop the payload")
         if coding.kind == STEPS and coding.layout and not is_sortable(spec.shape, spec.count):
             raise Corrupt(f"tensor {spec.name!r} is too small to be sorted; drop the payload")
+        if coding.kind == BITS and coding.layout:
+            _check_bit_layout(spec, coding.layout)
         if coding.trellis and spec.count < MIN_TRELLIS_VALUES:
             raise Corrupt(f"tensor {spec.name!r} is too small for a trellis; drop the payload")
+
+
+def _check_bit_layout(spec: Spec, layout: int) -> None:
+    """Raise `Corrupt` if a tensor's differences of bits cannot have such a layout."""
+    if layout & 1 and not is_float(spec.dtype):
+        raise Corrupt(f"tensor {spec.name!r} is {spec.dtype} and sorted by exponent; drop the payload")
+    if layout & 2 and (len(spec.shape) < 2 or not spec.count):
+        raise Corrupt(f"tensor {spec.name!r} has no rows; drop the payload")
