@@ -40,7 +40,7 @@ def compose(job: Job, code: Callable[[str], CodedTensor]) -> Composed:
     found = map_all(code, own, threads=job.threads, weigh=lambda name: job.new[name].nbytes)
     coded = _with_ties(job, dict(zip(own, found, strict=True)))
     if job.config.format > 1:
-        coded = split_pool(coded)
+        coded = split_pool(coded, job.config.effort)
     elif job.config.effort != "fast":
         coded = unpool_wide(coded, job.config.effort)
     digest = digest_rows([(each.spec.name, each.spec.dtype, each.spec.shape, each.digest) for each in coded])

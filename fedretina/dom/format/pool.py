@@ -5,6 +5,7 @@ wide, and biases one or two steps. Common statistics fit neither. So version 2 h
 integers that are alike; version 1 has one, and wide tensors leave it.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -26,16 +27,21 @@ _CLASSES_PER_OCTAVE = 2  # of the integers' mean size: tensors of one class are 
 _LEAST_MEAN = 2.0**-8
 
 
-def split_pool(coded: Sequence[CodedTensor]) -> list[CodedTensor]:
-    """Return a model's tensors with the pooled ones divided among the pools that take the fewest bytes (version 2)."""
+def split_pool(coded: Sequence[CodedTensor], effort: Effort) -> list[CodedTensor]:
+    """Return a model's tensors with the pooled ones divided among the pools that take the fewest bytes (version 2).
+
+    A pool of one tensor is no pool: version 1 can say it.
+    """
     places = [place for place, each in enumerate(coded) if each.coding == _POOLED]
     members = {place: integers for place in places if (integers := coded[place].integers) is not None and integers.size}
     numbers = _pool_numbers([*members.values()]) if members else []
-    by_place = dict(zip(members, numbers, strict=True))
-    return [
-        replace(each, coding=replace(_POOLED, pool=by_place[place])) if place in by_place else each
-        for place, each in enumerate(coded)
-    ]
+    counts, found = Counter(numbers), [*coded]
+    for place, number in zip(members, numbers, strict=True):
+        if counts[number] > 1:
+            found[place] = replace(coded[place], coding=replace(_POOLED, pool=number))
+        else:
+            found[place] = replace(coded[place], coding=Coding(STEPS), pieces=pack(members[place], effort))
+    return found
 
 
 def _pool_numbers(parts: Sequence[Array]) -> list[int]:
