@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from codec.update import Update
-from codec.vectors.corpus import CLIENTS, VOCABULARY, batches, shares
+from fedretina.study.tasks import CLIENTS, VOCABULARY, batches, shares
 from codec.vectors.judge import Judge, loss_of
 from codec.vectors.roster import JUDGED_VECTORS, QUICK_VECTORS
-from codec.vectors.transformers import RANK, Gpt, add_adapters
+from fedretina.study.tasks import RANK, Gpt, add_adapters
 
 
 def gpt():

@@ -11,7 +11,7 @@ from codec.pictures import load
 from codec.update import Model, Update
 from codec.vectors import images, vision
 from codec.vectors.adapters import adapters, with_adapters
-from codec.vectors.corpus import CLIENTS, DOCUMENTATION, batches, shares
+from fedretina.study.tasks import CLIENTS, DOCUMENTATION, batches, shares
 from codec.vectors.files import State, write
 from codec.vectors.judge import Judge, loss_of
 from codec.vectors.language import BATCH, LARGE, LENGTH, TINY, Size, base, client, mean
