@@ -40,7 +40,7 @@ app = typer.Typer(
 app.command("report")(report.report)
 app.add_typer(cache.app, name="cache")
 app.add_typer(dom.app, name="dom")
-app.command("study")(study.study)
+app.add_typer(study.app, name="study")
 app.add_typer(data.app, name="data")
 app.add_typer(city.app, name="city")
 

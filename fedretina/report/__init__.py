@@ -5,14 +5,15 @@ The style of plots (`LIGHT`, `new_figure`, `style_axes`, `to_png` and others) al
 
 from fedretina.report.page import build
 from fedretina.report.peers import format_bound, format_peers
-from fedretina.report.style import LIGHT, Theme, label_right, new_figure, outlined, spread, style_axes, to_png
+from fedretina.report.style import LIGHT, Theme, bytes_axis, label_right, new_figure, outlined, spread, style_axes, to_png
 from fedretina.report.table import table
-from fedretina.report.text import format_round, headline
+from fedretina.report.text import format_round, headline, size
 
 __all__ = [
     "LIGHT",
     "Theme",
     "build",
+    "bytes_axis",
     "format_bound",
     "format_peers",
     "format_round",
@@ -20,6 +21,7 @@ __all__ = [
     "label_right",
     "new_figure",
     "outlined",
+    "size",
     "spread",
     "style_axes",
     "table",

@@ -5,10 +5,9 @@ import pytest
 import torch
 
 from codec.update import Update
-from fedretina.study.tasks import CLIENTS, VOCABULARY, batches, shares
 from codec.vectors.judge import Judge, loss_of
 from codec.vectors.roster import JUDGED_VECTORS, QUICK_VECTORS
-from fedretina.study.tasks import RANK, Gpt, add_adapters
+from fedretina.study.tasks import CLIENTS, RANK, VOCABULARY, Gpt, add_adapters, batches, shares
 
 
 def gpt():

@@ -18,14 +18,14 @@ _ALIASES = {"budget": "budget_bytes"}
 DEFAULTS: Mapping[str, Sequence[Settings]] = {
     "dom": (
         {"relative_error": 0.25},
-        {"relative_error": 0.9},
-        *({"rms_step": step, "vector_error": None, "effort": "small"} for step in (1, 3, 6, 12, 24)),
+        *({"rms_step": step, "vector_error": None, "effort": "small"} for step in (2, 3, 4)),
+        *({"rms_step": step, "vector_error": None, "effort": "small", "decay": 0.8} for step in (4, 5)),
     ),
     "qsgd": ({"bits": 4}, {"bits": 2}),
-    "stc": ({"share": 0.04}, {"share": 0.01}, {"share": 0.003}),
-    "topk": ({"share": 0.04}, {"share": 0.01}, {"share": 0.003}),
-    "ef21": ({"share": 0.04}, {"share": 0.01}),
-    "sparseloco": ({"k": 128}, {"k": 64}, {"k": 32}, {"k": 64, "positions": "rice"}, {"k": 16, "positions": "rice"}),
+    "stc": ({"share": 0.04}, {"share": 0.01}),
+    "topk": ({"share": 0.04}, {"share": 0.01}),
+    "ef21": ({"share": 0.04},),
+    "sparseloco": ({"k": 256, "positions": "rice"}, {"k": 64}, {"k": 64, "positions": "rice"}),
     "sign": ({"decay": 1.0},),
     "powersgd": ({"rank": 4}, {"rank": 2}, {"rank": 1}),
     "nf4": ({},),
@@ -148,7 +148,9 @@ def _require_used(alternatives: Sequence[Sequence[Settings]], found: Sequence[Va
             forms = (frozenset({_ALIASES.get(key, key): value for key, value in settings.items()}.items()),)
             if not used & {*forms, frozenset(settings.items())}:
                 text = "+".join(f"{key}={_text(value)}" for key, value in settings.items())
-                raise BadArgument(f"--settings {text!r}: no codec of this sweep has it; `docs/guides/studies.md` lists settings")
+                raise BadArgument(
+                    f"--settings {text!r}: no codec of this sweep has it; `docs/guides/studies.md` lists settings"
+                )
 
 
 def _text(value: Any) -> str:

@@ -55,7 +55,7 @@ class NetworkTask(FederatedTask):
 
     @abstractmethod
     def build(self) -> nn.Module:
-        """Return a fresh network, drawn from torch's global generator. What requires gradients travels, and float buffers."""
+        """Return a fresh network, drawn from torch's global generator. Its trainable parameters and float buffers travel."""
 
     @abstractmethod
     def losses(self, network: nn.Module, client: int, *, steps: int, seed: int) -> Iterator[Tensor]:

@@ -15,8 +15,8 @@ from fedretina.study.tasks.corpus import VOCABULARY, Share, batches, documentati
 from fedretina.study.tasks.federated import Model, NetworkTask, arrays, drawn_from, load
 from fedretina.study.tasks.transformers import Gpt, add_adapters
 
-LENGTH, BATCH = 64, 8
-_JUDGED = 8  # batches of held-out text for each client
+LENGTH, BATCH = 64, 4
+_JUDGED = 16  # batches of held-out text for each client
 _WARMUP = 400
 
 
@@ -28,13 +28,13 @@ class Text(NetworkTask):
     ----------
     clients : int, default 4
         The files of the standard library are dealt to them.
-    width, depth : int, default 128, 4
-        Of the network: 1.1 million parameters by default, and 5 million at 256 and 6.
+    width, depth : int, default 64, 2
+        Of the network: 0.24 million parameters by default, 1.1 million at 128 and 4, 5 million at 256 and 6.
     """
 
     clients: int = 4
-    width: int = 128
-    depth: int = 4
+    width: int = 64
+    depth: int = 2
     metric = "validation loss"
     lower_is_better = True
     lr = 2e-3
