@@ -178,4 +178,12 @@ def _check(task: "NamedTask", clients: int) -> None:
 
 
 def _command() -> str:
-    return "fedretina " + shlex.join(sys.argv[1:])
+    """Return what was typed, without what changes no result: folder and number of processes."""
+    given = iter(sys.argv[1:])
+    kept = []
+    for word in given:
+        if word in ("--out", "--jobs"):
+            next(given, None)
+        elif not word.startswith(("--out=", "--jobs=")):
+            kept.append(word)
+    return "fedretina " + shlex.join(kept)

@@ -1,16 +1,19 @@
 """The pictures: the score over the bytes so far, a line for each codec at its best setting; a panel for each task."""
 
+import textwrap
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from fedretina.report import LIGHT, bytes_axis, label_right, new_figure, size, style_axes
+from fedretina.report import LIGHT, bytes_axis, new_figure, size, spread, style_axes
 from fedretina.study.bandwidth.frontier import REFERENCE, Line, TaskResult
 
 _COLUMNS = 2
 _ROOM = 0.05  # of the height of an axis, above and below the curves
+_GAP = 0.06  # of the height, between labels
+_WIDTH = 120  # letters of the command in a line
 
 
 def colours(tasks: Sequence[TaskResult]) -> dict[str, str]:
@@ -35,7 +38,7 @@ def main_picture(task: TaskResult, command: str) -> Figure:
     """Draw one task large, with the command under it."""
     figure = new_figure(LIGHT, 11, 6.2)
     _draw(figure.add_subplot(), task, colours([task]))
-    figure.supxlabel(command, color=LIGHT.muted, fontsize=8, family="monospace")
+    figure.supxlabel(textwrap.fill(command, _WIDTH), color=LIGHT.muted, fontsize=8, family="monospace")
     return figure
 
 
@@ -63,16 +66,18 @@ def pareto_picture(tasks: Sequence[TaskResult]) -> Figure:
         totals = [line.curve[0][-1] for line in task.lines]
         bytes_axis(axes, min(totals), max(totals))
         _limit(axes, task, [line.last for line in task.lines])
-        label_right(axes, LIGHT, [(f.last, f.codec, colour[f.codec]) for f in front])
+        _label(axes, [(f.last, f.codec, colour[f.codec]) for f in front])
     return figure
 
 
 def _draw(axes: Axes, task: TaskResult, colour: dict[str, str]) -> None:
     style_axes(axes, LIGHT, title=f"{task.name}: {task.metric} over bytes, both directions")
+    dashes = _dashes(task)
     for line in task.best:
         totals, scores = line.curve
         own = line.is_ours or line.codec == REFERENCE
-        axes.plot(totals[1:], scores[1:], color=colour[line.codec], linewidth=2.6 if own else 1.3, zorder=4 if own else 3)
+        style = {"linewidth": 2.6 if own else 1.3, "linestyle": dashes[line.codec], "zorder": 4 if own else 3}
+        axes.plot(totals[1:], scores[1:], color=colour[line.codec], **style)
     bytes_axis(axes, min(line.curve[0][1] for line in task.best), max(line.curve[0][-1] for line in task.best))
     axes.set_xlabel("sent so far by server and all clients", color=LIGHT.muted, fontsize=9)
     _limit(axes, task, [score for line in task.best for score in line.curve[1][1:]])
@@ -80,7 +85,24 @@ def _draw(axes: Axes, task: TaskResult, colour: dict[str, str]) -> None:
         goal = sum(task.goals.values()) / len(task.goals)
         axes.axhline(goal, color=LIGHT.muted, linewidth=1, linestyle=":")
     labels = [(line.last, words(task, line), colour[line.codec]) for line in task.best]
-    label_right(axes, LIGHT, labels)
+    _label(axes, labels)
+
+
+def _label(axes: Axes, labels: Sequence[tuple[float, str, str]]) -> None:
+    """Write labels (y, words, colour) to the right, each beside its y as far as there is room, none above the axes."""
+    low, high = axes.get_ylim()
+    places = spread([(y - low) / (high - low) for y, _, _ in labels], _GAP)
+    over = max(0.0, max(places, default=0.0) - 1)
+    for place, (_, text, colour) in zip(places, labels, strict=True):
+        at = (1.01, place - over)
+        axes.annotate(text, at, xycoords="axes fraction", color=colour, fontsize=9, va="center", annotation_clip=False)
+
+
+def _dashes(task: TaskResult) -> dict[str, str]:
+    """Return a line style for each codec: as there are more peers than colours, those that come round again are dashed."""
+    peers = [line.codec for line in task.best if not line.is_ours and line.codec != REFERENCE]
+    styles = {codec: ("-", "--", ":")[index // (len(LIGHT.series) - 1) % 3] for index, codec in enumerate(peers)}
+    return {**{line.codec: "-" for line in task.best}, **styles}
 
 
 def _limit(axes: Axes, task: TaskResult, scores: Sequence[float]) -> None:
