@@ -103,8 +103,7 @@ def test_todays_bytes_of_each_node_are_those_of_the_ledger(city, tmp_path):
     rows = {node: sum(row.wire_bytes for row in grid.ledger.rows if row.node == node) for node in city.grid.contexts}
     first = {node: next(row.wire_bytes for row in grid.ledger.rows if row.node == node) for node in rows}
     # Before a node's first report nobody knows which domains it hosts.
-    assert list(found.values()) == [rows[node] - first[node] for node in rows]
-    assert found.keys() == set(DOMAINS)
+    assert found == {domain: rows[node] - first[node] for domain, node in zip(DOMAINS, rows, strict=True)}
 
 
 def test_a_strategy_without_trust_is_refused_by_the_nodes(city, tmp_path):
