@@ -19,18 +19,22 @@ class PeerReuseClient:
         The learning problem, over the domains of this node.
     folder : Path
         Where the node saves its checkpoints between messages.
+    share : bool, default True
+        Whether weights that were trained on this node's data as a target may go to other domains (co-training). It is the
+        node's own decision: a run's configuration cannot change it.
 
     Examples
     --------
     In a ClientApp::
 
+        @app.train("joint")
         @app.train()
         def train(message: Message, context: Context) -> Message:
             return PeerReuseClient(task, folder)(message, context)
     """
 
-    def __init__(self, task: Task, folder: Path) -> None:
-        self.task, self.folder = task, folder
+    def __init__(self, task: Task, folder: Path, *, share: bool = True) -> None:
+        self.task, self.folder, self.share = task, folder, share
 
     def __call__(self, message: Message, context: Context) -> Message:
         """Do the work of the message's job, domain by domain, and reply."""
@@ -43,7 +47,8 @@ class PeerReuseClient:
             job = Job.of(message)
             for domain, work in job.work.items():
                 failing = domain
-                TargetWorker(self.task, self.folder / job.run, job, domain, reply).do(work, peers)
+                worker = TargetWorker(self.task, self.folder / job.run, job, domain, reply, share=self.share)
+                worker.do(work, peers)
         except FedRetinaError as error:
             # A file's name may hold half characters, which no message can carry.
             text = f"{failing}: {error}".encode("utf-8", "backslashreplace").decode()
