@@ -7,8 +7,7 @@ from flwr.clientapp import ClientApp
 from digits import Digits
 from fedretina.dom import DomConfig
 from fedretina.flower import DomGrid, DomMod
-from fedretina.strategies import PeerReuse, PeerReuseClient, ReuseConfig, Topology, hosted_domains
-from fedretina.strategies.peer_reuse import RULES
+from fedretina.strategies import JOINT_RULES, PeerReuse, PeerReuseClient, ReuseConfig, Topology, hosted_domains
 from fedretina.testing import LocalGrid
 from fedretina.train import Training
 
@@ -42,7 +41,9 @@ def run(
 ):
     """Run the strategy; `settings` are those of `Training` and `ReuseConfig`. Return the result and the grid."""
     inner = grid or LocalGrid(client_app(folder, Digits(targets=topology.targets)), nodes)
-    wire = DomGrid(inner, config, uplink="stream", rules=RULES, store=folder / "references", streams=folder / "streams")
+    wire = DomGrid(
+        inner, config, uplink="stream", rules=JOINT_RULES, store=folder / "references", streams=folder / "streams"
+    )
     training = replace(TRAINING, **{key: settings.pop(key) for key in list(settings) if hasattr(TRAINING, key)})
     parts = topology, training, ReuseConfig(**settings)
     strategy = PeerReuse(*parts, run=name, baselines=baselines, on_round=on_round)

@@ -49,8 +49,8 @@ class Traffic:
         self.add(1 + receivers, (1 + receivers) * len(payload))
 
     def metrics(self) -> dict[str, float]:
-        """Return both numbers as metrics of a method."""
-        return {"transfers": float(self.transfers), "bytes": float(self.bytes)}
+        """Return the numbers as metrics of a method."""
+        return {"transfers": float(self.transfers), "bytes": float(self.bytes), "megabytes": self.bytes / 1e6}
 
     def add(self, transfers: int, size: int) -> None:
         """Add what was counted before."""

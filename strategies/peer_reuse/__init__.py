@@ -29,12 +29,12 @@ part), `fedretina.train.Training` and `ReuseConfig`. Both halves know the proble
 from fedretina.strategies.peer_reuse.client import PeerReuseClient, hosted_domains
 from fedretina.strategies.peer_reuse.config import ReuseConfig, Topology
 from fedretina.strategies.peer_reuse.jobs import Job
-from fedretina.strategies.peer_reuse.joint import RULES
+from fedretina.strategies.peer_reuse.joint import JOINT_RULES
 from fedretina.strategies.peer_reuse.results import RoundResult, RunResult, TargetResult
 from fedretina.strategies.peer_reuse.server import PeerReuse
 
 __all__ = [
-    "RULES",
+    "JOINT_RULES",
     "Job",
     "PeerReuse",
     "PeerReuseClient",

@@ -45,8 +45,8 @@ class Job:
         By target and source: the source's scores at the target in the rounds before, for ``alpha="bound"``.
     streams : mapping of str to str, default none
         By target: the stream of its model, where that is not named as the domain; see `Topology.stream_of`.
-    span : tuple of int, optional
-        With shared bodies: the first epoch, from 0, the end of the range, which is excluded, and the epochs in total.
+    spans : mapping of str to sequence of int, default none
+        With shared bodies, by domain: the first epoch, from 0, the end of the range, which is excluded, and the total.
     bodies : mapping of str to sequence of str, default none
         By domain: the records with the bodies from which it trains in this message.
     samples : mapping of str to int, default none
@@ -68,13 +68,13 @@ class Job:
     settings: Mapping[str, Setting] = field(default_factory=dict)
     scores: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
     streams: Mapping[str, str] = field(default_factory=dict)
-    span: tuple[int, int, int] | None = None
+    spans: Mapping[str, Sequence[int]] = field(default_factory=dict)
     bodies: Mapping[str, Sequence[str]] = field(default_factory=dict)
     samples: Mapping[str, int] = field(default_factory=dict)
 
     def record(self) -> ConfigRecord:
-        """Write the job as a record of a message; empty values are left out."""
-        body = {key: value for key, value in asdict(self).items() if value not in ({}, None)}
+        """Write the job as a record of a message; empty mappings are left out."""
+        body = {key: value for key, value in asdict(self).items() if value != {}}
         return ConfigRecord({"json": json.dumps({"version": VERSION, **body}, sort_keys=True)})
 
     @classmethod
@@ -88,8 +88,7 @@ class Job:
             )
         reuse = body.pop("reuse")
         reuse["layers"] = tuple(reuse["layers"])
-        span = tuple(body.pop("span", ())) or None
-        return cls(training=Training(**body.pop("training")), reuse=ReuseConfig(**reuse), span=span, **body)
+        return cls(training=Training(**body.pop("training")), reuse=ReuseConfig(**reuse), **body)
 
     @classmethod
     def of(cls, message: Message) -> Self:

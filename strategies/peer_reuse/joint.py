@@ -35,7 +35,7 @@ from fedretina.train import (
 
 _log = logging.getLogger("fedretina.strategies")
 PREFIX = "joint/"
-RULES = (RecordRule(lossy=True, record=f"{PREFIX}*"),)
+JOINT_RULES = (RecordRule(lossy=True, record=f"{PREFIX}*"),)
 """The rules for a `DomGrid` under joint training: bodies travel as differences both ways."""
 Scores = Mapping[str, Mapping[str, float]]
 """By target and source: the source's score in percent on the target's labels."""
@@ -83,8 +83,8 @@ class Request:
         By domain: the records with the bodies that it gets.
     models : mapping of str to ArrayRecord
         The bodies by record.
-    span : tuple of int
-        First epoch, end, and total.
+    spans : mapping of str to tuple of int
+        By domain: first epoch, end, and total.
     samples : mapping of str to int
         By record: samples from which the steps of a turn follow.
     """
@@ -92,7 +92,7 @@ class Request:
     work: Mapping[str, Work]
     bodies: Mapping[str, Sequence[str]] = field(default_factory=dict)
     models: Mapping[str, ArrayRecord] = field(default_factory=dict)
-    span: tuple[int, int, int] | None = None
+    spans: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
     samples: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -156,18 +156,18 @@ class JointTraining:
     def _last_request(
         self, number: int, result: RunResult, segments: Sequence[Segment], peers: Mapping[str, ArrayRecord]
     ) -> Request:
-        epochs = self.training.local_epochs
-        bodies = {target: [self.shared_body(target)] for target in self._co_training_targets(result)} if segments else {}
-        if number == 1:
-            for target in self.topology.targets:
-                if self.joint_body(target) in result.models and target not in bodies:
-                    bodies[target] = [self.joint_body(target)]
+        """Make the request that ends a round. Only targets that co-train have states between rounds, and so a span."""
+        epochs, co_training = self.training.local_epochs, self._co_training_targets(result)
         done = segments[-1].last if segments else (number - 1) * epochs
+        bodies = {target: [self.shared_body(target)] for target in co_training if segments}
+        for target in self.topology.targets if number == 1 else ():
+            if target not in co_training and self.joint_body(target) in result.models:
+                bodies[target] = [self.joint_body(target)]
         return Request(
             work=dict.fromkeys(self.topology.targets, "reuse"),
             bodies=bodies,
             models={**peers, **{name: result.models[name] for names in bodies.values() for name in names}},
-            span=(done, number * epochs, self.training.epochs),
+            spans=dict.fromkeys(co_training, (done, number * epochs, self.training.epochs)),
         )
 
     def _ask_scores(self, ask: Ask, result: RunResult, peers: Mapping[str, ArrayRecord]) -> Scores:
@@ -201,7 +201,7 @@ class JointTraining:
                 work=dict.fromkeys(sources, "body"),
                 bodies=dict.fromkeys(sources, (stream,)),
                 models={stream: result.models[stream]},
-                span=(span.first, span.last, span.total),
+                spans=dict.fromkeys(sources, (span.first, span.last, span.total)),
             )
             if bodies := bodies_of(ask(request), stream, sources):
                 result.models[stream] = to_record(average_bodies(bodies, self.sizes))
@@ -229,7 +229,10 @@ class JointTraining:
         return [segment for segment in self._schedule or () if segment.first // epochs == number - 1]
 
     def _run_segment(self, ask: Ask, result: RunResult, segment: Segment, peers: Mapping[str, ArrayRecord]) -> None:
-        """Let targets and sources train the epochs of a segment, and average their bodies. A failing source loses its turn."""
+        """Let targets and sources train the epochs of a segment, and average their bodies.
+
+        A source that fails has lost its turn.
+        """
         streams = {target: self.shared_body(target) for target in segment.turns}
         streams = {target: stream for target, stream in streams.items() if stream in result.models}
         bodies: dict[str, list[str]] = {}
@@ -241,7 +244,7 @@ class JointTraining:
             work={domain: _work(domain in streams, domain in turns) for domain in bodies},
             bodies=bodies,
             models={**peers, **{stream: result.models[stream] for stream in streams.values()}},
-            span=(segment.first, segment.last, self.training.epochs),
+            spans=dict.fromkeys(bodies, (segment.first, segment.last, self.training.epochs)),
             samples={stream: self._samples(target) for target, stream in streams.items()},
         )
         replies = ask(request)

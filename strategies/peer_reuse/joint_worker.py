@@ -50,9 +50,14 @@ class BodyWorker(DomainWorker):
 
     def span(self) -> EpochRange:
         """Give the epochs of the job."""
-        if self.job.span is None:
+        if not self.has_span:
             raise BadArgument("the server's job names no epochs: install the same release of fedretina everywhere")
-        return EpochRange(*self.job.span)
+        return EpochRange(*self.job.spans[self.domain])
+
+    @property
+    def has_span(self) -> bool:
+        """Whether the server names the epochs, as it does for bodies; else they follow from the round."""
+        return self.domain in self.job.spans
 
     def reply_body(self, stream: str, body: Body) -> None:
         """Put a body into the reply; `BadArgument` if it is not finite."""

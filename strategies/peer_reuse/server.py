@@ -63,6 +63,11 @@ class PeerReuse:
         settings: Mapping[str, Setting] | None = None,
         on_round: Callable[[int, RunResult], None] | None = None,
     ) -> None:
+        if reuse.body_rounds > training.home_epochs:
+            raise BadArgument(
+                f"body-rounds = {reuse.body_rounds}: at most home-epochs = {training.home_epochs} are allowed, since all "
+                "body rounds together take that many epochs"
+            )
         self.topology, self.training, self.reuse = topology, training, reuse
         self.run, self.baselines, self.settings = run, baselines, dict(settings or {})
         self._on_round = on_round
@@ -154,7 +159,7 @@ class PeerReuse:
             settings=self.settings,
             scores={target: scores[target] for target in targets if target in scores},
             streams={target: stream for target, stream in streams.items() if stream != target},
-            span=request.span,
+            spans={domain: request.spans[domain] for domain in work if domain in request.spans},
             bodies=bodies,
             samples={name: request.samples[name] for names in bodies.values() for name in names if name in request.samples},
         )

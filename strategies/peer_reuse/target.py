@@ -9,7 +9,7 @@ import numpy as np
 from flwr.app import ConfigRecord
 from torch import nn
 
-from fedretina.atomic import replacing
+from fedretina.atomic import replacing, write_text
 from fedretina.errors import BadArgument, Corrupt, translate_errors
 from fedretina.features import adapt_batchnorm
 from fedretina.reuse import ReuseObjective, theorem_alpha
@@ -101,7 +101,7 @@ class TargetWorker(BodyWorker):
         self._keep_joint_body(bodies)
         at_target = self._with_peers(weights, bodies)
         learner, model = at_target.learner, at_target.learner.model
-        if self.job.span is not None:
+        if self.has_span:
             self._finish_round(learner, bodies)
         else:
             self.train(learner, self._span(learner.name), samples=len(at_target.splits.everything()))
@@ -123,7 +123,7 @@ class TargetWorker(BodyWorker):
         equation = self._equation(model, splits, peers, warm_up=first)
         for peer in (*peers.models.values(), *joint.values()):
             peer.to(training_device(self.training))
-        labels = self._pseudo_labels(splits, peers, joint)
+        labels = self._pseudo_labels(splits, peers, joint) if self._trains else None
         learner = self._learner(model, splits, name, equation, labels)
         new = self._load(learner)
         if equation is not None and new:
@@ -131,14 +131,19 @@ class TargetWorker(BodyWorker):
             equation.warm_up(model, warm_up_inputs(self.task, splits).to(training_device(self.training)), sources=new)
         return TargetWithPeers(splits, peers, equation, labels, learner)
 
+    @property
+    def _trains(self) -> bool:
+        """Whether the job has epochs: the last message of a round has none if the round ended with an average."""
+        return not self.has_span or self.span().first < self.span().last
+
     def _has_state(self, name: str) -> bool:
-        if self.job.span is None:
+        if not self.has_span:
             return bool(self.checkpoints(name).last)
         return bool(Checkpoints(self.folder / name, self.span().first + 1).last)
 
     def _load(self, learner: Learner) -> tuple[str, ...]:
         """Continue from the newest state: of a round, or with shared bodies of an epoch."""
-        if self.job.span is None:
+        if not self.has_span:
             return self.load(learner)
         return self.load_at(learner, self.span().first)[1]
 
@@ -151,6 +156,7 @@ class TargetWorker(BodyWorker):
         start = EpochRange(self.load_at(learner, span.first)[0], span.last, span.total)
         body = train_from(learner, body_in(bodies, stream), start, samples=samples, on_epoch=self.on_epoch(learner.name))
         self.save_at(learner, span.last, repeat_from=self.round_start)
+        self._committee_metrics(at_target.labels)
         self.reply_body(stream, body)
 
     def _finish_round(self, learner: Learner, bodies: SourceWeights) -> None:
@@ -213,7 +219,7 @@ class TargetWorker(BodyWorker):
         return term
 
     def _pseudo_labels(self, splits: Splits, peers: Peers, joint: Mapping[str, nn.Module]) -> PseudoLabels | None:
-        """Make the committee's pseudo-labels; None if the committee is off. The joint body counts as the best source does."""
+        """Make the committee's pseudo-labels; None if the committee is off. The joint body's risk is the smallest one."""
         if not self.job.reuse.committee:
             return None
         risks = self._risks(peers)
@@ -252,9 +258,18 @@ class TargetWorker(BodyWorker):
         alpha = equation.alpha if equation is not None else self._theorem_alpha(peers)
         metrics |= {f"alpha.{source}": value for source, value in alpha.items()}
         metrics |= {f"peer.{source}": score for source, score in peers.scores.items()}
-        if labels is not None:
-            metrics |= {f"committee.{name}": value for name, value in labels.metrics.items()}
+        metrics |= {f"committee.{name}": value for name, value in self._committee_metrics(labels).items()}
         self.report("reuse", metrics)
+
+    def _committee_metrics(self, labels: PseudoLabels | None) -> dict[str, float]:
+        """Give the metrics of the last labelling; they are kept, since the end of the round may come in another message."""
+        file = self.folder / self.domain / "committee.json"
+        if labels is not None and self.has_span:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_text(file, json.dumps(labels.metrics))
+        if labels is not None or not file.exists():
+            return labels.metrics if labels is not None else {}
+        return {name: float(value) for name, value in json.loads(file.read_text()).items()}
 
     def _start(
         self,

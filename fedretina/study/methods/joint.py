@@ -57,7 +57,7 @@ class JointSources:
     student : Student
         The target, whose setting names the sources.
     rounds : int
-        Number of body rounds; 0: none.
+        Number of body rounds; 0: none. A single source has none.
     traffic : Traffic
         Counts the transfers.
     """
@@ -68,7 +68,7 @@ class JointSources:
         self.splits = {name: student.task.splits(name) for name in self.names}
         self.samples = {name: len(splits.labels) for name, splits in self.splits.items()}
         self.models = {name: self._home(name) for name in self.names}
-        self.body: Body | None = self._joint_body(rounds) if rounds else None
+        self.body: Body | None = self._joint_body(rounds) if rounds and len(self.names) > 1 else None
 
     def learner(self, name: str, purpose: str) -> Learner:
         """Make a learner that continues with a source's model, on all its labels."""
