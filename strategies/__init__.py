@@ -2,6 +2,7 @@
 
 from fedretina.strategies.peer_reuse import (
     JOINT_RULES,
+    AdmissionLimits,
     Job,
     PeerReuse,
     PeerReuseClient,
@@ -15,6 +16,7 @@ from fedretina.strategies.peer_reuse import (
 
 __all__ = [
     "JOINT_RULES",
+    "AdmissionLimits",
     "Job",
     "PeerReuse",
     "PeerReuseClient",

@@ -6,7 +6,7 @@ from flwr.clientapp import ClientApp
 from fedretina import home
 from fedretina.flower import dom_mod
 from fedretina.strategies import Job, PeerReuseClient, hosted_domains
-from settings import task_of
+from settings import progress_of, task_of
 
 app = ClientApp(mods=[dom_mod])
 
@@ -17,7 +17,8 @@ def answer(message: Message, context: Context) -> Message:
     if data := context.node_config.get("data"):  # a real node has its data where its owner put them
         config["data-root"] = data
     share = bool(context.node_config.get("share", True))  # the owner's decision, not the run's
-    return PeerReuseClient(task_of(config), home.nodes(), share=share)(message, context)
+    client = PeerReuseClient(task_of(config), home.nodes(), progress=progress_of(config), share=share)
+    return client(message, context)
 
 
 app.query("domains")(hosted_domains)

@@ -13,6 +13,7 @@ from fedretina.atomic import replacing, write_text
 from fedretina.errors import BadArgument, Corrupt, translate_errors
 from fedretina.features import adapt_batchnorm
 from fedretina.reuse import ReuseObjective, theorem_alpha
+from fedretina.strategies.peer_reuse.admission import Admission, AdmissionLimits
 from fedretina.strategies.peer_reuse.jobs import Work
 from fedretina.strategies.peer_reuse.joint import PREFIX
 from fedretina.strategies.peer_reuse.joint_worker import BodyWorker, body_in
@@ -63,10 +64,12 @@ class TargetWithPeers:
 class TargetWorker(BodyWorker):
     """A domain that may be a target too."""
 
-    def do(self, work: Work, records: SourceWeights) -> None:
-        """Do one kind of work; `records` are the models and the bodies of the message."""
+    def do(self, work: Work, records: SourceWeights, limits: AdmissionLimits | None = None) -> None:
+        """Do one kind of work; `records` are the models and bodies of the message, `limits` for the models' admission."""
         bodies = {name: arrays for name, arrays in records.items() if name.startswith(PREFIX)}
         weights = {name: arrays for name, arrays in records.items() if name not in {self.domain, *bodies}}
+        if limits is not None and work in ("reuse", "score", "co-train", "co-train+turn"):
+            weights = dict(self._admit(weights, limits))
         match work:
             case "describe":
                 self.describe()
@@ -84,6 +87,7 @@ class TargetWorker(BodyWorker):
             self._co_train(weights, bodies)
         if work in ("turn", "co-train+turn"):
             self.turn(bodies)
+        self.say_round()
 
     def baselines(self) -> None:
         """Train the target without peers: once on its labels, and once on all labels."""
@@ -204,6 +208,15 @@ class TargetWorker(BodyWorker):
         load_body(model, {name: tensor_of(array) for name, array in arrays.items()}, self.task.head)
         adapt_batchnorm(model, clean_batches(self.task, splits))
         return {JOINT_VOTER: model.requires_grad_(False).eval()}
+
+    def _admit(self, weights: SourceWeights, limits: AdmissionLimits) -> SourceWeights:
+        """Leave out what is no sound next version of a peer, and report it."""
+        used, refused = Admission(self.folder / self.domain, limits).admit(weights, self.job.round)
+        for source, why in refused.items():
+            self.say(f"refused the version of {source}: {why}; {'the last one' if source in used else 'none'} is used")
+        if refused:
+            self.reply[f"{self.domain}/refused"] = ConfigRecord(dict(refused))
+        return used
 
     def _equation(self, model: nn.Module, splits: Splits, peers: Peers, *, warm_up: bool) -> ReuseTerm | None:
         """Make the second term of Eq. 1; None if gamma is 0. With `warm_up`, V is fitted before the training begins."""
