@@ -203,7 +203,7 @@ class JointTraining:
                 models={stream: result.models[stream]},
                 spans=dict.fromkeys(sources, (span.first, span.last, span.total)),
             )
-            if bodies := bodies_of(ask(request), stream, sources):
+            if bodies := bodies_of(ask(request), stream, sources, sent=result.models[stream]):
                 result.models[stream] = to_record(average_bodies(bodies, self.sizes))
 
     def _start_co_training(self, result: RunResult, scores: Scores) -> None:
@@ -249,7 +249,8 @@ class JointTraining:
         )
         replies = ask(request)
         for target, stream in streams.items():
-            trained = bodies_of(replies, stream, (target, *segment.turns[target]))
+            domains = (target, *segment.turns[target])
+            trained = bodies_of(replies, stream, domains, sent=result.models[stream])
             if target not in trained:
                 raise FedRetinaError(
                     f"the node of the target {target} sent no body; see the errors above, then resume the run"
@@ -294,15 +295,27 @@ def to_record(body: Body) -> ArrayRecord:
     return ArrayRecord({name: Array(np.ascontiguousarray(value.numpy())) for name, value in body.items()})
 
 
-def bodies_of(replies: Iterable[Message], stream: str, domains: Sequence[str]) -> dict[str, Body]:
-    """Read the bodies that domains sent back, by domain, in the order of `domains`."""
+def bodies_of(replies: Iterable[Message], stream: str, domains: Sequence[str], *, sent: ArrayRecord) -> dict[str, Body]:
+    """Read the bodies that domains sent back, by domain, in the order of `domains`.
+
+    A body that is not finite, or has other tensors than the one that was sent, is left out with a warning: one bad domain
+    must not spoil the average.
+    """
     records = {name: record for reply in replies for name, record in reply.content.array_records.items()}
-    names = {domain: reply_name(stream, domain) for domain in domains}
-    return {
-        domain: {key: tensor_of(array.numpy()) for key, array in records[name].items()}
-        for domain, name in names.items()
-        if name in records
-    }
+    shapes = {name: tuple(array.shape) for name, array in sent.items()}
+    found: dict[str, Body] = {}
+    for domain in domains:
+        if (record := records.get(reply_name(stream, domain))) is not None:
+            body = {name: tensor_of(array.numpy()) for name, array in record.items()}
+            if {name: tuple(value.shape) for name, value in body.items()} == shapes and _is_finite(body):
+                found[domain] = body
+            else:
+                _log.warning("the body of %s is left out: it is not finite, or has other tensors than %s", domain, stream)
+    return found
+
+
+def _is_finite(body: Body) -> bool:
+    return all(bool(value.isfinite().all()) for value in body.values())
 
 
 def target_of(stream: str) -> str:

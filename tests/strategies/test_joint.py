@@ -1,14 +1,17 @@
 """Joint training over messages, on digits: body rounds, co-training, traffic, failures, resumed runs."""
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 from digits_run import client_app, run, same_models
-from flwr.app import ConfigRecord, Message, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 from torch import nn
 
 from digits import Digits
 from fedretina.errors import BadArgument, FedRetinaError
 from fedretina.strategies import ReuseConfig, RunResult, TargetResult, Topology
-from fedretina.strategies.peer_reuse.joint import reply_name, source_risk, target_of
+from fedretina.strategies.peer_reuse.joint import bodies_of, reply_name, source_risk, target_of
 from fedretina.testing import LocalGrid
 
 ONE = Topology(targets=("faint",), sources=("upright", "left", "upside-down"))
@@ -225,6 +228,16 @@ def test_a_killed_run_gives_the_same_result(tmp_path, topology, killed_in):
 def restored(state):
     rounds, models = state
     return RunResult({name: TargetResult(list(entries)) for name, entries in rounds.items()}, dict(models))
+
+
+@pytest.mark.parametrize("value", [np.float32([1, np.nan]), np.float32([[1, 2]])])
+def test_a_bad_body_is_left_out(value, caplog):
+    good = np.float32([1, 2])
+    records = {"joint/k@a": ArrayRecord({"w": Array(good)}), "joint/k@b": ArrayRecord({"w": Array(value)})}
+    reply = SimpleNamespace(content=RecordDict(records))
+    found = bodies_of([reply], "joint/k", ("a", "b", "c"), sent=ArrayRecord({"w": Array(good)}))
+    assert list(found) == ["a"]
+    assert "the body of b is left out" in caplog.text
 
 
 def test_names_of_records():
