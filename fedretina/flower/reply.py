@@ -142,10 +142,14 @@ class ReplyEncoder:
         return _CodingPlan(base, config, dissimilar_tensors(model, base.model))
 
     def _base(self, name: str, model: Model) -> Version | None:
-        """Return the received model that a record is the next version of: of the same name, or the message's only model."""
+        """Return the received model that a record is the next version of.
+
+        It has the same name, or the name before the last "@" (a node that hosts several domains replies with a version from
+        each), or it is the message's only model.
+        """
         streams = self.down.models
         versions = {name: version for name, version in self.received.versions.items() if streams[name].stream}
-        base = versions.get(name)
+        base = versions.get(name) or versions.get(name.rpartition("@")[0])
         if base is None and self.model_name in versions and (name in MODEL_NAMES or len(versions) == 1):
             base = versions[self.model_name]
         return base if base is not None and has_same_tensors(model, base.model) else None

@@ -21,7 +21,7 @@ from fedretina.ledger import Ledger
 from fedretina.report import build, format_bound, format_peers, format_round, headline, round_values, start_logger
 from fedretina.runs import load, read_config
 from fedretina.settings import codec, text
-from fedretina.strategies import PeerReuse, RunResult
+from fedretina.strategies import JOINT_RULES, PeerReuse, RunResult
 from run_folder import RunFolder, round_of, summarise
 from settings import check, reuse_of, task_of, topology_of, training_of
 
@@ -56,7 +56,9 @@ def main(grid: Grid, context: Context) -> None:
 
 def _run(grid: Grid, config: dict, folder: RunFolder, *, run: str, result: RunResult, ledger: Ledger) -> None:
     task, trust = task_of(config, say=log), server_identity()
-    wire = DomGrid(grid, codec(config), uplink="stream", ledger=ledger, streams=folder.streams, trust=trust)
+    wire = DomGrid(
+        grid, codec(config), uplink="stream", rules=JOINT_RULES, ledger=ledger, streams=folder.streams, trust=trust
+    )
 
     module = text(config, "logger")
     logger = start_logger(module, name=folder.path.name, config=config) if module else None

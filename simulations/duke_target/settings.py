@@ -40,6 +40,14 @@ def reuse_of(config: Config) -> ReuseConfig:
         init=text(config, "init"),
         committee=flag(config, "committee"),
         layers=names(config, "layers"),
+        body_rounds=whole(config, "body-rounds"),
+        co_training=text(config, "co-training"),
+        average_every=whole(config, "average-every"),
+        share_target=number(config, "share-target"),
+        alone_last=whole(config, "alone-last"),
+        turns_by=text(config, "turns-by"),
+        risk_limit=number(config, "risk-limit"),
+        share=flag(config, "share"),
     )
 
 
