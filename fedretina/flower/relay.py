@@ -3,18 +3,18 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 from flwr.app import ArrayRecord
 from numpy import dtype
 
 from fedretina.errors import BadArgument, Corrupt
-from fedretina.flower.lazy import lazy_record
+from fedretina.flower.lazy import lazy_record, source_of
 from fedretina.flower.nodes import NodeDirectory
 from fedretina.flower.ownership import Ownership
 from fedretina.flower.sealed import SealedLink, SealedRoute, SealedSource, SealedStream
 from fedretina.flower.seals import UpSeal
 from fedretina.flower.server_trust import ServerTrust
-from fedretina.flower.streams import stream_folder
 from fedretina.trust import Identity, owner_of
 
 _FOLDER = "sealed"
@@ -52,6 +52,11 @@ class SealedRelay:
     folder: Path | None = None
     _streams: dict[str, SealedStream] = field(default_factory=dict, init=False)
     _recipients: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        if self.folder is not None and (self.folder / _FOLDER).is_dir():
+            for path in sorted((self.folder / _FOLDER).iterdir()):
+                self._open(unquote(path.name))
 
     def set_recipients(self, stream: str, domains: Iterable[str]) -> None:
         """Say which domains read a stream, beside the city's front ends; see `DomGrid.seal_for`."""
@@ -118,7 +123,7 @@ class SealedRelay:
 
     def _open(self, name: str) -> SealedStream:
         if name not in self._streams:
-            folder = None if self.folder is None else self.folder / _FOLDER / stream_folder(name)
+            folder = None if self.folder is None else self.folder / _FOLDER / quote(name, safe="").replace(".", "%2E")
             self._streams[name] = SealedStream(name, folder)
         return self._streams[name]
 
@@ -141,6 +146,18 @@ class SealedRelay:
 def sealed_record(stream: SealedStream, link: SealedLink) -> ArrayRecord:
     """Return a record that stands for a sealed version: one array, whose data nobody can read here."""
     return lazy_record(SealedSource(stream, link), {"sealed": _Bytes((len(link.payload),))}, ["sealed"])
+
+
+def sealed_digest(record: ArrayRecord) -> str | None:
+    """Return the digest of a sealed version, by the record that stands for it; None for any other record.
+
+    Examples
+    --------
+    >>> sealed_digest(ArrayRecord()) is None
+    True
+    """
+    source = source_of(record)
+    return source.digest if isinstance(source, SealedSource) else None
 
 
 def check_seal(trust: Identity | None, uplink: str) -> None:

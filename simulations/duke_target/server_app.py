@@ -23,7 +23,7 @@ from fedretina.runs import load, read_config
 from fedretina.settings import codec
 from fedretina.strategies import PeerReuse, RunResult
 from run_folder import RunFolder, round_of, summarise
-from settings import check, reuse_of, task_of, topology_of, training_of
+from settings import check, check_seal, reuse_of, task_of, topology_of, training_of
 
 app = ServerApp()
 log = logging.getLogger("flwr").info
@@ -56,7 +56,11 @@ def main(grid: Grid, context: Context) -> None:
 
 def _run(grid: Grid, config: dict, folder: RunFolder, *, run: str, result: RunResult, ledger: Ledger) -> None:
     task, trust = task_of(config, say=log), server_identity()
-    wire = DomGrid(grid, codec(config), uplink="stream", ledger=ledger, streams=folder.streams, trust=trust)
+    check_seal(config, in_city=trust is not None)
+    options = {"ledger": ledger, "streams": folder.streams, "trust": trust, "seal": config["seal"]}
+    wire = DomGrid(grid, codec(config), uplink="stream", **options)
+    if config["resume"]:
+        result.models |= {stream: wire.sealed_model(stream) for stream in folder.sealed_streams()}
 
     def on_round(number: int, so_far: RunResult) -> None:
         folder.save(run, so_far)

@@ -22,13 +22,13 @@ class Tampering(LocalGrid):
 class City:
     """A city of two nodes in this process."""
 
-    def __init__(self, folder, monkeypatch, app, *, front_end=False):
+    def __init__(self, folder, monkeypatch, app, *, domains=DOMAINS, front_end=False):
         monkeypatch.setenv("FLWR_HOME", str(folder / "flwr"))
         monkeypatch.setattr(processes, "run", lambda command, show: "")
         (folder / "flwr").mkdir()
         (folder / "flwr" / "config.toml").write_text('[superlink]\ndefault = "local"\n')
         self.folder = create(folder / "city", "testville", ["127.0.0.1"])
-        self.nodes: list[NodeFolder] = [self.join(folder / name, name) for name in DOMAINS]
+        self.nodes: list[NodeFolder] = [self.join(folder / name, name) for name in domains]
         if front_end:
             self.nodes.append(self.join(folder / "kiosk", "kiosk", role="front-end"))
         self.grid = Tampering(app, len(self.nodes))
