@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote
 
+import numpy as np
 from flwr.app import ArrayRecord
-from numpy import dtype
 
 from fedretina.errors import BadArgument, Corrupt
 from fedretina.flower.lazy import lazy_record, source_of
@@ -27,7 +28,7 @@ class _Bytes:
     """What a sealed model looks like to the server: bytes of some number."""
 
     shape: tuple[int, ...]
-    dtype: "dtype[object]" = field(default_factory=lambda: dtype("uint8"))
+    dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.uint8))
 
 
 @dataclass
