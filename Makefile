@@ -8,7 +8,7 @@ check: ## lint, format and types, as CI does
 	rm -rf build/typed && pip install -q --no-deps --target build/typed .
 	cd build/typed && mypy --strict --config-file ../../pyproject.toml -p fedretina
 
-test: ## the quick tests, a process per core; `pytest -n auto -m slow` runs the others
+test: ## the quick tests, a process per core; `pytest -n auto --dist loadfile -m slow` runs the others
 	OMP_NUM_THREADS=1 pytest -n auto
 
 constraints: ## shows that constraints.txt leaves room for packages that Flower apps often need

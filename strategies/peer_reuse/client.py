@@ -5,9 +5,12 @@ from pathlib import Path
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 
 from fedretina.errors import FedRetinaError
+from fedretina.strategies.peer_reuse.admission import AdmissionLimits
 from fedretina.strategies.peer_reuse.jobs import Job
 from fedretina.strategies.peer_reuse.target import TargetWorker
 from fedretina.task import Task
+
+_LIMITS = AdmissionLimits()
 
 
 class PeerReuseClient:
@@ -19,6 +22,8 @@ class PeerReuseClient:
         The learning problem, over the domains of this node.
     folder : Path
         Where the node saves its checkpoints between messages.
+    limits : AdmissionLimits or None
+        How much peers' models may change; None admits all. The node's app decides it, not the run's configuration.
 
     Examples
     --------
@@ -29,8 +34,8 @@ class PeerReuseClient:
             return PeerReuseClient(task, folder)(message, context)
     """
 
-    def __init__(self, task: Task, folder: Path) -> None:
-        self.task, self.folder = task, folder
+    def __init__(self, task: Task, folder: Path, *, limits: AdmissionLimits | None = _LIMITS) -> None:
+        self.task, self.folder, self.limits = task, folder, limits
 
     def __call__(self, message: Message, context: Context) -> Message:
         """Do the work of the message's job, domain by domain, and reply."""
@@ -43,7 +48,7 @@ class PeerReuseClient:
             job = Job.of(message)
             for domain, work in job.work.items():
                 failing = domain
-                TargetWorker(self.task, self.folder / job.run, job, domain, reply).do(work, peers)
+                TargetWorker(self.task, self.folder / job.run, job, domain, reply).do(work, peers, self.limits)
         except FedRetinaError as error:
             # A file's name may hold half characters, which no message can carry.
             text = f"{failing}: {error}".encode("utf-8", "backslashreplace").decode()
