@@ -53,6 +53,15 @@ class DomMod:
     def __call__(self, message: Message, context: Context, call_next: App) -> Message:
         """Decode the message, run the next mods and the app, and code the reply."""
         trust = self._find_trust(context)
+        reply = self._answer(message, context, call_next, trust)
+        if trust is not None and reply.has_content():
+            try:
+                trust.check_leaving(reply.content)
+            except Untrusted as error:
+                return Message(Error(UNUSABLE_REPLY, f"{type(error).__name__}: {error}"), reply_to=message)
+        return reply
+
+    def _answer(self, message: Message, context: Context, call_next: App, trust: NodeTrust | None) -> Message:
         if not message.has_content() or header.NAME not in message.content.config_records:
             if trust is not None and message.has_content():
                 check_signed(message.content, ())
@@ -71,10 +80,7 @@ class DomMod:
         if not reply.has_content():
             return reply
         kind = message.metadata.message_type
-        try:
-            return ReplyEncoder(context, down, received, store, model_name, kind, trust).encode(reply)
-        except Untrusted as error:
-            return Message(Error(UNUSABLE_REPLY, f"{type(error).__name__}: {error}"), reply_to=message)
+        return ReplyEncoder(context, down, received, store, model_name, kind, trust).encode(reply)
 
     def _find_trust(self, context: Context) -> NodeTrust | None:
         """Return the node's trust: what was given here, or what the node's configuration names (``city="/path"``)."""
@@ -95,7 +101,7 @@ class DomMod:
             try:
                 trust.hear(down.trust)
                 if message.metadata.message_type == "train" and down.trust is not None and down.trust.recipients is None:
-                    trust.check_sends_sealed("the reply's model")
+                    trust.check_asks_for_seal()
             except FedRetinaError as error:
                 return _refusal(error, down.models)
         for name, model in down.models.items():

@@ -13,6 +13,7 @@ from flwr.app import RecordDict
 
 import fedretina
 from fedretina.dom import Version
+from fedretina.errors import Untrusted
 from fedretina.flower.seals import DownSeal, UpSeal
 from fedretina.trust import (
     SERVER,
@@ -184,8 +185,8 @@ class NodeTrust:
         """Seal a signed payload of a stream for recipients that the server proposes; None proposes all of the city."""
         return seal(payload, self.identity.recipients(owner_of(name), recipients), statement)
 
-    def check_sends_sealed(self, what: str) -> None:
-        """Refuse to send a model that the server can read, if the node's policy forbids that.
+    def check_asks_for_seal(self) -> None:
+        """Refuse a training whose model would leave this node without a seal, if the node's policy forbids that.
 
         Raises
         ------
@@ -193,12 +194,29 @@ class NodeTrust:
             If it does.
         """
         if self.identity.verifier.policy.require_sealed:
-            raise self.identity.verifier.refuse(
-                Unsealed(
-                    f"{what} would leave this node without a seal, and its policy.toml says require_sealed: "
-                    "run the strategy over DomGrid(grid, trust=..., seal=True, uplink='stream')"
-                )
+            raise self._unsealed("the reply's model")
+
+    def check_leaving(self, content: RecordDict) -> None:
+        """Refuse to send arrays that are not sealed, if the node's policy forbids that; whoever asked for them, and how.
+
+        Raises
+        ------
+        Unsealed
+            If it does.
+        """
+        if not self.identity.verifier.policy.require_sealed:
+            return
+        for name, record in content.array_records.items():
+            if not record or not all(is_sealed(array.data) for array in record.values()):
+                raise self._unsealed(f"the record {name!r}")
+
+    def _unsealed(self, what: str) -> Untrusted:
+        return self.identity.verifier.refuse(
+            Unsealed(
+                f"{what} would leave this node without a seal, and its policy.toml says require_sealed: "
+                "run the strategy over DomGrid(grid, trust=..., seal=True, uplink='stream')"
             )
+        )
 
     def install(self, found: Statement, version: Version) -> None:
         """Remember a decoded version; `Forged` if it is not the signed one."""

@@ -13,6 +13,7 @@ from fedretina.dom import ReferenceStore, digest
 from fedretina.errors import BadArgument
 from fedretina.flower import DomGrid, DomMod, header
 from fedretina.flower.seals import DownSeal
+from fedretina.flower.trust import DownTrust
 from fedretina.trust import Signed, SigningKey, Statement, is_sealed
 from small_city import City, record
 
@@ -445,6 +446,28 @@ def test_policy_refuses_what_is_not_sealed(city, tmp_path):
     again = Run(city, tmp_path / "sealed")
     again.round()
     assert run.seen(again.round(), 2).keys() == {"duke", "market1501"}
+
+
+def answer_of(city, content, *, node=0, kind="train"):
+    """Return what a node answers to a message that did not come from a DomGrid that seals."""
+    message = Message(content, dst_node_id=100 + node, message_type=kind, group_id="1")
+    city.grid.push_messages([message])
+    (reply,) = city.grid.pull_messages([message.metadata.message_id])
+    return reply
+
+
+@pytest.mark.parametrize("has_header", [False, True])
+def test_policy_lets_no_open_model_leave_whoever_asks(city, has_header):
+    """Plain Flower's messages have no header; and a header may ask for uncoded replies."""
+    (city.nodes[0].path / "policy.toml").write_text("[trust]\nrequire_sealed = true\n")
+    content = RecordDict({"config": ConfigRecord({"round": 1})})
+    if has_header:
+        trust = DownTrust((), city.server().sign_newest({}), {}, {}, {})
+        content[header.NAME] = header.DownHeader(config=None, uplink="stream", models={}, trust=trust).to_record()
+    reply = answer_of(city, content)
+    assert reply.has_error()
+    assert reply.error.reason.startswith("Unsealed: the record 'duke' would leave this node without a seal")
+    assert city.attacks(0) == {"Unsealed": 1}
 
 
 def test_a_reply_without_seal_is_refused_by_the_server(run):
