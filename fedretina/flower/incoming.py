@@ -138,7 +138,7 @@ def _keep_sealed(sealed: SealedRelay, sent: _Payload, up: header.UpHeader, node:
     info, statement, seal = sent.info, None, None
     if up.trust is not None:
         statement, seal = up.trust.statements.get(sent.name), up.trust.seals.get(sent.name)
-    link = sealed.receive(info.stream, sent.payload, statement, seal, node=node, base=info.base, order=info.order)
+    link = sealed.receive(sent.payload, info, statement=statement, seal=seal, node=node)
     kind = "delta" if info.base else "keyframe"
     traffic = _describe(sent, kind=kind, version=link.number, digest=link.digest, raw_bytes=link.plain[1])
     return sealed.model(info.stream), traffic

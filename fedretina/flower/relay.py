@@ -10,6 +10,7 @@ import numpy as np
 from flwr.app import ArrayRecord
 
 from fedretina.errors import BadArgument, Corrupt
+from fedretina.flower.header import ReturnedModel
 from fedretina.flower.lazy import lazy_record, source_of
 from fedretina.flower.nodes import NodeDirectory
 from fedretina.flower.ownership import Ownership
@@ -74,10 +75,20 @@ class SealedRelay:
         return {name: digest for name, digest in found.items() if digest is not None}
 
     def receive(
-        self, stream: str, body: bytes, statement: bytes | None, seal: UpSeal | None, *, node: int, base: str,
-        order: tuple[int, ...] | None,
-    ) -> SealedLink:  # fmt: skip
+        self, body: bytes, info: ReturnedModel, *, statement: bytes | None, seal: UpSeal | None, node: int
+    ) -> SealedLink:
         """Check a maker's sealed payload, and keep it as the newest version of its stream.
+
+        Parameters
+        ----------
+        body : bytes
+            The sealed payload.
+        info : ReturnedModel
+            What the reply's header says of it.
+        statement, seal : bytes and UpSeal, or None
+            What the header's trust has for it.
+        node : int
+            The node that sent it.
 
         Raises
         ------
@@ -86,19 +97,25 @@ class SealedRelay:
         Corrupt, Truncated
             If header and statement disagree, or the payload is cut.
         """
-        self.ownership.check(stream, node)
-        found = self.trust.check_sealed(stream, body, statement)
-        if statement is None or seal is None or found.base.hex() != base:
-            raise Corrupt(f"{stream}: the reply's DoM header and its signed statement do not fit: the reply is dropped")
-        wanted = self._keys_of(self._readers(stream))
-        asked = wanted if self.trust.is_up_to_date(node) else wanted & seal.stanzas.keys()
-        log = self._open(stream)
-        return log.add(
-            SealedLink(
-                number=log.log.number + 1, base=base or None, digest=found.digest.hex(), payload=body, lattice=True,
-                statement=statement, stanzas=seal.stanzas, asked=frozenset(asked), order=order, plain=seal.plain,
-            )
-        )  # fmt: skip
+        self.ownership.check(info.stream, node)
+        found = self.trust.check_sealed(info.stream, body, statement)
+        if statement is None or seal is None or found.base.hex() != info.base:
+            raise Corrupt(f"{info.stream}: the reply's DoM header and its signed statement do not fit: drop the reply")
+        wanted = self._keys_of(self._readers(info.stream))
+        log = self._open(info.stream)
+        link = SealedLink(
+            number=log.log.number + 1,
+            base=info.base or None,
+            digest=found.digest.hex(),
+            payload=body,
+            lattice=True,
+            statement=statement,
+            stanzas=seal.stanzas,
+            asked=frozenset(wanted if self.trust.is_up_to_date(node) else wanted & seal.stanzas.keys()),
+            order=info.order,
+            plain=seal.plain,
+        )
+        return log.add(link)
 
     def route(self, source: SealedSource, node: int, holds: str | None) -> SealedRoute:
         """Return what leads a node to a version, or to the one before if the node refused it."""
@@ -120,7 +137,8 @@ class SealedRelay:
             If the stream has no version.
         """
         log = self._open(stream)
-        return sealed_record(log, log.newest)
+        source = SealedSource(log, log.newest)
+        return lazy_record(source, {"sealed": _Bytes((len(log.newest.payload),))}, ["sealed"])
 
     def _open(self, name: str) -> SealedStream:
         if name not in self._streams:
@@ -142,11 +160,6 @@ class SealedRelay:
 
     def _keys_of(self, domains: Iterable[str]) -> set[str]:
         return {key.id for key in self.trust.identity.verifier.root.sealing_keys(domains).values()}
-
-
-def sealed_record(stream: SealedStream, link: SealedLink) -> ArrayRecord:
-    """Return a record that stands for a sealed version: one array, whose data nobody can read here."""
-    return lazy_record(SealedSource(stream, link), {"sealed": _Bytes((len(link.payload),))}, ["sealed"])
 
 
 def sealed_digest(record: ArrayRecord) -> str | None:

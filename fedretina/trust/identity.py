@@ -202,8 +202,9 @@ class Identity:
 
     def refresh_root(self) -> None:
         """Follow the roots that were put into the folder since, as the operator's commands do while a run goes on."""
-        if newer := self.newer_roots(self.verifier.root.version):
-            self.verifier.update_root(newer)
+        version = self.verifier.root.version
+        if (self.folder.roots / f"{version + 1}.root").exists():
+            self.verifier.update_root(self.newer_roots(version))
 
     def update_root(self, newer: Sequence[bytes]) -> None:
         """Follow signed roots that arrived, and keep those that are new; errors as for `update`."""
