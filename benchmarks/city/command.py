@@ -55,7 +55,7 @@ def _cut(found: Network) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--state", type=Path, default=Path("build/city"), help="folder of the stored measurement")
     parser.add_argument("--page", type=Path, default=PAGE)
     options = parser.parse_args()

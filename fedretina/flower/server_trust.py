@@ -12,6 +12,7 @@ from fedretina.flower.trust import DATA, UPDATE, DownTrust, UpTrust
 from fedretina.trust import (
     SERVER,
     Acknowledgement,
+    DailyTraffic,
     Endless,
     Forged,
     Identity,
@@ -46,6 +47,11 @@ class ServerTrust:
     _statements: dict[str, bytes] = field(default_factory=dict, init=False)  # by stream and digest
     _roots: dict[int, int] = field(default_factory=dict, init=False)
     _domains: dict[int, str] = field(default_factory=dict, init=False)
+
+    def count_bytes(self, node: int, label: str, count: int) -> None:
+        """Add a message to the bytes of today; a node that no strategy registered counts by the domain that it reported."""
+        if label := label or self._domains.get(node, ""):
+            DailyTraffic(self.identity.folder.path).add(label, count)
 
     def check_reply(self, name: str, stream: str, digest: str, payload: bytes, statement: bytes | None) -> None:
         """Check a reply's model before it is decoded or relayed, and keep the statement of a stream's version.

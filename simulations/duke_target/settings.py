@@ -3,10 +3,11 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from fedretina.errors import BadArgument
 from fedretina.reid import ReIdTask, make_task
-from fedretina.settings import Config, codec, flag, names, number, text, whole, within
+from fedretina.settings import Config, choice, codec, flag, names, number, text, whole, within
 from fedretina.strategies import ReuseConfig, Topology
 from fedretina.train import Training
 
@@ -64,8 +65,14 @@ def task_of(config: Config, *, say: Callable[[str], None] = lambda _: None) -> R
     )
 
 
+def progress_of(config: Config) -> Literal["epoch", "round"]:
+    """Read how often nodes print a line."""
+    return "epoch" if choice(config, "progress", ("epoch", "round")) == "epoch" else "round"
+
+
 def check(config: Config) -> None:
     """Check all settings; the data are not opened."""
+    progress_of(config)
     topology = topology_of(config)
     training_of(config)
     flag(config, "baselines")

@@ -47,6 +47,7 @@ class TargetWorker(DomainWorker):
             self.source()
         if work in ("baselines", "source+baselines"):
             self.baselines()
+        self.say_round()
 
     def baselines(self) -> None:
         """Train the target without peers: once on its labels, and once on all labels."""
