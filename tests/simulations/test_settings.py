@@ -71,6 +71,7 @@ WRONG = [
     ("committee", "yes", "true or false"),
     ("layers", 3, "a text in quotes"),
     ("baselines", "yes", "true or false"),
+    ("seal", "yes", "true or false"),
     ("codec", "zip", "'dom', 'none'"),
     ("relative-error", 0.0, "from 0.000001 to 0.999"),
     ("relative-error", "small", "a number"),
