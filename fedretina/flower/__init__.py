@@ -7,11 +7,21 @@
     app = ClientApp(mods=[dom_mod])                                                    # client_app.py
 
 `RecordRule` says which records may lose precision. `Transfer` is what a schedule of configurations decides by.
+`record_from_state_dict` and `state_dict_from_record` are for PyTorch models, bfloat16 included.
 """
 
 from fedretina.flower.grid import DomGrid
 from fedretina.flower.mod import DomMod, dom_mod
 from fedretina.flower.precision import RecordRule
+from fedretina.flower.torch_state import record_from_state_dict, state_dict_from_record
 from fedretina.flower.transfers import Transfer
 
-__all__ = ["DomGrid", "DomMod", "RecordRule", "Transfer", "dom_mod"]
+__all__ = [
+    "DomGrid",
+    "DomMod",
+    "RecordRule",
+    "Transfer",
+    "dom_mod",
+    "record_from_state_dict",
+    "state_dict_from_record",
+]

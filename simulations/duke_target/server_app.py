@@ -20,7 +20,7 @@ from fedretina.flower import DomGrid
 from fedretina.ledger import Ledger
 from fedretina.report import build, format_bound, format_peers, format_round, headline
 from fedretina.runs import load, read_config
-from fedretina.settings import codec
+from fedretina.settings import coding
 from fedretina.strategies import PeerReuse, RunResult
 from run_folder import RunFolder, round_of, summarise
 from settings import check, reuse_of, task_of, topology_of, training_of
@@ -56,7 +56,7 @@ def main(grid: Grid, context: Context) -> None:
 
 def _run(grid: Grid, config: dict, folder: RunFolder, *, run: str, result: RunResult, ledger: Ledger) -> None:
     task, trust = task_of(config, say=log), server_identity()
-    wire = DomGrid(grid, codec(config), uplink="stream", ledger=ledger, streams=folder.streams, trust=trust)
+    wire = DomGrid(grid, **coding(config), uplink="stream", ledger=ledger, streams=folder.streams, trust=trust)
 
     def on_round(number: int, so_far: RunResult) -> None:
         folder.save(run, so_far)

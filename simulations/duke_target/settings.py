@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fedretina.errors import BadArgument
 from fedretina.reid import ReIdTask, make_task
-from fedretina.settings import Config, codec, flag, names, number, text, whole, within
+from fedretina.settings import Config, coding, flag, names, number, text, whole, within
 from fedretina.strategies import ReuseConfig, Topology
 from fedretina.train import Training
 
@@ -69,7 +69,7 @@ def check(config: Config) -> None:
     topology = topology_of(config)
     training_of(config)
     flag(config, "baselines")
-    codec(config)
+    coding(config)
     _check_start(config, topology, reuse_of(config).init)
     if root := text(config, "data-root"):
         _require_absolute("data-root", root)
