@@ -16,11 +16,21 @@ from any_strategy.network_models import start as start_network
 from any_strategy.network_models import train as train_network
 from any_strategy.networks import accuracy
 from codec.vectors.adapters import with_adapters
-from codec.vectors.corpus import CLIENTS, DOCUMENTATION, batches, shares
 from codec.vectors.language import BATCH, LENGTH, LOCAL_LR, Size, base
 from codec.vectors.language import train as train_text
 from fedretina import home
-from fedretina.reid import Photo, augment, build, evaluate_features, identity_loss, load_images, read_domain, render, to_float
+from fedretina.reid import (
+    Photo,
+    augment,
+    build,
+    evaluate_features,
+    identity_loss,
+    load_images,
+    read_domain,
+    render,
+    to_float,
+)
+from fedretina.study.tasks import CLIENTS, DOCUMENTATION, batches, shares
 from fedretina.task import shuffled
 from presets.federation import NODES, Federation
 
@@ -80,9 +90,7 @@ def _gpt(folder: Path) -> Federation:
 
 def _lora(folder: Path) -> Federation:
     def train(model: nn.Module, node: int, number: int, seed: int) -> int:
-        return _train_text(
-            model, shares()[DOCUMENTATION].training.chunk(NODES)[node], node, number, seed, lr=ADAPTER_LR
-        )
+        return _train_text(model, shares()[DOCUMENTATION].training.chunk(NODES)[node], node, number, seed, lr=ADAPTER_LR)
 
     return Federation(
         title="LoRA of rank 8 on it, documentation of Python",
@@ -142,7 +150,9 @@ def _pedestrians() -> Federation:
         rows = split_by_dirichlet(load().labels, NODES, skew=SKEW, seed=seed)[node]
         generator = torch.Generator().manual_seed((seed * 1000 + number) * NODES + node)
         chosen = islice(shuffled(len(rows), PHOTOS, generator), REID_STEPS)
-        _train_photos(model, ((augment(load().images[rows[i]], generator=generator), load().labels[rows[i]]) for i in chosen))
+        _train_photos(
+            model, ((augment(load().images[rows[i]], generator=generator), load().labels[rows[i]]) for i in chosen)
+        )
         return len(rows)
 
     return Federation(

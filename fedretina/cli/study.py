@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from fedretina import home
+from fedretina.cli.bandwidth import bandwidth
 from fedretina.cli.options import errors_about_settings, parse_names, parse_pixels, parse_seeds
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class StudyName(StrEnum):
 
 
 def study(
-    name: Annotated[StudyName, typer.Argument(help="Which experiment.")],
+    context: typer.Context,
     *,
     data_root: Annotated[
         Path | None, typer.Option(help="Folder that has a folder for each domain; by default the embedded pedestrians.")
@@ -65,6 +66,7 @@ def study(
     from fedretina.reid import EMBEDDED, task_of
     from fedretina.study import STUDIES, Setting, Store, StudyRunner, run
 
+    name = StudyName(context.info_name or "")
     height, width = parse_pixels(size)
     count = epochs or (QUICK_EPOCHS if quick else 30)
     base = Setting(
@@ -87,6 +89,15 @@ def study(
         raise typer.Exit(130) from None
     typer.echo(page.read_text(encoding="utf-8"))
     typer.echo(str(page))
+
+
+app = typer.Typer(
+    help="Run an experiment over several seeds, and write a page: of codecs (bandwidth), or of the paper (all others).",
+    no_args_is_help=True,
+)
+for _name in StudyName:
+    app.command(_name.value)(study)
+app.command("bandwidth")(bandwidth)
 
 
 def _describe_data(base: "Setting") -> str:

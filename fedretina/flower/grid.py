@@ -125,7 +125,9 @@ class DomGrid(Grid):
             )
         if preset is not None:
             if config is not DEFAULT_CONFIG:
-                raise BadArgument(f"DomGrid.preset is {preset!r}, and config is {config!r}; allowed: one of them; leave one out")
+                raise BadArgument(
+                    f"DomGrid.preset is {preset!r}, and config is {config!r}; allowed: one of them; leave one out"
+                )
             config = preset_schedule(preset, feedback_down=feedback_down is not None)
             feedback_up = uplink == "one-shot"
         if cache_bytes <= 0:

@@ -6,7 +6,7 @@ from flwr.clientapp import ClientApp
 from fedretina import home
 from fedretina.flower import dom_mod
 from fedretina.strategies import Job, PeerReuseClient, hosted_domains
-from settings import task_of
+from settings import progress_of, task_of
 
 app = ClientApp(mods=[dom_mod])
 
@@ -16,7 +16,7 @@ def answer(message: Message, context: Context) -> Message:
     config = {**context.run_config, **Job.of(message).settings}
     if data := context.node_config.get("data"):  # a real node has its data where its owner put them
         config["data-root"] = data
-    return PeerReuseClient(task_of(config), home.nodes())(message, context)
+    return PeerReuseClient(task_of(config), home.nodes(), progress=progress_of(config))(message, context)
 
 
 app.query("domains")(hosted_domains)

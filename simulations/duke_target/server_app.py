@@ -18,9 +18,9 @@ from fedretina.city import server_identity
 from fedretina.errors import FedRetinaError
 from fedretina.flower import DomGrid
 from fedretina.ledger import Ledger
-from fedretina.report import build, format_bound, format_peers, format_round, headline
+from fedretina.report import build, format_bound, format_peers, format_round, headline, round_values, start_logger
 from fedretina.runs import load, read_config
-from fedretina.settings import coding
+from fedretina.settings import codec, text
 from fedretina.strategies import PeerReuse, RunResult
 from run_folder import RunFolder, round_of, summarise
 from settings import check, reuse_of, task_of, topology_of, training_of
@@ -56,10 +56,15 @@ def main(grid: Grid, context: Context) -> None:
 
 def _run(grid: Grid, config: dict, folder: RunFolder, *, run: str, result: RunResult, ledger: Ledger) -> None:
     task, trust = task_of(config, say=log), server_identity()
-    wire = DomGrid(grid, **coding(config), uplink="stream", ledger=ledger, streams=folder.streams, trust=trust)
+    wire = DomGrid(grid, codec(config), uplink="stream", ledger=ledger, streams=folder.streams, trust=trust)
+
+    module = text(config, "logger")
+    logger = start_logger(module, name=folder.path.name, config=config) if module else None
 
     def on_round(number: int, so_far: RunResult) -> None:
         folder.save(run, so_far)
+        if logger:
+            logger.log(_values_of_round(number, so_far, ledger), step=number)
         for line in _lines_of_round(number, so_far, ledger):
             log(line)
 
@@ -74,6 +79,8 @@ def _run(grid: Grid, config: dict, folder: RunFolder, *, run: str, result: RunRe
     peers = [line for history in ended.histories for line in (history.target, *format_peers(history))]
     for line in ("", *peers, headline(ended)):
         log(line)
+    if logger:
+        logger.finish()
     log("the run's folder: %s", folder.path)
     log("the page: %s", page)
 
@@ -85,6 +92,12 @@ def _lines_of_round(number: int, result: RunResult, ledger: Ledger) -> Iterator[
         entry = round_of(name, target.rounds[number - 1], ledger.rows)
         yield from format_round(entry, header=True, target=name if several else "").splitlines()
         yield format_bound(entry)
+
+
+def _values_of_round(number: int, result: RunResult, ledger: Ledger) -> dict[str, float]:
+    """Collect the numbers of a round over all targets, by name."""
+    entries = {name: round_of(name, target.rounds[number - 1], ledger.rows) for name, target in result.targets.items()}
+    return {key: value for name, entry in entries.items() for key, value in round_values(entry, target=name).items()}
 
 
 def _log_as_flower(room: str) -> None:

@@ -3,10 +3,11 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from fedretina.errors import BadArgument
 from fedretina.reid import ReIdTask, make_task
-from fedretina.settings import Config, coding, flag, names, number, text, whole, within
+from fedretina.settings import Config, choice, codec, flag, names, number, text, whole, within
 from fedretina.strategies import ReuseConfig, Topology
 from fedretina.train import Training
 
@@ -64,12 +65,18 @@ def task_of(config: Config, *, say: Callable[[str], None] = lambda _: None) -> R
     )
 
 
+def progress_of(config: Config) -> Literal["epoch", "round"]:
+    """Read how often nodes print a line."""
+    return "epoch" if choice(config, "progress", ("epoch", "round")) == "epoch" else "round"
+
+
 def check(config: Config) -> None:
     """Check all settings; the data are not opened."""
+    progress_of(config)
     topology = topology_of(config)
     training_of(config)
     flag(config, "baselines")
-    coding(config)
+    codec(config)
     _check_start(config, topology, reuse_of(config).init)
     if root := text(config, "data-root"):
         _require_absolute("data-root", root)

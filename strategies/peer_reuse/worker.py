@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from flwr.app import Array, ArrayRecord, MetricRecord, RecordDict
 from torch import nn
@@ -24,6 +25,8 @@ from fedretina.train import (
     seeded_model,
 )
 
+Progress = Literal["epoch", "round"]
+
 LEARNERS = 4
 """Learners of a domain that is a target and a source: at home, alone, on all labels, and with its peers."""
 
@@ -43,11 +46,16 @@ class DomainWorker:
         The domain.
     reply : RecordDict
         The reply of the node; the results go into it.
+    progress : {"epoch", "round"}, default "epoch"
+        Whether a line is printed for each epoch, or one line for all training of the domain in the round.
     """
 
-    def __init__(self, task: Task, folder: Path, job: Job, domain: str, reply: RecordDict) -> None:
+    def __init__(
+        self, task: Task, folder: Path, job: Job, domain: str, reply: RecordDict, *, progress: Progress = "epoch"
+    ) -> None:
         self.task, self.folder, self.job, self.training = task, folder, job, job.training
-        self.domain, self.reply = domain, reply
+        self.domain, self.reply, self.progress = domain, reply, progress
+        self.losses: dict[str, float] = {}
 
     def describe(self) -> None:
         """Open the data and make the model, so that an error in them ends the run before the training."""
@@ -116,10 +124,12 @@ class DomainWorker:
         self.say(f"{name}: {shown}")
 
     def on_epoch(self, name: str) -> OnEpoch:
-        """Return a function that prints one line for each epoch."""
+        """Return a function that prints one line for each epoch, or keeps the loss for the line of the round."""
 
         def line(epoch: int, total: int, loss: float, speed: float) -> None:
-            print(f"{name:<24} epoch {epoch:3d}/{total}   loss {loss:7.4f}   {speed:6.0f} images/s", flush=True)
+            self.losses[name.rpartition("/")[2]] = loss
+            if self.progress == "epoch":
+                print(f"{name:<24} epoch {epoch:3d}/{total}   loss {loss:7.4f}   {speed:6.0f} images/s", flush=True)
 
         return line
 
@@ -128,6 +138,12 @@ class DomainWorker:
         arrays = model_arrays(model)
         check_finite(arrays, self.domain)
         self.reply[stream] = ArrayRecord({name: Array(array) for name, array in arrays.items()})
+
+    def say_round(self) -> None:
+        """Print the line of the round, if nothing was printed for its epochs: the last loss of each learner."""
+        if self.progress == "round" and self.losses:
+            losses = ", ".join(f"{name} {loss:.4f}" for name, loss in self.losses.items())
+            self.say(f"round {self.job.round}/{self.training.rounds}: last loss of {losses}")
 
     def say(self, text: str) -> None:
         """Print a line with the domain's name."""
