@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fedretina.dom import DomConfig
+from fedretina.dom import PRESETS, DomConfig
 from fedretina.errors import BadArgument
 
 Config = Mapping[str, Any]
@@ -105,6 +105,28 @@ def codec(config: Config) -> DomConfig | None:
     budget = whole(config, "budget", at_least=0) if "budget" in config else 0
     coded = DomConfig(relative_error=delta, keyframe_error=keyframe, bits=bits or None, budget_bytes=budget or None)
     return coded if kind == "dom" else None
+
+
+def coding(config: Config) -> dict[str, Any]:
+    """Return what `DomGrid` gets to know how models are coded: the preset of `dom-preset`, or the configuration of `codec`.
+
+    Raises
+    ------
+    BadArgument
+        If there is no preset of that name; if there is one, and codec = "none".
+
+    Examples
+    --------
+    >>> keys = {"codec": "dom", "relative-error": 0.1, "keyframe-error": 0.001, "bits": 0}
+    >>> coding(keys | {"dom-preset": "coarse"})
+    {'preset': 'coarse'}
+    >>> coding(keys | {"dom-preset": ""})["config"].relative_error
+    0.1
+    """
+    preset, other = choice(config, "dom-preset", ("", *PRESETS)), codec(config)
+    if preset and other is None:
+        raise BadArgument(f"dom-preset = {preset!r} with codec = 'none': a preset needs codec = 'dom'; give one of them")
+    return {"preset": preset} if preset else {"config": other}
 
 
 def _typed(config: Config, key: str, kind: type, allowed: str) -> Any:

@@ -32,7 +32,7 @@ MAY = {
     "testing": set(),
     "cli": {"city", "report", "runs", "ledger", "dom", "reid", "reuse", "flower", "strategies", "study"},
 }
-DOM_GROUND = {"config", "parallel", "tensors", "version"}
+DOM_GROUND = {"config", "parallel", "presets", "tensors", "version"}
 DOM_MAY = {
     "coding": set(),
     "prediction": set(),

@@ -47,3 +47,14 @@ def test_the_codec():
 def test_a_wrong_codec_names_the_key(key, value):
     with pytest.raises(BadArgument, match=key.replace("-", "[-_]")):
         settings.codec(GOOD | {key: value})
+
+
+def test_a_preset_takes_the_place_of_the_configuration():
+    assert settings.coding(GOOD | {"dom-preset": "fine"}) == {"preset": "fine"}
+    assert settings.coding(GOOD | {"dom-preset": ""}) == {"config": settings.codec(GOOD)}
+
+
+@pytest.mark.parametrize("change", [{"dom-preset": "tiny"}, {"dom-preset": "fine", "codec": "none"}])
+def test_a_preset_that_cannot_be_is_refused(change):
+    with pytest.raises(BadArgument, match="dom-preset"):
+        settings.coding(GOOD | change)

@@ -13,7 +13,7 @@ Each verb does one thing:
 `PayloadLog` keeps and relays payloads only.
 `ReferenceStore` keeps versions on disk. `read_model`, `write_model`, `read_payload` and `read_chain` are for models and
 payloads as files. `add_residual` and `residual_of` are error feedback. `check_model`, `is_float` and `is_vector` tell how
-tensors travel.
+tensors travel. `PRESETS` are configurations for federated training.
 """
 
 from fedretina.dom.config import DomConfig, Effort, Rounding
@@ -23,6 +23,7 @@ from fedretina.dom.files.kinds import MODEL_SUFFIXES, read_payload
 from fedretina.dom.files.models import ModelFile, errors_about, read_model, write_model
 from fedretina.dom.format.codec import Published, accept, decode, decode_tensors, encode, publish
 from fedretina.dom.format.inspect import PayloadInfo, TensorInfo, inspect
+from fedretina.dom.presets import PRESETS, Preset
 from fedretina.dom.quantisation.feedback import add_residual, residual_of
 from fedretina.dom.quantisation.steps import keyframe_target
 from fedretina.dom.quantisation.vectors import is_vector
@@ -38,6 +39,7 @@ from fedretina.dom.versions.stream import Stream
 __all__ = [
     "MODEL_SUFFIXES",
     "PAYLOAD_SUFFIX",
+    "PRESETS",
     "Array",
     "Chain",
     "ChainFile",
@@ -48,6 +50,7 @@ __all__ = [
     "ModelFile",
     "PayloadInfo",
     "PayloadLog",
+    "Preset",
     "Published",
     "ReferenceStore",
     "Rounding",

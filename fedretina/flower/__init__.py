@@ -6,7 +6,8 @@
     result = strategy.start(grid=DomGrid(grid), initial_arrays=..., num_rounds=3)      # server_app.py
     app = ClientApp(mods=[dom_mod])                                                    # client_app.py
 
-`RecordRule` says which records may lose precision. `Transfer` is what a schedule of configurations decides by. With
+`RecordRule` says which records may lose precision. `Transfer` is what a schedule of configurations decides by.
+`record_from_state_dict` and `state_dict_from_record` are for PyTorch models, bfloat16 included. With
 ``DomGrid(trust=..., seal=True)`` nodes seal models for each other; `sealed_digest` tells what a sealed record stands for.
 """
 
@@ -14,6 +15,16 @@ from fedretina.flower.grid import DomGrid
 from fedretina.flower.mod import DomMod, dom_mod
 from fedretina.flower.precision import RecordRule
 from fedretina.flower.relay import sealed_digest
+from fedretina.flower.torch_state import record_from_state_dict, state_dict_from_record
 from fedretina.flower.transfers import Transfer
 
-__all__ = ["DomGrid", "DomMod", "RecordRule", "Transfer", "dom_mod", "sealed_digest"]
+__all__ = [
+    "DomGrid",
+    "DomMod",
+    "RecordRule",
+    "Transfer",
+    "dom_mod",
+    "record_from_state_dict",
+    "sealed_digest",
+    "state_dict_from_record",
+]

@@ -35,6 +35,7 @@ from fedretina.flower.transfers import (
     ExchangeOptions,
     check_feedback,
     choose_configs,
+    preset_schedule,
     read_round,
     round_to_nearest,
 )
@@ -63,6 +64,10 @@ class DomGrid(Grid):
         How models are coded; by default ``DomConfig(relative_error=0.28)``. A callable gets a `Transfer` (direction,
         message type, round) and returns the configuration for it. None: models travel uncoded, and their bytes are counted.
         If a configuration leaves `rounding` open, models are rounded to nearest, except with ``effort="small"``.
+    preset : {"coarse", "balanced", "fine"}, optional
+        Takes the place of `config`: configurations up and down that were chosen by the final loss of models, with error
+        feedback up (`fedretina.dom.PRESETS`). Give `feedback_down` too where it is allowed: models to the nodes then take
+        fewer bytes.
     uplink : {"one-shot", "stream"}, default "one-shot"
         What a reply's model is. "one-shot": a model to be aggregated, coded against the model that the node just received.
         "stream": a version of the node's own stream, which has the record's name. The server keeps it for relaying.
@@ -105,6 +110,7 @@ class DomGrid(Grid):
         grid: Grid,
         config: Codec = DEFAULT_CONFIG,
         *,
+        preset: str | None = None,
         uplink: header.Uplink = "one-shot",
         feedback_up: bool = False,
         feedback_down: Any = None,
@@ -125,6 +131,13 @@ class DomGrid(Grid):
             )
         if seal:
             check_seal(trust, uplink)
+        if preset is not None:
+            if config is not DEFAULT_CONFIG:
+                raise BadArgument(
+                    f"DomGrid.preset is {preset!r}, and config is {config!r}; allowed: one of them; leave one out"
+                )
+            config = preset_schedule(preset, feedback_down=feedback_down is not None)
+            feedback_up = uplink == "one-shot"
         if cache_bytes <= 0:
             raise BadArgument(f"DomGrid.cache_bytes is {cache_bytes}; allowed: a positive number of bytes")
         self._grid, self._config, self._uplink = grid, config, uplink

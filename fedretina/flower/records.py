@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import ml_dtypes
 import numpy as np
 from flwr.app import Array, ArrayRecord, RecordDict
 
@@ -38,9 +39,15 @@ def to_model(record: ArrayRecord) -> dict[str, np.ndarray]:
     {'w': array([1., 1.], dtype=float32)}
     """
     try:
-        return {name: array.numpy() for name, array in record.items()}
+        return {name: _read(array) for name, array in record.items()}
     except (TypeError, ValueError) as error:
         raise BadArgument(f"an ArrayRecord holds arrays that are not NumPy's ({error}); make it from NumPy arrays") from None
+
+
+def _read(array: Array) -> np.ndarray:
+    """Return an array; NumPy's files have no bfloat16, so Flower reads its bits without a type."""
+    values = array.numpy()
+    return values.view(ml_dtypes.bfloat16) if array.dtype == "bfloat16" and values.dtype.kind == "V" else values
 
 
 def read_model(record: ArrayRecord) -> dict[str, np.ndarray] | None:

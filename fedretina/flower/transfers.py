@@ -7,7 +7,7 @@ from typing import Any
 from flwr.app import Message
 from flwr.serverapp import strategy as flower
 
-from fedretina.dom import DomConfig
+from fedretina.dom import PRESETS, DomConfig
 from fedretina.errors import BadArgument
 from fedretina.flower import header
 from fedretina.flower.precision import RecordRule
@@ -97,6 +97,34 @@ def choose_configs(codec: Codec, message_type: str, number: int) -> tuple[DomCon
             "use DomConfig(lossless=True) down"
         )
     return down, up
+
+
+def preset_schedule(name: str, *, feedback_down: bool) -> Schedule:
+    """Return the schedule of a preset.
+
+    Parameters
+    ----------
+    name : str
+        One of `fedretina.dom.PRESETS`.
+    feedback_down : bool
+        Whether the server adds what quantisation lost to the next model that it sends.
+
+    Raises
+    ------
+    BadArgument
+        If there is no preset of that name.
+
+    Examples
+    --------
+    >>> schedule = preset_schedule("coarse", feedback_down=True)
+    >>> schedule(Transfer(direction="up", message_type="train", round=1)) == PRESETS["coarse"].up
+    True
+    """
+    if name not in PRESETS:
+        raise BadArgument(f"preset is {name!r}; allowed: {', '.join(map(repr, PRESETS))}; give one of these")
+    preset = PRESETS[name]
+    down = preset.down if feedback_down else preset.down_without_feedback
+    return lambda transfer: preset.up if transfer.direction == "up" else down
 
 
 def round_to_nearest(config: DomConfig | None) -> DomConfig | None:

@@ -7,7 +7,7 @@ from flwr.serverapp import strategy as flower
 from flwr.serverapp.strategy import Strategy
 
 from fedretina.errors import BadArgument
-from fedretina.settings import Config, choice, codec, flag, number, whole
+from fedretina.settings import Config, choice, coding, flag, number, whole
 
 DP_NOISE, DP_CLIP = 0.002, 5.0
 LEAST_NODES = {"Bulyan": 3}
@@ -31,7 +31,7 @@ def check(config: Config) -> None:
         number(config, key, above=0)
     whole(config, "seed", at_least=0)
     flag(config, "feedback-up"), flag(config, "feedback-down")
-    codec(config)
+    coding(config)
 
 
 def _all(nodes: int) -> dict[str, Any]:

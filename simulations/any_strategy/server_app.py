@@ -19,7 +19,7 @@ from fedretina.flower import DomGrid
 from fedretina.ledger import Ledger, totals
 from fedretina.report import build, format_round, headline
 from fedretina.runs import Round, RunFolder, Summary, load, totals_of_round
-from fedretina.settings import codec
+from fedretina.settings import coding
 
 app = ServerApp()
 log = logging.getLogger("flwr").info
@@ -67,7 +67,7 @@ class Run:
         strategy = strategy_of(config, nodes=_nodes(grid))
         wire = DomGrid(
             grid,
-            codec(config),
+            **coding(config),
             feedback_up=config["feedback-up"],
             feedback_down=strategy if config["feedback-down"] else None,
             ledger=self.ledger,

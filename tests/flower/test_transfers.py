@@ -4,9 +4,9 @@ import pytest
 from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.serverapp import strategy as flower
 
-from fedretina.dom import DomConfig
+from fedretina.dom import PRESETS, DomConfig
 from fedretina.errors import BadArgument
-from fedretina.flower.transfers import check_feedback, choose_config, choose_configs, read_round
+from fedretina.flower.transfers import check_feedback, choose_config, choose_configs, preset_schedule, read_round
 from fedretina.testing import LocalGrid
 
 
@@ -67,3 +67,17 @@ def test_feedback_down_is_refused_under_the_unknown():
         check_feedback(object())
     with pytest.raises(BadArgument, match="it keeps"):
         check_feedback(flower.QFedAvg(client_learning_rate=0.1))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("feedback", [False, True])
+def test_a_preset_has_one_configuration_for_each_direction(name, feedback):
+    down, up = choose_configs(preset_schedule(name, feedback_down=feedback), "train", 3)
+    preset = PRESETS[name]
+    assert up == preset.up
+    assert down == (preset.down if feedback else preset.down_without_feedback)
+
+
+def test_an_unknown_preset_is_refused_with_those_that_there_are():
+    with pytest.raises(BadArgument, match=r"'tiny'; allowed: 'coarse', 'balanced', 'fine'"):
+        preset_schedule("tiny", feedback_down=True)

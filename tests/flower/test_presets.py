@@ -1,0 +1,67 @@
+"""Presets of `DomGrid`: what nodes and server do with them."""
+
+import numpy as np
+import pytest
+from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
+from flwr.serverapp.strategy import FedAvg
+
+from fedretina.dom import PRESETS, DomConfig
+from fedretina.errors import BadArgument
+from fedretina.flower import DomGrid, DomMod
+from fedretina.testing import LocalGrid
+
+SIDE, ROUNDS, NODES = 120, 6, 3
+
+
+def federate(folder, **options):
+    """Let nodes add equal small differences in every round; return the last model's error, and the bytes."""
+    app = ClientApp(mods=[DomMod(folder)])
+    rng = np.random.default_rng(1)
+    first = rng.normal(size=(SIDE, SIDE)).astype(np.float32)
+    moved = (rng.normal(size=(SIDE, SIDE)) * 0.01).astype(np.float32)
+
+    @app.train()
+    def train(message, context):
+        arrays = ArrayRecord({"w": Array(message.content["arrays"]["w"].numpy() + moved)})
+        content = {"arrays": arrays, "metrics": MetricRecord({"num-examples": 1})}
+        return Message(RecordDict(content), reply_to=message)
+
+    strategy = FedAvg(fraction_evaluate=0.0)
+    if options.pop("both_ways", False):
+        options["feedback_down"] = strategy
+    grid = DomGrid(LocalGrid(app, NODES), store=folder, **options)
+    result = strategy.start(grid, ArrayRecord({"w": Array(first)}), num_rounds=ROUNDS)
+    lost = result.arrays["w"].numpy() - first - ROUNDS * moved
+    sent = sum(row.wire_bytes for row in grid.ledger.rows if row.round > 1)
+    return float(np.linalg.norm(lost) / np.linalg.norm(moved)), sent
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("both_ways", [False, True])
+def test_what_quantisation_lost_in_earlier_rounds_arrives(tmp_path, name, both_ways):
+    lost, _ = federate(tmp_path, preset=name, both_ways=both_ways)
+    assert lost < 1.5  # of one round's difference: what is lost does not add up over six rounds
+
+
+def test_nodes_follow_the_configuration_and_the_feedback_of_the_preset(tmp_path):
+    preset = federate(tmp_path / "preset", preset="coarse")
+    config = PRESETS["coarse"]
+    by_hand = lambda transfer: config.up if transfer.direction == "up" else config.down_without_feedback  # noqa: E731
+    assert preset == federate(tmp_path / "hand", config=by_hand, feedback_up=True)
+    assert preset != federate(tmp_path / "none", config=by_hand)
+
+
+def test_coarser_presets_take_fewer_bytes(tmp_path):
+    sizes = [federate(tmp_path / name, preset=name, both_ways=True)[1] for name in ("coarse", "balanced", "fine")]
+    assert sizes == sorted(sizes)
+
+
+def test_a_preset_beside_a_configuration_is_refused(tmp_path):
+    with pytest.raises(BadArgument, match="leave one out"):
+        DomGrid(LocalGrid(ClientApp(), 1), DomConfig(bits=3), preset="fine", store=tmp_path)
+
+
+def test_a_stream_feeds_nothing_back(tmp_path):
+    grid = DomGrid(LocalGrid(ClientApp(), 1), preset="fine", uplink="stream", store=tmp_path)
+    assert not grid._options("train", 1).feedback_up
