@@ -9,10 +9,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from fedretina import ledger
-from fedretina.ledger import Row, Totals
 from fedretina.report.text import by_weight, label, size, times
-from fedretina.runs import Round, RunFolder, Scalar, load, read_config, read_state, totals_of_round
+from fedretina.runs import Round, Row, RunFolder, Scalar, Totals, load, read_config, read_state, totals_of_round
 
 _BARS = "▁▂▃▄▅▆▇█"
 
@@ -87,7 +85,7 @@ def progress_of(folder: Path, *, now: float | None = None) -> Progress:
         reason=run.reason,
         planned=planned,
         rounds=rounds,
-        totals=ledger.totals(run.rows),
+        totals=run.totals,
         domains={} if run.status != "unfinished" else _domains(run.rows),
         seconds=last - start,
         left=None if left is None or run.status != "unfinished" else max(0.0, left),
