@@ -8,8 +8,8 @@ check: ## lint, format and types, as CI does
 	rm -rf build/typed && pip install -q --no-deps --target build/typed .
 	cd build/typed && mypy --strict --config-file ../../pyproject.toml -p fedretina
 
-test: ## the quick tests; `pytest -m slow` runs the others
-	pytest
+test: ## the quick tests, a process per core; `pytest -n auto --dist loadfile -m slow` runs the others
+	OMP_NUM_THREADS=1 pytest -n auto
 
 constraints: ## shows that constraints.txt leaves room for packages that Flower apps often need
 	pip install --dry-run -q -c constraints.txt -e ".[test]" flwr-datasets transformers accelerate xgboost peft pandas
@@ -26,6 +26,8 @@ bench: ## the tables of docs/, which take hours; runs of the main job that are i
 	python benchmarks/codec
 	python benchmarks/any_strategy all build/any-strategy
 	python benchmarks/apps run build/apps && python benchmarks/apps page build/apps
+	python benchmarks/poisoned
+	python benchmarks/trust_cost.py
 
 reference: ## the pages that follow from the code: configuration keys, options, ledger, what commands print
 	python docs/generate

@@ -1,6 +1,7 @@
 """Algorithms over messages, one in each file or folder. Each has two halves: the server's and the nodes'."""
 
 from fedretina.strategies.peer_reuse import (
+    AdmissionLimits,
     Job,
     PeerReuse,
     PeerReuseClient,
@@ -13,6 +14,7 @@ from fedretina.strategies.peer_reuse import (
 )
 
 __all__ = [
+    "AdmissionLimits",
     "Job",
     "PeerReuse",
     "PeerReuseClient",

@@ -14,12 +14,12 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 
+from fedretina.city.edge import ended_lately
 from fedretina.city.folders import NodeFolder
 from fedretina.city.processes import is_open, is_running
 
 MIN_DISK_BYTES = 2 << 30
 MAX_CLOCK_S = 60
-_ONLINE_S = 60
 _PACKAGES = ("fedretina", "flwr", "torch")
 
 
@@ -161,16 +161,12 @@ def _packages(node: NodeFolder) -> Iterator[Finding]:
     yield Finding("ok", ", ".join(f"{name} {metadata.version(name)}" for name in _PACKAGES))
     if is_running(node):
         yield Finding("ok", f"the SuperNode of {node.path} runs")
-    elif _ended_lately(node):
+    elif ended_lately(node):
         yield Finding(
             "warning",
             f"the SuperNode of {node.path} ended less than a minute ago",
-            "wait 60 s: until then the server counts it as online and refuses it",
+            "the server counts it as online until then: `fedretina city up` waits for that",
         )
-
-
-def _ended_lately(node: NodeFolder) -> bool:
-    return node.log.exists() and time.time() - node.log.stat().st_mtime < _ONLINE_S
 
 
 def split_address(address: str) -> tuple[str, int]:

@@ -1,13 +1,18 @@
 """What the operator of an edge machine does: join, start, and a whole city on loopback for a first look."""
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fedretina.city import processes, server
 from fedretina.city.enrolment import Invitation, make_request
 from fedretina.city.folders import CityFolder, NodeFolder
-from fedretina.city.processes import Show
+from fedretina.city.processes import NotStarted, Show
 from fedretina.errors import BadArgument
+
+ONLINE_S = 60.0
+"""For so long after a SuperNode's end the server counts it as online, and refuses its next life."""
+RETRY_S = 10.0
 
 
 def join(node: NodeFolder, data: bytes, confirm: Callable[[str], str]) -> NodeFolder:
@@ -32,19 +37,42 @@ def join(node: NodeFolder, data: bytes, confirm: Callable[[str], str]) -> NodeFo
 
 
 def start(node: NodeFolder, show: Show) -> None:
-    """Start the node's SuperNode.
+    """Start the node's SuperNode, and wait until the server has admitted it.
+
+    The server refuses a node whose last life ended less than a minute ago. Then this tries again until that time has passed.
 
     Raises
     ------
     BadArgument
         If the node has not joined, or runs already.
     NotStarted
-        If it ends at once.
+        If it ends at once, or the server refuses it.
     """
     node.require_joined()
-    port = processes.free_port()
+    end = time.monotonic() + (ONLINE_S + 2 * RETRY_S if ended_lately(node) else 0)
+    while True:
+        try:
+            _start_once(node, show)
+            return
+        except NotStarted:
+            if time.monotonic() > end:
+                raise
+        show(
+            f"# refused: for a minute the server counts the last life of {node.name} as online; next try in {RETRY_S:.0f} s"
+        )
+        time.sleep(RETRY_S)
+
+
+def ended_lately(node: NodeFolder) -> bool:
+    """Return whether the node's SuperNode ended less than a minute ago, by the age of its log."""
+    return not processes.is_running(node) and node.log.exists() and time.time() - node.log.stat().st_mtime < ONLINE_S
+
+
+def _start_once(node: NodeFolder, show: Show) -> None:
+    port, begin = processes.free_port(), node.log.stat().st_size if node.log.exists() else 0
     processes.start(node, processes.supernode_command(node, port), show, {})
     processes.wait_until_answers(node, "127.0.0.1", port)
+    processes.wait_until_admitted(node, begin)
 
 
 def local_nodes(city: CityFolder) -> list[NodeFolder]:

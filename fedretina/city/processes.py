@@ -20,6 +20,8 @@ CITY_VARIABLE = "FEDRETINA_CITY"
 """The environment variable by which a ServerApp finds the folder of its city."""
 START_S = 60.0
 STOP_S = 20.0
+_ADMITTED = b"SuperNode ID:"
+"""What a SuperNode prints when the server has admitted it."""
 Show = Callable[[str], None]
 
 
@@ -109,6 +111,23 @@ def wait_until_answers(folder: CityFolder | NodeFolder, host: str, port: int, *,
         time.sleep(0.2)
 
 
+def wait_until_admitted(node: NodeFolder, begin: int, *, seconds: float = START_S) -> None:
+    """Wait until a SuperNode's log, from byte `begin` on, says that the server admitted the node.
+
+    Raises
+    ------
+    NotStarted
+        If the process ends before, or the server does not answer it in time.
+    """
+    end = time.monotonic() + seconds
+    while _ADMITTED not in node.log.read_bytes()[begin:]:
+        if not is_running(node):
+            raise NotStarted(f"the server refused the node: {_first_error(node.log, begin)}; the whole log is {node.log}")
+        if time.monotonic() > end:
+            raise NotStarted(f"the server did not admit the node in {seconds:.0f} s; `fedretina city doctor` may say why")
+        time.sleep(0.2)
+
+
 def stop(folder: CityFolder | NodeFolder) -> bool:
     """End the folder's process and its children; return whether it ran."""
     if not is_running(folder):
@@ -164,3 +183,10 @@ def _bind_host(city: CityFolder) -> str:
 def _last_lines(log: Path, count: int = 3) -> str:
     lines = log.read_text(errors="replace").strip().splitlines()
     return " / ".join(lines[-count:])
+
+
+def _first_error(log: Path, begin: int) -> str:
+    """Return three lines of a log, from the first one after byte `begin` that tells of an error."""
+    lines = log.read_bytes()[begin:].decode(errors="replace").strip().splitlines()
+    first = next((number for number, line in enumerate(lines) if "ERROR" in line or "Exit Code" in line), 0)
+    return " / ".join(line.strip() for line in lines[first : first + 3])

@@ -257,6 +257,8 @@ class Exchange:
     def _write(self, traffic: MessageTraffic, decode_s: dict[str, float] | None = None, *, error: str = "") -> None:
         for row in traffic.rows(decode_s or {}, error=error):
             self.ledger.append(row)
+        if self.trust is not None:
+            self.trust.count_bytes(traffic.node, traffic.domain, traffic.wire_bytes)
 
     def _write_failure(self, sent: SentMessage, error: str, wire_bytes: int = 0, *, direction: Direction = "up") -> None:
         """Write one row of kind "control", with 0 raw bytes: what plain Flower would have sent is not known."""

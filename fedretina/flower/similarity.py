@@ -6,6 +6,7 @@ from fedretina.dom import Array, Model, is_float, is_vector
 
 MIN_LOSSY_COUNT = 256
 """A model of fewer weights is exact: that costs little."""
+_MASKED = 1000  # no network has weights of that size; masks have -1e4, -1e9 or the dtype's smallest number
 
 
 def restore_dtypes(model: Model, previous: Model) -> dict[str, Array]:
@@ -54,6 +55,7 @@ def is_similar(model: Model, other: Model, *, limit: float = 0.5) -> bool:
     ----------
     model, other : mapping of str to ndarray
         Vectors (see `fedretina.dom.is_vector`) count only if there are no other floats: running statistics may move far.
+        Masks do not count (equal in both, values of 1,000 or more): an attention mask of -1e4 would outweigh all weights.
     limit : float, default 0.5
         The largest squared distance that is allowed, over the squared norm of `other`.
 
@@ -66,7 +68,7 @@ def is_similar(model: Model, other: Model, *, limit: float = 0.5) -> bool:
     """
     if {name: array.shape for name, array in model.items()} != {name: array.shape for name, array in other.items()}:
         return False
-    floats = _floats(other)
+    floats = [name for name in _floats(other) if not _is_mask(model[name], other[name])]
     distance = sum(_energy(model[name].astype(np.float64) - other[name]) for name in floats)
     return distance < limit * sum(_energy(other[name].astype(np.float64)) for name in floats)
 
@@ -112,6 +114,10 @@ def _specs(model: Model) -> dict[str, tuple[object, ...]]:
 
 def _energy(array: Array) -> float:
     return float(np.square(array).sum())
+
+
+def _is_mask(array: Array, other: Array) -> bool:
+    return bool(np.abs(other).max(initial=0) >= _MASKED) and np.array_equal(array, other)
 
 
 def _restore_dtype(array: Array, previous: Array | None) -> Array:

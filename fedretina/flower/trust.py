@@ -18,6 +18,7 @@ from fedretina.dom import Stream, Version
 from fedretina.trust import (
     SERVER,
     Acknowledgement,
+    DailyTraffic,
     Forged,
     Identity,
     Replayed,
@@ -187,6 +188,12 @@ class ServerTrust:
     reports: dict[str, Acknowledgement] = field(default_factory=dict, init=False)
     _statements: dict[str, bytes] = field(default_factory=dict, init=False)  # by stream and digest
     _roots: dict[int, int] = field(default_factory=dict, init=False)
+    _reporters: dict[int, str] = field(default_factory=dict, init=False)
+
+    def count_bytes(self, node: int, label: str, count: int) -> None:
+        """Add a message to the bytes of today; a node that no strategy registered counts by the domain that it reported."""
+        if label := label or self._reporters.get(node, ""):
+            DailyTraffic(self.identity.folder.path).add(label, count)
 
     def check_reply(self, name: str, stream: str, digest: str, payload: bytes, statement: bytes | None) -> None:
         """Check a reply's model before it is decoded or relayed, and keep the statement of a stream's version.
@@ -223,7 +230,7 @@ class ServerTrust:
             )
         claimed = Acknowledgement.from_body(Signed.from_bytes(up.acknowledgement).body).domain
         self.reports[claimed] = self.identity.verifier.check_acknowledgement(up.acknowledgement, domain=claimed)
-        self._roots[node] = up.root
+        self._roots[node], self._reporters[node] = up.root, claimed
         write_reports(self.identity.folder.path, self.reports)
 
     def root_of(self, node: int) -> int | None:

@@ -147,9 +147,13 @@ class Identity:
         return found.sign([self.signing[owner]])
 
     def sign_newest(self, streams: Mapping[str, tuple[int, bytes]]) -> bytes:
-        """Sign the server's list of newest versions."""
-        counter = self.verifier.memory.next_counter("server/newest")
-        return Newest(counter, int(self._clock()), streams).sign([self.signing[SERVER]])
+        """Sign the server's list of newest versions.
+
+        Its number is at least the time. So a server restored from a backup goes on above the numbers that nodes heard.
+        """
+        now = int(self._clock())
+        counter = self.verifier.memory.next_counter("server/newest", at_least=now)
+        return Newest(counter, now, streams).sign([self.signing[SERVER]])
 
     def acknowledge(self, release: str = "") -> bytes:
         """Sign what this node holds, which attacks it refused, and which release it runs."""

@@ -26,6 +26,7 @@ The server's half is `PeerReuse`, the node's half `PeerReuseClient`. A run is co
 part), `fedretina.train.Training` and `ReuseConfig`. Both halves know the problem only as a `fedretina.task.Task`.
 """
 
+from fedretina.strategies.peer_reuse.admission import AdmissionLimits
 from fedretina.strategies.peer_reuse.client import PeerReuseClient, hosted_domains
 from fedretina.strategies.peer_reuse.config import ReuseConfig, Topology
 from fedretina.strategies.peer_reuse.jobs import Job
@@ -33,6 +34,7 @@ from fedretina.strategies.peer_reuse.results import RoundResult, RunResult, Targ
 from fedretina.strategies.peer_reuse.server import PeerReuse
 
 __all__ = [
+    "AdmissionLimits",
     "Job",
     "PeerReuse",
     "PeerReuseClient",

@@ -5,10 +5,13 @@ from pathlib import Path
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 
 from fedretina.errors import BadArgument, FedRetinaError
+from fedretina.strategies.peer_reuse.admission import AdmissionLimits
 from fedretina.strategies.peer_reuse.jobs import Job
 from fedretina.strategies.peer_reuse.target import TargetWorker
 from fedretina.strategies.peer_reuse.worker import Progress
 from fedretina.task import Task
+
+_LIMITS = AdmissionLimits()
 
 
 class PeerReuseClient:
@@ -20,6 +23,8 @@ class PeerReuseClient:
         The learning problem, over the domains of this node.
     folder : Path
         Where the node saves its checkpoints between messages.
+    limits : AdmissionLimits or None
+        How much peers' models may change; None admits all. The node's app decides it, not the run's configuration.
     progress : {"epoch", "round"}, default "epoch"
         Whether the node prints a line for each epoch, or one for each domain and round.
 
@@ -37,10 +42,12 @@ class PeerReuseClient:
             return PeerReuseClient(task, folder)(message, context)
     """
 
-    def __init__(self, task: Task, folder: Path, *, progress: Progress = "epoch") -> None:
+    def __init__(
+        self, task: Task, folder: Path, *, limits: AdmissionLimits | None = _LIMITS, progress: Progress = "epoch"
+    ) -> None:
         if progress not in ("epoch", "round"):
             raise BadArgument(f"progress = {progress!r}: allowed are 'epoch', 'round'")
-        self.task, self.folder, self.progress = task, folder, progress
+        self.task, self.folder, self.limits, self.progress = task, folder, limits, progress
 
     def __call__(self, message: Message, context: Context) -> Message:
         """Do the work of the message's job, domain by domain, and reply."""
@@ -54,7 +61,7 @@ class PeerReuseClient:
             for domain, work in job.work.items():
                 failing = domain
                 worker = TargetWorker(self.task, self.folder / job.run, job, domain, reply, progress=self.progress)
-                worker.do(work, peers)
+                worker.do(work, peers, self.limits)
         except FedRetinaError as error:
             # A file's name may hold half characters, which no message can carry.
             text = f"{failing}: {error}".encode("utf-8", "backslashreplace").decode()

@@ -1,8 +1,78 @@
-"""The assignment of domains to nodes."""
+"""The nodes of a run, and the assignment of domains to them."""
 
-from collections.abc import Mapping, Sequence
+import logging
+import time
+from collections.abc import Collection, Mapping, Sequence
+
+from flwr.app import Message, RecordDict
+from flwr.serverapp import Grid
 
 from fedretina.errors import BadArgument
+from fedretina.strategies.peer_reuse.replies import failure_of, good_replies
+
+_log = logging.getLogger("fedretina.strategies")
+
+
+def find_hosts(grid: Grid, domains: Sequence[str], *, seconds: float) -> dict[str, int]:
+    """Ask the nodes which domains they host, and assign each domain to one.
+
+    A node that was killed needs a minute to come back, and Flower lists it meanwhile. So nodes that do not answer are asked
+    again while a domain has no other node.
+
+    Parameters
+    ----------
+    grid : Grid
+        The run's grid.
+    domains : sequence of str
+        The domains of the run, targets first.
+    seconds : float
+        How long to wait for nodes.
+
+    Returns
+    -------
+    dict of str to int
+        The node of each domain.
+
+    Raises
+    ------
+    BadArgument
+        If no node connects, or no node hosts a domain.
+    FedRetinaError
+        If the app of a node fails.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        nodes = _connected(grid, deadline, seconds)
+        hosted = _ask(grid, nodes, seconds)
+        try:
+            return assign_hosts(domains, hosted)
+        except BadArgument:
+            if len(hosted) == len(nodes) or time.monotonic() > deadline:
+                raise
+        silent = ", ".join(str(node) for node in nodes if node not in hosted)
+        _log.warning("the nodes %s do not answer, and a domain has no node: waiting for them", silent)
+        time.sleep(1)
+
+
+def _connected(grid: Grid, deadline: float, seconds: float) -> list[int]:
+    while not (nodes := sorted(grid.get_node_ids())) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    if not nodes:
+        raise BadArgument(
+            f"no node connected in {seconds:.0f} s: start nodes, or set the simulation's num-supernodes to 1 or more"
+        )
+    return nodes
+
+
+def _ask(grid: Grid, nodes: Collection[int], seconds: float) -> dict[int, list[str]]:
+    """Return the domains of each node that answers, in the order of their indices."""
+    asked = [Message(RecordDict(), dst_node_id=node, message_type="query.domains") for node in nodes]
+    replies = list(grid.send_and_receive(asked, timeout=seconds))
+    # The SuperLink answers for nodes that are gone, with an identifier of its own.
+    answers = good_replies(reply for reply in replies if failure_of(reply) is None or reply.metadata.src_node_id in nodes)
+    found = {reply.metadata.src_node_id: reply.content.config_records["hosts"] for reply in answers}
+    order = sorted(found, key=lambda node: (int(str(found[node]["order"])), node))
+    return {node: [name for name in str(found[node]["domains"]).split(",") if name] for node in order}
 
 
 def assign_hosts(domains: Sequence[str], hosted: Mapping[int, Sequence[str]]) -> dict[str, int]:

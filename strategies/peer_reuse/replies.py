@@ -43,6 +43,12 @@ def metrics_of(replies: Iterable[Message], name: str) -> dict[str, float]:
     raise FedRetinaError(f"no reply brought the metrics {name!r}; see the errors above, then resume the run")
 
 
+def refusals_of(replies: Iterable[Message], target: str) -> dict[str, str]:
+    """Return why a target refused new versions of its sources, by source."""
+    records = [reply.content.config_records.get(f"{target}/refused") for reply in replies if reply.has_content()]
+    return {source: str(why) for record in records if record is not None for source, why in record.items()}
+
+
 def models_of(reply: Message, streams: Collection[str]) -> dict[str, ArrayRecord]:
     """Return the models of a reply. Streams that the node was not asked for are left out, with a warning."""
     found = dict(reply.content.array_records.items())

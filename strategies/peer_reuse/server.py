@@ -1,7 +1,6 @@
 """The server's half of `PeerReuse`: rounds, relays, results."""
 
 import logging
-import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from flwr.app import ArrayRecord, Message, RecordDict
@@ -11,10 +10,17 @@ from fedretina.errors import BadArgument, FedRetinaError
 from fedretina.flower import DomGrid
 from fedretina.strategies.peer_reuse.config import ReuseConfig, Topology
 from fedretina.strategies.peer_reuse.fitting import check_layers
-from fedretina.strategies.peer_reuse.hosts import assign_hosts
+from fedretina.strategies.peer_reuse.hosts import find_hosts
 from fedretina.strategies.peer_reuse.jobs import Job, Setting, Work
-from fedretina.strategies.peer_reuse.replies import failure_of, good_replies, metrics_of, models_of, read_results
-from fedretina.strategies.peer_reuse.results import RunResult, TargetResult
+from fedretina.strategies.peer_reuse.replies import (
+    failure_of,
+    good_replies,
+    metrics_of,
+    models_of,
+    read_results,
+    refusals_of,
+)
+from fedretina.strategies.peer_reuse.results import RoundResult, RunResult, TargetResult
 from fedretina.strategies.peer_reuse.rounds import Scores, round_result, scores_before
 from fedretina.train import Training
 
@@ -93,21 +99,9 @@ class PeerReuse:
         return result
 
     def _find_nodes(self, grid: Grid) -> None:
-        deadline = time.monotonic() + NODES_S
-        while not (nodes := sorted(grid.get_node_ids())) and time.monotonic() < deadline:
-            time.sleep(0.2)
-        if not nodes:
-            raise BadArgument(
-                f"no node connected in {NODES_S:.0f} s: start nodes, or set the simulation's num-supernodes to 1 or more"
-            )
-        asked = [Message(RecordDict(), dst_node_id=node, message_type="query.domains") for node in nodes]
-        answers = good_replies(grid.send_and_receive(asked, timeout=NODES_S))
-        found = {reply.metadata.src_node_id: dict(reply.content.config_records["hosts"]) for reply in answers}
-        order = sorted(found, key=lambda node: (int(str(found[node]["order"])), node))
-        hosted = {node: [name for name in str(found[node]["domains"]).split(",") if name] for node in order}
-        self._hosts = assign_hosts(self.topology.domains, hosted)
+        self._hosts = find_hosts(grid, self.topology.domains, seconds=NODES_S)
         if isinstance(grid, DomGrid):
-            for node in order:
+            for node in dict.fromkeys(self._hosts.values()):
                 grid.nodes.register(node, domains=self._on(node))
 
     def _on(self, node: int) -> list[str]:
@@ -180,14 +174,19 @@ class PeerReuse:
         remembered = before if self.reuse.alpha == "bound" else None
         replies = self._ask(grid, number, reuse, peers, timeout=timeout, scores=remembered)
         self._read(replies, reuse, result, must_succeed=self.topology.targets)
-        entries = {
-            target: round_result(number, self._metrics(replies, target), before[target], self.reuse.alpha)
-            for target in reuse
-        }
+        entries = {target: self._entry(number, replies, target, before[target]) for target in reuse}
         for target, entry in entries.items():
             result.targets[target].rounds.append(entry)
         if self._on_round is not None:
             self._on_round(number, result)
+
+    def _entry(self, number: int, replies: Iterable[Message], target: str, before: Mapping[str, list[float]]) -> RoundResult:
+        """Make the result of a target's round; a source that the target refused from the first version on is not in it."""
+        metrics, refused = self._metrics(replies, target), refusals_of(replies, target)
+        for source, why in refused.items():
+            _log.warning("round %d: %s refused the version of %s: %s", number, target, source, why)
+        used = {source: past for source, past in before.items() if source not in refused or f"alpha.{source}" in metrics}
+        return round_result(number, metrics, used, self.reuse.alpha)
 
     def _work_before_reuse(self) -> dict[str, Work]:
         """Choose what domains train before the targets get the sources' models: sources their own, targets the baselines."""

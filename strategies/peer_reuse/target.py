@@ -6,6 +6,7 @@ from flwr.app import ConfigRecord
 from torch import nn
 
 from fedretina.reuse import ReuseObjective, theorem_alpha
+from fedretina.strategies.peer_reuse.admission import Admission, AdmissionLimits
 from fedretina.strategies.peer_reuse.jobs import Work
 from fedretina.strategies.peer_reuse.worker import DomainWorker
 from fedretina.task import Splits
@@ -35,10 +36,11 @@ from fedretina.train import (
 class TargetWorker(DomainWorker):
     """A domain that may be a target too."""
 
-    def do(self, work: Work, weights: SourceWeights) -> None:
-        """Do one kind of work; `weights` are the published models of the message's sources."""
+    def do(self, work: Work, weights: SourceWeights, limits: AdmissionLimits | None = None) -> None:
+        """Do one kind of work; `weights` are the published models of the message's sources, `limits` for their admission."""
         if work == "reuse":
-            self.reuse({source: arrays for source, arrays in weights.items() if source != self.domain})
+            peers = {source: arrays for source, arrays in weights.items() if source != self.domain}
+            self.reuse(peers if limits is None else self._admit(peers, limits))
         if work == "describe":
             self.describe()
         if work in ("source", "source+baselines"):
@@ -81,6 +83,15 @@ class TargetWorker(DomainWorker):
         self.publish(model, self.job.streams.get(self.domain, self.domain))
         if self.job.round == self.training.rounds:
             self._finish(model, splits, weights)
+
+    def _admit(self, weights: SourceWeights, limits: AdmissionLimits) -> SourceWeights:
+        """Leave out what is no sound next version of a peer, and report it."""
+        used, refused = Admission(self.folder / self.domain, limits).admit(weights, self.job.round)
+        for source, why in refused.items():
+            self.say(f"refused the version of {source}: {why}; {'the last one' if source in used else 'none'} is used")
+        if refused:
+            self.reply[f"{self.domain}/refused"] = ConfigRecord(dict(refused))
+        return used
 
     def _equation(self, model: nn.Module, splits: Splits, peers: Peers, *, warm_up: bool) -> ReuseTerm | None:
         """Make the second term of Eq. 1; None if gamma is 0. With `warm_up`, V is fitted before the training begins."""

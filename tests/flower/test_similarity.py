@@ -40,3 +40,18 @@ def test_nearness():
     assert not is_similar({"w": rng.normal(size=100), "n": np.array(3)}, model)
     assert not is_similar({"w": moved["w"]}, model)
     assert not is_similar({"w": moved["w"].reshape(10, 10), "n": np.array(3)}, model)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("masked", [-1e4, None])
+def test_an_attention_mask_does_not_hide_the_weights(dtype, masked):
+    rng = np.random.default_rng(0)
+    mask = np.triu(np.full((8, 8), np.finfo(dtype).min if masked is None else masked, dtype), 1)
+    model = {"w": rng.normal(size=(10, 10)).astype(dtype), "mask": mask}
+    assert is_similar({"w": model["w"] * dtype(1.1), "mask": mask}, model)
+    assert not is_similar({"w": -model["w"], "mask": mask}, model)
+
+
+def test_a_frozen_tensor_counts_where_others_begin_at_zero():
+    adapter = {"a": np.ones((4, 8), np.float32), "b": np.zeros((8, 4), np.float32)}
+    assert is_similar(adapter | {"b": np.full((8, 4), 0.01, np.float32)}, adapter)

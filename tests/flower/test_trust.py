@@ -14,7 +14,7 @@ from fedretina.errors import BadArgument
 from fedretina.flower import DomGrid, DomMod, header
 from fedretina.flower.trust import NodeTrust
 from fedretina.testing import LocalGrid
-from fedretina.trust import Identity, Replayed
+from fedretina.trust import DailyTraffic, Identity, Replayed
 
 DOMAINS = ("duke", "market1501")
 
@@ -95,6 +95,16 @@ def test_an_honest_run_gives_what_it_gives_without_trust(city, tmp_path):
     reports = grid.reports
     assert reports.keys() == set(DOMAINS)
     assert reports["duke"].held["server/arrays"][0] == 3
+
+
+def test_todays_bytes_of_each_node_are_those_of_the_ledger(city, tmp_path):
+    _, grid = run(city, tmp_path)
+    found = DailyTraffic(city.folder.path).today()
+    rows = {node: sum(row.wire_bytes for row in grid.ledger.rows if row.node == node) for node in city.grid.contexts}
+    first = {node: next(row.wire_bytes for row in grid.ledger.rows if row.node == node) for node in rows}
+    # Before a node's first report nobody knows which domains it hosts.
+    assert list(found.values()) == [rows[node] - first[node] for node in rows]
+    assert found.keys() == set(DOMAINS)
 
 
 def test_a_strategy_without_trust_is_refused_by_the_nodes(city, tmp_path):
