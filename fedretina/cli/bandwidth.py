@@ -90,8 +90,8 @@ def named_task(name: str, domains: tuple[str, ...] = ()) -> "NamedTask":
     BadArgument
         If there is no such task or file.
     """
+    from fedretina.study import code_digest
     from fedretina.study.bandwidth import NamedTask
-    from fedretina.study.results import code_digest
     from fedretina.study.tasks import Adapters, Digits, FederatedTask, Text, source
 
     if name == "reid":
