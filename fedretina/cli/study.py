@@ -36,6 +36,7 @@ class StudyName(StrEnum):
     FIG4 = "fig4"
     FIG5 = "fig5"
     ABLATION = "ablation"
+    PEERS = "peers"
 
 
 def study(
@@ -58,6 +59,10 @@ def study(
     size: Annotated[str, typer.Option(help="Height x width of the input in pixels.")] = "64x32",
     weights: Annotated[str, typer.Option(help="A file of weights that every network starts from.")] = "",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    body_rounds: Annotated[int, typer.Option(min=1, help="peers: rounds in which sources average their bodies.")] = 5,
+    average_every: Annotated[int, typer.Option(min=1, help="peers: epochs between two averages in co-training.")] = 5,
+    share_target: Annotated[float, typer.Option(min=0, max=1, help="peers: the target's weight in an average.")] = 0.6,
+    alone_last: Annotated[int, typer.Option(min=0, help="peers: last epochs, in which the target trains alone.")] = 6,
 ) -> None:
     """Run one of the paper's experiments over several seeds; write a table (Markdown, JSON) and a plot.
 
@@ -74,6 +79,7 @@ def study(
         height=height, width=width, epochs=count, home_epochs=count,
         data=str(data_root.expanduser().absolute()) if data_root else EMBEDDED,
         epoch_samples=QUICK_SAMPLES if quick else 4000,
+        body_rounds=body_rounds, average_every=average_every, share_target=share_target, alone_last=alone_last,
     )  # fmt: skip
     folder = out or home.studies() / (f"{base.target}-quick" if quick else base.target)
     runner = StudyRunner(task_of, Store(folder), device)

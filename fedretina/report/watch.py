@@ -72,9 +72,9 @@ def progress_of(folder: Path, *, now: float | None = None) -> Progress:
     """
     run = load(folder)
     files, config = RunFolder(run.folder), read_config(run.folder).values
-    rounds = {history.target: history.rounds for history in run.histories if history.rounds}
+    rounds: dict[str, Sequence[Round]] = {h.target: h.rounds for h in run.histories if h.rounds}
     if not rounds and files.state.exists():
-        rounds = _rounds_of_state(files, run.rows)
+        rounds = dict(_rounds_of_state(files, run.rows))
     start, last = _times(files, now)
     planned = _planned(config)
     done = min((len(entries) for entries in rounds.values()), default=0)

@@ -32,22 +32,32 @@ class PeerReuseClient:
     ------
     BadArgument
         If `progress` has another value.
+    share : bool, default True
+        Whether weights that were trained on this node's data as a target may go to other domains (co-training). It is the
+        node's own decision: a run's configuration cannot change it.
 
     Examples
     --------
     In a ClientApp::
 
+        @app.train("joint")
         @app.train()
         def train(message: Message, context: Context) -> Message:
             return PeerReuseClient(task, folder)(message, context)
     """
 
     def __init__(
-        self, task: Task, folder: Path, *, limits: AdmissionLimits | None = _LIMITS, progress: Progress = "epoch"
+        self,
+        task: Task,
+        folder: Path,
+        *,
+        limits: AdmissionLimits | None = _LIMITS,
+        progress: Progress = "epoch",
+        share: bool = True,
     ) -> None:
         if progress not in ("epoch", "round"):
             raise BadArgument(f"progress = {progress!r}: allowed are 'epoch', 'round'")
-        self.task, self.folder, self.limits, self.progress = task, folder, limits, progress
+        self.task, self.folder, self.limits, self.progress, self.share = task, folder, limits, progress, share
 
     def __call__(self, message: Message, context: Context) -> Message:
         """Do the work of the message's job, domain by domain, and reply."""
@@ -60,7 +70,8 @@ class PeerReuseClient:
             job = Job.of(message)
             for domain, work in job.work.items():
                 failing = domain
-                worker = TargetWorker(self.task, self.folder / job.run, job, domain, reply, progress=self.progress)
+                folder, shown = self.folder / job.run, self.progress
+                worker = TargetWorker(self.task, folder, job, domain, reply, progress=shown, share=self.share)
                 worker.do(work, peers, self.limits)
         except FedRetinaError as error:
             # A file's name may hold half characters, which no message can carry.
