@@ -129,7 +129,7 @@ PENDING = {"benchmarks/codec", "benchmarks/codec/vectors"}
 
 @pytest.mark.parametrize("room", [*MAY, "simulations", "benchmarks"])
 def test_other_rooms_are_used_by_the_names_in_their_faces(room):
-    """What is not in a face is private. Each algorithm of strategies has a face of its own, as study.codecs has."""
+    """What is not in a face is private. Each algorithm of strategies has a face of its own, as packages of study have."""
     for file in files(room):
         path = file.relative_to(ROOT).as_posix()
         own = {room, *BEHIND_FACES.get(path, set())}
@@ -139,7 +139,7 @@ def test_other_rooms_are_used_by_the_names_in_their_faces(room):
             if head != "fedretina" or other in own or not inner or {other, path.rpartition("/")[0]} & PENDING:
                 continue
             package = f"fedretina.{other}"
-            if "." in inner and (other == "strategies" or inner.startswith("codecs.")):
+            if "." in inner and (other == "strategies" or inner.startswith(("codecs.", "tasks.", "bandwidth."))):
                 part, _, inner = inner.partition(".")
                 package = f"fedretina.{other}.{part}"
             names = face(package)

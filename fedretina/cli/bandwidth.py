@@ -7,7 +7,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -90,8 +90,8 @@ def named_task(name: str, domains: tuple[str, ...] = ()) -> "NamedTask":
     BadArgument
         If there is no such task or file.
     """
+    from fedretina.study import code_digest
     from fedretina.study.bandwidth import NamedTask
-    from fedretina.study.results import code_digest
     from fedretina.study.tasks import Adapters, Digits, FederatedTask, Text, source
 
     if name == "reid":
@@ -142,9 +142,12 @@ def load_task(path: Path, name: str, domains: tuple[str, ...], clients: int) -> 
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
     spec.loader.exec_module(module)
-    found = getattr(module, name, None)
+    found: Any = getattr(module, name, None)
     if isinstance(found, type) and issubclass(found, FederatedTask):
-        return found(clients=clients) if "clients" in getattr(found, "__dataclass_fields__", {}) else found()
+        make: Any = found
+        return cast(
+            "FederatedTask", make(clients=clients) if "clients" in getattr(make, "__dataclass_fields__", {}) else make()
+        )
     task = found() if isinstance(found, type) else found
     if isinstance(task, FederatedTask):
         return task

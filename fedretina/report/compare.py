@@ -48,7 +48,12 @@ def _table(pairs: Sequence[Pair]) -> Table:
     for run, history in pairs:
         scores = [value(metric, history.last.get(metric)) for metric in metrics]
         totals = run.totals
-        about = [Text(_name(run, history)), Text(history.method), run.facts.get("seed", "-"), str(len(history.rounds))]
+        about: list[str | Text] = [
+            Text(_name(run, history)),
+            Text(history.method),
+            run.facts.get("seed", "-"),
+            str(len(history.rounds)),
+        ]
         grid.add_row(*about, *scores, size(totals.wire), size(totals.raw), times(totals.factor))
     return grid
 

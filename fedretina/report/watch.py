@@ -9,10 +9,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from fedretina import ledger
-from fedretina.ledger import Row, Totals
 from fedretina.report.text import by_weight, label, size, times
-from fedretina.runs import Round, RunFolder, Scalar, load, read_config, read_state, totals_of_round
+from fedretina.runs import Round, Row, RunFolder, Scalar, Totals, load, read_config, read_state, totals_of_round
 
 _BARS = "▁▂▃▄▅▆▇█"
 
@@ -74,9 +72,9 @@ def progress_of(folder: Path, *, now: float | None = None) -> Progress:
     """
     run = load(folder)
     files, config = RunFolder(run.folder), read_config(run.folder).values
-    rounds = {history.target: history.rounds for history in run.histories if history.rounds}
+    rounds: dict[str, Sequence[Round]] = {h.target: h.rounds for h in run.histories if h.rounds}
     if not rounds and files.state.exists():
-        rounds = _rounds_of_state(files, run.rows)
+        rounds = dict(_rounds_of_state(files, run.rows))
     start, last = _times(files, now)
     planned = _planned(config)
     done = min((len(entries) for entries in rounds.values()), default=0)
@@ -87,7 +85,7 @@ def progress_of(folder: Path, *, now: float | None = None) -> Progress:
         reason=run.reason,
         planned=planned,
         rounds=rounds,
-        totals=ledger.totals(run.rows),
+        totals=run.totals,
         domains={} if run.status != "unfinished" else _domains(run.rows),
         seconds=last - start,
         left=None if left is None or run.status != "unfinished" else max(0.0, left),

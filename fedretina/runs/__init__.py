@@ -1,6 +1,6 @@
 """A run's folder: its schema, its writer and its reader. No other room knows the contents of a run's files."""
 
-from fedretina.ledger import Totals
+from fedretina.ledger import Row, Totals
 from fedretina.runs.documents import read_config, read_round, read_state
 from fedretina.runs.folder import RunFolder
 from fedretina.runs.messages import MessageGroup
@@ -33,6 +33,7 @@ __all__ = [
     "Result",
     "Round",
     "RoundState",
+    "Row",
     "Run",
     "RunFolder",
     "Scalar",

@@ -70,7 +70,8 @@ def check_fedretina(words):
         assert words[0] in command.commands, f"fedretina has no command {words[0]}"
         command, words = command.commands[words[0]], words[1:]
     check_options(command, words)
-    choices = next((p.type.choices for p in command.params if hasattr(p.type, "choices")), None)
+    arguments = (p for p in command.params if p.param_type_name == "argument")
+    choices = next((p.type.choices for p in arguments if hasattr(p.type, "choices")), None)
     assert not (choices and words) or words[0] in choices, f"{words[0]} is none of {choices}"
 
 

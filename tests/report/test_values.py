@@ -14,7 +14,7 @@ from sample_run import make_run
 def test_a_csv_file_has_a_row_a_round(run, tmp_path):
     other = make_run(tmp_path / "other", targets={"duke": 0.0, "hall": 2.0})
     write_csv([run, other], tmp_path / "rounds.csv")
-    rows = list(csv.DictReader((tmp_path / "rounds.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "rounds.csv").read_text().splitlines()))
     assert len(rows) == 5 + 2 * 5
     assert (rows[4]["run"], rows[4]["target"], rows[4]["round"], rows[4]["mAP"]) == (run.name, "duke", "5", "61.2")
     assert rows[-1]["target"] == "hall"

@@ -1,5 +1,6 @@
 """How far a run is, from its folder."""
 
+import io
 import json
 import os
 
@@ -27,7 +28,7 @@ def under_way(run):
 
 
 def shown(progress):
-    console = Console(width=150, record=True, file=open(os.devnull, "w"))  # noqa: PTH123, SIM115
+    console = Console(width=150, record=True, file=io.StringIO())
     console.print(frame(progress))
     return console.export_text()
 

@@ -176,7 +176,7 @@ def added(model: Model, update: Model) -> Model:
 
 
 def _mean(updates: Sequence[Mapping[str, NDArray[Any]]]) -> Model:
-    return {name: np.mean([update[name] for update in updates], axis=0, dtype=np.float32) for name in updates[0]}
+    return {name: np.asarray(np.mean([u[name] for u in updates], axis=0, dtype=np.float32)) for name in updates[0]}
 
 
 def _seed(*numbers: int) -> int:

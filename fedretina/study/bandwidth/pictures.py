@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -76,7 +77,11 @@ def _draw(axes: Axes, task: TaskResult, colour: dict[str, str]) -> None:
     for line in task.best:
         totals, scores = line.curve
         own = line.is_ours or line.codec == REFERENCE
-        style = {"linewidth": 2.6 if own else 1.3, "linestyle": dashes[line.codec], "zorder": 4 if own else 3}
+        style: dict[str, Any] = {
+            "linewidth": 2.6 if own else 1.3,
+            "linestyle": dashes[line.codec],
+            "zorder": 4 if own else 3,
+        }
         axes.plot(totals[1:], scores[1:], color=colour[line.codec], **style)
     bytes_axis(axes, min(line.curve[0][1] for line in task.best), max(line.curve[0][-1] for line in task.best))
     axes.set_xlabel("sent so far by server and all clients", color=LIGHT.muted, fontsize=9)

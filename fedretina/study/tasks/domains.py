@@ -62,7 +62,7 @@ class DomainsTask(FederatedTask):
         with drawn_from(seed):
             for loss in self._losses(network, self.domains[client], steps, seed):
                 optimiser.zero_grad()
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
                 optimiser.step()
         return self._shared(network)
 

@@ -78,7 +78,7 @@ class NetworkTask(FederatedTask):
         with drawn_from(seed):
             for loss in self.losses(network, client, steps=steps, seed=seed):
                 optimiser.zero_grad()
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
                 nn.utils.clip_grad_norm_(network.parameters(), 1.0)
                 optimiser.step()
         return arrays(network)

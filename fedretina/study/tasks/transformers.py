@@ -27,7 +27,8 @@ class Block(nn.Module):
         q, k, v = self.qkv(self.norm1(x)).view(batch, length, 3, HEADS, width // HEADS).permute(2, 0, 3, 1, 4)
         attended = functional.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
         x = x + self.proj(attended.transpose(1, 2).reshape(batch, length, width))
-        return x + self.out(functional.gelu(self.fc(self.norm2(x))))
+        added: Tensor = self.out(functional.gelu(self.fc(self.norm2(x))))
+        return x + added
 
 
 class Gpt(nn.Module):
@@ -64,7 +65,8 @@ class Vit(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return logits, shape (B, classes), of images of shape (B, 1, side, side)."""
         x = self.patches(images).flatten(2).transpose(1, 2) + self.places
-        return self.head(self.norm(self.blocks(x)).mean(1))
+        logits: Tensor = self.head(self.norm(self.blocks(x)).mean(1))
+        return logits
 
 
 class Adapter(nn.Module):
@@ -78,7 +80,8 @@ class Adapter(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the layer's output plus the adapter's."""
-        return self.layer(x) + SCALE * functional.linear(functional.linear(x, self.a), self.b)
+        frozen: Tensor = self.layer(x)
+        return frozen + SCALE * functional.linear(functional.linear(x, self.a), self.b)
 
 
 def add_adapters(model: nn.Module) -> nn.Module:
