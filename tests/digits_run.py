@@ -33,6 +33,7 @@ def run(
     nodes=2,
     config=DomConfig(),
     grid=None,
+    trust=None,
     result=None,
     name="run",
     on_round=None,
@@ -41,9 +42,8 @@ def run(
 ):
     """Run the strategy; `settings` are those of `Training` and `ReuseConfig`. Return the result and the grid."""
     inner = grid or LocalGrid(client_app(folder, Digits(targets=topology.targets)), nodes)
-    wire = DomGrid(
-        inner, config, uplink="stream", rules=JOINT_RULES, store=folder / "references", streams=folder / "streams"
-    )
+    paths = {"store": folder / "references", "streams": folder / "streams"}
+    wire = DomGrid(inner, config, uplink="stream", rules=JOINT_RULES, trust=trust, seal=trust is not None, **paths)
     training = replace(TRAINING, **{key: settings.pop(key) for key in list(settings) if hasattr(TRAINING, key)})
     parts = topology, training, ReuseConfig(**settings)
     strategy = PeerReuse(*parts, run=name, baselines=baselines, on_round=on_round)

@@ -61,7 +61,7 @@ def main() -> None:
     options = parser.parse_args()
 
     def measured() -> dict[str, object]:
-        with tempfile.TemporaryDirectory(prefix="city-") as folder:
+        with tempfile.TemporaryDirectory(prefix="city-", ignore_cleanup_errors=True) as folder:
             return measure(Path(folder), options.rounds)
 
     write(Results(options.state).measured("network", measured, key=str(options.rounds)), options.page)

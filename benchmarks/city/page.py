@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -91,4 +92,5 @@ def _ended(run: Mapping[str, Any]) -> str:
 
 
 def _typed(typed: Mapping[str, Sequence[str]]) -> str:
-    return "\n\n".join(f"On {name}:\n\n```bash\n" + "\n".join(lines) + "\n```" for name, lines in typed.items())
+    shown = {name: "\n".join(re.sub(r" out='[^']*'", "", line) for line in lines) for name, lines in typed.items()}
+    return "\n\n".join(f"On {name}:\n\n```bash\n{lines}\n```" for name, lines in shown.items())

@@ -6,12 +6,14 @@
     result = strategy.start(grid=DomGrid(grid), initial_arrays=..., num_rounds=3)      # server_app.py
     app = ClientApp(mods=[dom_mod])                                                    # client_app.py
 
-`RecordRule` says which records may lose precision. `Transfer` is what a schedule of configurations decides by.
+`RecordRule` says which records may lose precision. `Transfer` is what a schedule of configurations decides by. With
+``DomGrid(trust=..., seal=True)`` nodes seal models for each other; `sealed_digest` tells what a sealed record stands for.
 """
 
 from fedretina.flower.grid import DomGrid
 from fedretina.flower.mod import DomMod, dom_mod
 from fedretina.flower.precision import RecordRule
+from fedretina.flower.relay import sealed_digest
 from fedretina.flower.transfers import Transfer
 
-__all__ = ["DomGrid", "DomMod", "RecordRule", "Transfer", "dom_mod"]
+__all__ = ["DomGrid", "DomMod", "RecordRule", "Transfer", "dom_mod", "sealed_digest"]

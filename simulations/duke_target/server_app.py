@@ -23,7 +23,7 @@ from fedretina.runs import load, read_config
 from fedretina.settings import codec, text
 from fedretina.strategies import JOINT_RULES, PeerReuse, RunResult
 from run_folder import RunFolder, round_of, summarise
-from settings import check, reuse_of, task_of, topology_of, training_of
+from settings import check, check_seal, reuse_of, task_of, topology_of, training_of
 
 app = ServerApp()
 log = logging.getLogger("flwr").info
@@ -55,11 +55,9 @@ def main(grid: Grid, context: Context) -> None:
 
 
 def _run(grid: Grid, config: dict, folder: RunFolder, *, run: str, result: RunResult, ledger: Ledger) -> None:
-    task, trust = task_of(config, say=log), server_identity()
-    wire = DomGrid(
-        grid, codec(config), uplink="stream", rules=JOINT_RULES, ledger=ledger, streams=folder.streams, trust=trust
-    )
-
+    task, wire = task_of(config, say=log), _wrap(grid, config, folder, ledger)
+    if config["resume"]:
+        result.models |= {stream: wire.sealed_model(stream) for stream in folder.sealed_streams()}
     module = text(config, "logger")
     logger = start_logger(module, name=folder.path.name, config=config) if module else None
 
@@ -85,6 +83,14 @@ def _run(grid: Grid, config: dict, folder: RunFolder, *, run: str, result: RunRe
         logger.finish()
     log("the run's folder: %s", folder.path)
     log("the page: %s", page)
+
+
+def _wrap(grid: Grid, config: dict, folder: RunFolder, ledger: Ledger) -> DomGrid:
+    """Wrap Flower's grid; in a city with its keys."""
+    trust = server_identity()
+    check_seal(config, in_city=trust is not None)
+    options = {"ledger": ledger, "streams": folder.streams, "trust": trust, "seal": config["seal"]}
+    return DomGrid(grid, codec(config), uplink="stream", rules=JOINT_RULES, **options)
 
 
 def _lines_of_round(number: int, result: RunResult, ledger: Ledger) -> Iterator[str]:

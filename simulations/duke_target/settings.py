@@ -84,6 +84,7 @@ def check(config: Config) -> None:
     topology = topology_of(config)
     training_of(config)
     flag(config, "baselines")
+    flag(config, "seal")
     codec(config)
     _check_start(config, topology, reuse_of(config).init)
     if root := text(config, "data-root"):
@@ -94,6 +95,22 @@ def check(config: Config) -> None:
         _require_absolute("weights", file)
         if not Path(file).expanduser().is_file():
             raise BadArgument(f"weights = {file!r}: there is no such file; a .safetensors, .pth or .pt file is allowed")
+
+
+def check_seal(config: Config, *, in_city: bool) -> None:
+    """Refuse sealing outside of a city, where there are no keys, and of bodies, which the server averages."""
+    if not flag(config, "seal"):
+        return
+    if not in_city:
+        raise BadArgument(
+            "seal = true: this SuperLink belongs to no city, so there are no keys to seal for; run it in a city "
+            "(`fedretina city up`), or say seal = false"
+        )
+    if (reuse := reuse_of(config)).is_joint:
+        raise BadArgument(
+            f"seal = true with body-rounds = {reuse.body_rounds}, co-training = {reuse.co_training!r}: the server averages "
+            "bodies, so it must read them; say body-rounds = 0 and co-training = 'off', or seal = false"
+        )
 
 
 def _check_start(config: Config, topology: Topology, init: str) -> None:

@@ -86,7 +86,8 @@ class PeerReuse:
         Parameters
         ----------
         grid : Grid
-            Flower's, or a `DomGrid` around it with ``uplink="stream"``.
+            Flower's, or a `DomGrid` around it with ``uplink="stream"``. With ``seal=True`` the server only relays models,
+            and sees metrics.
         result : RunResult, optional
             The results of an interrupted run; its finished rounds are not repeated.
         timeout : float, optional
@@ -111,6 +112,15 @@ class PeerReuse:
         if isinstance(grid, DomGrid):
             for node in dict.fromkeys(self._hosts.values()):
                 grid.nodes.register(node, domains=self._on(node))
+            if grid.seals:
+                self._seal(grid)
+
+    def _seal(self, grid: DomGrid) -> None:
+        """Say who reads which model: a source's the targets that reuse it, a target's only the city's front ends."""
+        for target in self.topology.targets:
+            grid.seal_for(self.topology.stream_of(target), [])
+        for source in self.topology.sources:
+            grid.seal_for(source, [name for name in self.topology.targets if source in self.topology.sources_of(name)])
 
     def _on(self, node: int) -> list[str]:
         return [domain for domain, host in self._hosts.items() if host == node]
