@@ -6,12 +6,26 @@
     result = strategy.start(grid=DomGrid(grid), initial_arrays=..., num_rounds=3)      # server_app.py
     app = ClientApp(mods=[dom_mod])                                                    # client_app.py
 
-`RecordRule` says which records may lose precision. `Transfer` is what a schedule of configurations decides by.
+`PayloadRelay` and `RelayedModels` relay versions without decoding them. `ProcessGrid` runs the nodes in processes of its own,
+without Ray. `RecordRule` says which records may lose precision. `Transfer` is what a schedule of configurations decides by.
 """
 
 from fedretina.flower.grid import DomGrid
 from fedretina.flower.mod import DomMod, dom_mod
 from fedretina.flower.precision import RecordRule
+from fedretina.flower.process_grid import ProcessGrid
+from fedretina.flower.relay import PayloadRelay, RelayedModels
+from fedretina.flower.sizes import message_size
 from fedretina.flower.transfers import Transfer
 
-__all__ = ["DomGrid", "DomMod", "RecordRule", "Transfer", "dom_mod"]
+__all__ = [
+    "DomGrid",
+    "DomMod",
+    "PayloadRelay",
+    "ProcessGrid",
+    "RecordRule",
+    "RelayedModels",
+    "Transfer",
+    "dom_mod",
+    "message_size",
+]

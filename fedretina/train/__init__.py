@@ -26,7 +26,7 @@ from fedretina.train.batches import Batch, Batches, DomainBatches
 from fedretina.train.checkpoints import Checkpoints
 from fedretina.train.compute import forward_function, training_device
 from fedretina.train.learner import Learner, OnEpoch
-from fedretina.train.peers import Peers, SourceWeights, adapt_peers, check_finite, model_arrays
+from fedretina.train.peers import Peers, SourceWeights, adapt_peers, check_finite, load_arrays, model_arrays
 from fedretina.train.pseudo_labels import ClassMemoryTerm, PseudoLabelBatches, PseudoLabels
 from fedretina.train.rehearsal import CHECKPOINT_FACTOR, check_disk_space, model_bytes, rehearse
 from fedretina.train.reuse_term import ReuseTerm, warm_up_inputs
@@ -60,6 +60,7 @@ __all__ = [
     "check_disk_space",
     "check_finite",
     "forward_function",
+    "load_arrays",
     "model_arrays",
     "model_bytes",
     "rehearse",

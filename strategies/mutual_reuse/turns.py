@@ -1,0 +1,80 @@
+"""A turn: one message of a domain, its reply, and what came of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from flwr.app import ConfigRecord, RecordDict
+
+from fedretina.errors import Corrupt
+from fedretina.strategies.selection import Sketch
+
+SKETCH = "sketch"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """What came of a turn.
+
+    Parameters
+    ----------
+    domain : str
+        The domain.
+    number : int
+        From 1; the first one trains at home.
+    start, end : float
+        Seconds of simulated time.
+    down, up : int
+        Bytes of the message and of its reply, headers included.
+    raw_down, raw_up : int
+        What plain Flower would send for the same models, in bytes of tensors.
+    metrics : mapping of str to float
+        The domain's own metrics after the turn.
+    alpha, risks, scores : mapping of str to float
+        By peer: its weight, its R_m, and its LogME.
+    versions : mapping of str to int
+        By peer: the number of the version that was reused.
+    error : str
+        Why the turn failed; "" if it did not.
+    """
+
+    domain: str
+    number: int
+    start: float
+    end: float
+    down: int = 0
+    up: int = 0
+    raw_down: int = 0
+    raw_up: int = 0
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    alpha: Mapping[str, float] = field(default_factory=dict)
+    risks: Mapping[str, float] = field(default_factory=dict)
+    scores: Mapping[str, float] = field(default_factory=dict)
+    versions: Mapping[str, int] = field(default_factory=dict)
+    error: str = ""
+
+
+def sketch_record(sketch: Sketch) -> ConfigRecord:
+    """Write a sketch as a record of a reply."""
+    return ConfigRecord({str(index): camera.tobytes() for index, camera in enumerate(sketch)} | {"rows": len(sketch[0])})
+
+
+def read_sketch(content: RecordDict) -> Sketch | None:
+    """Read the sketch of a reply; None if it has none.
+
+    Raises
+    ------
+    Corrupt
+        If its bytes are no float16 matrix with finite values.
+    """
+    record = content.config_records.get(SKETCH)
+    if record is None:
+        return None
+    try:
+        cameras = [np.frombuffer(value, np.float16) for value in record.values() if isinstance(value, bytes)]
+        sketch = tuple(camera.reshape(int(str(record["rows"])), -1) for camera in cameras)
+    except (KeyError, ValueError) as error:
+        raise Corrupt(f"a sketch cannot be read ({error}): the reply is dropped") from None
+    if not sketch or not all(camera.size and np.isfinite(camera).all() for camera in sketch):
+        raise Corrupt("a sketch is empty or not finite: the reply is dropped")
+    return sketch
