@@ -6,7 +6,7 @@
     result = strategy.start(grid=DomGrid(grid), initial_arrays=..., num_rounds=3)      # server_app.py
     app = ClientApp(mods=[dom_mod])                                                    # client_app.py
 
-`PayloadRelay` and `RelayedModels` relay versions without decoding them. `ProcessGrid` runs the nodes in processes of its own,
+`PayloadRelay` and `RelayedModels` relay versions without decoding them. `ProcessGrid` runs nodes in a pool of processes,
 without Ray. `RecordRule` says which records may lose precision. `Transfer` is what a schedule of configurations decides by.
 """
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace, TracebackType
 from typing import Any, Self
 
 import flwr.supercore.task_identity as identity
-from flwr.app import Context, Error, Message, RecordDict
+from flwr.app import Array, ArrayRecord, Context, Error, Message, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid
 
@@ -136,12 +136,12 @@ class ProcessGrid(Grid):
         return ProcessPoolExecutor(self._processes, context, initializer=_start_worker, initargs=self._worker)
 
     def _submit(self, message: Message) -> "Future[tuple[Message, RecordDict]]":
-        context = self._contexts[message.metadata.dst_node_id]
+        work = _copy(message), self._contexts[message.metadata.dst_node_id]
         try:
-            return self._pool.submit(_answer, message, context)
+            return self._pool.submit(_answer, *work)
         except BrokenProcessPool:
             self._pool = self._new_pool()
-            return self._pool.submit(_answer, message, context)
+            return self._pool.submit(_answer, *work)
 
     def _reply(self, message: Message, future: "Future[tuple[Message, RecordDict]]") -> Message:
         try:
@@ -152,6 +152,17 @@ class ProcessGrid(Grid):
             return Message(Error(FAILED, f"{type(error).__name__}: {error}"), reply_to=message)
         self._contexts[message.metadata.dst_node_id].state = state
         return reply
+
+
+def _copy(message: Message) -> Message:
+    """Copy a message for another process. Flower keeps views of an array's bytes in it, which cannot travel there."""
+    content = RecordDict(dict(message.content.items()))
+    for name, record in message.content.array_records.items():
+        content[name] = ArrayRecord({key: Array(a.dtype, a.shape, a.stype, a.data) for key, a in record.items()})
+    copy = Message(content, dst_node_id=message.metadata.dst_node_id, message_type=message.metadata.message_type)
+    for key in ("_message_id", "_group_id", "_src_node_id"):
+        copy.metadata.__dict__[key] = message.metadata.__dict__[key]
+    return copy
 
 
 def _start_worker(app: str, paths: tuple[str, ...]) -> None:

@@ -163,7 +163,7 @@ class RelayedModels:
         return None if version is None else version.model
 
     def publish(self, stream: str, model: Model, content: RecordDict) -> RecordDict:
-        """Make the next version of a stream: the difference to the newest one, or a keyframe where the message asks for it."""
+        """Make the next version of a stream: the difference to the newest, or a keyframe if the message asks for one."""
         base = None if _entries(content)["keyframe"] else self._own_version(content)
         made = publish(model, base=base, config=stream_config(self.config))
         self.store.put(made.version)
@@ -179,9 +179,7 @@ class RelayedModels:
         payloads = records.unpack(content.array_records[stream])
         held = self.store.get(base) if base else None
         if held is None and (not payloads or link_of(0, payloads[0]).base is not None):
-            raise UnknownBase(
-                f"stream {stream!r}: the base {str(base)[:8]} is not held (any more); send all from a keyframe"
-            )
+            raise UnknownBase(f"stream {stream!r}: the base {str(base)[:8]} is not held (any more); send a keyframe")
         version = follow(payloads, base=held)
         if version.digest != digest:
             raise Corrupt(

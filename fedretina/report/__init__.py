@@ -3,6 +3,7 @@
 The style of plots (`LIGHT`, `new_figure`, `style_axes`, `to_png` and others) also serves studies and benchmarks.
 """
 
+from fedretina.report.city import build_city
 from fedretina.report.page import build
 from fedretina.report.peers import format_bound, format_peers
 from fedretina.report.style import LIGHT, Theme, label_right, new_figure, outlined, spread, style_axes, to_png
@@ -13,6 +14,7 @@ __all__ = [
     "LIGHT",
     "Theme",
     "build",
+    "build_city",
     "format_bound",
     "format_peers",
     "format_round",

@@ -87,10 +87,10 @@ class MutualReuseClient:
 
 
 class TurnWorker(TargetWorker):
-    """A domain in a turn: a target as under `PeerReuse`, but every turn is a training of its own, and nothing is printed.
+    """A domain in a turn: a target as under `PeerReuse`, but each turn is a training of its own, and prints nothing.
 
-    Its peers differ from turn to turn, so no optimiser state is kept. A turn goes on from the domain's newest version, `own`.
-    Only the first turn with peers starts as `ReuseConfig.init` says.
+    Its peers differ from turn to turn, so no optimiser state is kept. A turn goes on from the domain's newest version,
+    `own`. Only the first turn with peers starts as `ReuseConfig.init` says.
     """
 
     own: Mapping[str, np.ndarray] | None = None

@@ -18,7 +18,7 @@ policy      ranks candidates by
 """
 
 from fedretina.strategies.selection.choice import POLICIES, Evidence, Policy, choose, rank
-from fedretina.strategies.selection.sketch import Sketch, sketch, sketch_distance
+from fedretina.strategies.selection.sketch import Sketch, positions, sketch, sketch_distance
 from fedretina.strategies.selection.transfer_scores import h_score, logme
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "choose",
     "h_score",
     "logme",
+    "positions",
     "rank",
     "sketch",
     "sketch_distance",

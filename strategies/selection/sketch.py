@@ -1,6 +1,6 @@
 """Sketches of domains: a few principal directions of their features, instead of any sample."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -73,6 +73,27 @@ def nearest_first(target: str, candidates: Sequence[str], sketches: dict[str, Sk
         name: sketch_distance(own, sketches[name]) if own is not None and name in sketches else far for name in candidates
     }
     return sorted(candidates, key=lambda name: distance[name])
+
+
+def positions(sketches: Mapping[str, Sketch]) -> dict[str, tuple[float, float]]:
+    """Place domains in the plane: the first two principal components of their mean projection matrices.
+
+    The distance of two projection matrices is the chordal distance of the subspaces.
+
+    Examples
+    --------
+    >>> places = positions({"mill": (np.float16([[1], [0]]),), "port": (np.float16([[0], [1]]),)})
+    >>> round(abs(places["mill"][0] - places["port"][0]), 3)
+    1.414
+    """
+    if not sketches:
+        return {}
+    matrices = [sum(camera.astype(float) @ camera.astype(float).T for camera in s) / len(s) for s in sketches.values()]
+    rows = np.stack([np.asarray(matrix).ravel() for matrix in matrices])
+    left, singular, _ = np.linalg.svd(rows - rows.mean(0), full_matrices=False)
+    plane = np.zeros((len(rows), 2))
+    plane[:, : min(2, len(singular))] = (left * singular)[:, :2]
+    return {name: (float(x), float(y)) for name, (x, y) in zip(sketches, plane, strict=True)}
 
 
 def _principal(matrix: NDArray[np.float64], directions: int) -> NDArray[np.float16]:

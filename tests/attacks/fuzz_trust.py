@@ -15,8 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgpack
-from city import NOW, City
 
+from city import NOW, City
 from fedretina.city import Invitation, Request, make_request
 from fedretina.errors import FedRetinaError
 from fedretina.trust import (
