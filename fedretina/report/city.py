@@ -60,14 +60,14 @@ def plot_map(city: City) -> Figure:
             LineCollection(lines, colors=LIGHT.muted, linewidths=0.3 + 1.5 * weights, alpha=np.clip(weights, 0.1, 0.8))
         )
         for source, target, weight in arrows if len(arrows) <= MOST_ARROWS // 4 else ():
-            middle = np.add(places[source], places[target]) / 2
-            ahead = middle + 0.01 * np.subtract(places[target], places[source])
-            axes.annotate(
-                "", ahead, middle, arrowprops={"arrowstyle": "->", "color": LIGHT.muted, "alpha": min(1.0, 0.2 + weight)}
-            )
+            (x, y), (to_x, to_y) = places[source], places[target]
+            middle = (x + to_x) / 2, (y + to_y) / 2
+            ahead = middle[0] + 0.01 * (to_x - x), middle[1] + 0.01 * (to_y - y)
+            look = {"arrowstyle": "->", "color": LIGHT.muted, "alpha": min(1.0, 0.2 + weight)}
+            axes.annotate("", ahead, middle, arrowprops=look)
     colours = [LIGHT.series[domain.district % len(LIGHT.series)] for domain in city.domains]
-    x, y = np.array([places[domain.name] for domain in city.domains]).T
-    axes.scatter(x, y, c=colours, s=max(6, 60 - len(x) / 10), zorder=3)
+    points = np.array([places[domain.name] for domain in city.domains])
+    axes.scatter(points[:, 0], points[:, 1], c=colours, s=max(6, 60 - len(points) / 10), zorder=3)
     return figure
 
 

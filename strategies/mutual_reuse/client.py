@@ -128,7 +128,7 @@ class TurnWorker(TargetWorker):
         epochs = self.training.local_epochs
         learner.train(EpochRange(0, epochs, epochs), len(splits.everything()), self.on_epoch(""))
         self._report_reuse(learner, peers, equation, labels)
-        self.reply[f"{self.domain}/logme"] = MetricRecord(peer_scores(self.task, splits, peers))
+        self.reply[f"{self.domain}/logme"] = MetricRecord({**peer_scores(self.task, splits, peers)})
         self.publish(model, self.domain)
 
     def publish(self, model: nn.Module, stream: str) -> None:
@@ -147,7 +147,7 @@ class TurnWorker(TargetWorker):
 
 def peer_scores(task: Task, splits: Splits, peers: Peers) -> dict[str, float]:
     """Compute LogME of each peer's features on the target's labelled samples; 0 for all if they show one class only."""
-    if len(splits.labels.unique()) < 2:
+    if int(splits.labels.min()) == int(splits.labels.max()):
         return dict.fromkeys(peers.models, 0.0)
     inputs, layer = task.prepare(splits.inputs), task.embedding or task.layers[-1]
     device = {name: next(model.parameters()).device for name, model in peers.models.items()}

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from flwr.app import Message, MetricRecord, RecordDict
 from flwr.serverapp import Grid
@@ -258,7 +259,14 @@ class MutualReuse:
         """Relay the version of a reply, and read its metrics; a reply that cannot be believed is a failed turn."""
         domain, member, reply = self.domains[index], self._members[index], self._members[index].reply
         size = 0 if "failed" in reply.metric_records else message_size(reply, "up")
-        made = {"domain": domain, "number": member.turns, "start": member.start, "end": now, "down": member.down, "up": size}
+        made: dict[str, Any] = {
+            "domain": domain,
+            "number": member.turns,
+            "start": member.start,
+            "end": now,
+            "down": member.down,
+            "up": size,
+        }
         if "failed" in reply.metric_records:
             return Turn(**made, error="the node failed; see the log")
         try:
@@ -272,7 +280,7 @@ class MutualReuse:
         self._raw[domain] = int(numbers_of(reply.metric_records["size"])["raw"])
         return Turn(**made, **self._metrics(domain, member, reply))
 
-    def _metrics(self, domain: str, member: _Member, reply: RecordDict) -> dict[str, object]:
+    def _metrics(self, domain: str, member: _Member, reply: RecordDict) -> dict[str, Any]:
         records = {name: numbers_of(record) for name, record in reply.metric_records.items()}
         values = records.get(f"{domain}/reuse") or records.get(f"{domain}/home", {})
         peers = {name.removeprefix("peer."): score for name, score in values.items() if name.startswith("peer.")}

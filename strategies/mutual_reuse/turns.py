@@ -56,7 +56,10 @@ class Turn:
 
 def sketch_record(sketch: Sketch) -> ConfigRecord:
     """Write a sketch as a record of a reply."""
-    return ConfigRecord({str(index): camera.tobytes() for index, camera in enumerate(sketch)} | {"rows": len(sketch[0])})
+    record = ConfigRecord({"rows": len(sketch[0])})
+    for index, camera in enumerate(sketch):
+        record[str(index)] = camera.tobytes()
+    return record
 
 
 def read_sketch(content: RecordDict) -> Sketch | None:
