@@ -74,7 +74,7 @@ class Row:
     digest : str
         Digest, in hex, of the version that the payload leads to; "" if there is none.
     raw_bytes : int
-        Bytes that plain Flower would have sent.
+        Bytes that plain Flower would have sent; for a sealed model, as its maker says.
     wire_bytes : int
         Bytes that were sent, headers and envelope included.
     encode_s : float

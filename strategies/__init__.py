@@ -1,6 +1,7 @@
 """Algorithms over messages, one in each file or folder. Each has two halves: the server's and the nodes'."""
 
 from fedretina.strategies.peer_reuse import (
+    JOINT_RULES,
     AdmissionLimits,
     Job,
     PeerReuse,
@@ -14,6 +15,7 @@ from fedretina.strategies.peer_reuse import (
 )
 
 __all__ = [
+    "JOINT_RULES",
     "AdmissionLimits",
     "Job",
     "PeerReuse",

@@ -7,7 +7,7 @@ from flwr.clientapp import ClientApp
 from digits import Digits
 from fedretina.dom import DomConfig
 from fedretina.flower import DomGrid, DomMod
-from fedretina.strategies import PeerReuse, PeerReuseClient, ReuseConfig, Topology, hosted_domains
+from fedretina.strategies import JOINT_RULES, PeerReuse, PeerReuseClient, ReuseConfig, Topology, hosted_domains
 from fedretina.testing import LocalGrid
 from fedretina.train import Training
 
@@ -16,12 +16,13 @@ TOPOLOGY = Topology(targets=(TARGET,), sources=("upright", "left"))
 TRAINING = Training(rounds=3, local_epochs=4, home_epochs=8, batch_size=32, lr=0.01, device="cpu")
 
 
-def client_app(folder, task=None):
+def client_app(folder, task=None, **client):
     app = ClientApp(mods=[DomMod(folder / "references")])
-    answer = PeerReuseClient(task or Digits(), folder / "nodes")
+    answer = PeerReuseClient(task or Digits(), folder / "nodes", **client)
     app.query("domains")(hosted_domains)
     app.query("describe")(answer)
     app.train()(answer)
+    app.train("joint")(answer)
     return app
 
 
@@ -32,6 +33,7 @@ def run(
     nodes=2,
     config=DomConfig(),
     grid=None,
+    trust=None,
     result=None,
     name="run",
     on_round=None,
@@ -40,7 +42,8 @@ def run(
 ):
     """Run the strategy; `settings` are those of `Training` and `ReuseConfig`. Return the result and the grid."""
     inner = grid or LocalGrid(client_app(folder, Digits(targets=topology.targets)), nodes)
-    wire = DomGrid(inner, config, uplink="stream", store=folder / "references", streams=folder / "streams")
+    paths = {"store": folder / "references", "streams": folder / "streams"}
+    wire = DomGrid(inner, config, uplink="stream", rules=JOINT_RULES, trust=trust, seal=trust is not None, **paths)
     training = replace(TRAINING, **{key: settings.pop(key) for key in list(settings) if hasattr(TRAINING, key)})
     parts = topology, training, ReuseConfig(**settings)
     strategy = PeerReuse(*parts, run=name, baselines=baselines, on_round=on_round)

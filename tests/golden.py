@@ -33,6 +33,10 @@ VERSION_2 = {
     "predicted_fine": DomConfig(relative_error=0.05, effort="fast"),
     "predicted_lattice": DomConfig(lattice=True),
     "predicted_small": DomConfig(effort="small", relative_error=0.05),
+    "pools": DomConfig(bits=3),
+    "pools_lattice": DomConfig(lattice=True, effort="fast"),
+    "exact_layouts": DomConfig(lossless=True),
+    "metadata": DomConfig(),
 }
 CONFIGS = {name: replace(config, format=1) for name, config in VERSION_1.items()} | VERSION_2
 
@@ -100,11 +104,45 @@ def converted_models():
     return base, {name: new[name].astype(base[other].dtype) for name, other in zip("abcd", "bcda", strict=True)}
 
 
+def small_models():
+    """A base and a model of many small tensors, of two sizes of differences, and a tied pair; by integer arithmetic only."""
+    base, new = {}, {}
+    for place in range(40):
+        count = 100 if place < 36 else 3000
+        values = (np.arange(count) * 7919 * (place + 1) % 1009 - 504) / 2**10
+        moved = (np.arange(count) * 104729 * (place + 3) % 997 - 498) / 2 ** (12 + 6 * (place % 2))
+        name = f"block.{place:02}.weight"
+        base[name] = values.reshape(10, -1).astype(np.float32)
+        new[name] = (values + moved).reshape(10, -1).astype(np.float32)
+    return base | {"tied": base["block.36.weight"]}, new | {"tied": new["block.36.weight"]}
+
+
+def exact_models():
+    """A base and a model for lossless layouts: all values moved, few rows touched, and both; by integer arithmetic only."""
+    place = np.arange(96 * 96).reshape(96, 96)
+    values = (place * 7919 % 1009 - 504) * (place * 31 % 13 + 1) / 2**14
+    moved = (place * 104729 % 997 - 498) / 2**20
+    rows = np.where(np.arange(96)[:, None] % 9, 0, moved)
+    many = np.where(np.arange(96)[:, None] % 5, moved, 0)
+    differences = {"all": moved, "few": rows, "many": many}
+    dtypes = {"brain": ml_dtypes.bfloat16, "half": np.float16, "single": np.float32}
+    base = {f"{name}.{kind}": values.astype(dtypes[kind]) for name in differences for kind in dtypes}
+    new = {f"{name}.{kind}": (values + differences[name]).astype(dtypes[kind]) for name in differences for kind in dtypes}
+    new["all.single"][0, :3] = np.nan, np.inf, -np.inf
+    return base, new
+
+
+MODELS = {
+    "converted": converted_models,
+    "pools": small_models,
+    "pools_lattice": small_models,
+    "exact_layouts": exact_models,
+}
+
+
 def models_of(name):
     """The base and the model of a file."""
-    if name == "converted":
-        return converted_models()
-    return low_rank_models() if name in VERSION_2 else models()
+    return MODELS.get(name, low_rank_models if name in VERSION_2 else models)()
 
 
 def base_of(name):
@@ -117,7 +155,8 @@ def write() -> None:
     for name, config in CONFIGS.items():
         path = FIXTURE / f"{name}.dom"
         if not path.exists():
-            payload = encode(models_of(name)[1], base=base_of(name), config=config)
+            metadata = {"format": "pt", "step": "12"} if name == "metadata" else {}
+            payload = encode(models_of(name)[1], base=base_of(name), config=config, metadata=metadata)
             info = inspect(payload)
             path.write_bytes(payload)
             expected = {"format_version": info.format_version, "result": info.result}

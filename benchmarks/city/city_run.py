@@ -10,8 +10,7 @@ from typing import Any
 
 from city.machines import Network
 from fedretina import ledger
-from fedretina.city import CityFolder, NodeFolder
-from fedretina.city.processes import superlink_command, supernode_command
+from fedretina.city import CityFolder, NodeFolder, superlink_command, supernode_command
 
 APP = Path(__file__).parents[2] / "simulations" / "duke_target"
 SERVER, TARGET, CUT = "server", "duke", "msmt17"

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,9 @@ of one computer, so seconds of training depend on its load.
 
 {table}
 
-Time of a round: training and traffic together. Bytes in the ledger: what messages needed, headers included. Bytes on the
-network: all packets of the server, with TLS, acknowledgements and what was sent again.
+Time of a round: training and traffic together. In the first round of the first run each machine also renders its data. Bytes
+in the ledger: what messages needed, headers included. Bytes on the network: all packets of the server, with TLS,
+acknowledgements and what was sent again.
 {ratio}
 
 ## A link that is cut
@@ -47,7 +49,7 @@ def write(found: Mapping[str, Any], page: Path) -> None:
     """Write the page."""
     dom, plain = found["dom"], found["plain"]
     rows = [_row("DoM, signed", dom), _row("models as they are, plain Flower over TLS", plain)]
-    head = ["", "median seconds of a round", "MB a round in the ledger", "MB a round on the network", "rounds"]
+    head = ["", "seconds of each round", "MB a round in the ledger", "MB a round on the network"]
     each = [run["ledger_bytes"] / max(1, len(run["seconds"])) for run in (plain, dom)]
     page.write_text(
         PAGE.format(
@@ -79,7 +81,7 @@ def write(found: Mapping[str, Any], page: Path) -> None:
 def _row(label: str, run: Mapping[str, Any]) -> list[str]:
     count = max(1, len(run["seconds"]))
     megabytes = [f"{run[key] / count / 1e6:.2f}" for key in ("ledger_bytes", "network_bytes")]
-    return [label, f"{_median(run['seconds']):.0f}", *megabytes, str(len(run["seconds"]))]
+    return [label, ", ".join(f"{seconds:.0f}" for seconds in run["seconds"]), *megabytes]
 
 
 def _ended(run: Mapping[str, Any]) -> str:
@@ -90,8 +92,5 @@ def _ended(run: Mapping[str, Any]) -> str:
 
 
 def _typed(typed: Mapping[str, Sequence[str]]) -> str:
-    return "\n\n".join(f"On {name}:\n\n```bash\n" + "\n".join(lines) + "\n```" for name, lines in typed.items())
-
-
-def _median(values: Sequence[float]) -> float:
-    return sorted(values)[len(values) // 2] if values else float("nan")
+    shown = {name: "\n".join(re.sub(r" out='[^']*'", "", line) for line in lines) for name, lines in typed.items()}
+    return "\n\n".join(f"On {name}:\n\n```bash\n{lines}\n```" for name, lines in shown.items())

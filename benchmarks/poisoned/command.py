@@ -34,7 +34,7 @@ def cells(seed: int) -> Iterator[Cell]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", default="0")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--home-epochs", type=int, default=12)
     parser.add_argument("--local-epochs", type=int, default=4)
     parser.add_argument("--epoch-images", type=int, default=1000)

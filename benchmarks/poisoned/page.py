@@ -30,6 +30,7 @@ One bad peer is {first}, two are {first} and {second}. All peers are honest at f
 The bad ones send bad models from round {bad_round} on. Embedded pedestrians, {rounds} rounds, {home} epochs at home,
 {local} epochs in a round, at most {images} images in an epoch, seeds {seeds}.
 Cells: the target's mAP in percent after the last round; with several seeds, ± the standard deviation.
+With one seed a difference of one or two points may be chance.
 
 *With*: the defaults. The target admits a peer's version if it is finite and its change is no larger than the peer's history
 makes likely (`AdmissionLimits`). The peers' risks on the target's labels give alpha and the weights in the committee.

@@ -7,7 +7,7 @@ from fedretina.city.doctor import Finding, examine
 from fedretina.city.edge import join, local_nodes, start, start_local
 from fedretina.city.enrolment import Invitation, Request, make_request, make_rotation
 from fedretina.city.folders import CityFolder, NodeFolder
-from fedretina.city.processes import CITY_VARIABLE, NotStarted, is_running, stop
+from fedretina.city.processes import CITY_VARIABLE, NotStarted, is_running, stop, superlink_command, supernode_command
 from fedretina.city.server import DEFAULT_PORT, approve, create, first_fingerprint, revoke, server_identity, up
 from fedretina.city.status import NodeStatus, node_statuses
 from fedretina.city.units import compose_file, systemd_unit
@@ -38,6 +38,8 @@ __all__ = [
     "start",
     "start_local",
     "stop",
+    "superlink_command",
+    "supernode_command",
     "systemd_unit",
     "up",
 ]

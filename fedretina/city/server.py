@@ -91,7 +91,7 @@ def first_fingerprint(city: CityFolder) -> str:
 
 
 def up(city: CityFolder, show: Show) -> None:
-    """Start the SuperLink, and wait until it answers.
+    """Start the SuperLink, and wait until it answers. The connection of ``flwr run`` is renewed: the folder may have moved.
 
     Raises
     ------
@@ -106,6 +106,7 @@ def up(city: CityFolder, show: Show) -> None:
         )
     processes.start(city, processes.superlink_command(city), show, {processes.CITY_VARIABLE: str(city.path.absolute())})
     processes.wait_until_answers(city, "127.0.0.1", city.port)
+    write_connection(city)
 
 
 def approve(city: CityFolder, data: bytes, show: Show) -> tuple[Request, bytes]:

@@ -10,7 +10,7 @@ from fedretina.city import processes
 from fedretina.city.folders import CityFolder
 from fedretina.city.processes import NotStarted, Show
 from fedretina.errors import BadArgument
-from fedretina.trust import Acknowledgement, TrustMemory, read_reports
+from fedretina.trust import Acknowledgement, DailyTraffic, TrustMemory, read_reports
 
 UNKNOWN = "unknown"
 
@@ -35,8 +35,10 @@ class NodeStatus:
         How many versions it lacks of the stream that it is furthest behind in, of those that it holds.
     last_report_s : float or None
         Seconds since its last signed report; None before the first.
+    bytes_today : int
+        The bytes of its messages since midnight, both ways, in all runs.
     release : str
-        What it runs.
+        What it runs: packages and their versions.
     attacks : mapping of str to int
         What it refused, by name.
     """
@@ -48,6 +50,7 @@ class NodeStatus:
     version: int
     behind: int
     last_report_s: float | None
+    bytes_today: int
     release: str
     attacks: Mapping[str, int]
 
@@ -55,15 +58,34 @@ class NodeStatus:
         """Return the row as JSON."""
         return asdict(self)
 
+    def to_text(self) -> str:
+        """Return the row as a few short lines, for a terminal of 80 columns."""
+        last = "never" if self.last_report_s is None else f"{self.last_report_s:.0f} s ago"
+        version = f"{self.version}, {self.behind} behind" if self.version else "none"
+        refused = ", ".join(f"{name} {count}" for name, count in self.attacks.items()) or "none"
+        hosted = ", ".join(self.domains) or "no domain of the city root"
+        return "\n".join(
+            [
+                f"{self.node}  ({self.role}, {self.connection})",
+                f"    domains  {hosted}",
+                f"    version  {version}",
+                f"    report   {last}",
+                f"    today    {self.bytes_today / 1e6:.1f} MB",
+                f"    runs     {self.release or 'unknown'}",
+                f"    refused  {refused}",
+            ]
+        )
+
 
 @dataclass(frozen=True)
 class _Known:
-    """What is known of all nodes: reports by domain, newest counters by stream, listed domains, what Flower says."""
+    """What is known of all nodes: reports by domain, newest counters by stream, listed domains, connections, today."""
 
     reports: Mapping[str, Acknowledgement]
     newest: Mapping[str, int]
     listed: Collection[str]
     connections: Mapping[str, str]
+    traffic: Mapping[str, int]
 
 
 def node_statuses(city: CityFolder, show: Show) -> list[NodeStatus]:
@@ -75,7 +97,13 @@ def node_statuses(city: CityFolder, show: Show) -> list[NodeStatus]:
         If a file of the city's folder is damaged.
     """
     newest = {stream: counter for stream, (counter, _) in TrustMemory(city.path / "memory.json").versions.items()}
-    known = _Known(read_reports(city.path), newest, city.identity.root().domains, _connections(city, show))
+    known = _Known(
+        read_reports(city.path),
+        newest,
+        city.identity.root().domains,
+        _connections(city, show),
+        DailyTraffic(city.path).today(),
+    )
     return [_status_of(name, entry, known) for name, entry in sorted(_nodes(city).items())]
 
 
@@ -94,6 +122,7 @@ def _status_of(name: str, entry: Mapping[str, Any], known: _Known) -> NodeStatus
         version=max(published, default=0),
         behind=max(behind, default=0),
         last_report_s=None if report is None else max(0.0, time.time() - report.created),
+        bytes_today=sum(count for label, count in known.traffic.items() if set(label.split(",")) & set(entry["domains"])),
         release=report.release if report is not None else "",
         attacks=dict(report.attacks) if report is not None else {},
     )

@@ -51,7 +51,7 @@ def init(
 
 @app.command()
 def up(
-    folder: CityArgument = CITY_DIR,
+    folder: Folder = CITY_DIR,
     local: Annotated[
         bool, typer.Option("--local", help="Also enrol and start one node for each domain of --domains, on this machine.")
     ] = False,
@@ -62,10 +62,14 @@ def up(
         Path | None, typer.Option(help="With --local: the folder of their data; by default the app's own data.")
     ] = None,
 ) -> None:
-    """Server: start the SuperLink, and wait until it answers."""
+    """Start the SuperLink of a city's folder, or the SuperNode of a node's folder, and wait until it answers."""
     from fedretina import city
 
-    found = city.CityFolder.load(folder)
+    found = _load(folder)
+    if isinstance(found, city.NodeFolder):
+        city.start(found, _show)
+        typer.echo(f"The SuperNode of {found.name} runs; its log is {found.log}.")
+        return
     if not city.is_running(found):
         city.up(found, _show)
     typer.echo(f"The SuperLink of {found.name} answers at {found.address}.")
@@ -159,25 +163,15 @@ def status(
     folder: CityArgument = CITY_DIR,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Server: show each node, its domains and role, what it holds, its last report, and the attacks that it refused."""
-    from rich.console import Console
-    from rich.table import Table
-
+    """Server: show each node: what it hosts and holds, its last report, its bytes, packages, and refused attacks."""
     from fedretina import city
 
     rows = city.node_statuses(city.CityFolder.load(folder), lambda command: None if as_json else _show(command))
     if as_json:
         typer.echo(json.dumps([row.to_json() for row in rows], indent=1))
         return
-    table = Table("node", "domains", "role", "Flower", "version", "behind", "last report", "release", "attacks refused")
     for row in rows:
-        last = "never" if row.last_report_s is None else f"{row.last_report_s:.0f} s ago"
-        attacks = ", ".join(f"{name} {count}" for name, count in row.attacks.items()) or "none"
-        behind, version = str(row.behind), str(row.version or "none")
-        table.add_row(
-            row.node, ", ".join(row.domains), row.role, row.connection, version, behind, last, row.release, attacks
-        )
-    Console().print(table)
+        typer.echo(row.to_text())
 
 
 @app.command()

@@ -28,6 +28,8 @@ def encode(
     bits: Annotated[int | None, typer.Option(help="Quantisation steps of 10^-BITS, as in the paper.")] = None,
     budget: Annotated[str | None, typer.Option(help="Largest size of the payload: 200kB, 1.5MB, 300KiB.")] = None,
     relative_error: Annotated[float | None, typer.Option(help="Error of each tensor's difference; default 0.25.")] = None,
+    step: Annotated[float | None, typer.Option(help="One step for all differences, in the weights' unit.")] = None,
+    rms_step: Annotated[float | None, typer.Option(help="The same, as a multiple of the differences' RMS.")] = None,
     lossless: Annotated[
         bool, typer.Option("--lossless", help="Lose nothing: every bit of the result is that of NEW.")
     ] = False,
@@ -43,6 +45,8 @@ def encode(
         bits=bits,
         budget=budget,
         relative_error=relative_error,
+        step=step,
+        rms_step=rms_step,
         lossless=lossless,
         keyframe_error=keyframe_error,
         effort=effort,

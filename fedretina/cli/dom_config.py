@@ -40,6 +40,8 @@ def config_of(
     bits: int | None = None,
     budget: str | None = None,
     relative_error: float | None = None,
+    step: float | None = None,
+    rms_step: float | None = None,
     lossless: bool = False,
     keyframe_error: float | None = None,
     effort: str | None = None,
@@ -59,7 +61,8 @@ def config_of(
     from fedretina.dom import DomConfig
 
     size = None if budget is None else parse_size(budget)
-    targets = {"bits": bits, "budget_bytes": size, "relative_error": relative_error, "lossless": lossless or None}
+    targets = {"bits": bits, "budget_bytes": size, "relative_error": relative_error, "step": step, "rms_step": rms_step}
+    targets["lossless"] = lossless or None
     given: dict[str, Any] = {name: value for name, value in targets.items() if value is not None}
     _check_targets([_OPTIONS[name] for name in given], has_base=has_base, keyframe_error=keyframe_error)
     others: dict[str, Any] = {"keyframe_error": keyframe_error, "effort": effort}
@@ -90,6 +93,8 @@ _OPTIONS = {
     "bits": "--bits",
     "budget_bytes": "--budget",
     "relative_error": "--relative-error",
+    "step": "--step",
+    "rms_step": "--rms-step",
     "lossless": "--lossless",
     "keyframe_error": "--keyframe-error",
     "effort": "--effort",
@@ -101,5 +106,5 @@ def _check_targets(given: list[str], *, has_base: bool, keyframe_error: float | 
         raise BadArgument(f"{' and '.join(given)} exclude each other; give one of them")
     if keyframe_error is not None and given in (["--lossless"], ["--budget"]):
         raise BadArgument(f"{given[0]} and --keyframe-error exclude each other; give one of them")
-    if not has_base and given in (["--bits"], ["--relative-error"]):
+    if not has_base and given in (["--bits"], ["--relative-error"], ["--step"], ["--rms-step"]):
         raise BadArgument(f"{given[0]} is about the difference from a base; give --base, or --keyframe-error instead")

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from fedretina import __version__
-from fedretina.cli import cache, city, data, dom, report, study
+from fedretina.cli import cache, city, data, dom, report, study, watch
 from fedretina.cli.progress import printable
 from fedretina.errors import FedRetinaError
 
@@ -38,9 +38,10 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.command("report")(report.report)
+app.command("watch")(watch.watch)
 app.add_typer(cache.app, name="cache")
 app.add_typer(dom.app, name="dom")
-app.command("study")(study.study)
+app.add_typer(study.app, name="study")
 app.add_typer(data.app, name="data")
 app.add_typer(city.app, name="city")
 

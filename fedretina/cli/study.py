@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from fedretina import home
+from fedretina.cli.bandwidth import bandwidth
 from fedretina.cli.options import errors_about_settings, parse_names, parse_pixels, parse_seeds
 
 if TYPE_CHECKING:
@@ -35,10 +36,11 @@ class StudyName(StrEnum):
     FIG4 = "fig4"
     FIG5 = "fig5"
     ABLATION = "ablation"
+    PEERS = "peers"
 
 
 def study(
-    name: Annotated[StudyName, typer.Argument(help="Which experiment.")],
+    context: typer.Context,
     *,
     data_root: Annotated[
         Path | None, typer.Option(help="Folder that has a folder for each domain; by default the embedded pedestrians.")
@@ -57,6 +59,10 @@ def study(
     size: Annotated[str, typer.Option(help="Height x width of the input in pixels.")] = "64x32",
     weights: Annotated[str, typer.Option(help="A file of weights that every network starts from.")] = "",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    body_rounds: Annotated[int, typer.Option(min=1, help="peers: rounds in which sources average their bodies.")] = 5,
+    average_every: Annotated[int, typer.Option(min=1, help="peers: epochs between two averages in co-training.")] = 5,
+    share_target: Annotated[float, typer.Option(min=0, max=1, help="peers: the target's weight in an average.")] = 0.6,
+    alone_last: Annotated[int, typer.Option(min=0, help="peers: last epochs, in which the target trains alone.")] = 6,
 ) -> None:
     """Run one of the paper's experiments over several seeds; write a table (Markdown, JSON) and a plot.
 
@@ -65,6 +71,7 @@ def study(
     from fedretina.reid import EMBEDDED, task_of
     from fedretina.study import STUDIES, Setting, Store, StudyRunner, run
 
+    name = StudyName(context.info_name or "")
     height, width = parse_pixels(size)
     count = epochs or (QUICK_EPOCHS if quick else 30)
     base = Setting(
@@ -72,6 +79,7 @@ def study(
         height=height, width=width, epochs=count, home_epochs=count,
         data=str(data_root.expanduser().absolute()) if data_root else EMBEDDED,
         epoch_samples=QUICK_SAMPLES if quick else 4000,
+        body_rounds=body_rounds, average_every=average_every, share_target=share_target, alone_last=alone_last,
     )  # fmt: skip
     folder = out or home.studies() / (f"{base.target}-quick" if quick else base.target)
     runner = StudyRunner(task_of, Store(folder), device)
@@ -87,6 +95,15 @@ def study(
         raise typer.Exit(130) from None
     typer.echo(page.read_text(encoding="utf-8"))
     typer.echo(str(page))
+
+
+app = typer.Typer(
+    help="Run an experiment over several seeds, and write a page: of codecs (bandwidth), or of the paper (all others).",
+    no_args_is_help=True,
+)
+for _name in StudyName:
+    app.command(_name.value)(study)
+app.command("bandwidth")(bandwidth)
 
 
 def _describe_data(base: "Setting") -> str:

@@ -22,7 +22,8 @@ class DomConfig:
     ----------
     relative_error : float, default 0.25
         Target of ``||d - d^|| / ||d||`` per tensor, where ``d = new - base``. One-shot payloads meet it within 5 %
-        (predicted tensors and those of fewer than 256 values from below), lattice payloads within a factor of 1.41.
+        (predicted tensors from below), lattice payloads within a factor of 1.41. Tensors of fewer than 256 values whose
+        differences have about the same size share a step; they meet the target together, and each within a factor of 1.41.
     keyframe_error : float, default 0.001
         The same target for what has no base: keyframes, and tensors that the base lacks. Tensors of fewer than 65,536 values
         have less (`quantisation.steps.keyframe_target`). It is fine, since nothing trains away what a frozen tensor lost.

@@ -6,15 +6,17 @@
     result = strategy.start(grid=DomGrid(grid), initial_arrays=..., num_rounds=3)      # server_app.py
     app = ClientApp(mods=[dom_mod])                                                    # client_app.py
 
-`PayloadRelay` and `RelayedModels` relay versions without decoding them. `ProcessGrid` runs nodes in a pool of processes,
-without Ray. `RecordRule` says which records may lose precision. `Transfer` is what a schedule of configurations decides by.
+`RecordRule` says which records may lose precision. `Transfer` is what a schedule of configurations decides by. With
+``DomGrid(trust=..., seal=True)`` nodes seal models for each other; `sealed_digest` tells what a sealed record stands for.
+`PayloadRelay` and `RelayedModels` relay versions without decoding them. `ProcessGrid` runs nodes in a pool of processes.
 """
 
 from fedretina.flower.grid import DomGrid
 from fedretina.flower.mod import DomMod, dom_mod
+from fedretina.flower.payload_relay import PayloadRelay, RelayedModels
 from fedretina.flower.precision import RecordRule
 from fedretina.flower.process_grid import ProcessGrid
-from fedretina.flower.relay import PayloadRelay, RelayedModels
+from fedretina.flower.relay import sealed_digest
 from fedretina.flower.sizes import message_size
 from fedretina.flower.transfers import Transfer
 
@@ -28,4 +30,5 @@ __all__ = [
     "Transfer",
     "dom_mod",
     "message_size",
+    "sealed_digest",
 ]

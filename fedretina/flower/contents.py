@@ -10,6 +10,7 @@ from flwr.app import Array, ArrayRecord, Message, RecordDict
 from fedretina.dom import Model
 from fedretina.flower import records
 from fedretina.flower.lazy import source_of
+from fedretina.flower.sealed import SealedSource
 from fedretina.flower.sizes import message_size, undecoded_size, wire_size
 from fedretina.flower.sources import Source, StreamSource
 
@@ -40,15 +41,17 @@ class RecordCopy:
     @property
     def is_relayed(self) -> bool:
         """Whether it is a version that a node published, which may not be decoded yet."""
-        return isinstance(self.source, StreamSource)
+        return isinstance(self.source, StreamSource | SealedSource)
 
     @cached_property
     def plain_bytes(self) -> int:
         """Its size as plain Flower sends it, in bytes."""
         source = self.source
-        if not isinstance(source, StreamSource):
-            return wire_size(self.record, "down")
-        return undecoded_size(source.specs, "down")
+        if isinstance(source, SealedSource):
+            return source.plain_bytes("down")
+        if isinstance(source, StreamSource):
+            return undecoded_size(source.specs, "down")
+        return wire_size(self.record, "down")
 
     @cached_property
     def model(self) -> Model | None:

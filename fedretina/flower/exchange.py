@@ -25,10 +25,11 @@ from fedretina.flower.nodes import NodeDirectory
 from fedretina.flower.outgoing import MessagePacker, PackedContent, Recipient, pack_plain
 from fedretina.flower.sent import SentMessage, copy_with_content
 from fedretina.flower.server_state import ServerState
+from fedretina.flower.server_trust import ServerTrust
 from fedretina.flower.sizes import Direction, error_size, message_size
 from fedretina.flower.traffic import MessageTraffic
 from fedretina.flower.transfers import ExchangeOptions, read_round
-from fedretina.flower.trust import ServerTrust, check_signed
+from fedretina.flower.trust import check_signed
 from fedretina.ledger import Ledger
 
 MAX_SENDS = 3
@@ -153,7 +154,9 @@ class Exchange:
         """Pack messages. If a relayed version is corrupt, its stream discards it; then the version before it is packed."""
         streams = self.state.streams
         while True:
-            packer = MessagePacker(streams, self.state.acknowledgements, round_key, self._hints, self.trust)
+            packer = MessagePacker(
+                streams, self.state.acknowledgements, round_key, self._hints, self.trust, self.state.sealed
+            )
             discarded = streams.discarded
             contents = copy_contents(messages)
             try:
@@ -224,6 +227,8 @@ class Exchange:
         self._write_failure(sent, reason, message_size(reply.content, "up"))
         self.state.acknowledgements.replace(sent.node, up.held if sent.sends == 1 else {})
         self.state.streams.check_relayed(sent.versions)
+        if self.state.sealed is not None:
+            self.state.sealed.note_refusals(sent.node, sent.versions, up.missing)
         now = time.time()
         if sent.message is not None and sent.sends < MAX_SENDS and now < sent.expires_at:
             metadata = sent.message.metadata  # over HTTP, equal metadata and content would make it the same message
@@ -257,6 +262,8 @@ class Exchange:
     def _write(self, traffic: MessageTraffic, decode_s: dict[str, float] | None = None, *, error: str = "") -> None:
         for row in traffic.rows(decode_s or {}, error=error):
             self.ledger.append(row)
+        if self.trust is not None:
+            self.trust.count_bytes(traffic.node, traffic.domain, traffic.wire_bytes)
 
     def _write_failure(self, sent: SentMessage, error: str, wire_bytes: int = 0, *, direction: Direction = "up") -> None:
         """Write one row of kind "control", with 0 raw bytes: what plain Flower would have sent is not known."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from flwr.app import Message, RecordDict
+from flwr.app import ArrayRecord, Message, RecordDict
 from flwr.serverapp import Grid
 
 from fedretina.dom import ReferenceStore
@@ -24,7 +24,9 @@ from fedretina.flower.incoming import ReplyUnpacker
 from fedretina.flower.nodes import NodeDirectory
 from fedretina.flower.ordering import sort_key
 from fedretina.flower.precision import RecordRule
+from fedretina.flower.relay import SealedRelay, check_seal
 from fedretina.flower.server_state import ServerState
+from fedretina.flower.server_trust import ServerTrust
 from fedretina.flower.sources import ModelCache
 from fedretina.flower.streams import StreamRegistry
 from fedretina.flower.transfers import (
@@ -36,7 +38,6 @@ from fedretina.flower.transfers import (
     read_round,
     round_to_nearest,
 )
-from fedretina.flower.trust import ServerTrust
 from fedretina.home import references
 from fedretina.ledger import Ledger
 from fedretina.trust import Acknowledgement, Identity
@@ -80,13 +81,17 @@ class DomGrid(Grid):
         are in memory only.
     trust : Identity, optional
         Keys and checks of the city's server: models are signed and checked both ways. Nodes need theirs too (`DomMod`).
+    seal : bool, default False
+        Whether nodes seal the versions of their streams for each other. It needs `trust` and ``uplink="stream"``. The server
+        relays what it cannot read: a strategy can choose by metrics, and an array of such a model raises `BadArgument`.
     cache_bytes : int, default 256 MiB
         How many bytes of replies stay decoded; other replies are decoded again when the strategy reads them.
 
     Raises
     ------
     BadArgument
-        If a value is not allowed; if `feedback_down` is wrong under its strategy; if models are coded up and not down.
+        If a value is not allowed; if `feedback_down` is wrong under its strategy; if models are coded up and not down; if
+        `seal` has no `trust`, or the strategy would have to read the replies.
 
     Examples
     --------
@@ -109,6 +114,7 @@ class DomGrid(Grid):
         streams: Path | None = None,
         cache_bytes: int = 2**28,
         trust: Identity | None = None,
+        seal: bool = False,
     ) -> None:
         if feedback_down is not None:
             check_feedback(feedback_down)
@@ -117,6 +123,8 @@ class DomGrid(Grid):
                 "feedback_up=True with uplink='stream': the next difference of a stream contains what quantisation lost; "
                 "leave feedback_up out"
             )
+        if seal:
+            check_seal(trust, uplink)
         if cache_bytes <= 0:
             raise BadArgument(f"DomGrid.cache_bytes is {cache_bytes}; allowed: a positive number of bytes")
         self._grid, self._config, self._uplink = grid, config, uplink
@@ -127,15 +135,19 @@ class DomGrid(Grid):
         self._calls = itertools.count()
         self.ledger = ledger if ledger is not None else Ledger(None)
         folder = store or references()
-        signer = None if trust is None else ServerTrust(trust)
-        self._state = ServerState.open(ReferenceStore(folder), streams, signer)
+        signer, nodes = None if trust is None else ServerTrust(trust), NodeDirectory()
+        self._state = state = ServerState.open(ReferenceStore(folder), streams, signer)
+        if seal and signer is not None:
+            state.sealed = SealedRelay(signer, nodes, state.streams.ownership, streams)
+        cache = ModelCache(cache_bytes, folder)
         self._exchange = Exchange(
-            self._state,
-            ReplyUnpacker(self._state.streams, self._state.acknowledgements, ModelCache(cache_bytes, folder), signer),
+            state,
+            ReplyUnpacker(state.streams, state.acknowledgements, cache, signer, state.sealed),
             self._options,
             lambda messages: list(self._grid.push_messages(messages)),
             self.ledger,
             signer,
+            nodes,
         )
 
     @property
@@ -157,6 +169,39 @@ class DomGrid(Grid):
     def nodes(self) -> NodeDirectory:
         """The nodes and their domains. A strategy registers them, so that the ledger has the domains."""
         return self._exchange.nodes
+
+    @property
+    def seals(self) -> bool:
+        """Whether nodes seal what they publish."""
+        return self._state.sealed is not None
+
+    def seal_for(self, stream: str, domains: Iterable[str]) -> None:
+        """Say which domains are to read a sealed stream; by default all of the city, without its owner.
+
+        Parameters
+        ----------
+        stream : str
+            The stream.
+        domains : iterable of str
+            Its readers. The city's front ends are added. The maker seals for those of them that its own city root lists and
+            its own policy admits.
+
+        Raises
+        ------
+        BadArgument
+            If the grid does not seal.
+        """
+        self._relay().set_recipients(stream, domains)
+
+    def sealed_model(self, stream: str) -> ArrayRecord:
+        """Return what stands for the newest version of a sealed stream, for a strategy that goes on after a restart.
+
+        Raises
+        ------
+        BadArgument
+            If the grid does not seal, or the stream has no version.
+        """
+        return self._relay().model(stream)
 
     def set_run(self, run: Any) -> None:
         """Pass on to Flower's grid."""
@@ -203,6 +248,8 @@ class DomGrid(Grid):
         """
         messages, call = list(messages), next(self._calls)
         self._exchange.drop_expired()
+        if self._trust is not None:
+            self._trust.refresh_root()
         if call == 0:
             self._state.forget_unknown_nodes(self._grid.get_node_ids())
         round_key: object = ("call", call)
@@ -252,6 +299,13 @@ class DomGrid(Grid):
         for identifier in waiting:
             self._exchange.mark_late(identifier)
         return sorted(replies.values(), key=sort_key)
+
+    def _relay(self) -> SealedRelay:
+        if self._state.sealed is None:
+            raise BadArgument(
+                "this DomGrid does not seal: make it with DomGrid(grid, trust=..., seal=True, uplink='stream')"
+            )
+        return self._state.sealed
 
     def _options(self, message_type: str, number: int) -> ExchangeOptions:
         down, up = (round_to_nearest(config) for config in choose_configs(self._config, message_type, number))

@@ -16,10 +16,11 @@ import fedretina
 from fedretina.dom import DomConfig
 from fedretina.errors import BadArgument, Corrupt, TooNew
 from fedretina.flower.precision import RecordRule
+from fedretina.flower.seals import DownSeal, UpSeal, read_recipients, read_seals
 from fedretina.flower.trust import DownTrust, UpTrust, read_statements
 
 NAME = "fedretina.dom"
-PROTOCOL = 3  # 1 was JSON text, 2 had no field for trust
+PROTOCOL = 4  # 1 was JSON text, 2 had no field for trust, 3 none for seals
 
 Uplink = Literal["one-shot", "stream"]
 Order = tuple[int, ...] | None
@@ -108,7 +109,7 @@ class DownHeader:
         server_versions = {stream: bytes.fromhex(digest) for stream, digest in self.server_versions.items()}
         config = None if self.config is None else _changed_settings(self.config)
         rules = [[r.lossy, r.record, r.message_type, r.tensors] for r in self.rules]
-        trust = [] if self.trust is None else [[list(self.trust.roots), self.trust.newest, dict(self.trust.statements)]]
+        trust = [] if self.trust is None else [_list_down_trust(self.trust)]
         return _make_record([config, self.uplink, models, server_versions, self.feedback, rules, *trust])
 
     @classmethod
@@ -168,7 +169,7 @@ class UpHeader:
             for name, m in self.models.items()
         }
         held = {stream: bytes.fromhex(digest) for stream, digest in self.held.items()}
-        trust = [] if self.trust is None else [[self.trust.root, self.trust.acknowledgement, dict(self.trust.statements)]]
+        trust = [] if self.trust is None else [_list_up_trust(self.trust)]
         return _make_record([held, dict(self.missing), models, *trust])
 
     @classmethod
@@ -225,16 +226,33 @@ def _changed_settings(config: DomConfig) -> dict[str, object]:
     return {key: value for key, value in json.loads(config.to_json()).items() if value != default[key]}
 
 
+def _list_down_trust(trust: DownTrust) -> list[Any]:
+    seals = {name: seal.to_list() for name, seal in trust.seals.items()}
+    recipients = None if trust.recipients is None else {stream: list(names) for stream, names in trust.recipients.items()}
+    return [list(trust.roots), trust.newest, dict(trust.statements), seals, recipients]
+
+
 def _read_down_trust(entry: Any) -> DownTrust:
-    roots, newest, statements = entry
-    return DownTrust(tuple(_bytes(root) for root in roots), _bytes(newest), read_statements(statements))
+    roots, newest, statements, seals, recipients = entry
+    return DownTrust(
+        tuple(_bytes(root) for root in roots),
+        _bytes(newest),
+        read_statements(statements),
+        read_seals(seals, DownSeal),
+        read_recipients(recipients),
+    )
+
+
+def _list_up_trust(trust: UpTrust) -> list[Any]:
+    seals = {name: seal.to_list() for name, seal in trust.seals.items()}
+    return [trust.root, trust.acknowledgement, dict(trust.statements), seals]
 
 
 def _read_up_trust(entry: Any) -> UpTrust:
-    root, acknowledgement, statements = entry
+    root, acknowledgement, statements, seals = entry
     if type(root) is not int:
         raise TypeError(f"{root!r:.40} is no version of a root")
-    return UpTrust(root, _bytes(acknowledgement), read_statements(statements))
+    return UpTrust(root, _bytes(acknowledgement), read_statements(statements), read_seals(seals, UpSeal))
 
 
 def _bytes(value: object) -> bytes:

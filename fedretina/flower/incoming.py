@@ -11,11 +11,13 @@ from fedretina.flower import header, records
 from fedretina.flower.acknowledgements import Acknowledgements
 from fedretina.flower.lazy import lazy_record
 from fedretina.flower.outgoing import PackedContent
+from fedretina.flower.relay import SealedRelay
+from fedretina.flower.server_trust import ServerTrust
 from fedretina.flower.sizes import message_size, model_size, undecoded_size, wire_size
 from fedretina.flower.sources import ModelCache, ReplySource, StreamSource
 from fedretina.flower.streams import StreamRegistry
 from fedretina.flower.traffic import RecordTraffic, describe_plain
-from fedretina.flower.trust import ServerTrust, check_signed
+from fedretina.flower.trust import check_signed
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class ReplyUnpacker:
         Keeps decoded models for the aggregation, as far as they fit.
     trust : ServerTrust or None, default None
         Checks signatures.
+    sealed : SealedRelay or None, default None
+        Keeps the versions of nodes' streams, which are sealed then.
     """
 
     def __init__(
@@ -52,9 +56,10 @@ class ReplyUnpacker:
         acknowledgements: Acknowledgements,
         cache: ModelCache,
         trust: ServerTrust | None = None,
+        sealed: SealedRelay | None = None,
     ) -> None:
         self._streams, self._acknowledgements, self._cache = streams, acknowledgements, cache
-        self._trust = trust
+        self._trust, self._sealed = trust, sealed
 
     def unpack(self, content: RecordDict, up: header.UpHeader, *, node: int) -> tuple[PackedContent, dict[str, float]]:
         """Return a reply's content as the strategy sees it, and the seconds spent on each model, by record name.
@@ -72,8 +77,7 @@ class ReplyUnpacker:
         for name, info in up.models.items():
             start = time.perf_counter()
             sent = _read_payload(content, name, info)
-            self._check_signature(sent, up)
-            models[name], traffic[name] = self._unpack_model(sent, node)
+            models[name], traffic[name] = self._unpack_model(sent, up, node)
             seconds[name] = time.perf_counter() - start
         self._acknowledgements.add(node, up.held)
         without_header, wire_bytes = header.without_header(content), message_size(content, "up")
@@ -95,7 +99,10 @@ class ReplyUnpacker:
             digest = link_of(0, sent.payload).digest
             self._trust.check_reply(sent.name, sent.info.stream, digest, sent.payload, statement)
 
-    def _unpack_model(self, sent: _Payload, node: int) -> tuple[ArrayRecord, RecordTraffic]:
+    def _unpack_model(self, sent: _Payload, up: header.UpHeader, node: int) -> tuple[ArrayRecord, RecordTraffic]:
+        if self._sealed is not None and sent.info.stream:
+            return _keep_sealed(self._sealed, sent, up, node)
+        self._check_signature(sent, up)
         return self._relay(sent, node) if sent.info.stream else self._decode(sent)
 
     def _relay(self, sent: _Payload, node: int) -> tuple[ArrayRecord, RecordTraffic]:
@@ -124,6 +131,17 @@ class ReplyUnpacker:
         self._cache.put(source, version.model)
         kind = "delta" if sent.info.base else "lossless"
         return record, _describe(sent, kind=kind, version=0, digest=version.digest, raw_bytes=model_size(version.model))
+
+
+def _keep_sealed(sealed: SealedRelay, sent: _Payload, up: header.UpHeader, node: int) -> tuple[ArrayRecord, RecordTraffic]:
+    """Keep a sealed version of the node's own stream; the strategy gets a record that stands for it."""
+    info, statement, seal = sent.info, None, None
+    if up.trust is not None:
+        statement, seal = up.trust.statements.get(sent.name), up.trust.seals.get(sent.name)
+    link = sealed.receive(sent.payload, info, statement=statement, seal=seal, node=node)
+    kind = "delta" if info.base else "keyframe"
+    traffic = _describe(sent, kind=kind, version=link.number, digest=link.digest, raw_bytes=link.plain[1])
+    return sealed.model(info.stream), traffic
 
 
 def _describe(sent: _Payload, *, kind: str, version: int, digest: str, raw_bytes: int) -> RecordTraffic:

@@ -1,13 +1,14 @@
 """The mod of the ClientApp: decodes the models of a message before the app runs, and codes those of its reply."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from flwr.app import Context, Message, RecordDict
+from flwr.app import Context, Error, Message, RecordDict
 
 from fedretina.dom import Version, follow
-from fedretina.errors import Corrupt, FedRetinaError, UnknownBase
+from fedretina.errors import Corrupt, FedRetinaError, UnknownBase, Untrusted
 from fedretina.flower import header, node_state, records
+from fedretina.flower.failures import UNUSABLE_REPLY
 from fedretina.flower.lazy import lazy_record
 from fedretina.flower.node_store import NodeStore, open_store
 from fedretina.flower.precision import find_model_name
@@ -18,7 +19,7 @@ from fedretina.home import references
 from fedretina.trust import Identity
 
 App = Callable[[Message, Context], Message]
-Checker = Callable[[header.SentModel, Sequence[bytes]], Callable[[Version], None]]
+Checker = Callable[[header.SentModel, Sequence[bytes]], tuple[Sequence[bytes], Callable[[Version], None]]]
 
 
 class DomMod:
@@ -52,6 +53,15 @@ class DomMod:
     def __call__(self, message: Message, context: Context, call_next: App) -> Message:
         """Decode the message, run the next mods and the app, and code the reply."""
         trust = self._find_trust(context)
+        reply = self._answer(message, context, call_next, trust)
+        if trust is not None and reply.has_content():
+            try:
+                trust.check_leaving(reply.content)
+            except Untrusted as error:
+                return Message(Error(UNUSABLE_REPLY, f"{type(error).__name__}: {error}"), reply_to=message)
+        return reply
+
+    def _answer(self, message: Message, context: Context, call_next: App, trust: NodeTrust | None) -> Message:
         if not message.has_content() or header.NAME not in message.content.config_records:
             if trust is not None and message.has_content():
                 check_signed(message.content, ())
@@ -90,9 +100,10 @@ class DomMod:
             check_signed(message.content, down.models)
             try:
                 trust.hear(down.trust)
+                if message.metadata.message_type == "train" and down.trust is not None and down.trust.recipients is None:
+                    trust.check_asks_for_seal()
             except FedRetinaError as error:
-                reason = f"{type(error).__name__}: {error}"
-                return ReceivedModels(missing=dict.fromkeys(down.models, reason) or {"": reason})
+                return _refusal(error, down.models)
         for name, model in down.models.items():
             try:
                 received.versions[name] = self._version(name, message, model, store, _checker(trust, name, down))
@@ -106,8 +117,8 @@ class DomMod:
         """Return the version that a record leads to; another node of this machine may have decoded it already."""
         if name not in message.content.array_records:
             raise Corrupt(f"the message's DoM header names a model {name!r}, but there is no such record; send it again")
-        payloads = records.unpack(message.content.array_records[name])
-        install = trusted(model, payloads)
+        payloads: Sequence[bytes] = records.unpack(message.content.array_records[name])
+        payloads, install = trusted(model, payloads)
         if (known := store.get(model.digest)) is not None:
             install(known)
             return known
@@ -127,16 +138,25 @@ class DomMod:
 
 
 def _checker(trust: NodeTrust | None, name: str, down: header.DownHeader) -> "Checker":
-    """Return a function that checks a record before it is decoded; it returns one that remembers the decoded version."""
+    """Return a function that checks and opens a record; it returns payloads, and what remembers the decoded version."""
 
-    def check(model: header.SentModel, payloads: Sequence[bytes]) -> Callable[[Version], None]:
+    def check(model: header.SentModel, payloads: Sequence[bytes]) -> tuple[Sequence[bytes], Callable[[Version], None]]:
         if trust is None:
-            return lambda version: None
-        statement = None if down.trust is None else down.trust.statements.get(name)
+            return payloads, lambda version: None
+        statement, seal = None, None
+        if down.trust is not None:
+            statement, seal = down.trust.statements.get(name), down.trust.seals.get(name)
         found = trust.check(name, model.stream, model.digest, statement, payloads)
-        return lambda version: trust.install(found, version)
+        opened = trust.open(name, found, statement or b"", seal, payloads)
+        return opened, lambda version: trust.install(found, version)
 
     return check
+
+
+def _refusal(error: FedRetinaError, names: Iterable[str] = ()) -> ReceivedModels:
+    """Return what is reported if a message, or the reply to it, is refused as a whole."""
+    reason = f"{type(error).__name__}: {error}"
+    return ReceivedModels(missing=dict.fromkeys(names, reason) or {"": reason})
 
 
 def _decoded_content(message: Message, down: header.DownHeader, received: ReceivedModels) -> RecordDict:

@@ -44,6 +44,10 @@ class NodeDirectory:
         """Return a node's domains, comma-separated, for the ledger; "" if it is not registered."""
         return ",".join(self._nodes[node].domains) if node in self._nodes else ""
 
+    def domains(self, node: int) -> tuple[str, ...]:
+        """Return a node's domains; none if it is not registered."""
+        return self._nodes[node].domains if node in self._nodes else ()
+
     def host_of(self, domain: str) -> int | None:
         """Return the node that hosts a domain, or None."""
         return next((node for node, info in self._nodes.items() if domain in info.domains), None)

@@ -6,18 +6,22 @@ from dataclasses import dataclass, field, replace
 
 from flwr.app import ArrayRecord, RecordDict
 
-from fedretina.dom import Model, Stream, link_of, publish
+from fedretina.dom import Model, Stream, publish
 from fedretina.flower import header, records
 from fedretina.flower.acknowledgements import Acknowledgements
+from fedretina.flower.coded import CodedRecord, header_entry, newest_of, route_of, sealed_version, statement_of
 from fedretina.flower.contents import ContentCopy, RecordCopy
 from fedretina.flower.hints import PrecisionHints
 from fedretina.flower.precision import MODEL_TYPES, classify, find_model_name, find_rule, lossless_config, rule_config
+from fedretina.flower.relay import SealedRelay
 from fedretina.flower.reply import MIN_CODED_BYTES
-from fedretina.flower.sizes import Direction, message_size, wire_size
+from fedretina.flower.sealed import SealedSource
+from fedretina.flower.server_trust import ServerTrust
+from fedretina.flower.sizes import Direction, message_size
 from fedretina.flower.streams import NewModel, StreamRegistry, stream_config
 from fedretina.flower.traffic import RecordTraffic, describe_plain
 from fedretina.flower.transfers import ExchangeOptions
-from fedretina.flower.trust import DownTrust, ServerTrust
+from fedretina.flower.trust import DownTrust
 
 MAX_OVERHEAD_BYTES = 200
 """How much larger than plain Flower's a message may be if it gives a node a version that later messages build on."""
@@ -50,40 +54,6 @@ class PackedContent:
         return replace(self, records=tuple(replace(record, encode_s=0.0) for record in self.records))
 
 
-@dataclass(eq=False)
-class CodedRecord:
-    """A record's model as a version of a stream, or as the payload of data that no stream keeps.
-
-    Parameters
-    ----------
-    stream : Stream or None
-        The stream; None for data.
-    digest : str
-        Digest of the version.
-    payload : bytes
-        The payload of data; empty for a version of a stream.
-    order : tuple of int or None
-        See `fedretina.flower.records.order_of`.
-    raw_bytes : int
-        Size as plain Flower would send it.
-    has_rule : bool
-        Whether a `RecordRule` says how precise it is.
-    encode_s : float
-        Seconds spent on encoding.
-    routes : dict
-        What was sent already, by the digest of the version that the receiver held.
-    """
-
-    stream: Stream | None
-    digest: str
-    payload: bytes
-    order: tuple[int, ...] | None
-    raw_bytes: int
-    has_rule: bool = False
-    encode_s: float = 0.0
-    routes: dict[str | None, tuple[ArrayRecord, RecordTraffic]] = field(default_factory=dict)
-
-
 @dataclass(frozen=True)
 class Recipient:
     """The node that gets a message, the message's type, and how models travel in this exchange."""
@@ -109,6 +79,8 @@ class MessagePacker:
         Logs where a rule may be missing.
     trust : ServerTrust or None, default None
         Signs what is sent. Every record is coded then.
+    sealed : SealedRelay or None, default None
+        The sealed streams.
     """
 
     streams: StreamRegistry
@@ -116,6 +88,7 @@ class MessagePacker:
     round_key: object
     hints: PrecisionHints
     trust: ServerTrust | None = None
+    sealed: SealedRelay | None = None
     _coded: dict[tuple[RecordCopy, str, bool], CodedRecord | None] = field(default_factory=dict)
     _packed: dict[tuple[object, ...], PackedContent] = field(default_factory=dict)
     _plain: dict[ContentCopy, PackedContent] = field(default_factory=dict)
@@ -135,7 +108,7 @@ class MessagePacker:
         found = {name: self._code(name, record, to, is_main=name == model_name) for name, record in content.arrays.items()}
         coded = {name: record for name, record in found.items() if record is not None}
         if model_name is None and to.message_type in MODEL_TYPES:
-            self.hints.check_exact(name for name, record in coded.items() if record.stream is None and not record.has_rule)
+            self.hints.check_exact(name for name, record in coded.items() if not record.stream_name and not record.has_rule)
         publishes = options.uplink == "stream" and options.up is not None and to.message_type == "train"
         if not coded and not publishes and self.trust is None:  # a node is told how to publish even if it receives no model
             return self._pack_plain(content)
@@ -151,6 +124,9 @@ class MessagePacker:
 
     def _code(self, name: str, record: RecordCopy, to: Recipient, *, is_main: bool) -> CodedRecord | None:
         """Code a record, or return what it was coded to for another node; None for a record that travels as it is."""
+        if self.sealed is not None and isinstance(record.source, SealedSource):
+            holds = self.acknowledgements.version(to.node, record.source.stream.name)
+            return sealed_version(name, record.plain_bytes, self.sealed.route(record.source, to.node, holds), holds)
         key = (record, to.message_type, is_main)
         if key not in self._coded:
             start = time.perf_counter()
@@ -167,7 +143,7 @@ class MessagePacker:
     def _code_record(self, name: str, record: RecordCopy, to: Recipient, *, is_main: bool) -> CodedRecord | None:
         stream = self._find_relayed(name, record)
         if stream is not None:
-            return _newest_of(stream, record)
+            return newest_of(stream, record)
         model = record.model
         return None if model is None else self._code_model(name, record, model, to, is_main=is_main)
 
@@ -198,13 +174,14 @@ class MessagePacker:
             shared=record.shared,
             feedback=options.feedback_down,
         )
-        return _newest_of(self.streams.publish(new, config), record)
+        return newest_of(self.streams.publish(new, config), record)
 
     def _pack_once(self, content: ContentCopy, to: Recipient, coded: Mapping[str, CodedRecord]) -> PackedContent:
         """Pack a content, or return what it was packed to for another node that holds the same versions."""
         held = {name: self._held(to.node, record) for name, record in coded.items()}
         root = self.trust.root_of(to.node) if self.trust else None
-        key = (content, to.message_type, to.options.down, to.options.up, root, *held.values())
+        own = to.node if self.sealed is not None else None  # a node gets its own stanzas, and its streams' recipients
+        key = (content, to.message_type, to.options.down, to.options.up, root, own, *held.values())
         if key in self._packed:
             return self._packed[key].without_times()
         self._packed[key] = packed = self._pack(content, to, coded, held)
@@ -224,8 +201,8 @@ class MessagePacker:
         traffic = {record.name: record for record in describe_plain(uncoded, "down")}
         payloads: dict[str, ArrayRecord] = {}
         for name, record in coded.items():
-            payloads[name], traffic[name] = _route(name, record, held[name])
-        models = {name: _header_entry(record, traffic[name]) for name, record in coded.items()}
+            payloads[name], traffic[name] = route_of(name, record, held[name])
+        models = {name: header_entry(record, traffic[name]) for name, record in coded.items()}
         wire = records.replace_records(content.content, payloads)
         wire[header.NAME] = self._header(to, models, self._sign(to, coded)).to_record()
         return PackedContent(
@@ -239,14 +216,11 @@ class MessagePacker:
     def _sign(self, to: Recipient, coded: Mapping[str, CodedRecord]) -> DownTrust | None:
         if self.trust is None:
             return None
-        statements = {
-            name: self.trust.data_statement(name, record.payload, record.digest, record.raw_bytes)
-            if record.stream is None
-            else self.trust.stream_statement(record.stream, record.digest)
-            for name, record in coded.items()
-        }
-        versions = {name: record.digest for name, record in coded.items() if record.stream is not None}
-        return self.trust.down(to.node, statements, versions)
+        statements = {name: statement_of(self.trust, name, record) for name, record in coded.items()}
+        versions = {name: record.digest for name, record in coded.items() if record.stream_name}
+        seals = {name: record.sealed.seal for name, record in coded.items() if record.sealed is not None}
+        recipients = None if self.sealed is None else self.sealed.recipients_at(to.node)
+        return self.trust.down(to.node, statements, versions, seals, recipients)
 
     def _header(self, to: Recipient, models: Mapping[str, header.SentModel], trust: DownTrust | None) -> header.DownHeader:
         options = to.options
@@ -255,55 +229,17 @@ class MessagePacker:
             config=stream_config(options.up) if options.up is not None and publishes else options.up,
             uplink=options.uplink,
             models=models,
-            server_versions=self.streams.published_by_nodes() if publishes else {},
+            server_versions=self._server_versions() if publishes else {},
             feedback=options.feedback_up,
             rules=options.rules,
             trust=trust,
         )
+
+    def _server_versions(self) -> dict[str, str]:
+        return self.streams.published_by_nodes() | (self.sealed.bases() if self.sealed is not None else {})
 
 
 def pack_plain(content: RecordDict, direction: Direction) -> PackedContent:
     """Describe a content that travels uncoded."""
     size = message_size(content, direction)
     return PackedContent(content=content, records=describe_plain(content, direction), raw_bytes=size, wire_bytes=size)
-
-
-def _newest_of(stream: Stream, record: RecordCopy) -> CodedRecord:
-    assert stream.log.newest is not None
-    return CodedRecord(stream, stream.log.newest, b"", records.order_of(record.record), record.plain_bytes)
-
-
-def _header_entry(coded: CodedRecord, traffic: RecordTraffic) -> header.SentModel:
-    stream = coded.stream.name if coded.stream is not None else ""
-    return header.SentModel(stream=stream, digest=coded.digest, base=traffic.base, order=coded.order)
-
-
-def _route(name: str, coded: CodedRecord, held: str | None) -> tuple[ArrayRecord, RecordTraffic]:
-    """Return the payloads that lead a node from the version that it holds to the model; made once for each such version."""
-    if held in coded.routes:
-        packed, traffic = coded.routes[held]
-        return packed, replace(traffic, encode_s=0.0)
-    start = time.perf_counter()
-    kind, payloads = _payloads(coded, held)
-    packed = records.pack(payloads)
-    base = link_of(0, payloads[0]).base if payloads else held
-    traffic = RecordTraffic(
-        name=name,
-        kind=kind,
-        stream=coded.stream.name if coded.stream is not None else name,
-        version=coded.stream.number if coded.stream is not None else 0,
-        base=base or "",
-        digest=coded.digest,
-        raw_bytes=coded.raw_bytes,
-        wire_bytes=wire_size(packed, "down"),
-        encode_s=coded.encode_s + time.perf_counter() - start,
-    )
-    coded.routes[held] = packed, traffic
-    return packed, traffic
-
-
-def _payloads(coded: CodedRecord, held: str | None) -> tuple[str, tuple[bytes, ...]]:
-    if coded.stream is None:
-        return "lossless", (coded.payload,)
-    route = coded.stream.route(held)
-    return route.kind, route.payloads

@@ -1,202 +1,185 @@
-"""Relay of versions without decoding: the server keeps payload logs and digests, the nodes keep the models.
+"""The sealed streams of a run at its server: who may read which, what came from makers, and what goes to nodes."""
 
-`PayloadRelay` is the server's half, `RelayedModels` the node's half. A node publishes the versions of its domains' models.
-The server relays their payloads byte for byte. It never holds a model, so its memory does not grow with the models.
-"""
-
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
-from flwr.app import ConfigRecord, RecordDict
+import numpy as np
+from flwr.app import ArrayRecord
 
-from fedretina.dom import DomConfig, Link, Model, PayloadLog, ReferenceStore, Version, follow, link_of, publish
-from fedretina.errors import BadArgument, Corrupt, UnknownBase
-from fedretina.flower import records
-from fedretina.flower.streams import stream_config
+from fedretina.errors import BadArgument, Corrupt
+from fedretina.flower.header import ReturnedModel
+from fedretina.flower.lazy import lazy_record, source_of
+from fedretina.flower.nodes import NodeDirectory
+from fedretina.flower.ownership import Ownership
+from fedretina.flower.sealed import SealedLink, SealedRoute, SealedSource, SealedStream
+from fedretina.flower.seals import UpSeal
+from fedretina.flower.server_trust import ServerTrust
+from fedretina.trust import Identity, owner_of
 
-NAME = "fedretina.relay"
-"""Name of the record that says which versions the payloads lead to."""
-KEYFRAME_EVERY = 8
-"""A log keeps this many payloads, and every so many versions the maker publishes a keyframe: the log always has one."""
+_FOLDER = "sealed"
+_BODY_FAULTS = ("Corrupt", "Endless", "Forged", "Truncated", "Unsealed")
+"""What a node says of a sealed payload that is wrong; the server cannot check that itself."""
 
 
-class PayloadRelay:
-    """The server's half: a `PayloadLog` for each stream, and the versions that each receiver holds.
+@dataclass(frozen=True)
+class _Bytes:
+    """What a sealed model looks like to the server: bytes of some number."""
 
-    Receivers are domains, not nodes: a node may host several, and another one after a restart.
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.uint8))
 
-    Examples
-    --------
-    >>> import tempfile, numpy as np
-    >>> server, node = PayloadRelay(), RelayedModels(ReferenceStore(tempfile.mkdtemp()), DomConfig())
-    >>> up = node.publish("mill", {"w": np.ones(99, np.float32)}, server.request("mill", []))
-    >>> server.receive("mill", up).number
-    1
-    >>> down = server.request("port", ["mill"])
-    >>> node.receive(down)["mill"]["w"].shape
-    (99,)
+
+@dataclass
+class SealedRelay:
+    """Keeps and relays what the server may not read.
+
+    Parameters
+    ----------
+    trust : ServerTrust
+        Checks what comes, and has the city root.
+    nodes : NodeDirectory
+        Which domains a node hosts.
+    ownership : Ownership
+        Decides which node may publish into a stream.
+    folder : Path or None, default None
+        Where the payloads are kept as files; None: in memory only.
     """
 
-    def __init__(self) -> None:
-        self._logs: dict[str, PayloadLog] = {}
-        self._held: dict[str, dict[str, str]] = {}
-        self._whole: dict[str, int] = {}  # by stream: the cost for a receiver that holds nothing of it
+    trust: ServerTrust
+    nodes: NodeDirectory
+    ownership: Ownership
+    folder: Path | None = None
+    _streams: dict[str, SealedStream] = field(default_factory=dict, init=False)
+    _recipients: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False)
 
-    @property
-    def streams(self) -> list[str]:
-        """The streams that have a version."""
-        return list(self._logs)
+    def __post_init__(self) -> None:
+        if self.folder is not None and (self.folder / _FOLDER).is_dir():
+            for path in sorted((self.folder / _FOLDER).iterdir()):
+                self._open(unquote(path.name))
 
-    @property
-    def payload_bytes(self) -> int:
-        """What all logs keep, in bytes."""
-        return sum(len(link.payload) for log in self._logs.values() for link in log.links)
+    def set_recipients(self, stream: str, domains: Iterable[str]) -> None:
+        """Say which domains read a stream, beside the city's front ends; see `DomGrid.seal_for`."""
+        self._recipients[stream] = tuple(domains)
 
-    def version(self, stream: str) -> int:
-        """Return the number of a stream's newest version; 0 if there is none."""
-        return self._logs[stream].number if stream in self._logs else 0
+    def recipients_at(self, node: int) -> dict[str, tuple[str, ...]]:
+        """Return who reads the streams of a node's domains, as far as `set_recipients` said."""
+        hosted = self._domains(node)
+        return {stream: self._named(stream) for stream in self._recipients if not hosted or owner_of(stream) in hosted}
 
-    def newest(self, stream: str) -> str:
-        """Return the digest of a stream's newest version; `BadArgument` if there is none."""
-        if stream not in self._logs:
-            raise BadArgument(f"stream {stream!r} has no version yet; publish one first")
-        return str(self._logs[stream].newest)
+    def bases(self) -> dict[str, str]:
+        """Return by stream the digest of the version that its maker builds on; without one the maker makes a keyframe."""
+        found = {name: stream.next_base(self._keys_of(self._readers(name))) for name, stream in self._streams.items()}
+        return {name: digest for name, digest in found.items() if digest is not None}
 
-    def cost(self, receiver: str, stream: str) -> int:
-        """Return how many bytes of payload a receiver needs for the newest version of a stream."""
-        if stream in self._held.get(receiver, {}):
-            return sum(map(len, self._payloads(receiver, stream)))
-        if stream not in self._whole:
-            self._whole[stream] = sum(map(len, self._payloads(receiver, stream)))
-        return self._whole[stream]
+    def receive(
+        self, body: bytes, info: ReturnedModel, *, statement: bytes | None, seal: UpSeal | None, node: int
+    ) -> SealedLink:
+        """Check a maker's sealed payload, and keep it as the newest version of its stream.
 
-    def request(self, receiver: str, streams: Sequence[str]) -> RecordDict:
-        """Make the content of a message: the payloads that lead a receiver to the newest versions of streams.
+        Parameters
+        ----------
+        body : bytes
+            The sealed payload.
+        info : ReturnedModel
+            What the reply's header says of it.
+        statement, seal : bytes and UpSeal, or None
+            What the header's trust has for it.
+        node : int
+            The node that sent it.
 
-        It also says on which version of its own stream the receiver is to build, and whether it must publish a keyframe.
+        Raises
+        ------
+        Untrusted
+            Named after the attack; also if another node owns the stream.
+        Corrupt, Truncated
+            If header and statement disagree, or the payload is cut.
+        """
+        self.ownership.check(info.stream, node)
+        found = self.trust.check_sealed(info.stream, body, statement)
+        if statement is None or seal is None or found.base.hex() != info.base:
+            raise Corrupt(f"{info.stream}: the reply's DoM header and its signed statement do not fit: drop the reply")
+        wanted = self._keys_of(self._readers(info.stream))
+        log = self._open(info.stream)
+        link = SealedLink(
+            number=log.log.number + 1,
+            base=info.base or None,
+            digest=found.digest.hex(),
+            payload=body,
+            lattice=True,
+            statement=statement,
+            stanzas=seal.stanzas,
+            asked=frozenset(wanted if self.trust.is_up_to_date(node) else wanted & seal.stanzas.keys()),
+            order=info.order,
+            plain=seal.plain,
+        )
+        return log.add(link)
+
+    def route(self, source: SealedSource, node: int, holds: str | None) -> SealedRoute:
+        """Return what leads a node to a version, or to the one before if the node refused it."""
+        keys = self._keys_of(self._domains(node))
+        return source.stream.route(node, sorted(keys), wanted=source.digest, holds=holds)
+
+    def note_refusals(self, node: int, sent: Mapping[str, str], missing: Mapping[str, str]) -> None:
+        """Note the sealed versions (digests by stream) that a node could not open, by the reasons that it gave by record."""
+        for name, reason in missing.items():
+            if reason.startswith(_BODY_FAULTS) and name in sent and name in self._streams:
+                self._streams[name].refuse(node, sent[name])
+
+    def model(self, stream: str) -> ArrayRecord:
+        """Return a record that stands for the newest version of a stream; nobody can read its arrays here.
 
         Raises
         ------
         BadArgument
-            If a stream has no version.
+            If the stream has no version.
         """
-        if missing := [stream for stream in streams if stream not in self._logs]:
-            raise BadArgument(f"{', '.join(missing)} cannot be relayed to {receiver!r}: no version was published yet")
-        content = RecordDict({stream: records.pack(self._payloads(receiver, stream)) for stream in streams})
-        held = self._held.get(receiver, {})
-        newest = {stream: self._logs[stream].newest for stream in streams}
-        bases = {stream: held.get(stream) for stream in streams}
-        own = self._logs.get(receiver)
-        entries = {
-            "newest": newest,
-            "bases": bases,
-            "own": None if own is None else own.newest,
-            "keyframe": own is None or own.number % KEYFRAME_EVERY == 0,
-        }
-        content[NAME] = ConfigRecord({"json": json.dumps(entries)})
-        return content
+        log = self._open(stream)
+        source = SealedSource(log, log.newest)
+        return lazy_record(source, {"sealed": _Bytes((len(log.newest.payload),))}, ["sealed"])
 
-    def acknowledge(self, receiver: str, request: RecordDict) -> None:
-        """Note that a receiver has decoded a request: later requests build on its versions."""
-        self._held.setdefault(receiver, {}).update(_entries(request)["newest"])
+    def _open(self, name: str) -> SealedStream:
+        if name not in self._streams:
+            folder = None if self.folder is None else self.folder / _FOLDER / quote(name, safe="").replace(".", "%2E")
+            self._streams[name] = SealedStream(name, folder)
+        return self._streams[name]
 
-    def forget(self, receiver: str) -> None:
-        """Note that a receiver has lost its models: the next request has what leads to the versions from nothing."""
-        self._held.pop(receiver, None)
+    def _domains(self, node: int) -> tuple[str, ...]:
+        """Return the domains of a node: those that the strategy registered, and the one that signed its last report."""
+        claimed = self.trust.domain_of(node)
+        return tuple(dict.fromkeys((*self.nodes.domains(node), *([claimed] if claimed else []))))
 
-    def receive(self, stream: str, reply: RecordDict) -> Link:
-        """Keep the payload of a reply as the next version of a stream; its check sum is verified, its tensors are not.
+    def _named(self, stream: str) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*self._recipients[stream], *self.trust.identity.verifier.root.front_ends())))
 
-        Raises
-        ------
-        Corrupt, Truncated, TooNew, UnknownBase
-            As `PayloadLog.append`; the version before stays in force.
-        """
-        log = self._logs.get(stream) or PayloadLog(stream, keep=KEYFRAME_EVERY)
-        link = log.append(_single_payload(stream, reply))
-        self._logs[stream] = log
-        self._whole.pop(stream, None)
-        return link
+    def _readers(self, stream: str) -> Iterable[str]:
+        names = self._named(stream) if stream in self._recipients else self.trust.identity.verifier.root.domains
+        return (name for name in names if name != owner_of(stream))
 
-    def _payloads(self, receiver: str, stream: str) -> tuple[bytes, ...]:
-        route = self._logs[stream].route(self._held.get(receiver, {}).get(stream))
-        assert route is not None  # makers publish a keyframe before the log loses the last one
-        return route.payloads
+    def _keys_of(self, domains: Iterable[str]) -> set[str]:
+        return {key.id for key in self.trust.identity.verifier.root.sealing_keys(domains).values()}
 
 
-@dataclass(frozen=True)
-class RelayedModels:
-    """The node's half: decodes relayed versions, and codes the node's own.
+def sealed_digest(record: ArrayRecord) -> str | None:
+    """Return the digest of a sealed version, by the record that stands for it; None for any other record.
 
-    Parameters
-    ----------
-    store : ReferenceStore
-        The versions on this node; all domains of the node share it.
-    config : DomConfig
-        How versions are coded.
+    Examples
+    --------
+    >>> sealed_digest(ArrayRecord()) is None
+    True
     """
-
-    store: ReferenceStore
-    config: DomConfig
-
-    def receive(self, content: RecordDict) -> dict[str, Model]:
-        """Decode the versions of a message, by stream.
-
-        Raises
-        ------
-        UnknownBase
-            If a base is not held (any more): ask the server for the payloads from nothing.
-        Corrupt
-            If payloads do not lead to the version that the message names.
-        """
-        entries = _entries(content)
-        return {
-            stream: self._version(stream, digest, entries["bases"][stream], content).model
-            for stream, digest in entries["newest"].items()
-        }
-
-    def own(self, content: RecordDict) -> Model | None:
-        """Return the receiver's own newest version, which the message names; None if there is none, or it is not held."""
-        version = self._own_version(content)
-        return None if version is None else version.model
-
-    def publish(self, stream: str, model: Model, content: RecordDict) -> RecordDict:
-        """Make the next version of a stream: the difference to the newest, or a keyframe if the message asks for one."""
-        base = None if _entries(content)["keyframe"] else self._own_version(content)
-        made = publish(model, base=base, config=stream_config(self.config))
-        self.store.put(made.version)
-        return RecordDict({stream: records.pack([made.payload])})
-
-    def _own_version(self, content: RecordDict) -> Version | None:
-        own = _entries(content)["own"]
-        return self.store.get(own) if own else None
-
-    def _version(self, stream: str, digest: str, base: str | None, content: RecordDict) -> Version:
-        if (known := self.store.get(digest)) is not None:
-            return known
-        payloads = records.unpack(content.array_records[stream])
-        held = self.store.get(base) if base else None
-        if held is None and (not payloads or link_of(0, payloads[0]).base is not None):
-            raise UnknownBase(f"stream {stream!r}: the base {str(base)[:8]} is not held (any more); send a keyframe")
-        version = follow(payloads, base=held)
-        if version.digest != digest:
-            raise Corrupt(
-                f"stream {stream!r}: the payloads lead to version {version.digest[:8]}, the message names {digest[:8]}; "
-                "send it again"
-            )
-        self.store.put(version)
-        return version
+    source = source_of(record)
+    return source.digest if isinstance(source, SealedSource) else None
 
 
-def _entries(content: RecordDict) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(str(content.config_records[NAME]["json"]))
-    return found
-
-
-def _single_payload(stream: str, reply: RecordDict) -> bytes:
-    payloads = records.unpack(reply.array_records[stream]) if stream in reply.array_records else ()
-    if len(payloads) != 1:
-        raise Corrupt(f"stream {stream!r}: the reply has {len(payloads)} payloads, allowed is one; drop the reply")
-    return payloads[0]
+def check_seal(trust: Identity | None, uplink: str) -> None:
+    """Raise `BadArgument` if there are no keys to seal for, or if the server would have to read what is sealed."""
+    if trust is None:
+        raise BadArgument("seal=True without trust: there are no keys to seal for; give trust=server_identity()")
+    if uplink != "stream":
+        raise BadArgument(
+            f"seal=True with uplink={uplink!r}: the server cannot average models that it cannot read; use uplink='stream' "
+            "and a strategy that relays models, such as PeerReuse, or leave seal out"
+        )

@@ -9,6 +9,7 @@ from flwr.app import ArrayRecord, Context, Message, RecordDict
 from fedretina.dom import DomConfig, Model, Published, ReferenceStore, Version, add_residual, publish
 from fedretina.flower import header, node_state, records
 from fedretina.flower.precision import MODEL_NAMES, find_model_name, find_rule, lossless_config, rule_config
+from fedretina.flower.seals import UpSeal
 from fedretina.flower.similarity import dissimilar_tensors, has_same_tensors, is_similar, is_small, matching_tensors
 from fedretina.flower.sizes import message_size, wire_size
 from fedretina.flower.trust import NodeTrust
@@ -43,6 +44,7 @@ class _CodedRecord:
     model: header.ReturnedModel
     residual: Version | None
     statement: bytes
+    seal: UpSeal | None
 
     @property
     def is_smaller(self) -> bool:
@@ -106,7 +108,8 @@ class ReplyEncoder:
         content = records.replace_records(plain, {name: record.packed for name, record in sent.items()})
         models = {name: record.model for name, record in sent.items()}
         signed = {name: record.statement for name, record in sent.items()}
-        trust = None if self.trust is None else self.trust.up(signed)
+        seals = {name: record.seal for name, record in sent.items() if record.seal is not None}
+        trust = None if self.trust is None else self.trust.up(signed, seals)
         up = header.UpHeader(held=node_state.held_versions(self.context), models=models, trust=trust)
         content[header.NAME] = up.to_record()
         return content
@@ -142,10 +145,14 @@ class ReplyEncoder:
         return _CodingPlan(base, config, dissimilar_tensors(model, base.model))
 
     def _base(self, name: str, model: Model) -> Version | None:
-        """Return the received model that a record is the next version of: of the same name, or the message's only model."""
+        """Return the received model that a record is the next version of.
+
+        It has the same name, or the name before the last "@" (a node that hosts several domains replies with a version from
+        each), or it is the message's only model.
+        """
         streams = self.down.models
         versions = {name: version for name, version in self.received.versions.items() if streams[name].stream}
-        base = versions.get(name)
+        base = versions.get(name) or versions.get(name.rpartition("@")[0])
         if base is None and self.model_name in versions and (name in MODEL_NAMES or len(versions) == 1):
             base = versions[self.model_name]
         return base if base is not None and has_same_tensors(model, base.model) else None
@@ -163,18 +170,29 @@ class ReplyEncoder:
             order=records.order_of(record),
             encode_s=time.perf_counter() - start,
         )
+        payload, statement, seal = self._sign_and_seal(name, record, published, info.base)
         return _CodedRecord(
-            packed=records.pack([published.payload]),
+            packed=records.pack([payload]),
             plain=records.to_record(add_residual(model, previous), records.order_of(record)) if previous else record,
             model=info,
             residual=Version.of(published.residual) if feeds_back and not plan.config.lossless else None,
-            statement=self._sign(name, published, info.base),
+            statement=statement,
+            seal=seal,
         )
 
-    def _sign(self, name: str, published: Published, base: str) -> bytes:
-        if self.trust is None:
-            return b""
-        return self.trust.sign(name, published.payload, published.version, base, published=self._is_published(name))
+    def _sign_and_seal(
+        self, name: str, record: ArrayRecord, published: Published, base: str
+    ) -> tuple[bytes, bytes, UpSeal | None]:
+        """Return the payload as it travels, its statement, and the wrapped keys if it is sealed: sign first, then seal."""
+        if self.trust is None or self.down.trust is None:
+            return published.payload, b"", None
+        is_published = self._is_published(name)
+        statement = self.trust.sign(name, published.payload, published.version, base, published=is_published)
+        recipients = self.down.trust.recipients
+        if recipients is None or not is_published:
+            return published.payload, statement, None
+        sealed = self.trust.seal(name, published.payload, statement, recipients.get(name))
+        return sealed.body, statement, UpSeal(sealed.stanzas, (wire_size(record, "down"), wire_size(record, "up")))
 
     def _previous_residual(self, name: str, model: Model) -> Model:
         """Return the residual of the last reply."""

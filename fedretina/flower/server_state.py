@@ -9,8 +9,9 @@ from fedretina.atomic import write_bytes
 from fedretina.dom import ReferenceStore
 from fedretina.errors import Corrupt
 from fedretina.flower.acknowledgements import Acknowledgements
+from fedretina.flower.relay import SealedRelay
+from fedretina.flower.server_trust import ServerTrust
 from fedretina.flower.streams import StreamRegistry
-from fedretina.flower.trust import ServerTrust
 
 STATE_FILE = "grid.json"
 
@@ -23,6 +24,7 @@ class ServerState:
     acknowledgements: Acknowledgements
     folder: Path | None = None
     trust: ServerTrust | None = None
+    sealed: SealedRelay | None = None
 
     @classmethod
     def open(cls, store: ReferenceStore, folder: Path | None = None, trust: ServerTrust | None = None) -> "ServerState":

@@ -5,27 +5,28 @@ domain. All other streams are the server's. With trust every ArrayRecord of a me
 record without one is refused.
 """
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import flwr
 from flwr.app import RecordDict
 
 import fedretina
-from fedretina.dom import Stream, Version
+from fedretina.dom import Version
+from fedretina.errors import Untrusted
+from fedretina.flower.seals import DownSeal, UpSeal
 from fedretina.trust import (
     SERVER,
-    Acknowledgement,
     Forged,
     Identity,
     Replayed,
-    Signed,
+    Sealed,
     Statement,
     UnknownSigner,
+    Unsealed,
+    is_sealed,
     owner_of,
-    write_reports,
+    seal,
 )
 
 UPDATE = "update"
@@ -48,11 +49,18 @@ class DownTrust:
         The server's signed list of the newest versions of the message's streams.
     statements : mapping of str to bytes
         Signed statements by record name.
+    seals : mapping of str to DownSeal
+        What opens the sealed records, by record name.
+    recipients : mapping of str to tuple of str, or None
+        With sealing: the domains that the node's payloads are to be sealed for, by stream; all of the city for a stream that
+        is not named. None without sealing.
     """
 
     roots: tuple[bytes, ...]
     newest: bytes
     statements: Mapping[str, bytes]
+    seals: Mapping[str, DownSeal] = field(default_factory=dict)
+    recipients: Mapping[str, tuple[str, ...]] | None = None
 
 
 @dataclass(frozen=True)
@@ -67,11 +75,14 @@ class UpTrust:
         The node's signed report.
     statements : mapping of str to bytes
         Signed statements by record name.
+    seals : mapping of str to UpSeal
+        The wrapped keys of the sealed records, by record name.
     """
 
     root: int
     acknowledgement: bytes
     statements: Mapping[str, bytes] = field(default_factory=dict)
+    seals: Mapping[str, UpSeal] = field(default_factory=dict)
 
 
 class NodeTrust:
@@ -101,7 +112,7 @@ class NodeTrust:
         self.identity.verifier.hear_newest(down.newest)
 
     def check(self, name: str, stream: str, digest: str, statement: bytes | None, payloads: Sequence[bytes]) -> Statement:
-        """Check the statement of a record before its payloads are decoded.
+        """Check the statement of a record before its payloads are opened or decoded.
 
         Parameters
         ----------
@@ -132,8 +143,80 @@ class NodeTrust:
             raise verifier.refuse(
                 Forged(f"{name}: the header names version {digest[:8]}, signed is {found.digest.hex()[:8]}: drop it")
             )
-        verifier.guard(lambda: found.check_route(payloads))
+        if not any(map(is_sealed, payloads)):
+            self._check_may_be_read(name, owner, payloads)
+            verifier.guard(lambda: found.check_route(payloads))
         return found
+
+    def open(
+        self, name: str, found: Statement, statement: bytes, sealed: DownSeal | None, payloads: Sequence[bytes]
+    ) -> Sequence[bytes]:
+        """Return a record's payloads as they are decoded: sealed ones are opened, each beside its own statement.
+
+        Parameters
+        ----------
+        name : str
+            The record's name.
+        found : Statement
+            What `check` returned.
+        statement : bytes
+            The signed statement.
+        sealed : DownSeal or None
+            What the header says of the record's seal.
+        payloads : sequence of bytes
+            What leads to the version.
+
+        Raises
+        ------
+        Untrusted
+            Named after the attack.
+        """
+        if not any(map(is_sealed, payloads)):
+            return payloads
+        verifier = self.identity.verifier
+        if sealed is None or not len(payloads) == len(sealed.stanzas) == len(sealed.earlier) + 1:
+            raise verifier.refuse(Unsealed(f"the record {name!r} is sealed, and nothing came that opens it: send it again"))
+        for data in sealed.earlier:
+            verifier.check_earlier(data, stream=found.stream)
+        parts = zip(payloads, sealed.stanzas, (*sealed.earlier, statement), strict=True)
+        return [self.identity.open(payload, stanza, data) for payload, stanza, data in parts]
+
+    def seal(self, name: str, payload: bytes, statement: bytes, recipients: Collection[str] | None) -> Sealed:
+        """Seal a signed payload of a stream for recipients that the server proposes; None proposes all of the city."""
+        return seal(payload, self.identity.recipients(owner_of(name), recipients), statement)
+
+    def check_asks_for_seal(self) -> None:
+        """Refuse a training whose model would leave this node without a seal, if the node's policy forbids that.
+
+        Raises
+        ------
+        Unsealed
+            If it does.
+        """
+        if self.identity.verifier.policy.require_sealed:
+            raise self._unsealed("the reply's model")
+
+    def check_leaving(self, content: RecordDict) -> None:
+        """Refuse to send arrays that are not sealed, if the node's policy forbids that; whoever asked for them, and how.
+
+        Raises
+        ------
+        Unsealed
+            If it does.
+        """
+        if not self.identity.verifier.policy.require_sealed:
+            return
+        for name, record in content.array_records.items():
+            if not record or not all(is_sealed(array.data) for array in record.values()):
+                raise self._unsealed(f"the record {name!r}")
+
+    def _unsealed(self, what: str) -> Untrusted:
+        return self.identity.verifier.refuse(
+            Unsealed(
+                f"{what} would leave this node without a seal, and its policy.toml says require_sealed: "
+                "run the strategy over DomGrid(grid, trust=..., seal=True, uplink='stream')"
+            )
+        )
 
     def install(self, found: Statement, version: Version) -> None:
         """Remember a decoded version; `Forged` if it is not the signed one."""
@@ -158,134 +241,25 @@ class NodeTrust:
             purpose="model" if published else UPDATE,
         )
 
-    def up(self, statements: Mapping[str, bytes] | None = None) -> UpTrust:
+    def up(self, statements: Mapping[str, bytes] | None = None, seals: Mapping[str, UpSeal] | None = None) -> UpTrust:
         """Return what goes into the header of a reply."""
-        return UpTrust(self.identity.verifier.root.version, self.identity.acknowledge(RELEASE), statements or {})
+        version, report = self.identity.verifier.root.version, self.identity.acknowledge(RELEASE)
+        return UpTrust(version, report, statements or {}, seals or {})
+
+    def _check_may_be_read(self, name: str, owner: str, payloads: Sequence[bytes]) -> None:
+        verifier = self.identity.verifier
+        if payloads and owner != SERVER and verifier.policy.require_sealed:
+            raise verifier.refuse(
+                Unsealed(
+                    f"the model {name!r} came without a seal, and this node's policy.toml says require_sealed: "
+                    "run the strategy over DomGrid(grid, trust=..., seal=True)"
+                )
+            )
 
     def _owner(self, stream: str) -> tuple[str, str]:
         """Return who must have signed a stream, and its name in statements."""
         owner = owner_of(stream)
         return (owner, stream) if owner in self.identity.known_owners else (SERVER, f"{SERVER}/{stream}")
-
-
-@dataclass
-class ServerTrust:
-    """The checks and signatures of the server.
-
-    Parameters
-    ----------
-    identity : Identity
-        The server's.
-
-    Attributes
-    ----------
-    reports : dict of str to Acknowledgement
-        The last signed report of each domain.
-    """
-
-    identity: Identity
-    reports: dict[str, Acknowledgement] = field(default_factory=dict, init=False)
-    _statements: dict[str, bytes] = field(default_factory=dict, init=False)  # by stream and digest
-    _roots: dict[int, int] = field(default_factory=dict, init=False)
-
-    def check_reply(self, name: str, stream: str, digest: str, payload: bytes, statement: bytes | None) -> None:
-        """Check a reply's model before it is decoded or relayed, and keep the statement of a stream's version.
-
-        Raises
-        ------
-        Untrusted
-            Named after the attack.
-        """
-        verifier = self.identity.verifier
-        if statement is None:
-            raise verifier.refuse(UnknownSigner(f"the reply's record {name!r} came without a signature: drop the reply"))
-        claimed = stream or Statement.from_body(Signed.from_bytes(statement).body).stream
-        if not stream and claimed != f"{owner_of(claimed)}/{UPDATE}/{name}":
-            raise verifier.refuse(
-                Forged(f"the update {name!r} came with a statement of the stream {claimed!r}: drop the reply")
-            )
-        found = verifier.check(statement, stream=claimed, purpose="model" if stream else UPDATE, payload=payload)
-        verifier.install(found, bytes.fromhex(digest))
-        if stream:
-            self._statements[_key(stream, digest)] = statement
-
-    def hear(self, node: int, up: UpTrust | None) -> None:
-        """Take a node's signed report.
-
-        Raises
-        ------
-        Untrusted
-            If no domain of the city signed it.
-        """
-        if up is None:
-            raise self.identity.verifier.refuse(
-                UnknownSigner(f"the reply of node {node} has no signatures: start the node with `fedretina city join`")
-            )
-        claimed = Acknowledgement.from_body(Signed.from_bytes(up.acknowledgement).body).domain
-        self.reports[claimed] = self.identity.verifier.check_acknowledgement(up.acknowledgement, domain=claimed)
-        self._roots[node] = up.root
-        write_reports(self.identity.folder.path, self.reports)
-
-    def root_of(self, node: int) -> int | None:
-        """Return the root version that a node reported last; None before its first reply."""
-        return self._roots.get(node)
-
-    def stream_statement(self, stream: Stream, digest: str) -> bytes:
-        """Return the statement of a stream's newest version: its domain's, or the server's own, made once."""
-        key = _key(stream.name, digest)
-        if key not in self._statements:
-            link = stream.log.links[-1]
-            size = sum(math.prod(spec.shape) * spec.dtype.itemsize for spec in stream.tensors.values())
-            self._statements[key] = self._sign(
-                stream.name, link.payload, digest, base=link.base or "", size=size, purpose="model"
-            )
-        return self._statements[key]
-
-    def data_statement(self, name: str, payload: bytes, digest: str, size: int) -> bytes:
-        """Sign data of the server's that no stream keeps."""
-        return self._sign(f"{DATA}/{name}", payload, digest, size=size, purpose=DATA)
-
-    def down(self, node: int, statements: Mapping[str, bytes], versions: Mapping[str, str]) -> DownTrust:
-        """Return what goes into the header of a message.
-
-        Parameters
-        ----------
-        node : int
-            Who gets it.
-        statements : mapping of str to bytes
-            By record name.
-        versions : mapping of str to str
-            The digests of the message's streams.
-        """
-        found = [Statement.from_body(Signed.from_bytes(data).body) for data in statements.values()]
-        digests = set(versions.values())
-        streams = {one.stream: (one.counter, one.digest) for one in found if one.digest.hex() in digests}
-        version = self.root_of(node)
-        roots = () if version is None else tuple(self.identity.newer_roots(version))
-        return DownTrust(roots, self.identity.sign_newest(streams), dict(statements))
-
-    def to_json(self) -> dict[str, str]:
-        """Return what `restore` reads: the statements of streams."""
-        return {key: data.hex() for key, data in self._statements.items()}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a saved state; values that `to_json` did not write raise `TypeError` or `ValueError`."""
-        self._statements = {key: bytes.fromhex(data) for key, data in state.items()}
-
-    def _sign(self, stream: str, payload: bytes, digest: str, *, base: str = "", size: int, purpose: str) -> bytes:
-        return self.identity.sign(
-            payload,
-            stream=f"{SERVER}/{stream}",
-            owner=SERVER,
-            digest=bytes.fromhex(digest),
-            base=bytes.fromhex(base),
-            size=size,
-            purpose=purpose,
-        )
-
-
-def _key(stream: str, digest: str) -> str:
-    return f"{digest} {stream}"
 
 
 def check_signed(content: RecordDict, coded: Collection[str]) -> None:

@@ -22,8 +22,8 @@ _LEAST_SPAN = 2.0  # points on the y axis; a smaller span makes noise look like 
 def plot_accuracy(history: ModelHistory, theme: Theme) -> Figure:
     """Plot the first two metrics after each round, over the bytes sent until then.
 
-    The other results are horizontal lines. If the saving is large enough, a second curve shows the same rounds under
-    plain Flower.
+    The other results are horizontal lines. If the saving is large enough, a second curve shows the same accuracies over
+    the bytes of the same models, uncompressed: nobody ran it.
     """
     metrics = [name for name in history.metrics if any(name in entry.metrics for entry in history.rounds)][:2]
     figure = new_figure(theme, 5.2 * len(metrics), 3.9)
@@ -103,7 +103,7 @@ def _mark_saving(axes: Axes, theme: Theme, sent: tuple[float, float], score: flo
     wire, raw = sent
     arrow = {"arrowstyle": "->", "color": theme.series[0], "shrinkA": 4, "shrinkB": 6}
     axes.annotate("", (wire, score), xytext=(raw, score), arrowprops=arrow, zorder=5)
-    words = f"{times(raw / wire)} less than\nplain Flower"
+    words = f"{times(raw / wire)} less than the\nsame models, uncompressed"
     # To the right of the curve's name: that ends at the last point.
     _write(axes, theme, words, wire**0.45 * raw**0.55, place, color=theme.muted, ha="center")
 

@@ -28,7 +28,7 @@ def plot_messages(run: Run, theme: Theme) -> Figure:
 
 
 def _plot_groups(axes: Axes, theme: Theme, groups: Sequence[MessageGroup]) -> None:
-    style_axes(axes, theme, title="Median message: plain Flower and on the wire")
+    style_axes(axes, theme, title="Median message: uncompressed and on the wire")
     axes.grid(visible=False, axis="y")
     axes.grid(axis="x", color=theme.grid, linewidth=0.8)
     for place, this in enumerate(groups):
@@ -53,13 +53,13 @@ def _plot_groups(axes: Axes, theme: Theme, groups: Sequence[MessageGroup]) -> No
     axes.set_ylim(len(groups) - 0.4, -0.6)
     sizes = [number for this in groups for number in (this.raw, this.wire)]
     bytes_axis(axes, min(sizes), max(sizes))
-    axes.set_xlabel("bytes per message: filled on the wire, hollow plain Flower", color=theme.muted, fontsize=9)
+    axes.set_xlabel("bytes per message: filled on the wire, hollow uncompressed", color=theme.muted, fontsize=9)
 
 
 def _compared(factor: float) -> str:
     if factor < 1 / _SAME:
         return f"{times(1 / factor)} more"
-    return f"{times(factor)} less" if factor >= _SAME else "as plain"
+    return f"{times(factor)} less" if factor >= _SAME else "as uncompressed"
 
 
 def _plot_rounds(axes: Axes, theme: Theme, sums: Counter[tuple[int, str, str]]) -> None:

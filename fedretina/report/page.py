@@ -128,7 +128,7 @@ def _messages_alt(run: Run) -> str:
         f"{group.kind} {group.direction} {text.size(group.wire)} instead of {text.size(group.raw)}"
         for group in run.message_groups
     ]
-    return f"Median bytes of a message on the wire and with plain Flower: {'; '.join(kinds)}."
+    return f"Median bytes of a message on the wire and uncompressed: {'; '.join(kinds)}."
 
 
 def _alpha_alt(history: ModelHistory) -> str:

@@ -68,7 +68,7 @@ def difference(number: float) -> str:
 
 
 def saving(totals: Totals) -> str:
-    """Write how much was sent, and how much plain Flower would have sent."""
+    """Write how much was sent, and how much the same models are uncompressed."""
     if totals.raw == 0 and totals.wire == 0:
         return "nothing on the wire"
     words = f"{size(totals.wire)} instead of {size(totals.raw)} on the wire"

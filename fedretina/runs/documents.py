@@ -89,11 +89,12 @@ def read_state(folder: Path) -> State:
     if not (folder / STATE).exists():
         raise Corrupt(f"{folder / STATE} is missing: the run cannot be resumed; start a new one")
     fields = read_object(folder / STATE)
-    targets = fields.child("targets")
+    targets, sealed = fields.child("targets"), fields.child("sealed")
     return State(
         run=fields.require("run", ""),
         targets={name: _target_state(targets.child(name)) for name in targets.values},
         models=[str(stream) for stream in fields.items("models")],
+        sealed={stream: sealed.get(stream, "") for stream in sealed.values},
     )
 
 

@@ -214,11 +214,14 @@ class State:
         By domain.
     models : sequence of str
         The streams whose last version is saved, as ``models/<stream>.safetensors``.
+    sealed : mapping of str to str
+        By sealed stream: the digest of its last version, in hex. The server cannot read it; ``streams/sealed`` has payloads.
     """
 
     run: str
     targets: Mapping[str, TargetState] = field(default_factory=dict)
     models: Sequence[str] = ()
+    sealed: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of state.json."""

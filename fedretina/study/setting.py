@@ -12,6 +12,8 @@ from fedretina.train import Training
 VERSION = 3
 """Increase it when a setting gives another result within a release, or when a default changes. Stored results are then
 measured again. Keys contain only the fields that differ from their defaults."""
+_CO_TRAINING = {"body_rounds", "average_every", "share_target", "alone_last"}
+_OF_TARGET = {"method", "target", "sources", "labelled", "gamma", "epochs"} | _CO_TRAINING
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,14 @@ class Setting:
         Samples per epoch of a larger domain; 0 takes all.
     lr : float, default 0.002
         Peak learning rate of Adam.
+    body_rounds : int, default 5
+        Rounds in which the sources average their bodies, for the methods that do so.
+    average_every : int, default 5
+        Epochs between two averages of the target's and a source's bodies in co-training.
+    share_target : float, default 0.6
+        The target's weight in these averages.
+    alone_last : int, default 6
+        The last epochs, in which the target trains alone.
     seed : int, default 0
         Seed of all random choices, also of which samples are labelled.
 
@@ -70,6 +80,10 @@ class Setting:
     home_epochs: int = 30
     epoch_samples: int = 4000
     lr: float = 0.002
+    body_rounds: int = 5
+    average_every: int = 5
+    share_target: float = 0.6
+    alone_last: int = 6
     seed: int = 0
 
     @property
@@ -82,8 +96,18 @@ class Setting:
 
     def source_key(self, source: str) -> str:
         """Identify a source's own training, which does not depend on the target."""
-        unused = {"method", "target", "sources", "labelled", "gamma", "epochs"}
-        return _hash({name: value for name, value in self._non_default.items() if name not in unused} | {"source": source})
+        return _hash(
+            {name: value for name, value in self._non_default.items() if name not in _OF_TARGET} | {"source": source}
+        )
+
+    @property
+    def body_key(self) -> str:
+        """Identifies the joint training of the sources, which does not depend on the target's labels."""
+        return _hash(self._of_sources | {"joint": sorted(self.sources), "rounds": self.body_rounds})
+
+    @property
+    def _of_sources(self) -> dict[str, object]:
+        return {name: value for name, value in self._non_default.items() if name not in _OF_TARGET}
 
     @property
     def _non_default(self) -> dict[str, object]:

@@ -85,7 +85,7 @@ class Student:
     @cached_property
     def peers(self) -> Peers:
         """The sources' models, adapted to the target and measured on its labelled samples."""
-        weights = {name: self._source(name) for name in self.setting.sources}
+        weights = {name: self.home_model(name) for name in self.setting.sources}
         peers = adapt_peers(weights, self.task, self.splits, self.setting.target)
         for model in peers.models.values():
             model.to(self.device)
@@ -127,8 +127,12 @@ class Student:
 
     def model_from_best(self) -> nn.Module:
         """Make the target's network with the weights of the best source."""
+        return self.model_from(self.best_source)
+
+    def model_from(self, source: str) -> nn.Module:
+        """Make the target's network with the weights of a source."""
         model = self.new_model()
-        start_from(model, self.peers.models[self.best_source], self.task.head)
+        start_from(model, self.peers.models[source], self.task.head)
         return model
 
     def fit(
@@ -163,7 +167,7 @@ class Student:
         """Measure a model on the target's test split."""
         return {key: float(value) for key, value in self.task.evaluate(model.cpu().eval(), self.setting.target).items()}
 
-    def _source(self, name: str) -> Arrays:
+    def home_model(self, name: str) -> Arrays:
         """Give a source's own model, trained on all its labels, once for all targets and methods."""
         key = f"{name}-{self.setting.source_key(name)}"
         arrays = self.store.load_model(key)

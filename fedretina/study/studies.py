@@ -169,6 +169,56 @@ def ablation(base: Setting, quick: bool) -> Study:
     return Study("ablation", "Ablation", question, (Grid(base.target, "", cells),), notes)
 
 
+PEERS = {
+    "self-start": "self-training from the best source",
+    "committee": "committee of frozen sources",
+    "joint-body": "A: joint body",
+    "one": "C: co-training with the best source",
+    "joint-turns": "B: joint body, co-training in turn",
+}
+"""The recipes of the study of peers, by method."""
+PEER_CONTROLS = (
+    "finetune", "turns", "joint-one", "joint-all", "joint-turns-equal", "joint-turns-risk", "soup", "fedavg-equal",
+    "fedprox-equal", "fedbn-equal", "all-labels",
+)  # fmt: skip
+COUNTED = {"one", "turns", "fedavg-equal", "fedprox-equal", "fedbn-equal"} | {m for m in METHODS if m.startswith("joint")}
+"""The methods that count what they send."""
+
+
+def peers(base: Setting, quick: bool) -> Study:
+    """Peers: what M = 0, 1, 2, ... sources are worth, by recipe; the sources are taken in the order that was given."""
+    base = replace(base, loss="softmax+triplet")
+    notes = (
+        f"Joint bodies: {base.body_rounds} rounds within the epochs at home. Co-training: an average every "
+        f"{base.average_every} epochs; the target's weight is {base.share_target:g}; the last {base.alone_last} alone.",
+        "Models sent: each model or body on its way to the server or to a domain. MB: their payloads in DoM.",
+        "Equal budget: as many steps of every domain, and about as many models sent, as in B. All rows take the same steps "
+        "of the target, except the soup: it trains one student for each source.",
+    )
+    question = "Are several peers worth more than one, and what does it cost on the wire?"
+    return Study("peers", "Peers that teach each other", question, (_by_count(base), _traffic(base, quick)), notes)
+
+
+def _by_count(base: Setting) -> Grid:
+    cells = {("target alone", "0"): Cell(replace(base, method="alone"), ("mAP",))}
+    cells["self-training, from scratch", "0"] = Cell(replace(base, method="self"), ("mAP",))
+    for method, label in PEERS.items():
+        for count in range(1, len(base.sources) + 1):
+            cells[label, f"{count}"] = Cell(replace(base, method=method, sources=base.sources[:count]), ("mAP",))
+    return Grid("mAP over the number of sources", "recipe", cells, axis="sources", kind="lines")
+
+
+def _traffic(base: Setting, quick: bool) -> Grid:
+    cells = {}
+    for method in ("one", "joint-body", "joint-turns", *(() if quick else PEER_CONTROLS)):
+        setting, label = replace(base, method=method), METHODS[method].label
+        cells[label, "mAP / Rank-1"] = Cell(setting)
+        if method in COUNTED:
+            cells[label, "models sent"] = Cell(setting, ("transfers",))
+            cells[label, "MB"] = Cell(setting, ("megabytes",))
+    return Grid("All sources: mAP beside the traffic", "recipe", cells)
+
+
 STUDIES: Mapping[str, Make] = {
     "table2": table2,
     "table3": table3,
@@ -176,5 +226,6 @@ STUDIES: Mapping[str, Make] = {
     "fig4": fig4,
     "fig5": fig5,
     "ablation": ablation,
+    "peers": peers,
 }
 """The studies by name. Each is a function of the settings that all cells share, and of whether fewer cells are wanted."""

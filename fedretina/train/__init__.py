@@ -23,24 +23,28 @@ True
 """
 
 from fedretina.train.batches import Batch, Batches, DomainBatches
+from fedretina.train.bodies import Body, average_bodies, average_states, load_body, mix_bodies, shared_body
 from fedretina.train.checkpoints import Checkpoints
 from fedretina.train.compute import forward_function, training_device
+from fedretina.train.joint import OnRound, body_span, train_from, train_jointly
 from fedretina.train.learner import Learner, OnEpoch
-from fedretina.train.peers import Peers, SourceWeights, adapt_peers, check_finite, load_arrays, model_arrays
+from fedretina.train.peers import Peers, SourceWeights, adapt_peers, check_finite, load_arrays, model_arrays, tensor_of
 from fedretina.train.pseudo_labels import ClassMemoryTerm, PseudoLabelBatches, PseudoLabels
 from fedretina.train.rehearsal import CHECKPOINT_FACTOR, check_disk_space, model_bytes, rehearse
 from fedretina.train.reuse_term import ReuseTerm, warm_up_inputs
 from fedretina.train.risks import source_risks
 from fedretina.train.schedule import EpochRange, steps_per_epoch
 from fedretina.train.seeds import seeded, seeded_model
-from fedretina.train.start import start_from, start_from_average
+from fedretina.train.start import clean_batches, start_from, start_from_average
 from fedretina.train.term import ForwardPass, SupervisedLoss, Term
 from fedretina.train.training import Training
+from fedretina.train.turns import Segment, TurnsBy, make_schedule, segment_spans, turn_weights
 
 __all__ = [
     "CHECKPOINT_FACTOR",
     "Batch",
     "Batches",
+    "Body",
     "Checkpoints",
     "ClassMemoryTerm",
     "DomainBatches",
@@ -48,28 +52,44 @@ __all__ = [
     "ForwardPass",
     "Learner",
     "OnEpoch",
+    "OnRound",
     "Peers",
     "PseudoLabelBatches",
     "PseudoLabels",
     "ReuseTerm",
+    "Segment",
     "SourceWeights",
     "SupervisedLoss",
     "Term",
     "Training",
+    "TurnsBy",
     "adapt_peers",
+    "average_bodies",
+    "average_states",
+    "body_span",
     "check_disk_space",
     "check_finite",
+    "clean_batches",
     "forward_function",
     "load_arrays",
+    "load_body",
+    "make_schedule",
+    "mix_bodies",
     "model_arrays",
     "model_bytes",
     "rehearse",
     "seeded",
     "seeded_model",
+    "segment_spans",
+    "shared_body",
     "source_risks",
     "start_from",
     "start_from_average",
     "steps_per_epoch",
+    "tensor_of",
+    "train_from",
+    "train_jointly",
     "training_device",
+    "turn_weights",
     "warm_up_inputs",
 ]

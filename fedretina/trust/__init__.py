@@ -18,6 +18,7 @@ from fedretina.trust.attacks import (
     UnknownSigner,
     Unsealed,
 )
+from fedretina.trust.daily import DailyTraffic
 from fedretina.trust.document import pack, read_list, unpack
 from fedretina.trust.identity import Identity, IdentityFolder
 from fedretina.trust.keys import SigningKey, VerifyKey
@@ -39,6 +40,7 @@ __all__ = [
     "SERVER",
     "Acknowledgement",
     "CityRoot",
+    "DailyTraffic",
     "Domain",
     "Endless",
     "Expired",

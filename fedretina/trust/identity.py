@@ -8,18 +8,20 @@
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from fedretina import atomic
 from fedretina.errors import BadArgument, FedRetinaError
 from fedretina.trust.acknowledgement import Acknowledgement
+from fedretina.trust.attacks import Unsealed
 from fedretina.trust.keys import SigningKey
 from fedretina.trust.memory import TrustMemory
 from fedretina.trust.newest import Newest
 from fedretina.trust.policy import Policy
 from fedretina.trust.root import CityRoot
-from fedretina.trust.sealing_keys import SealingKey
+from fedretina.trust.sealing import open_sealed
+from fedretina.trust.sealing_keys import RecipientKey, SealingKey
 from fedretina.trust.signed import Signed
 from fedretina.trust.statement import Statement, payload_hash
 from fedretina.trust.verifier import SERVER, Verifier
@@ -146,10 +148,51 @@ class Identity:
         )
         return found.sign([self.signing[owner]])
 
+    def recipients(self, owner: str, names: Iterable[str] | None = None) -> list[RecipientKey]:
+        """Return the keys that a domain's payloads are sealed with.
+
+        Parameters
+        ----------
+        owner : str
+            The domain.
+        names : iterable of str or None, default None
+            Who is to read them; None: all domains of the city. Names that the city root does not list, or that this node's
+            policy does not admit, are left out: the server proposes recipients, and cannot add a key of its own.
+        """
+        root, policy = self.verifier.root, self.verifier.policy
+        admitted = [name for name in (root.domains if names is None else names) if name != owner and policy.admits(name)]
+        return list(root.sealing_keys(dict.fromkeys(admitted)).values())
+
+    def open(self, sealed: bytes, stanza: bytes, statement: bytes) -> bytes:
+        """Open a sealed payload with the key of one of the node's domains, and compare it with its checked statement.
+
+        Raises
+        ------
+        Unsealed, Endless, Truncated, Forged
+            As for `open_sealed`; `Forged` also if the payload is not the one that was signed.
+        """
+        found = Statement.from_body(Signed.from_bytes(statement).body)
+        payload = self.verifier.guard(lambda: self._open(sealed, stanza, statement, found.length))
+        self.verifier.guard(lambda: found.check_payload(payload))
+        return payload
+
+    def _open(self, sealed: bytes, stanza: bytes, statement: bytes, length: int) -> bytes:
+        refused = Unsealed(f"this node has no key to open payloads with in {self.folder.keys}: restore it from a backup")
+        for key in self.sealing.values():
+            try:
+                return open_sealed(sealed, stanza, key, statement, length=length)
+            except Unsealed as error:
+                refused = error
+        raise refused
+
     def sign_newest(self, streams: Mapping[str, tuple[int, bytes]]) -> bytes:
-        """Sign the server's list of newest versions."""
-        counter = self.verifier.memory.next_counter("server/newest")
-        return Newest(counter, int(self._clock()), streams).sign([self.signing[SERVER]])
+        """Sign the server's list of newest versions.
+
+        Its number is at least the time. So a server restored from a backup goes on above the numbers that nodes heard.
+        """
+        now = int(self._clock())
+        counter = self.verifier.memory.next_counter("server/newest", at_least=now)
+        return Newest(counter, now, streams).sign([self.signing[SERVER]])
 
     def acknowledge(self, release: str = "") -> bytes:
         """Sign what this node holds, which attacks it refused, and which release it runs."""
@@ -160,6 +203,12 @@ class Identity:
     def newer_roots(self, version: int) -> list[bytes]:
         """Return the signed roots that follow a version, for a receiver that trusts that one."""
         return self.folder.signed_roots()[version:]
+
+    def refresh_root(self) -> None:
+        """Follow the roots that were put into the folder since, as the operator's commands do while a run goes on."""
+        version = self.verifier.root.version
+        if (self.folder.roots / f"{version + 1}.root").exists():
+            self.verifier.update_root(self.newer_roots(version))
 
     def update_root(self, newer: Sequence[bytes]) -> None:
         """Follow signed roots that arrived, and keep those that are new; errors as for `update`."""

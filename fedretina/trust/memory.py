@@ -67,9 +67,9 @@ class TrustMemory:
         """Counter and digest of the newest installed version of each stream."""
         return dict(self._installed)
 
-    def next_counter(self, stream: str) -> int:
-        """Return the number of the next version that this node publishes, and remember that it is used."""
-        self._published[stream] = self._published.get(stream, 0) + 1
+    def next_counter(self, stream: str, *, at_least: int = 0) -> int:
+        """Return the number of the next version that this node publishes, at least the given one, and remember it."""
+        self._published[stream] = max(self._published.get(stream, 0) + 1, at_least)
         self._write()
         return self._published[stream]
 

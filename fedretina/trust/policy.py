@@ -16,6 +16,7 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "domains": list,
     "warn_after_s": _NUMBER,
     "refuse_after_s": _NUMBER,
+    "require_sealed": bool,
 }
 
 
@@ -31,6 +32,9 @@ class Policy:
         A list of newest versions older than this makes a warning.
     refuse_after_s : float, default 86,400
         A list older than this makes the node refuse every version (`Frozen`).
+    require_sealed : bool, default False
+        Whether the node neither takes nor sends a domain's model that the server can read (`Unsealed`). Models that the
+        server makes itself are taken: they hide nothing from it.
 
     Raises
     ------
@@ -46,6 +50,7 @@ class Policy:
     domains: tuple[str, ...] = ()
     warn_after_s: float = _HOUR_S
     refuse_after_s: float = 24 * _HOUR_S
+    require_sealed: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.warn_after_s <= self.refuse_after_s:
@@ -75,7 +80,11 @@ class Policy:
             raise BadArgument(f"{path} cannot be read as TOML ({error}): mend it") from error
         allowed = [entry.name for entry in fields(cls)]
         for name, value in table.items() if isinstance(table, dict) else [("trust", table)]:
-            if name not in allowed or not isinstance(value, _KINDS[name]) or isinstance(value, bool):
+            if (
+                name not in allowed
+                or not isinstance(value, _KINDS[name])
+                or isinstance(value, bool) != (_KINDS[name] is bool)
+            ):
                 raise BadArgument(f"{path}: {name} = {value!r} is not allowed; keys are {', '.join(allowed)}: mend it")
         if not all(isinstance(name, str) for name in table.get("domains", [])):
             raise BadArgument(f"{path}: domains must be a list of names: mend it")

@@ -104,6 +104,15 @@ class CityRoot:
         """Return the keys of a role by identifier."""
         return {name: self.keys[name] for name in role.keys}
 
+    def sealing_keys(self, domains: Iterable[str]) -> dict[str, RecipientKey]:
+        """Return the keys to seal payloads with, by domain; domains without one, or that are not listed, are left out."""
+        known = {name: self.domains[name].sealing for name in domains if name in self.domains}
+        return {name: key for name, key in known.items() if key is not None}
+
+    def front_ends(self) -> list[str]:
+        """Return the domains whose nodes only receive models."""
+        return [name for name, domain in self.domains.items() if domain.node_role == "front-end"]
+
     def to_bytes(self) -> bytes:
         """Return the bytes that are signed."""
         return pack(

@@ -127,6 +127,16 @@ class Verifier:
                 found.check_payload(payload)
             return found
 
+    def check_earlier(self, data: bytes, *, stream: str, owner: str | None = None) -> Statement:
+        """Check the statement of a version that a newer one builds on: who signed it, and for what; not its order.
+
+        Parameters and errors as for `check`.
+        """
+        with self._counting():
+            found = Statement.from_body(self._require(data, statement.TYPE, owner or owner_of(stream)))
+            self._check_context(found, stream, "model")
+            return found
+
     def install(self, found: Statement, digest: bytes) -> None:
         """Remember a version after it was decoded and before it is used.
 

@@ -23,7 +23,7 @@ def clip_if_asked(message: Message, context: Context, call_next: Callable[[Messa
 
 def data_of(context: Context) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the node's images and labels."""
-    index, nodes = (int(context.node_config[key]) for key in ("partition-id", "num-partitions"))
+    index, nodes = digits.part_of(context.node_config)
     config = context.run_config
     return digits.of_node(index, nodes, skew=float(config["skew"]), seed=int(config["seed"]))
 

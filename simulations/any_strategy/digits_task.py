@@ -1,6 +1,9 @@
 """Handwritten digits: the data of a node, a model of 100,000 parameters, training by SGD, accuracy."""
 
+import zlib
+from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,6 +13,8 @@ from torch import Tensor, nn
 
 TESTED = 360
 CLASSES = 10
+PARTS = 10
+"""Parts of the digits for real nodes."""
 
 
 @cache
@@ -24,6 +29,16 @@ def tested() -> tuple[Tensor, Tensor]:
     """Return the test images and labels; no node trains on them."""
     x, y = images()
     return x[:TESTED], y[:TESTED]
+
+
+def part_of(node: Mapping[str, Any]) -> tuple[int, int]:
+    """Return which part of the digits a node has, and how many parts there are, from the node's configuration.
+
+    A simulation numbers its nodes. A real node has no number: the names of its domains choose one of ten parts.
+    """
+    if "partition-id" in node:
+        return int(node["partition-id"]), int(node["num-partitions"])
+    return zlib.crc32(str(node.get("domains", "")).encode()) % PARTS, PARTS
 
 
 def of_node(index: int, nodes: int, *, skew: float, seed: int) -> tuple[Tensor, Tensor]:

@@ -14,8 +14,7 @@ from city_task import CityTask, domain_names
 from fedretina.flower import ProcessGrid
 from fedretina.report import build_city
 from fedretina.runs import City, CityDomain, RunFolder, read_config, write_city
-from fedretina.strategies.mutual_reuse import MutualReuse, Turn
-from fedretina.strategies.selection import positions
+from fedretina.strategies.mutual_reuse import MutualReuse, Turn, positions
 from settings_city import check, links_of, reuse_of, selection_of, task_of, training_of
 
 Say = Callable[[str], None]

@@ -49,7 +49,7 @@ def reuse_of(config: Config) -> ReuseConfig:
 def selection_of(config: Config) -> Selection:
     """Read how peers are chosen; "oracle" is for the benchmark only."""
     policies = [policy for policy in POLICIES if policy != "oracle"]
-    return Selection(policy=choice(config, "policy", policies), budget=whole(config, "budget", at_least=0) or None)  # type: ignore[arg-type]
+    return Selection(policy=choice(config, "policy", policies), budget=whole(config, "budget", at_least=0) or None)
 
 
 def links_of(config: Config) -> LinkModel:

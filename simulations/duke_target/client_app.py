@@ -6,7 +6,7 @@ from flwr.clientapp import ClientApp
 from fedretina import home
 from fedretina.flower import dom_mod
 from fedretina.strategies import Job, PeerReuseClient, hosted_domains
-from settings import task_of
+from settings import progress_of, task_of
 
 app = ClientApp(mods=[dom_mod])
 
@@ -16,9 +16,12 @@ def answer(message: Message, context: Context) -> Message:
     config = {**context.run_config, **Job.of(message).settings}
     if data := context.node_config.get("data"):  # a real node has its data where its owner put them
         config["data-root"] = data
-    return PeerReuseClient(task_of(config), home.nodes())(message, context)
+    share = bool(context.node_config.get("share", True))  # the owner's decision, not the run's
+    client = PeerReuseClient(task_of(config), home.nodes(), progress=progress_of(config), share=share)
+    return client(message, context)
 
 
 app.query("domains")(hosted_domains)
 app.query("describe")(answer)
 app.train()(answer)
+app.train("joint")(answer)

@@ -12,6 +12,7 @@ from safetensors.numpy import load_file, save_file
 from fedretina import runs
 from fedretina.atomic import replacing
 from fedretina.errors import Corrupt, translate_errors
+from fedretina.flower import sealed_digest
 from fedretina.ledger import Row, totals
 from fedretina.runs import Peer, Result, Round, RoundState, State, Summary, Target, TargetState, totals_of_round
 from fedretina.strategies import RoundResult, RunResult, TargetResult
@@ -26,23 +27,33 @@ class RunFolder(runs.RunFolder):
         super().begin(config)
 
     def save(self, run: str, result: RunResult) -> None:
-        """Write what a resumed run needs: the results so far, and the last version of every stream."""
-        for stream, record in result.models.items():
+        """Write what a resumed run needs: the results so far, and the last version of every stream.
+
+        Of sealed streams it writes the digests: the server cannot read the models, and their payloads are in `streams`.
+        """
+        digests = {stream: sealed_digest(record) for stream, record in result.models.items()}
+        sealed = {stream: digest for stream, digest in digests.items() if digest is not None}
+        readable = {stream: record for stream, record in result.models.items() if stream not in sealed}
+        for stream, record in readable.items():
             file = self._model_file(stream)
             file.parent.mkdir(parents=True, exist_ok=True)
             with replacing(file, private=True) as fresh:
                 save_file({name: array.numpy() for name, array in record.items()}, fresh)
         targets = {name: _target_state(target) for name, target in result.targets.items()}
-        self.write_state(State(run=run, targets=targets, models=sorted(result.models)))
+        self.write_state(State(run=run, targets=targets, models=sorted(readable), sealed=sealed))
 
     def read(self) -> tuple[str, RunResult]:
-        """Read what `save` wrote: the run's name and its results so far."""
+        """Read what `save` wrote: the run's name and its results so far, without the models of sealed streams."""
         state = runs.read_state(self.path)
         result = RunResult({name: _target_result(target) for name, target in state.targets.items()})
         for stream in state.models:
             arrays = self._arrays(stream)
             result.models[stream] = ArrayRecord({name: Array(value) for name, value in arrays.items()})
         return state.run, result
+
+    def sealed_streams(self) -> list[str]:
+        """Return the sealed streams that `save` wrote."""
+        return list(runs.read_state(self.path).sealed)
 
     def _arrays(self, stream: str) -> dict[str, np.ndarray]:
         """Read a stream's last version; `Corrupt` if the file is missing or damaged."""

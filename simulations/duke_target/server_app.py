@@ -18,12 +18,12 @@ from fedretina.city import server_identity
 from fedretina.errors import FedRetinaError
 from fedretina.flower import DomGrid
 from fedretina.ledger import Ledger
-from fedretina.report import build, format_bound, format_peers, format_round, headline
+from fedretina.report import build, format_bound, format_peers, format_round, headline, round_values, start_logger
 from fedretina.runs import load, read_config
-from fedretina.settings import codec
-from fedretina.strategies import PeerReuse, RunResult
+from fedretina.settings import codec, text
+from fedretina.strategies import JOINT_RULES, PeerReuse, RunResult
 from run_folder import RunFolder, round_of, summarise
-from settings import check, reuse_of, task_of, topology_of, training_of
+from settings import check, check_seal, reuse_of, task_of, topology_of, training_of
 
 app = ServerApp()
 log = logging.getLogger("flwr").info
@@ -55,11 +55,16 @@ def main(grid: Grid, context: Context) -> None:
 
 
 def _run(grid: Grid, config: dict, folder: RunFolder, *, run: str, result: RunResult, ledger: Ledger) -> None:
-    task, trust = task_of(config, say=log), server_identity()
-    wire = DomGrid(grid, codec(config), uplink="stream", ledger=ledger, streams=folder.streams, trust=trust)
+    task, wire = task_of(config, say=log), _wrap(grid, config, folder, ledger)
+    if config["resume"]:
+        result.models |= {stream: wire.sealed_model(stream) for stream in folder.sealed_streams()}
+    module = text(config, "logger")
+    logger = start_logger(module, name=folder.path.name, config=config) if module else None
 
     def on_round(number: int, so_far: RunResult) -> None:
         folder.save(run, so_far)
+        if logger:
+            logger.log(_values_of_round(number, so_far, ledger), step=number)
         for line in _lines_of_round(number, so_far, ledger):
             log(line)
 
@@ -74,8 +79,18 @@ def _run(grid: Grid, config: dict, folder: RunFolder, *, run: str, result: RunRe
     peers = [line for history in ended.histories for line in (history.target, *format_peers(history))]
     for line in ("", *peers, headline(ended)):
         log(line)
+    if logger:
+        logger.finish()
     log("the run's folder: %s", folder.path)
     log("the page: %s", page)
+
+
+def _wrap(grid: Grid, config: dict, folder: RunFolder, ledger: Ledger) -> DomGrid:
+    """Wrap Flower's grid; in a city with its keys."""
+    trust = server_identity()
+    check_seal(config, in_city=trust is not None)
+    options = {"ledger": ledger, "streams": folder.streams, "trust": trust, "seal": config["seal"]}
+    return DomGrid(grid, codec(config), uplink="stream", rules=JOINT_RULES, **options)
 
 
 def _lines_of_round(number: int, result: RunResult, ledger: Ledger) -> Iterator[str]:
@@ -85,6 +100,12 @@ def _lines_of_round(number: int, result: RunResult, ledger: Ledger) -> Iterator[
         entry = round_of(name, target.rounds[number - 1], ledger.rows)
         yield from format_round(entry, header=True, target=name if several else "").splitlines()
         yield format_bound(entry)
+
+
+def _values_of_round(number: int, result: RunResult, ledger: Ledger) -> dict[str, float]:
+    """Collect the numbers of a round over all targets, by name."""
+    entries = {name: round_of(name, target.rounds[number - 1], ledger.rows) for name, target in result.targets.items()}
+    return {key: value for name, entry in entries.items() for key, value in round_values(entry, target=name).items()}
 
 
 def _log_as_flower(room: str) -> None:

@@ -3,10 +3,11 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from fedretina.errors import BadArgument
 from fedretina.reid import ReIdTask, make_task
-from fedretina.settings import Config, codec, flag, names, number, text, whole, within
+from fedretina.settings import Config, choice, codec, flag, names, number, text, whole, within
 from fedretina.strategies import ReuseConfig, Topology
 from fedretina.train import Training
 
@@ -39,6 +40,14 @@ def reuse_of(config: Config) -> ReuseConfig:
         init=text(config, "init"),
         committee=flag(config, "committee"),
         layers=names(config, "layers"),
+        body_rounds=whole(config, "body-rounds"),
+        co_training=text(config, "co-training"),
+        average_every=whole(config, "average-every"),
+        share_target=number(config, "share-target"),
+        alone_last=whole(config, "alone-last"),
+        turns_by=text(config, "turns-by"),
+        risk_limit=number(config, "risk-limit"),
+        share=flag(config, "share"),
     )
 
 
@@ -64,11 +73,18 @@ def task_of(config: Config, *, say: Callable[[str], None] = lambda _: None) -> R
     )
 
 
+def progress_of(config: Config) -> Literal["epoch", "round"]:
+    """Read how often nodes print a line."""
+    return "epoch" if choice(config, "progress", ("epoch", "round")) == "epoch" else "round"
+
+
 def check(config: Config) -> None:
     """Check all settings; the data are not opened."""
+    progress_of(config)
     topology = topology_of(config)
     training_of(config)
     flag(config, "baselines")
+    flag(config, "seal")
     codec(config)
     _check_start(config, topology, reuse_of(config).init)
     if root := text(config, "data-root"):
@@ -79,6 +95,22 @@ def check(config: Config) -> None:
         _require_absolute("weights", file)
         if not Path(file).expanduser().is_file():
             raise BadArgument(f"weights = {file!r}: there is no such file; a .safetensors, .pth or .pt file is allowed")
+
+
+def check_seal(config: Config, *, in_city: bool) -> None:
+    """Refuse sealing outside of a city, where there are no keys, and of bodies, which the server averages."""
+    if not flag(config, "seal"):
+        return
+    if not in_city:
+        raise BadArgument(
+            "seal = true: this SuperLink belongs to no city, so there are no keys to seal for; run it in a city "
+            "(`fedretina city up`), or say seal = false"
+        )
+    if (reuse := reuse_of(config)).is_joint:
+        raise BadArgument(
+            f"seal = true with body-rounds = {reuse.body_rounds}, co-training = {reuse.co_training!r}: the server averages "
+            "bodies, so it must read them; say body-rounds = 0 and co-training = 'off', or seal = false"
+        )
 
 
 def _check_start(config: Config, topology: Topology, init: str) -> None:

@@ -13,8 +13,9 @@ The server keeps payloads and digests, never a model. Nobody waits for the slowe
 from fedretina.strategies.mutual_reuse.client import MutualReuseClient
 from fedretina.strategies.mutual_reuse.journal import Journal
 from fedretina.strategies.mutual_reuse.links import Link, LinkModel
+from fedretina.strategies.mutual_reuse.map import positions
 from fedretina.strategies.mutual_reuse.server import MutualReuse, Selection
 from fedretina.strategies.mutual_reuse.timetable import Timetable
 from fedretina.strategies.mutual_reuse.turns import Turn
 
-__all__ = ["Journal", "Link", "LinkModel", "MutualReuse", "MutualReuseClient", "Selection", "Timetable", "Turn"]
+__all__ = ["Journal", "Link", "LinkModel", "MutualReuse", "MutualReuseClient", "Selection", "Timetable", "Turn", "positions"]

@@ -15,7 +15,7 @@ from fedretina.strategies.mutual_reuse.turns import SKETCH, sketch_record
 from fedretina.strategies.peer_reuse.admission import AdmissionLimits
 from fedretina.strategies.peer_reuse.jobs import Job
 from fedretina.strategies.peer_reuse.target import TargetWorker
-from fedretina.strategies.selection import Sketch, logme, sketch
+from fedretina.strategies.selection import log_evidence, sketch
 from fedretina.task import Splits, Task
 from fedretina.train import (
     EpochRange,
@@ -81,7 +81,10 @@ class MutualReuseClient:
         reply = RecordDict()
         worker = TurnWorker(self.task, self.folder / job.run, job, domain, reply)
         worker.own = own
-        worker.do(work, peers, self.limits)
+        if work == "source":
+            worker.source()
+        else:
+            worker.reuse_peers(peers if self.limits is None else worker.admit(peers, self.limits))
         reply[domain] = self.models.publish(domain, worker.published, message.content)[domain]
         return reply
 
@@ -111,23 +114,29 @@ class TurnWorker(TargetWorker):
         self.report("home", self.measure(learner))
         self.publish(model, self.domain)
 
-    def reuse(self, weights: SourceWeights) -> None:
+    def admit(self, weights: SourceWeights, limits: AdmissionLimits) -> SourceWeights:
+        """Leave out what is no sound next version of a peer."""
+        return self._admit(weights, limits)
+
+    def reuse_peers(self, weights: SourceWeights) -> None:
         """Train with the peers' models, measure the model, and publish it."""
         splits = self.task.splits(self.domain)
         peers = adapt_peers(weights, self.task, splits, self.domain)
         model = self.new_model(splits.classes, "target")
         if self.own is None or self.job.round == FIRST_WITH_PEERS:
-            self._start(model, splits, peers)
+            self._start(model, splits, peers, {}, {})
         else:
             load_arrays(model, self.own, self.domain)
         for peer in peers.models.values():
             peer.to(training_device(self.training))
         equation = self._equation(model, splits, peers, warm_up=True)
-        labels = self._pseudo_labels(splits, peers)
+        labels = self._pseudo_labels(splits, peers, {})
         learner = self._learner(model, splits, f"{self.domain}/reuse/{self.job.round}", equation, labels)
         epochs = self.training.local_epochs
         learner.train(EpochRange(0, epochs, epochs), len(splits.everything()), self.on_epoch(""))
-        self._report_reuse(learner, peers, equation, labels)
+        alpha = equation.alpha if equation is not None else self._theorem_alpha(peers)
+        weighed = {f"alpha.{name}": weight for name, weight in alpha.items()}
+        self.report("reuse", self.measure(learner) | weighed | {f"peer.{name}": x for name, x in peers.scores.items()})
         self.reply[f"{self.domain}/logme"] = MetricRecord({**peer_scores(self.task, splits, peers)})
         self.publish(model, self.domain)
 
@@ -152,15 +161,14 @@ def peer_scores(task: Task, splits: Splits, peers: Peers) -> dict[str, float]:
     inputs, layer = task.prepare(splits.inputs), task.embedding or task.layers[-1]
     device = {name: next(model.parameters()).device for name, model in peers.models.items()}
     return {
-        name: logme(layer_features(model, layer, [inputs.to(device[name])]), splits.labels.numpy())
+        name: log_evidence(layer_features(model, layer, [inputs.to(device[name])]), splits.labels.numpy())
         for name, model in peers.models.items()
     }
 
 
-def domain_sketch(task: Task, splits: Splits, job: Job) -> Sketch:
+def domain_sketch(task: Task, splits: Splits, job: Job) -> np.ndarray:
     """Sketch a domain: principal directions of its samples after a random projection that follows from the run's seed."""
     flat = task.prepare(splits.everything()).flatten(1).float()
     with seeded(job.training, "sketch"):
         projection = torch.randn(flat.shape[1], SKETCH_FEATURES) / flat.shape[1] ** 0.5
-    groups = None if splits.groups is None else splits.groups.numpy()
-    return sketch((flat @ projection).numpy(), directions=SKETCH_DIRECTIONS, groups=groups)
+    return sketch((flat @ projection).numpy(), SKETCH_DIRECTIONS)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from flwr.app import Message, MetricRecord, RecordDict
 from flwr.serverapp import Grid
 
@@ -21,7 +22,7 @@ from fedretina.strategies.peer_reuse.config import ReuseConfig
 from fedretina.strategies.peer_reuse.hosts import find_hosts
 from fedretina.strategies.peer_reuse.jobs import Job, Setting
 from fedretina.strategies.peer_reuse.replies import failure_of, numbers_of
-from fedretina.strategies.selection import Evidence, Policy, Sketch, choose
+from fedretina.strategies.selection import Budget, Evidence, choose, sketch_distance
 from fedretina.train import Training, source_risks
 
 _log = logging.getLogger("fedretina.strategies")
@@ -49,7 +50,7 @@ class Selection:
     20000
     """
 
-    policy: Policy = "nearest"
+    policy: str = "nearest"
     budget: int | None = None
     true_gains: TrueGains | None = None
 
@@ -129,7 +130,7 @@ class MutualReuse:
         self.domains, self.training, self.reuse, self.run = tuple(domains), training, reuse, run
         self.selection, self.link_model, self.settings = selection, links, dict(settings or {})
         self.links = links.draw(self.domains, seed=training.seed)
-        self.sketches: dict[str, Sketch] = {}
+        self.sketches: dict[str, np.ndarray] = {}
         self.relay = PayloadRelay()
         self._journal = None if journal is None else Journal(journal)
         self._on_turn = on_turn
@@ -183,15 +184,20 @@ class MutualReuse:
         gains: Mapping[str, float] = {}
         if self.selection.policy == "oracle" and self.selection.true_gains is not None:
             gains = self.selection.true_gains(domain, {name: self.relay.newest(name) for name in candidates})
-        evidence = Evidence(
-            sizes={name: self.relay.cost(domain, name) for name in candidates},
-            sketches=self.sketches,
-            scores=member.scores,
-            risks=member.risks,
-            gains=gains,
-            seed=(self.training.seed * len(self.domains) + index) * self.training.rounds + member.turns,
-        )
-        return choose(domain, candidates, evidence, self.selection.budget, policy=self.selection.policy)
+        own = self.sketches.get(domain)
+        evidence = {
+            name: Evidence(
+                transfer_bytes=self.relay.cost(domain, name),
+                distance=None if own is None or name not in self.sketches else sketch_distance(own, self.sketches[name]),
+                score=member.scores[name][-1] if name in member.scores else None,
+                risks=tuple(member.risks.get(name, ())),
+                gain=gains.get(name),
+            )
+            for name in candidates
+        }
+        limits, seed = Budget(transfer_bytes=self.selection.budget), self.training.seed
+        policy = self.selection.policy
+        return choose(domain, candidates, evidence, limits, policy=policy, seed=seed, round_number=member.turns)
 
     def _content(self, index: int, peers: Sequence[str]) -> RecordDict:
         """Make a message's content: the job, and the peers' payloads. Without peers the domain trains at home."""

@@ -7,7 +7,6 @@ import numpy as np
 from flwr.app import ConfigRecord, RecordDict
 
 from fedretina.errors import Corrupt
-from fedretina.strategies.selection import Sketch
 
 SKETCH = "sketch"
 
@@ -54,15 +53,12 @@ class Turn:
     error: str = ""
 
 
-def sketch_record(sketch: Sketch) -> ConfigRecord:
+def sketch_record(sketch: np.ndarray) -> ConfigRecord:
     """Write a sketch as a record of a reply."""
-    record = ConfigRecord({"rows": len(sketch[0])})
-    for index, camera in enumerate(sketch):
-        record[str(index)] = camera.tobytes()
-    return record
+    return ConfigRecord({"rows": len(sketch), "float16": sketch.tobytes()})
 
 
-def read_sketch(content: RecordDict) -> Sketch | None:
+def read_sketch(content: RecordDict) -> np.ndarray | None:
     """Read the sketch of a reply; None if it has none.
 
     Raises
@@ -74,10 +70,10 @@ def read_sketch(content: RecordDict) -> Sketch | None:
     if record is None:
         return None
     try:
-        cameras = [np.frombuffer(value, np.float16) for value in record.values() if isinstance(value, bytes)]
-        sketch = tuple(camera.reshape(int(str(record["rows"])), -1) for camera in cameras)
+        data = record["float16"]
+        sketch = np.frombuffer(data if isinstance(data, bytes) else b"", np.float16).reshape(int(str(record["rows"])), -1)
     except (KeyError, ValueError) as error:
         raise Corrupt(f"a sketch cannot be read ({error}): the reply is dropped") from None
-    if not sketch or not all(camera.size and np.isfinite(camera).all() for camera in sketch):
+    if not sketch.size or not np.isfinite(sketch).all():
         raise Corrupt("a sketch is empty or not finite: the reply is dropped")
     return sketch

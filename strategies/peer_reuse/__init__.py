@@ -30,10 +30,12 @@ from fedretina.strategies.peer_reuse.admission import AdmissionLimits
 from fedretina.strategies.peer_reuse.client import PeerReuseClient, hosted_domains
 from fedretina.strategies.peer_reuse.config import ReuseConfig, Topology
 from fedretina.strategies.peer_reuse.jobs import Job
+from fedretina.strategies.peer_reuse.joint import JOINT_RULES
 from fedretina.strategies.peer_reuse.results import RoundResult, RunResult, TargetResult
 from fedretina.strategies.peer_reuse.server import PeerReuse
 
 __all__ = [
+    "JOINT_RULES",
     "AdmissionLimits",
     "Job",
     "PeerReuse",

@@ -4,10 +4,11 @@ from pathlib import Path
 
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 
-from fedretina.errors import FedRetinaError
+from fedretina.errors import BadArgument, FedRetinaError
 from fedretina.strategies.peer_reuse.admission import AdmissionLimits
 from fedretina.strategies.peer_reuse.jobs import Job
 from fedretina.strategies.peer_reuse.target import TargetWorker
+from fedretina.strategies.peer_reuse.worker import Progress
 from fedretina.task import Task
 
 _LIMITS = AdmissionLimits()
@@ -24,18 +25,39 @@ class PeerReuseClient:
         Where the node saves its checkpoints between messages.
     limits : AdmissionLimits or None
         How much peers' models may change; None admits all. The node's app decides it, not the run's configuration.
+    progress : {"epoch", "round"}, default "epoch"
+        Whether the node prints a line for each epoch, or one for each domain and round.
+
+    Raises
+    ------
+    BadArgument
+        If `progress` has another value.
+    share : bool, default True
+        Whether weights that were trained on this node's data as a target may go to other domains (co-training). It is the
+        node's own decision: a run's configuration cannot change it.
 
     Examples
     --------
     In a ClientApp::
 
+        @app.train("joint")
         @app.train()
         def train(message: Message, context: Context) -> Message:
             return PeerReuseClient(task, folder)(message, context)
     """
 
-    def __init__(self, task: Task, folder: Path, *, limits: AdmissionLimits | None = _LIMITS) -> None:
-        self.task, self.folder, self.limits = task, folder, limits
+    def __init__(
+        self,
+        task: Task,
+        folder: Path,
+        *,
+        limits: AdmissionLimits | None = _LIMITS,
+        progress: Progress = "epoch",
+        share: bool = True,
+    ) -> None:
+        if progress not in ("epoch", "round"):
+            raise BadArgument(f"progress = {progress!r}: allowed are 'epoch', 'round'")
+        self.task, self.folder, self.limits, self.progress, self.share = task, folder, limits, progress, share
 
     def __call__(self, message: Message, context: Context) -> Message:
         """Do the work of the message's job, domain by domain, and reply."""
@@ -48,7 +70,9 @@ class PeerReuseClient:
             job = Job.of(message)
             for domain, work in job.work.items():
                 failing = domain
-                TargetWorker(self.task, self.folder / job.run, job, domain, reply).do(work, peers, self.limits)
+                folder, shown = self.folder / job.run, self.progress
+                worker = TargetWorker(self.task, folder, job, domain, reply, progress=shown, share=self.share)
+                worker.do(work, peers, self.limits)
         except FedRetinaError as error:
             # A file's name may hold half characters, which no message can carry.
             text = f"{failing}: {error}".encode("utf-8", "backslashreplace").decode()

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from fedretina.checks import check_domain_name, check_number, check_one_of
+from fedretina.checks import check_at_least, check_domain_name, check_number, check_one_of
 from fedretina.errors import BadArgument
 
 INITS = ("best-peer", "average", "given", "scratch")
 ALPHAS = ("learned", "bound", "uniform")
+CO_TRAININGS = ("off", "one", "turns", "all")
+TURNS_BY = ("size", "risk", "equal")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +106,26 @@ class ReuseConfig:
         trains. Without the committee, reuse is Eq. 1 alone, and half of every batch is unlabelled.
     layers : tuple of str
         Submodules whose outputs are reconstructed; empty (default) means the task's own.
+    body_rounds : int, default 0
+        Rounds in which the sources average their bodies, after their training at home; 0: none. A body is a model without
+        its head and its BatchNorm statistics. All these rounds together take `Training.home_epochs` epochs. A target then
+        starts from the joint body, which also votes in the committee.
+    co_training : {"off", "one", "turns", "all"}, default "off"
+        Which sources go on training with a target: none, the one with the smallest R_m, one in turn, or all at once. They
+        and the target start from a shared body, and the server averages what they trained.
+    average_every : int, default 5
+        Epochs of the target between two averages in co-training; the end of a round averages too.
+    share_target : float, default 0.6
+        The target's weight in these averages.
+    alone_last : int, default 6
+        The last epochs of the run, in which a target trains alone.
+    turns_by : {"size", "risk", "equal"}, default "size"
+        How often a source has its turn: in proportion to its samples, at most 4,000; to 1 / R_m; or all equally often.
+    risk_limit : float, default 2.0
+        A source has no turn if its R_m is more than this multiple of the smallest R_m; 0: every source has turns.
+    share : bool, default True
+        Whether weights that were trained on a target's data go to other domains. False: there is no co-training, whatever
+        `co_training` says. A node can refuse for itself (`PeerReuseClient`).
 
     Raises
     ------
@@ -122,8 +144,42 @@ class ReuseConfig:
     init: Literal["best-peer", "average", "given", "scratch"] = "best-peer"
     committee: bool = True
     layers: tuple[str, ...] = ()
+    body_rounds: int = 0
+    co_training: Literal["off", "one", "turns", "all"] = "off"
+    average_every: int = 5
+    share_target: float = 0.6
+    alone_last: int = 6
+    turns_by: Literal["size", "risk", "equal"] = "size"
+    risk_limit: float = 2.0
+    share: bool = True
 
     def __post_init__(self) -> None:
         check_number("gamma", self.gamma, positive=False)
         check_one_of("alpha", self.alpha, ALPHAS)
         check_one_of("init", self.init, INITS)
+        self._check_joint()
+
+    def _check_joint(self) -> None:
+        check_one_of("co-training", self.co_training, CO_TRAININGS)
+        check_one_of("turns-by", self.turns_by, TURNS_BY)
+        for key, least in (("body_rounds", 0), ("average_every", 1), ("alone_last", 0)):
+            check_at_least(key.replace("_", "-"), getattr(self, key), least)
+        if not 0 < self.share_target <= 1:
+            raise BadArgument(f"share-target = {self.share_target}: a number above 0, at most 1, is allowed")
+        if self.risk_limit and not self.risk_limit >= 1:
+            raise BadArgument(f"risk-limit = {self.risk_limit}: 0, or a number of 1 or more, is allowed")
+        if self.is_joint and self.init != "best-peer":
+            raise BadArgument(
+                f"init = {self.init!r} with body-rounds = {self.body_rounds}, co-training = {self.co_training!r}: there a "
+                "target starts from the shared body; say init = 'best-peer', or body-rounds = 0 and co-training = 'off'"
+            )
+
+    @property
+    def co_trains(self) -> bool:
+        """Whether sources go on training with the targets."""
+        return self.share and self.co_training != "off"
+
+    @property
+    def is_joint(self) -> bool:
+        """Whether domains average their bodies. The sources' models from home are then made once, in the first round."""
+        return self.co_trains or self.body_rounds > 0

@@ -1,13 +1,16 @@
 """Check that targets can reconstruct their sources' layers, by the shapes that the nodes described."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from flwr.app import ConfigRecord, Message
+from torch import nn
 
 from fedretina.errors import BadArgument
 from fedretina.reuse import ReuseObjective
 from fedretina.strategies.peer_reuse.config import Topology
+from fedretina.train import shared_body
 
 Shapes = Mapping[str, Sequence[int]]
 _SHAPES = "shapes."
@@ -16,6 +19,13 @@ _SHAPES = "shapes."
 def shapes_record(shapes: Shapes) -> ConfigRecord:
     """Write the shapes of a model's layers for a reply."""
     return ConfigRecord({_SHAPES + layer: json.dumps(list(shape)) for layer, shape in shapes.items()})
+
+
+def body_record(model: nn.Module, head: str, *, share: bool) -> ConfigRecord:
+    """Write the names of the tensors of a model's body, and what is equal for bodies that fit each other."""
+    shapes = {name: list(value.shape) for name, value in shared_body(model, head).items()}
+    kind = hashlib.blake2b(json.dumps(shapes, sort_keys=True).encode(), digest_size=4).hexdigest()
+    return ConfigRecord({"kind": kind, "tensors": json.dumps(list(shapes)), "share": share})
 
 
 def check_layers(topology: Topology, replies: Iterable[Message]) -> None:

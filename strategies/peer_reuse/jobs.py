@@ -11,11 +11,13 @@ from fedretina.errors import BadArgument
 from fedretina.strategies.peer_reuse.config import ReuseConfig
 from fedretina.train import Training
 
-VERSION = 1
+VERSION = 2
 """Version of a job's JSON; another one is refused."""
 
 Setting = bool | int | float | str
-Work = Literal["describe", "source", "baselines", "source+baselines", "reuse"]
+Work = Literal[
+    "describe", "source", "baselines", "source+baselines", "reuse", "score", "body", "turn", "co-train", "co-train+turn"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +34,9 @@ class Job:
         Settings of the training.
     reuse : ReuseConfig
         Settings of the reuse.
-    work : mapping of str to {"describe", "source", "baselines", "source+baselines", "reuse"}
-        By domain of the node. "source+baselines" is the work of a domain that is a source and a target.
+    work : mapping of str to str
+        By domain of the node, see `Work`. "source+baselines" and "co-train+turn" are the work of a domain that is a source
+        and a target.
     baselines : bool, default True
         Whether the targets' baselines are trained.
     settings : mapping of str to bool, int, float or str, default none
@@ -42,6 +45,12 @@ class Job:
         By target and source: the source's scores at the target in the rounds before, for ``alpha="bound"``.
     streams : mapping of str to str, default none
         By target: the stream of its model, where that is not named as the domain; see `Topology.stream_of`.
+    spans : mapping of str to sequence of int, default none
+        With shared bodies, by domain: the first epoch, from 0, the end of the range, which is excluded, and the total.
+    bodies : mapping of str to sequence of str, default none
+        By domain: the records with the bodies from which it trains in this message.
+    samples : mapping of str to int, default none
+        By record of a body: the number of samples from which the steps of a source's turn follow.
 
     Examples
     --------
@@ -59,6 +68,9 @@ class Job:
     settings: Mapping[str, Setting] = field(default_factory=dict)
     scores: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
     streams: Mapping[str, str] = field(default_factory=dict)
+    spans: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    bodies: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    samples: Mapping[str, int] = field(default_factory=dict)
 
     def record(self) -> ConfigRecord:
         """Write the job as a record of a message; empty mappings are left out."""

@@ -2,8 +2,9 @@
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 
-from flwr.app import ArrayRecord, Message, RecordDict
+from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
 from fedretina.errors import BadArgument, FedRetinaError
@@ -12,6 +13,7 @@ from fedretina.strategies.peer_reuse.config import ReuseConfig, Topology
 from fedretina.strategies.peer_reuse.fitting import check_layers
 from fedretina.strategies.peer_reuse.hosts import find_hosts
 from fedretina.strategies.peer_reuse.jobs import Job, Setting, Work
+from fedretina.strategies.peer_reuse.joint import DomainFacts, JointTraining, Request
 from fedretina.strategies.peer_reuse.replies import (
     failure_of,
     good_replies,
@@ -67,10 +69,16 @@ class PeerReuse:
         settings: Mapping[str, Setting] | None = None,
         on_round: Callable[[int, RunResult], None] | None = None,
     ) -> None:
+        if reuse.body_rounds > training.home_epochs:
+            raise BadArgument(
+                f"body-rounds = {reuse.body_rounds}: at most home-epochs = {training.home_epochs} are allowed, since all "
+                "body rounds together take that many epochs"
+            )
         self.topology, self.training, self.reuse = topology, training, reuse
         self.run, self.baselines, self.settings = run, baselines, dict(settings or {})
         self._on_round = on_round
         self._hosts: dict[str, int] = {}
+        self._joint: JointTraining | None = None
 
     def start(self, grid: Grid, *, result: RunResult | None = None, timeout: float | None = None) -> RunResult:
         """Run all rounds, or the rest of them.
@@ -78,7 +86,8 @@ class PeerReuse:
         Parameters
         ----------
         grid : Grid
-            Flower's, or a `DomGrid` around it with ``uplink="stream"``.
+            Flower's, or a `DomGrid` around it with ``uplink="stream"``. With ``seal=True`` the server only relays models,
+            and sees metrics.
         result : RunResult, optional
             The results of an interrupted run; its finished rounds are not repeated.
         timeout : float, optional
@@ -103,6 +112,15 @@ class PeerReuse:
         if isinstance(grid, DomGrid):
             for node in dict.fromkeys(self._hosts.values()):
                 grid.nodes.register(node, domains=self._on(node))
+            if grid.seals:
+                self._seal(grid)
+
+    def _seal(self, grid: DomGrid) -> None:
+        """Say who reads which model: a source's the targets that reuse it, a target's only the city's front ends."""
+        for target in self.topology.targets:
+            grid.seal_for(self.topology.stream_of(target), [])
+        for source in self.topology.sources:
+            grid.seal_for(source, [name for name in self.topology.targets if source in self.topology.sources_of(name)])
 
     def _on(self, node: int) -> list[str]:
         return [domain for domain, host in self._hosts.items() if host == node]
@@ -111,27 +129,29 @@ class PeerReuse:
         self,
         grid: Grid,
         number: int,
-        work: Mapping[str, Work],
-        models: Mapping[str, ArrayRecord] | None = None,
+        request: Request,
         *,
         timeout: float | None = None,
         scores: Scores | None = None,
     ) -> list[Message]:
         """Send one message to each node that has work, and wait: at most one message per node is in flight."""
-        messages = []
+        messages, work = [], request.work
         for node in dict.fromkeys(self._hosts[domain] for domain in work):
             of_node = {domain: work[domain] for domain in work if self._hosts[domain] == node}
-            job = self._job(number, of_node, scores or {})
-            needed = {source for domain in of_node for source in self.topology.sources_of(domain)}
-            peers = {name: record for name, record in (models or {}).items() if name in needed}
-            content = RecordDict({"job": job.record(), **peers})
-            kind = "query.describe" if "describe" in of_node.values() else "train"
+            job = self._job(number, of_node, request, scores or {})
+            reusing = (domain for domain, kind in of_node.items() if kind not in ("body", "turn"))
+            needed = {source for domain in reusing for source in self.topology.sources_of(domain)}
+            needed |= {stream for domain in of_node for stream in request.bodies.get(domain, ())}
+            records = {name: record for name, record in request.models.items() if name in needed}
+            content = RecordDict({"job": job.record(), **records})
+            kind = message_type(of_node.values())
             messages.append(Message(content, dst_node_id=node, message_type=kind, group_id=str(number)))
         return list(grid.send_and_receive(messages, timeout=timeout))
 
-    def _job(self, number: int, work: Mapping[str, Work], scores: Scores) -> Job:
+    def _job(self, number: int, work: Mapping[str, Work], request: Request, scores: Scores) -> Job:
         """Make the job of one node; scores and streams are those of the targets that train with peers."""
-        targets = [domain for domain, kind in work.items() if kind == "reuse"]
+        targets = [domain for domain, kind in work.items() if kind in ("reuse", "co-train", "co-train+turn")]
+        bodies = {domain: request.bodies[domain] for domain in work if domain in request.bodies}
         streams = {target: self.topology.stream_of(target) for target in targets}
         return Job(
             run=self.run,
@@ -143,11 +163,15 @@ class PeerReuse:
             settings=self.settings,
             scores={target: scores[target] for target in targets if target in scores},
             streams={target: stream for target, stream in streams.items() if stream != target},
+            spans={domain: request.spans[domain] for domain in work if domain in request.spans},
+            bodies=bodies,
+            samples={name: request.samples[name] for names in bodies.values() for name in names if name in request.samples},
         )
 
     def _describe(self, grid: Grid) -> None:
         """Let the nodes open their data, and log the sizes."""
-        replies = good_replies(self._ask(grid, 0, dict.fromkeys(self.topology.domains, "describe")))
+        work: dict[str, Work] = dict.fromkeys(self.topology.domains, "describe")
+        replies = good_replies(self._ask(grid, 0, Request(work=work)))
         if self.reuse.gamma:
             check_layers(self.topology, replies)
         counts = {domain: m for reply in replies for domain, m in reply.content.metric_records.items()}
@@ -157,6 +181,10 @@ class PeerReuse:
                 "%-6s %-12s %6d labelled, %6d unlabelled samples, %4d classes",
                 self.topology.role_of(domain), domain, c["labelled"], c["unlabelled"], c["classes"],
             )  # fmt: skip
+        if self.reuse.is_joint:
+            models = {name: record for reply in replies for name, record in reply.content.config_records.items()}
+            facts = {name: DomainFacts.of(counts[name], models[f"{name}/model"]) for name in self.topology.domains}
+            self._joint = JointTraining(self.topology, self.training, self.reuse, facts)
         if self.reuse.committee and self.training.epochs == 1:
             _log.warning(
                 "rounds = 1, local-epochs = 1: the committee labels from the second epoch on, so in this run it labels "
@@ -165,20 +193,40 @@ class PeerReuse:
 
     def _round(self, grid: Grid, number: int, result: RunResult, timeout: float | None) -> None:
         """Let the sources train, then the targets with their models. A round counts when every target has finished."""
-        work = self._work_before_reuse()
-        replies = self._ask(grid, number, work, timeout=timeout)
-        self._read(replies, work, result, must_succeed=self.topology.targets if self.baselines else ())
+        work = self._work_before_reuse(result)
+        if work:
+            replies = self._ask(grid, number, Request(work=work), timeout=timeout)
+            self._read(replies, work, result, must_succeed=self.topology.targets if self.baselines else ())
         peers = {name: result.models[name] for name in self.topology.sources if name in result.models}
         reuse: dict[str, Work] = dict.fromkeys(self.topology.targets, "reuse")
         before = {target: scores_before(self._peers_of(target, peers, number), result.targets[target]) for target in reuse}
         remembered = before if self.reuse.alpha == "bound" else None
-        replies = self._ask(grid, number, reuse, peers, timeout=timeout, scores=remembered)
+        request = Request(work=reuse, models=peers)
+        if self._joint is not None:
+            ask = partial(self._ask_joint, grid, number, timeout=timeout, scores=remembered)
+            request = self._joint.run_round(ask, number, result, peers)
+        replies = self._ask(grid, number, request, timeout=timeout, scores=remembered)
         self._read(replies, reuse, result, must_succeed=self.topology.targets)
         entries = {target: self._entry(number, replies, target, before[target]) for target in reuse}
         for target, entry in entries.items():
             result.targets[target].rounds.append(entry)
         if self._on_round is not None:
             self._on_round(number, result)
+
+    def _ask_joint(
+        self, grid: Grid, number: int, request: Request, *, timeout: float | None, scores: Scores | None
+    ) -> list[Message]:
+        """Send a request of the joint training; return the replies that did not fail. A failing target ends the run."""
+        good = []
+        for reply in self._ask(grid, number, request, timeout=timeout, scores=scores):
+            if (reason := failure_of(reply)) is None:
+                good.append(reply)
+                continue
+            failed = [name for name in request.work if self._hosts[name] == reply.metadata.src_node_id]
+            if targets := [name for name in failed if request.work[name] not in ("body", "turn")]:
+                raise FedRetinaError(f"the node of the target {' and '.join(targets)} failed: {reason}")
+            _log.warning("a node failed, %s lost a turn: %s", ", ".join(failed), reason)
+        return good
 
     def _entry(self, number: int, replies: Iterable[Message], target: str, before: Mapping[str, list[float]]) -> RoundResult:
         """Make the result of a target's round; a source that the target refused from the first version on is not in it."""
@@ -188,9 +236,13 @@ class PeerReuse:
         used = {source: past for source, past in before.items() if source not in refused or f"alpha.{source}" in metrics}
         return round_result(number, metrics, used, self.reuse.alpha)
 
-    def _work_before_reuse(self) -> dict[str, Work]:
-        """Choose what domains train before the targets get the sources' models: sources their own, targets the baselines."""
-        work: dict[str, Work] = dict.fromkeys(self.topology.sources, "source")
+    def _work_before_reuse(self, result: RunResult) -> dict[str, Work]:
+        """Choose what domains train before the targets get the sources' models: sources their own, targets the baselines.
+
+        If domains average their bodies, a source's model from home is made once.
+        """
+        made = result.models if self.reuse.is_joint else ()
+        work: dict[str, Work] = {source: "source" for source in self.topology.sources if source not in made}
         for target in self.topology.targets if self.baselines else ():
             work[target] = "source+baselines" if target in work else "baselines"
         return work
@@ -229,3 +281,10 @@ class PeerReuse:
 
     def _stream(self, domain: str, work: Work) -> str:
         return self.topology.stream_of(domain) if work == "reuse" else domain
+
+
+def message_type(work: Collection[Work]) -> str:
+    """Name the type of a message with such work: versions of streams travel in "train", bodies in "train.joint"."""
+    if "describe" in work:
+        return "query.describe"
+    return "train.joint" if set(work) & {"score", "body", "turn", "co-train", "co-train+turn"} else "train"

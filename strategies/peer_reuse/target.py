@@ -1,17 +1,26 @@
 """A target at work on one message: it reuses its peers' models, or trains the baselines."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 from flwr.app import ConfigRecord
 from torch import nn
 
+from fedretina.atomic import replacing, write_text
+from fedretina.errors import BadArgument, Corrupt, translate_errors
+from fedretina.features import adapt_batchnorm
 from fedretina.reuse import ReuseObjective, theorem_alpha
 from fedretina.strategies.peer_reuse.admission import Admission, AdmissionLimits
 from fedretina.strategies.peer_reuse.jobs import Work
-from fedretina.strategies.peer_reuse.worker import DomainWorker
+from fedretina.strategies.peer_reuse.joint import PREFIX
+from fedretina.strategies.peer_reuse.joint_worker import BodyWorker, body_in
 from fedretina.task import Splits
 from fedretina.train import (
     Batches,
+    Checkpoints,
     ClassMemoryTerm,
     DomainBatches,
     EpochRange,
@@ -24,29 +33,61 @@ from fedretina.train import (
     SupervisedLoss,
     Term,
     adapt_peers,
+    clean_batches,
+    load_body,
     seeded,
+    shared_body,
     source_risks,
     start_from,
     start_from_average,
+    tensor_of,
+    train_from,
     training_device,
     warm_up_inputs,
 )
 
+JOINT_VOTER = "joint body"
+"""The joint body's name in the committee; no domain can have it."""
 
-class TargetWorker(DomainWorker):
+
+@dataclass(frozen=True)
+class TargetWithPeers:
+    """A target's data, its sources' models, and its learner with the terms that depend on them."""
+
+    splits: Splits
+    peers: Peers
+    equation: ReuseTerm | None
+    labels: PseudoLabels | None
+    learner: Learner
+
+
+class TargetWorker(BodyWorker):
     """A domain that may be a target too."""
 
-    def do(self, work: Work, weights: SourceWeights, limits: AdmissionLimits | None = None) -> None:
-        """Do one kind of work; `weights` are the published models of the message's sources, `limits` for their admission."""
-        if work == "reuse":
-            peers = {source: arrays for source, arrays in weights.items() if source != self.domain}
-            self.reuse(peers if limits is None else self._admit(peers, limits))
-        if work == "describe":
-            self.describe()
+    def do(self, work: Work, records: SourceWeights, limits: AdmissionLimits | None = None) -> None:
+        """Do one kind of work; `records` are the models and bodies of the message, `limits` for the models' admission."""
+        bodies = {name: arrays for name, arrays in records.items() if name.startswith(PREFIX)}
+        weights = {name: arrays for name, arrays in records.items() if name not in {self.domain, *bodies}}
+        if limits is not None and work in ("reuse", "score", "co-train", "co-train+turn"):
+            weights = dict(self._admit(weights, limits))
+        match work:
+            case "describe":
+                self.describe()
+            case "reuse":
+                self.reuse(weights, bodies)
+            case "score":
+                self._score(weights, bodies)
+            case "body":
+                self.body(bodies)
         if work in ("source", "source+baselines"):
             self.source()
         if work in ("baselines", "source+baselines"):
             self.baselines()
+        if work in ("co-train", "co-train+turn"):
+            self._co_train(weights, bodies)
+        if work in ("turn", "co-train+turn"):
+            self.turn(bodies)
+        self.say_round()
 
     def baselines(self) -> None:
         """Train the target without peers: once on its labels, and once on all labels."""
@@ -59,29 +100,114 @@ class TargetWorker(DomainWorker):
             if self.job.round == self.training.rounds:
                 self.report(name, self.measure(learner))
 
-    def reuse(self, weights: SourceWeights) -> None:
+    def reuse(self, weights: SourceWeights, bodies: SourceWeights) -> None:
         """Train with the sources' models, and publish the new version."""
+        self._keep_joint_body(bodies)
+        at_target = self._with_peers(weights, bodies)
+        learner, model = at_target.learner, at_target.learner.model
+        if self.has_span:
+            self._finish_round(learner, bodies)
+        else:
+            self.train(learner, self._span(learner.name), samples=len(at_target.splits.everything()))
+        self._report_reuse(at_target)
+        self.publish(model, self.job.streams.get(self.domain, self.domain))
+        if self.job.round == self.training.rounds:
+            self._finish(model, at_target.splits, weights)
+
+    def _with_peers(self, weights: SourceWeights, bodies: SourceWeights) -> TargetWithPeers:
+        """Make the target's learner with its sources, and continue from its newest state."""
         splits = self.task.splits(self.domain)
         peers = adapt_peers(weights, self.task, splits, self.domain)
         model = self.new_model(splits.classes, "target")
         name = f"{self.domain}/reuse"
-        first = not self.checkpoints(name).last
+        joint = self._joint_model(splits)
+        first = not self._has_state(name)
         if first:
-            self._start(model, splits, peers)
+            self._start(model, splits, peers, joint, bodies)
         equation = self._equation(model, splits, peers, warm_up=first)
-        for peer in peers.models.values():
+        for peer in (*peers.models.values(), *joint.values()):
             peer.to(training_device(self.training))
-        labels = self._pseudo_labels(splits, peers)
+        labels = self._pseudo_labels(splits, peers, joint) if self._trains else None
         learner = self._learner(model, splits, name, equation, labels)
-        new = self.load(learner)
+        new = self._load(learner)
         if equation is not None and new:
             self.say(f"from now on reuses {', '.join(new)} too")
             equation.warm_up(model, warm_up_inputs(self.task, splits).to(training_device(self.training)), sources=new)
-        self.train(learner, self._span(name), samples=len(splits.everything()))
-        self._report_reuse(learner, peers, equation, labels)
-        self.publish(model, self.job.streams.get(self.domain, self.domain))
-        if self.job.round == self.training.rounds:
-            self._finish(model, splits, weights)
+        return TargetWithPeers(splits, peers, equation, labels, learner)
+
+    @property
+    def _trains(self) -> bool:
+        """Whether the job has epochs: the last message of a round has none if the round ended with an average."""
+        return not self.has_span or self.span().first < self.span().last
+
+    def _has_state(self, name: str) -> bool:
+        if not self.has_span:
+            return bool(self.checkpoints(name).last)
+        return bool(Checkpoints(self.folder / name, self.span().first + 1).last)
+
+    def _load(self, learner: Learner) -> tuple[str, ...]:
+        """Continue from the newest state: of a round, or with shared bodies of an epoch."""
+        if not self.has_span:
+            return self.load(learner)
+        return self.load_at(learner, self.span().first)[1]
+
+    def _co_train(self, weights: SourceWeights, bodies: SourceWeights) -> None:
+        """Train the epochs of a segment from the shared body, and send the body back."""
+        self._require_sharing()
+        (stream,) = self.own_bodies
+        at_target, span = self._with_peers(weights, bodies), self.span()
+        learner, samples = at_target.learner, len(at_target.splits.everything())
+        start = EpochRange(self.load_at(learner, span.first)[0], span.last, span.total)
+        body = train_from(learner, body_in(bodies, stream), start, samples=samples, on_epoch=self.on_epoch(learner.name))
+        self.save_at(learner, span.last, repeat_from=self.round_start)
+        self._committee_metrics(at_target.labels)
+        self.reply_body(stream, body)
+
+    def _finish_round(self, learner: Learner, bodies: SourceWeights) -> None:
+        """Train the epochs of the round that follow its last average, from the shared body if there was one."""
+        span, done = self.span(), self.load_at(learner, self.span().first)[0]
+        for stream in self.own_bodies:
+            load_body(learner.model, body_in(bodies, stream), self.task.head)
+        if done < span.last:
+            samples = len(self.task.splits(self.domain).everything())
+            learner.train(EpochRange(done, span.last, span.total), samples, self.on_epoch(learner.name))
+            self.save_at(learner, span.last, repeat_from=self.round_start)
+
+    def _score(self, weights: SourceWeights, bodies: SourceWeights) -> None:
+        """Report the sources' scores on the target's labels, from which the schedule of the turns follows."""
+        self._keep_joint_body(bodies)
+        peers = adapt_peers(weights, self.task, self.task.splits(self.domain), self.domain)
+        self.report("scores", peers.scores)
+
+    def _require_sharing(self) -> None:
+        if not self.share:
+            raise BadArgument(
+                "this node does not share weights that were trained on its data (share = false), but the server asked for "
+                "them; set co-training = 'off' in the run's configuration"
+            )
+
+    def _keep_joint_body(self, bodies: SourceWeights) -> None:
+        """Keep the joint body of the message: it votes in all rounds, but travels only once."""
+        for stream in self.joint_bodies:
+            self._joint_file.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(self._joint_file) as temporary, temporary.open("wb") as file:
+                np.savez(file, **body_in(bodies, stream))  # type: ignore[arg-type]  # numpy's stub takes a name for allow_pickle
+
+    @property
+    def _joint_file(self) -> Path:
+        return self.folder / self.domain / "joint-body.npz"
+
+    def _joint_model(self, splits: Splits) -> dict[str, nn.Module]:
+        """Make a frozen model of the joint body, adapted to the target; none if there is no joint body."""
+        if not self.job.reuse.body_rounds or not self._joint_file.exists():
+            return {}
+        remedy = "delete it; the joint body then has no vote"
+        with translate_errors(Corrupt, f"{self._joint_file} cannot be used", remedy), self._joint_file.open("rb") as file:
+            arrays = dict(np.load(file, allow_pickle=False))
+        model = self.new_model(splits.classes, "target")
+        load_body(model, {name: tensor_of(array) for name, array in arrays.items()}, self.task.head)
+        adapt_batchnorm(model, clean_batches(self.task, splits))
+        return {JOINT_VOTER: model.requires_grad_(False).eval()}
 
     def _admit(self, weights: SourceWeights, limits: AdmissionLimits) -> SourceWeights:
         """Leave out what is no sound next version of a peer, and report it."""
@@ -105,12 +231,16 @@ class TargetWorker(DomainWorker):
             term.warm_up(model, warm_up_inputs(self.task, splits))
         return term
 
-    def _pseudo_labels(self, splits: Splits, peers: Peers) -> PseudoLabels | None:
-        """Make the committee's pseudo-labels; None if the committee is off."""
+    def _pseudo_labels(self, splits: Splits, peers: Peers, joint: Mapping[str, nn.Module]) -> PseudoLabels | None:
+        """Make the committee's pseudo-labels; None if the committee is off. The joint body's risk is the smallest one."""
         if not self.job.reuse.committee:
             return None
-        alpha = self._theorem_alpha(peers)
-        return PseudoLabels(self.task, splits, peers.models, alpha=alpha, training=self.training)
+        risks = self._risks(peers)
+        risks |= dict.fromkeys(joint, min(risks.values()))
+        voters = {**peers.models, **joint}
+        uniform = self.job.reuse.alpha == "uniform"
+        alpha = dict.fromkeys(voters, 1 / len(voters)) if uniform else theorem_alpha(risks)
+        return PseudoLabels(self.task, splits, voters, alpha=alpha, training=self.training)
 
     def _learner(
         self, model: nn.Module, splits: Splits, name: str, equation: ReuseTerm | None, labels: PseudoLabels | None
@@ -134,18 +264,42 @@ class TargetWorker(DomainWorker):
         scores = {name: [*before.get(name, ()), score] for name, score in peers.scores.items()}
         return source_risks(scores, self.job.reuse.alpha)
 
-    def _report_reuse(self, learner: Learner, peers: Peers, equation: ReuseTerm | None, labels: PseudoLabels | None) -> None:
+    def _report_reuse(self, at_target: TargetWithPeers) -> None:
         """Report the target's metrics, the sources' weights and scores, and the metrics of the committee."""
-        metrics = self.measure(learner)
+        peers, equation, labels = at_target.peers, at_target.equation, at_target.labels
+        metrics = self.measure(at_target.learner)
         alpha = equation.alpha if equation is not None else self._theorem_alpha(peers)
         metrics |= {f"alpha.{source}": value for source, value in alpha.items()}
         metrics |= {f"peer.{source}": score for source, score in peers.scores.items()}
-        if labels is not None:
-            metrics |= {f"committee.{name}": value for name, value in labels.metrics.items()}
+        metrics |= {f"committee.{name}": value for name, value in self._committee_metrics(labels).items()}
         self.report("reuse", metrics)
 
-    def _start(self, model: nn.Module, splits: Splits, peers: Peers) -> None:
-        """Give the target's model the configured start."""
+    def _committee_metrics(self, labels: PseudoLabels | None) -> dict[str, float]:
+        """Give the metrics of the last labelling; they are kept, since the end of the round may come in another message."""
+        file = self.folder / self.domain / "committee.json"
+        if labels is not None and self.has_span:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_text(file, json.dumps(labels.metrics))
+        if labels is not None or not file.exists():
+            return labels.metrics if labels is not None else {}
+        return {name: float(value) for name, value in json.loads(file.read_text()).items()}
+
+    def _start(
+        self,
+        model: nn.Module,
+        splits: Splits,
+        peers: Peers,
+        joint: Mapping[str, nn.Module],
+        bodies: SourceWeights,
+    ) -> None:
+        """Give the target's model the configured start, or that of the shared body."""
+        shared = [body_in(bodies, stream) for stream in self.own_bodies]
+        shared += [shared_body(voter, self.task.head) for voter in joint.values()]
+        if shared:
+            load_body(model, shared[0], self.task.head)
+            adapt_batchnorm(model, clean_batches(self.task, splits))
+            self.say("starts from the shared body")
+            return
         init, head = self.job.reuse.init, self.task.head
         fitting = peers.compatible_with(model, head) if init in ("best-peer", "average") else []
         if init == "best-peer" and (best := peers.best(model, head)):

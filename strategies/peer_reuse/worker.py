@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from flwr.app import Array, ArrayRecord, MetricRecord, RecordDict
 from torch import nn
 
-from fedretina.strategies.peer_reuse.fitting import shapes_record
+from fedretina.strategies.peer_reuse.fitting import body_record, shapes_record
 from fedretina.strategies.peer_reuse.jobs import Job
 from fedretina.task import Splits, Task
 from fedretina.train import (
@@ -23,6 +24,8 @@ from fedretina.train import (
     rehearse,
     seeded_model,
 )
+
+Progress = Literal["epoch", "round"]
 
 LEARNERS = 4
 """Learners of a domain that is a target and a source: at home, alone, on all labels, and with its peers."""
@@ -43,11 +46,26 @@ class DomainWorker:
         The domain.
     reply : RecordDict
         The reply of the node; the results go into it.
+    progress : {"epoch", "round"}, default "epoch"
+        Whether a line is printed for each epoch, or one line for all training of the domain in the round.
+    share : bool, default True
+        Whether weights that were trained on this domain as a target may go to other domains.
     """
 
-    def __init__(self, task: Task, folder: Path, job: Job, domain: str, reply: RecordDict) -> None:
-        self.task, self.folder, self.job, self.training = task, folder, job, job.training
-        self.domain, self.reply = domain, reply
+    def __init__(
+        self,
+        task: Task,
+        folder: Path,
+        job: Job,
+        domain: str,
+        reply: RecordDict,
+        *,
+        progress: Progress = "epoch",
+        share: bool = True,
+    ) -> None:
+        self.task, self.folder, self.job, self.training, self.share = task, folder, job, job.training, share
+        self.domain, self.reply, self.progress = domain, reply, progress
+        self.losses: dict[str, float] = {}
 
     def describe(self) -> None:
         """Open the data and make the model, so that an error in them ends the run before the training."""
@@ -56,6 +74,7 @@ class DomainWorker:
         shapes = rehearse(self.task, splits, model, self.training, domain=self.domain, layers=self.layers)
         check_disk_space(self.folder, LEARNERS * CHECKPOINT_FACTOR * model_bytes(model), "the models in training")
         self.reply[f"{self.domain}/shapes"] = shapes_record(shapes)
+        self.reply[f"{self.domain}/model"] = body_record(model, self.task.head, share=self.share)
         counts = MetricRecord()
         counts["labelled"], counts["unlabelled"] = len(splits.labels), len(splits.unlabelled)
         counts["classes"] = splits.classes
@@ -96,7 +115,7 @@ class DomainWorker:
         """Train one round, and save the checkpoint for the next round."""
         checkpoints = self.checkpoints(learner.name)
         learner.train(span, samples, self.on_epoch(learner.name))
-        if self.job.round < self.training.rounds:  # no round follows the last one
+        if self.job.round < self.training.rounds or self.job.reuse.is_joint:  # else nothing follows
             learner.save(checkpoints.file(self.job.round))
         checkpoints.remove_old()
 
@@ -116,18 +135,51 @@ class DomainWorker:
         self.say(f"{name}: {shown}")
 
     def on_epoch(self, name: str) -> OnEpoch:
-        """Return a function that prints one line for each epoch."""
+        """Return a function that prints one line for each epoch, or keeps the loss for the line of the round."""
 
         def line(epoch: int, total: int, loss: float, speed: float) -> None:
-            print(f"{name:<24} epoch {epoch:3d}/{total}   loss {loss:7.4f}   {speed:6.0f} images/s", flush=True)
+            self.losses[name.rpartition("/")[2]] = loss
+            if self.progress == "epoch":
+                print(f"{name:<24} epoch {epoch:3d}/{total}   loss {loss:7.4f}   {speed:6.0f} images/s", flush=True)
 
         return line
+
+    def load_at(self, learner: Learner, epoch: int) -> tuple[int, tuple[str, ...]]:
+        """Load the newest state of a learner at an epoch or before, if there is one.
+
+        Learners that train between averages have a state per segment, named by its last epoch.
+
+        Returns
+        -------
+        int
+            The epoch of the state; 0 without one.
+        tuple of str
+            The sources that are new since then.
+        """
+        checkpoints = Checkpoints(self.folder / learner.name, epoch + 1)
+        return checkpoints.last, learner.load(checkpoints.file(checkpoints.last)) if checkpoints.last else ()
+
+    def save_at(self, learner: Learner, epoch: int, *, repeat_from: int) -> None:
+        """Save a learner's state after an epoch. Training can be repeated from the state at `repeat_from`; older ones go."""
+        learner.save(Checkpoints(self.folder / learner.name, epoch).file(epoch))
+        Checkpoints(self.folder / learner.name, repeat_from + 1).remove_old()
+
+    @property
+    def round_start(self) -> int:
+        """The first epoch of the round, from 0."""
+        return (self.job.round - 1) * self.training.local_epochs
 
     def publish(self, model: nn.Module, stream: str) -> None:
         """Put the model into the reply, as the new version of a stream; `BadArgument` if it is not finite."""
         arrays = model_arrays(model)
         check_finite(arrays, self.domain)
         self.reply[stream] = ArrayRecord({name: Array(array) for name, array in arrays.items()})
+
+    def say_round(self) -> None:
+        """Print the line of the round, if nothing was printed for its epochs: the last loss of each learner."""
+        if self.progress == "round" and self.losses:
+            losses = ", ".join(f"{name} {loss:.4f}" for name, loss in self.losses.items())
+            self.say(f"round {self.job.round}/{self.training.rounds}: last loss of {losses}")
 
     def say(self, text: str) -> None:
         """Print a line with the domain's name."""

@@ -1,36 +1,31 @@
-"""Which peers a target gets, under a budget of bytes.
+"""Which peers' models a target gets, under a budget of bytes.
 
-When to use it: there are more peers than a target can pay for. `choose` ranks the candidates by a policy, and takes them in
-that order while the budget lasts.
+`choose` ranks the candidates by a policy, and takes the best that the budget allows:
 
-==========  ==============================================================================================================
-policy      ranks candidates by
-==========  ==============================================================================================================
-"all"       nothing: the order in which they are given
-"random"    a random order
-"nearest"   the angles between the domains' sketches (Vahidian et al., PACFL, AAAI 2023)
-"score"     LogME of the features that the candidate gives the target's labelled samples (You et al., ICML 2021)
-"bound"     the candidate's risk R_m in the target (Theorem 1), averaged over the rounds that tried it
-"oracle"    the true gain, which only a simulation knows: for head-room
-==========  ==============================================================================================================
+- ``"all"``: in the order of their names.
+- ``"random"``: in a random order.
+- ``"nearest"``: by the angle between sketches of their data (`sketch`, `sketch_distance`).
+- ``"score"``: by a score of their features on the target's labelled samples (`log_evidence`, `h_score`).
+- ``"bound"``: by the risk R_m of Theorem 1, as measured so far; exploring what was tried seldom.
+- ``"oracle"``: by the gain that is known afterwards; it shows how much a better policy could gain.
 
-"score" and "bound" know only what was tried. So they alternate: the best of those tried, then the nearest of those untried.
+The module knows no messages: who asks decides when sketches and scores travel.
 """
 
-from fedretina.strategies.selection.choice import POLICIES, Evidence, Policy, choose, rank
-from fedretina.strategies.selection.sketch import Sketch, positions, sketch, sketch_distance
-from fedretina.strategies.selection.transfer_scores import h_score, logme
+from fedretina.strategies.selection.choice import Budget, choose
+from fedretina.strategies.selection.evidence import Evidence
+from fedretina.strategies.selection.policies import POLICIES, Policy
+from fedretina.strategies.selection.scores import h_score, log_evidence
+from fedretina.strategies.selection.sketches import sketch, sketch_distance
 
 __all__ = [
     "POLICIES",
+    "Budget",
     "Evidence",
     "Policy",
-    "Sketch",
     "choose",
     "h_score",
-    "logme",
-    "positions",
-    "rank",
+    "log_evidence",
     "sketch",
     "sketch_distance",
 ]

@@ -154,7 +154,7 @@ def test_version_1_knows_no_predictions():
     with pytest.raises(Corrupt):
         decode(write_envelope(replace(ENVELOPE, header=header, version=1)), base=BASE)
     ten = msgpack.unpackb(header)[:10]
-    with pytest.raises(Corrupt, match="rank 0"):
+    with pytest.raises(Corrupt, match="coding 0x05"):
         decode(write_envelope(replace(ENVELOPE, header=msgpack.packb(ten), version=1)), base=BASE)
 
 

@@ -5,53 +5,8 @@ import pytest
 import torch
 
 from codec.update import Update
-from codec.vectors.corpus import CLIENTS, VOCABULARY, batches, shares
 from codec.vectors.judge import Judge, loss_of
 from codec.vectors.roster import JUDGED_VECTORS, QUICK_VECTORS
-from codec.vectors.transformers import RANK, Gpt, add_adapters
-
-
-def gpt():
-    torch.manual_seed(0)
-    return Gpt(width=16, depth=2, vocabulary=VOCABULARY, length=8)
-
-
-def state(model):
-    return {name: values.detach().numpy().copy() for name, values in model.state_dict().items()}
-
-
-def test_text_is_dealt_to_clients_and_a_tenth_is_held_out():
-    found = shares()
-    assert len(found) == CLIENTS + 1
-    for share in found:
-        assert 0.08 < len(share.held_out) / len(share.training) < 0.15
-        assert 0 <= int(share.training.min()) <= int(share.training.max()) < VOCABULARY
-    assert not torch.equal(found[0].training[:1000], found[1].training[:1000])
-
-
-def test_equal_seeds_draw_equal_batches():
-    tokens = torch.arange(1000)
-    first, again, other = (batches(tokens, count=2, size=3, length=7, seed=seed) for seed in (1, 1, 2))
-    assert [batch.shape for batch in first] == [(3, 8), (3, 8)]
-    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
-    assert not torch.equal(first[0], other[0])
-
-
-def test_the_gpt_sees_no_later_token():
-    model, tokens = gpt(), torch.arange(8)[None]
-    changed = tokens.clone()
-    changed[0, -1] = 99
-    assert torch.allclose(model(tokens)[0, :-1], model(changed)[0, :-1], atol=1e-6)
-
-
-def test_adapters_begin_as_the_model_and_only_they_learn():
-    model, tokens = gpt(), torch.arange(8)[None]
-    before = model(tokens)
-    add_adapters(model)
-    assert torch.equal(model(tokens), before)
-    learning = {name: values for name, values in model.named_parameters() if values.requires_grad}
-    assert len(learning) == 2 * 4 * 2
-    assert all(name.endswith((".a", ".b")) and RANK in values.shape for name, values in learning.items())
 
 
 def test_the_judge_gives_0_to_new_1_to_base_and_half_between():

@@ -199,6 +199,7 @@ def test_systemd_takes_the_units(city, node, tmp_path):
         text = systemd_unit(folder, user="root")
         assert "RestartSec=70" in text
         assert "NoNewPrivileges=true" in text
+        assert f"ReadOnlyPaths={folder.path}/keys -{folder.path}/policy.toml" in text
         path = tmp_path / "fedretina.service"
         path.write_text(text)
         if shutil.which("systemd-analyze"):

@@ -5,7 +5,7 @@ from members import ask, join, quiet
 
 from fedretina.city import approve, node_statuses, revoke
 from fedretina.errors import BadArgument
-from fedretina.trust import Acknowledgement, TrustMemory, read_reports, write_reports
+from fedretina.trust import Acknowledgement, DailyTraffic, TrustMemory, read_reports, write_reports
 
 
 @pytest.fixture
@@ -29,12 +29,20 @@ def test_what_nodes_hold_and_refused(members):
     memory = TrustMemory(members.path / "memory.json")
     memory.install("duke", 3, b"d3")
     memory.install("market1501", 5, b"m5")
+    DailyTraffic(members.path).add("duke", 1_500_000)
+    DailyTraffic(members.path).add("cuhk03,market1501", 7)
     report = Acknowledgement("duke", {"market1501": (2, b"m2")}, 3, 1_000, {"RolledBack": 2}, "fedretina 0.1.0")
     write_reports(members.path, {"duke": report})
     assert read_reports(members.path) == {"duke": report}
     duke, market = node_statuses(members, quiet)
     assert (duke.version, duke.behind, duke.attacks, duke.release) == (3, 3, {"RolledBack": 2}, "fedretina 0.1.0")
     assert duke.last_report_s > 1e9
+    assert (duke.bytes_today, market.bytes_today) == (1_500_000, 7)
+    lines = duke.to_text().splitlines()
+    assert max(map(len, lines)) < 80
+    assert lines[0] == "duke  (edge, unknown)"
+    assert [line.split(None, 1) for line in lines[1:]][4:] == [["runs", "fedretina 0.1.0"], ["refused", "RolledBack 2"]]
+    assert "    today    1.5 MB" in lines
     assert (market.version, market.behind, market.last_report_s) == (5, 0, None)
 
 

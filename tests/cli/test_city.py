@@ -21,3 +21,13 @@ def test_up_starts_the_local_nodes_again(tmp_path, monkeypatch):
     done = CliRunner().invoke(app, ["city", "up", str(made.path), "--local"])
     assert done.exit_code == 0, done.output
     assert started == ["duke"]
+
+
+def test_up_starts_a_node_by_its_folder(tmp_path, monkeypatch):
+    make_request(tmp_path / "node", ["duke"], role="edge", data=None)
+    started = []
+    monkeypatch.setattr(city, "start", lambda node, show: started.append(node.name))
+    done = CliRunner().invoke(app, ["city", "up", str(tmp_path / "node")])
+    assert done.exit_code == 0, done.output
+    assert started == ["duke"]
+    assert "The SuperNode of duke runs" in done.output

@@ -112,10 +112,10 @@ def test_metadata_of_the_model_travels(lossless):
     assert "metadata: epoch = 7\nmetadata: format = pt\n" in ok("inspect", "up.dom")
 
 
-def test_metadata_that_the_base_has_too_needs_no_version_2():
+def test_metadata_that_the_base_has_too_do_not_travel():
     write_model(Path("new.safetensors"), moved(model(), 1), metadata={"format": "pt"})
     ok("encode", "new.safetensors", *BASE, "-o", "up.dom")
-    assert inspect(Path("up.dom").read_bytes()).format_version == 1
+    assert not inspect(Path("up.dom").read_bytes()).metadata
     ok("decode", "up.dom", *BASE, "-o", "back.safetensors")
     assert read_model(Path("back.safetensors")).metadata == {"format": "pt"}
 
@@ -149,6 +149,8 @@ def test_suffix_says_the_format():
 CONFIGS = {
     "--bits 4": DomConfig(bits=4),
     "--relative-error 0.05": DomConfig(relative_error=0.05),
+    "--step 0.002": DomConfig(step=0.002),
+    "--rms-step 1.5 --effort small": DomConfig(rms_step=1.5, effort="small"),
     "--effort small": DomConfig(effort="small"),
     "--keyframe-error 0.1": DomConfig(keyframe_error=0.1),
     "--bits 3 --effort fast --keyframe-error 0.1": DomConfig(bits=3, effort="fast", keyframe_error=0.1),
@@ -230,6 +232,11 @@ EXCLUDED = {
     "--budget 6kB --relative-error 0.1 --lossless": "--budget and --relative-error and --lossless exclude each other",
     "--lossless --keyframe-error 0.1": "--lossless and --keyframe-error exclude each other",
     "--budget 6kB --keyframe-error 0.1": "--budget and --keyframe-error exclude each other",
+    "--step 0.01 --rms-step 1": "--step and --rms-step exclude each other",
+    "--step 0.01 --lossless": "--step and --lossless exclude each other",
+    "--rms-step 1 --budget 6kB": "--budget and --rms-step exclude each other",
+    "--step 0": "--step is 0.0; allowed: a positive number",
+    "--rms-step -1": "--rms-step is -1.0; allowed: a positive number",
     "--budget 6apples": "--budget is '6apples'; give bytes as in 200kB, 1.5MB, 300KiB or 204800",
     "--budget 0.4": "--budget is '0.4'",
     "--budget -5kB": "--budget is '-5kB'",
@@ -249,7 +256,7 @@ def test_options_that_cannot_be(options):
     assert not Path("up.dom").exists()
 
 
-@pytest.mark.parametrize("options", ["--bits 4", "--relative-error 0.1"])
+@pytest.mark.parametrize("options", ["--bits 4", "--relative-error 0.1", "--step 0.1", "--rms-step 1"])
 def test_options_about_a_difference_need_a_base(options):
     reason = refused("encode", "new.safetensors", *options.split(), "-o", "up.dom")
     assert f"{options.split()[0]} is about the difference from a base; give --base, or --keyframe-error instead" in reason

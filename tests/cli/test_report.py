@@ -69,3 +69,20 @@ def test_report_of_an_unfinished_and_of_a_damaged_run() -> None:
     result = runner.invoke(app, ["report"])
     assert result.exit_code == 1
     assert "summary.json: not JSON" in result.stderr
+
+
+def test_several_runs_are_compared(tmp_path: Path) -> None:
+    make_run("first", **COMPLETED)
+    make_run("second", **COMPLETED)
+    result = runner.invoke(app, ["report", "first", "second", "--out", str(tmp_path / "both.png")])
+    assert result.exit_code == 0, result.output
+    assert "second" in result.stdout
+    assert (tmp_path / "both.png").read_bytes().startswith(b"\x89PNG")
+    result = runner.invoke(app, ["report", "first", "second", "--out", str(tmp_path / "no" / "both.png")])
+    assert "cannot write" in result.stderr
+
+
+def test_a_csv_file_on_request(tmp_path: Path) -> None:
+    make_run("first", **COMPLETED)
+    assert runner.invoke(app, ["report", "--csv", str(tmp_path / "rounds.csv")]).exit_code == 0
+    assert (tmp_path / "rounds.csv").read_text().startswith("run,target,round")

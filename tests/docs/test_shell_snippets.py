@@ -14,7 +14,19 @@ from fedretina.cli import app
 from pages import GUIDES, INDEX, PAGES, README, REFERENCE, ROOT, blocks, name_of, prose, read
 
 SHOWN = [page for page in [README, INDEX, *GUIDES, *REFERENCE, ROOT / "CONTRIBUTING.md"] if page in PAGES]
-OTHERS = {"pip", "python3", "pytest", "pre-commit", "pkill", ".", "flower-supernode", "flower-superlink", "uv"}
+OTHERS = {
+    "pip",
+    "python3",
+    "pytest",
+    "pre-commit",
+    "pkill",
+    ".",
+    "flower-supernode",
+    "flower-superlink",
+    "uv",
+    "sudo",
+    "docker",
+}
 """Commands that are not FedRetina's; their options are not checked."""
 EXTRAS = tomllib.loads(read(ROOT / "pyproject.toml"))["project"]["optional-dependencies"]
 FLWR = typer.Typer()

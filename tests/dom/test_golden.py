@@ -6,6 +6,7 @@ import pytest
 
 from fedretina.dom import decode, digest, inspect
 from fedretina.dom.coding.layout import LAYOUTS
+from fedretina.dom.format.spec import BIT_LAYOUTS
 from golden import CONFIGS, FIXTURE, VERSION_2, base_of
 
 
@@ -33,6 +34,13 @@ def test_the_files_of_version_2_hold_predictions():
         trellis |= any("trellis" in tensor.coding for tensor in info.tensors if tensor.rank)
     assert codings == {"steps", "predicted"}
     assert trellis
+
+
+def test_the_files_of_version_2_hold_its_pools_ties_layouts_of_bits_and_metadata():
+    infos = [inspect((FIXTURE / f"{name}.dom").read_bytes()) for name in VERSION_2]
+    codings = {tensor.coding for info in infos for tensor in info.tensors}
+    assert codings >= {"tied", "steps (pooled 1)"} | {f"bits ({layout})" for layout in [*BIT_LAYOUTS.values()][1:]}
+    assert any(info.metadata for info in infos)
 
 
 @pytest.mark.parametrize("path", sorted(FIXTURE.glob("*.dom")), ids=lambda path: path.stem)

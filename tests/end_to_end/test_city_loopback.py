@@ -1,4 +1,4 @@
-"""A city on loopback by the commands of the guide: TLS, node authentication, signed models, one run of duke_target."""
+"""A city on loopback by the commands of the guide: TLS, node authentication, sealed models, one run of duke_target."""
 
 import json
 import os
@@ -9,13 +9,17 @@ from pathlib import Path
 import pytest
 
 from fedretina.city.processes import free_port
-from fedretina.runs import load
+from fedretina.ledger import totals
+from fedretina.runs import load, read_state
 
 APP = Path(__file__).parents[2] / "simulations" / "duke_target"
+SOURCES = ("msmt17", "cuhk03", "market1501")
+NODES = ("duke", *SOURCES)
 SHORT = (
-    "sources='market1501' rounds=2 local-epochs=1 home-epochs=1 epoch-images=32 committee=false baselines=false "
-    "image-height=64 image-width=32"
+    f"sources='{','.join(SOURCES)}' rounds=3 local-epochs=1 home-epochs=1 epoch-images=32 committee=false baselines=false "
+    "image-height=64 image-width=32 seal=true"
 )
+REQUIRE_SEALED = "[trust]\nrequire_sealed = true\n"
 
 
 @pytest.fixture
@@ -34,22 +38,39 @@ def command(tmp_path):
 
 
 @pytest.mark.slow
-def test_four_commands_from_nothing_to_a_round_of_signed_models(command, tmp_path):
+def test_four_commands_from_nothing_to_rounds_of_sealed_models(command, tmp_path):
     said = command("fedretina", "city", "init", "town", "--name", "town", "--local", "--address", f"127.0.0.1:{free_port()}")
     assert "Read this aloud" in said
-    command("fedretina", "city", "up", "town", "--local", "--domains", "duke,market1501")
+    command("fedretina", "city", "up", "town", "--local", "--domains", ",".join(NODES))
     before = json.loads(command("fedretina", "city", "status", "town", "--json"))
     assert [(row["node"], row["connection"], row["last_report_s"]) for row in before] == [
-        ("duke", "online", None),
-        ("market1501", "online", None),
+        (name, "online", None) for name in sorted(NODES)
     ]
+    for name in NODES:
+        (tmp_path / "town" / "local" / name / "policy.toml").write_text(REQUIRE_SEALED)
     out = tmp_path / "run"
     command("flwr", "run", str(APP), "town", "--stream", "-c", f"{SHORT} out='{out}'")
     run = load(out)
-    assert run.status == "completed"
+    assert run.status == "completed", run.error
+    assert not [row.error for row in run.rows if row.error]
+    check_digests(tmp_path, out)
     after = {row["node"]: row for row in json.loads(command("fedretina", "city", "status", "town", "--json"))}
-    assert after["duke"]["version"] == after["market1501"]["version"] == 2
+    assert {row["version"] for row in after.values()} == {3}
     assert all(row["attacks"] == {} and row["behind"] == 0 for row in after.values())
-    held = json.loads((tmp_path / "town" / "local" / "duke" / "memory.json").read_text())["installed"]
-    assert held["market1501"][0] == 2
     assert "fedretina" in command("fedretina", "city", "status", "town")
+    newest = json.loads(command("flwr", "ls", "town", "--format", "json"))["runs"][0]
+    assert totals(run.rows).wire == pytest.approx(newest["network-traffic"]["total-bytes"], rel=0.01)
+
+
+def check_digests(folder, out):
+    """Check that makers, server and target agree on every stream, and that the server saved no model."""
+    sealed = read_state(out).sealed
+    server = json.loads((folder / "town" / "memory.json").read_text())["installed"]
+    target = json.loads((folder / "town" / "local" / "duke" / "memory.json").read_text())["installed"]
+    assert sealed.keys() == server.keys() == set(NODES)
+    for name in NODES:
+        assert server[name] == [3, sealed[name]]
+    for name in SOURCES:
+        assert target[name] == [3, sealed[name]]
+    assert not (out / "models").exists()
+    assert all(path.read_bytes().find(b"FRS1") > 0 for path in (out / "streams" / "sealed").rglob("*.sealed"))

@@ -18,7 +18,7 @@ from fedretina.runs import load
 
 APP = Path(__file__).parents[2] / "simulations" / "duke_target"
 SHORT = (
-    "sources='market1501' rounds=3 local-epochs=1 home-epochs=1 epoch-images=32 committee=false baselines=false "
+    "sources='market1501' rounds=2 local-epochs=1 home-epochs=1 epoch-images=32 committee=false baselines=false "
     "image-height=64 image-width=32"
 )
 PATIENCE_S = 300
@@ -87,14 +87,14 @@ def test_the_superlink_and_a_node_are_killed_and_the_run_goes_on(env, tmp_path):
     command(env, tmp_path, *run, f"resume='{out}'")
     done = load(out)
     assert done.status == "completed"
-    assert [entry["round"] for entry in rounds_of(out)] == [1, 2, 3]
+    assert [entry["round"] for entry in rounds_of(out)] == [1, 2]
     assert rounds_of(out)[0] == before[0]
 
     # What was done is not repeated, and the differences build on what both ends held before.
     rows = ledger.read(out / "ledger.jsonl")
     assert (out / "ledger.jsonl").read_bytes().startswith(lines)
     after = [row for row in rows[lines.count(b"\n") + 1 :] if row.stream]
-    assert {row.round for row in after} <= {2, 3}
+    assert {row.round for row in after} == {2}
     assert {row.kind for row in after} == {"delta"}
     assert not [row for row in after if row.error]
 
@@ -103,4 +103,5 @@ def test_the_superlink_and_a_node_are_killed_and_the_run_goes_on(env, tmp_path):
     held = json.loads((city / "local" / "duke" / "memory.json").read_text())["installed"]
     assert held["market1501"] == [len(rounds_of(out)), last["market1501"]]
     status = {row["node"]: row for row in json.loads(fedretina("status", "town", "--json"))}
+    assert all(row["bytes_today"] > 10_000 for row in status.values())
     assert [(row["connection"], row["behind"], row["attacks"]) for row in status.values()] == [("online", 0, {})] * 2

@@ -11,7 +11,10 @@ import pytest
 from fedretina import ledger
 
 DOMAINS = ("greek", "latin", "korean")
-CONFIG = ("targets='greek'", "sources='latin,korean'", "rounds=3", "local-epochs=1", "home-epochs=1", "device='cpu'")
+CONFIG = (
+    *("targets='greek'", "sources='latin,korean'", "rounds=3", "local-epochs=1", "home-epochs=1"),
+    *("device='cpu'", "progress='epoch'"),
+)
 PATIENCE_S = 300
 
 

@@ -10,6 +10,8 @@ from fedretina.dom import DomConfig
 from fedretina.errors import Corrupt, TooNew
 from fedretina.flower.header import PROTOCOL, DownHeader, ReturnedModel, SentModel, UpHeader
 from fedretina.flower.precision import RecordRule
+from fedretina.flower.seals import DownSeal, UpSeal
+from fedretina.flower.trust import DownTrust, UpTrust
 
 DIGESTS = st.binary(min_size=32, max_size=32).map(bytes.hex)
 BASES = st.just("") | DIGESTS
@@ -21,8 +23,47 @@ CONFIGS = st.sampled_from([None, DomConfig(), DomConfig(bits=4, dead_zone=0.2), 
 RULES = st.lists(st.builds(RecordRule, lossy=st.booleans(), record=st.text(max_size=3)), max_size=2).map(tuple)
 
 
+BYTES = st.binary(max_size=5)
+LISTS = st.lists(BYTES, max_size=3).map(tuple)
+SIZES = st.tuples(st.integers(0, 2**40), st.integers(0, 2**40))
+
+
 def by_name(values):
     return st.dictionaries(st.text(max_size=5), values, max_size=3)
+
+
+DOWN_SEALS = by_name(st.builds(DownSeal, LISTS, LISTS))
+UP_SEALS = by_name(st.builds(UpSeal, by_name(BYTES), SIZES))
+RECIPIENTS = st.none() | by_name(st.lists(st.text(max_size=5), max_size=3).map(tuple))
+
+
+@given(LISTS, BYTES, by_name(BYTES), DOWN_SEALS, RECIPIENTS)
+def test_trust_and_seals_come_back_down(roots, newest, statements, seals, recipients):
+    trust = DownTrust(roots, newest, statements, seals, recipients)
+    down = DownHeader(config=None, uplink="stream", models={}, trust=trust)
+    assert DownHeader.from_record(down.to_record()) == down
+
+
+@given(st.integers(1, 9), BYTES, by_name(BYTES), UP_SEALS)
+def test_trust_and_seals_come_back_up(root, report, statements, seals):
+    up = UpHeader(held={}, trust=UpTrust(root, report, statements, seals))
+    assert UpHeader.from_record(up.to_record()) == up
+
+
+@pytest.mark.parametrize(
+    "seals", [1, {"a": 1}, {"a": [{"k": b"x" * 5000}, [1, 1]]}, {"a": [{"k": b""}, [-1, 1]]}, {"a": [{1: b""}, [1, 1]]}]
+)
+def test_seals_of_other_kinds_are_corrupt(seals):
+    fields = [PROTOCOL, "0.1.0", {}, {}, {}, [1, b"", {}, seals]]
+    with pytest.raises(Corrupt):
+        UpHeader.from_record(ConfigRecord({"": msgpack.packb(fields)}))
+
+
+@pytest.mark.parametrize("recipients", [1, {"a": 1}, {"a": [1]}, {"a": "duke"}])
+def test_recipients_of_other_kinds_are_corrupt(recipients):
+    fields = [PROTOCOL, "0.1.0", None, "stream", {}, {}, False, [], [[], b"", {}, {}, recipients]]
+    with pytest.raises(Corrupt):
+        DownHeader.from_record(ConfigRecord({"": msgpack.packb(fields)}))
 
 
 @given(by_name(SENT), by_name(DIGESTS), CONFIGS, st.booleans(), RULES)

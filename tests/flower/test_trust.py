@@ -4,59 +4,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.app import ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp.strategy import FedAvg
 
-from fedretina.city import CityFolder, NodeFolder, approve, create, edge, first_fingerprint, make_request, processes, revoke
+from fedretina.city import revoke
 from fedretina.dom import DomConfig
 from fedretina.errors import BadArgument
 from fedretina.flower import DomGrid, DomMod, header
 from fedretina.flower.trust import NodeTrust
-from fedretina.testing import LocalGrid
-from fedretina.trust import Identity, Replayed
-
-DOMAINS = ("duke", "market1501")
-
-
-class Tampering(LocalGrid):
-    """A grid that changes messages on their way down."""
-
-    tamper = staticmethod(lambda message, number: None)
-
-    def answer(self, message: Message, number: int) -> Message:
-        self.tamper(message, number)
-        return super().answer(message, number)
-
-
-class City:
-    """A city of two nodes in this process."""
-
-    def __init__(self, folder, monkeypatch, app):
-        monkeypatch.setenv("FLWR_HOME", str(folder / "flwr"))
-        monkeypatch.setattr(processes, "run", lambda command, show: "")
-        (folder / "flwr").mkdir()
-        (folder / "flwr" / "config.toml").write_text('[superlink]\ndefault = "local"\n')
-        self.folder = create(folder / "city", "testville", ["127.0.0.1"])
-        self.nodes: list[NodeFolder] = [self.join(folder / name, name) for name in DOMAINS]
-        self.grid = Tampering(app, len(DOMAINS))
-        for context, node in zip(self.grid.contexts.values(), self.nodes, strict=True):
-            context.node_config |= {"city": str(node.path), "domains": ",".join(node.domains)}
-
-    def join(self, path, *domains):
-        request = make_request(path, domains, role="edge", data=path)
-        _, answer = approve(self.folder, request, lambda _: None)
-        return edge.join(NodeFolder.load(path), answer, lambda _: first_fingerprint(self.folder))
-
-    def server(self) -> Identity:
-        return Identity(CityFolder.load(self.folder.path).path, ["server"])
-
-    def attacks(self, node: int = 0) -> dict[str, int]:
-        return Identity(self.nodes[node].path, DOMAINS[node : node + 1]).verifier.memory.attacks
-
-
-def record(**arrays):
-    return ArrayRecord({name: Array(array) for name, array in arrays.items()})
+from fedretina.trust import DailyTraffic, Identity, Replayed
+from small_city import DOMAINS, City, record
 
 
 def start():
@@ -95,6 +53,16 @@ def test_an_honest_run_gives_what_it_gives_without_trust(city, tmp_path):
     reports = grid.reports
     assert reports.keys() == set(DOMAINS)
     assert reports["duke"].held["server/arrays"][0] == 3
+
+
+def test_todays_bytes_of_each_node_are_those_of_the_ledger(city, tmp_path):
+    _, grid = run(city, tmp_path)
+    found = DailyTraffic(city.folder.path).today()
+    expected = {}
+    for node, name in zip(city.grid.contexts, DOMAINS, strict=True):
+        sizes = [row.wire_bytes for row in grid.ledger.rows if row.node == node]
+        expected[name] = sum(sizes[1:])  # before a node's first report nobody knows which domains it hosts
+    assert found == expected
 
 
 def test_a_strategy_without_trust_is_refused_by_the_nodes(city, tmp_path):

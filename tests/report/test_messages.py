@@ -36,7 +36,7 @@ def test_a_missing_reply_is_not_counted_as_a_message(run: Path) -> None:
 
 @pytest.mark.parametrize(
     ("raw", "wire", "words"),
-    [(1000, 500, "2.0x less"), (1000, 990, "as plain"), (1000, 1010, "as plain"), (500, 1000, "2.0x more")],
+    [(1000, 500, "2.0x less"), (1000, 990, "as uncompressed"), (1000, 1010, "as uncompressed"), (500, 1000, "2.0x more")],
 )
 def test_messages_are_compared_with_plain_ones(run: Path, raw: int, wire: int, words: str) -> None:
     row = read(run / "ledger.jsonl")[0]

@@ -67,6 +67,16 @@ def test_every_image_belongs_to_one_node(nodes):
         assert torch.cat(parts).sort().values.equal(y[digits.TESTED :].sort().values)
 
 
+def test_real_nodes_have_parts_by_their_domains():
+    assert digits.part_of({"partition-id": 3, "num-partitions": 7}) == (3, 7)
+    parts = [
+        digits.part_of({"domains": name, "role": "edge"}) for name in ("duke", "msmt17", "cuhk03", "market1501", "duke")
+    ]
+    assert parts[0] == parts[4]
+    assert len(set(parts)) > 2
+    assert all(0 <= index < count == 10 for index, count in parts)
+
+
 def test_the_skew_of_the_labels_follows_the_setting():
     def largest(skew):
         y = digits.of_node(0, 4, skew=skew, seed=1)[1]

@@ -12,9 +12,13 @@ from PIL import Image
 
 import client_app
 import server_app
+from fedretina import ledger
+from fedretina.city import CITY_VARIABLE
 from fedretina.errors import FedRetinaError
 from fedretina.reuse import theorem_alpha
+from fedretina.runs import read_state
 from fedretina.testing import LocalGrid
+from small_city import City
 
 APP = Path(__file__).parent.parent.parent / "simulations" / "duke_target" / "pyproject.toml"
 DEFAULTS = tomllib.loads(APP.read_text(encoding="utf-8"))["tool"]["flwr"]["app"]["config"]
@@ -47,11 +51,13 @@ def data(tmp_path, monkeypatch):
 def run(data, tmp_path):
     out = tmp_path / "run"
 
-    def start(**settings):
+    def start(grid=None, **settings):
         given = {key.replace("_", "-"): value for key, value in settings.items()}
         # As users do, a run is resumed by its folder alone.
         config = DEFAULTS | ({} if "resume" in given else TINY | {"data-root": str(data), "out": str(out)}) | given
-        grid = LocalGrid(client_app.app, 2, run_config=config)
+        grid = grid or LocalGrid(client_app.app, 2)
+        for context in grid.contexts.values():
+            context.run_config = config
         server_app.main(grid, Context(1, 1, {}, RecordDict(), config))
         return json.loads((out / "summary.json").read_text())
 
@@ -83,6 +89,32 @@ def test_a_whole_run(run, caplog):
     said = [record.getMessage() for record in caplog.records]
     assert f"bound {last['bound']:.3f}, R_m: " in "\n".join(said)
     assert [line.split()[:4] for line in said if line.startswith("peer ")] == [["peer", "R_m", "score", "alpha"]]
+
+
+@pytest.mark.usefixtures("data")
+def test_a_sealed_run_saves_digests_and_resumes(run, tmp_path, monkeypatch):
+    (tmp_path / "machines").mkdir()
+    city = City(tmp_path / "machines", monkeypatch, client_app.app, domains=("yard", "hall", "duke"))
+    monkeypatch.setenv(CITY_VARIABLE, str(city.folder.path))
+    with monkeypatch.context() as killed:
+        killed.setattr(server_app, "_lines_of_round", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run(city.grid, seal=True, baselines=False)
+    state = read_state(tmp_path / "run")
+    assert (list(state.models), set(state.sealed)) == ([], {"yard", "hall", "duke"})
+    assert not (tmp_path / "run" / "models").exists()
+    summary = run(city.grid, resume=str(tmp_path / "run"))
+    assert summary["status"] == "completed"
+    kinds = [
+        row.kind for row in ledger.read(tmp_path / "run" / "ledger.jsonl") if (row.stream, row.direction) == ("hall", "up")
+    ]
+    assert kinds == ["keyframe", "delta"]
+    held = city.identity(0).verifier.memory.installed("hall")
+    assert held[1].hex() == read_state(tmp_path / "run").sealed["hall"]
+
+
+def test_sealing_needs_a_city(run):
+    fails(run, "seal = true: this SuperLink belongs to no city", seal=True)
 
 
 def test_alpha_by_the_bound_and_an_average_as_start(run):

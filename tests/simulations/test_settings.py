@@ -8,7 +8,7 @@ import pytest
 
 from fedretina.errors import BadArgument
 from fedretina.settings import codec
-from settings import check, task_of, topology_of
+from settings import check, check_seal, task_of, topology_of
 
 APP = Path(__file__).parent.parent.parent / "simulations" / "duke_target" / "pyproject.toml"
 DEFAULTS = tomllib.loads(APP.read_text(encoding="utf-8"))["tool"]["flwr"]["app"]["config"]
@@ -71,6 +71,7 @@ WRONG = [
     ("committee", "yes", "true or false"),
     ("layers", 3, "a text in quotes"),
     ("baselines", "yes", "true or false"),
+    ("seal", "yes", "true or false"),
     ("codec", "zip", "'dom', 'none'"),
     ("relative-error", 0.0, "from 0.000001 to 0.999"),
     ("relative-error", "small", "a number"),
@@ -156,3 +157,11 @@ def test_every_target_needs_its_given_weights(with_files):
 
 def test_the_task_knows_all_targets(tmp_path):
     assert task_of(DEFAULTS | {"data-root": str(tmp_path), "targets": "duke, cuhk03"}).targets == ("duke", "cuhk03")
+
+
+@pytest.mark.parametrize("joint", [{"body-rounds": 2}, {"co-training": "turns"}])
+def test_bodies_that_the_server_averages_cannot_be_sealed(joint):
+    off = {"seal": True, "body-rounds": 0, "co-training": "off"}
+    check_seal(DEFAULTS | off, in_city=True)
+    with pytest.raises(BadArgument, match="the server averages bodies, so it must read them; say body-rounds = 0"):
+        check_seal(DEFAULTS | off | joint, in_city=True)

@@ -322,7 +322,7 @@ def test_missing_data_end_the_run_before_anything_is_trained(tmp_path):
 
 def test_a_node_of_another_release_ends_the_run_with_the_reason(tmp_path, monkeypatch):
     monkeypatch.setattr(Job, "record", lambda job: ConfigRecord({"json": json.dumps({"version": 99})}))
-    with pytest.raises(FedRetinaError, match="job has version 99: this node reads version 1; install the same release"):
+    with pytest.raises(FedRetinaError, match="job has version 99: this node reads version 2; install the same release"):
         run(tmp_path)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from fedretina.study import METHODS, STUDIES, Setting, paper
 from fedretina.study.cell import VERSIONS
-from fedretina.study.studies import ABLATION
+from fedretina.study.studies import ABLATION, PEER_CONTROLS, PEERS
 
 BASE = Setting(method="alone", target="duke", sources=("msmt17", "cuhk03", "market1501"))
 
@@ -21,7 +21,7 @@ def test_every_setting_names_a_method_and_can_be_trained(name, quick):
         assert setting.epochs == BASE.epochs
 
 
-@pytest.mark.parametrize("name", ["table2", "fig4", "ablation"])
+@pytest.mark.parametrize("name", ["table2", "fig4", "ablation", "peers"])
 def test_quick_ones_are_part_of_the_whole(name):
     quick, whole = (set(STUDIES[name](BASE, q).settings([0])) for q in (True, False))
     assert quick < whole
@@ -53,8 +53,8 @@ def test_table_4_and_fig_5_are_one_training():
     assert STUDIES["table4"](BASE, False).settings([0]) == STUDIES["fig5"](BASE, False).settings([0])
 
 
-def test_the_ablation_has_every_method_but_that_of_table_3():
-    assert {name for names in ABLATION.values() for name in names} == set(METHODS) - {"mutual"}
+def test_ablation_and_peers_have_every_method_but_that_of_table_3():
+    assert {name for names in ABLATION.values() for name in names} | {*PEERS, *PEER_CONTROLS} == set(METHODS) - {"mutual"}
     assert {s.loss for s in STUDIES["ablation"](BASE, False).settings([0])} == {"softmax+triplet"}
 
 
@@ -68,3 +68,11 @@ def test_an_ablation_of_another_part_of_labels_is_of_that_part():
 def test_one_source_is_enough_for_every_study():
     for make in STUDIES.values():
         assert make(replace(BASE, sources=("yard",)), True).settings([0])
+
+
+def test_peers_take_the_sources_in_order_and_show_the_traffic():
+    by_count, traffic = STUDIES["peers"](BASE, False).grids
+    assert by_count.cells["A: joint body", "2"].setting.sources == ("msmt17", "cuhk03")
+    assert by_count.columns == ["0", "1", "2", "3"]
+    for (row, column), cell in traffic.cells.items():
+        assert cell.metrics[0] == {"models sent": "transfers", "MB": "megabytes"}.get(column, "mAP"), row

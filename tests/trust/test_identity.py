@@ -2,7 +2,18 @@ import pytest
 
 from city import NOW, City
 from fedretina.errors import BadArgument
-from fedretina.trust import Identity, IdentityFolder, RolledBack, UnknownSigner
+from fedretina.trust import (
+    Expired,
+    Forged,
+    Identity,
+    IdentityFolder,
+    Replayed,
+    RolledBack,
+    SealingKey,
+    UnknownSigner,
+    Unsealed,
+    seal,
+)
 
 
 @pytest.fixture
@@ -78,3 +89,55 @@ def test_revoked_domains_stay_known(city, folder):
     node.update_root([city.root(2, domains=("market",)).sign(city.root_keys).to_bytes()])
     assert node.known_owners == {"duke", "market"}
     assert node.newer_roots(1) == folder.signed_roots()[1:]
+
+
+def sealed_for(city, key, payload=b"payload", **changes):
+    signed = city.statement(payload, stream="market", **changes).sign([city.market])
+    sealed = seal(payload, [key.public], signed)
+    return sealed.body, sealed.stanzas[key.public.id], signed
+
+
+def test_a_node_opens_what_is_sealed_for_one_of_its_domains(city, folder):
+    SealingKey.generate().save(folder.sealing_key("market"))
+    city.market.save(folder.signing_key("market"))
+    node = Identity(folder.path, ["market", "duke"], clock=lambda: NOW)
+    assert node.open(*sealed_for(city, city.duke_seal)) == b"payload"
+    with pytest.raises(Unsealed, match="it was sealed for another recipient"):
+        node.open(*sealed_for(city, SealingKey.generate()))
+    assert node.verifier.memory.attacks == {"Unsealed": 1}
+
+
+def test_a_maker_that_seals_something_else_than_it_signed(city, folder):
+    node = Identity(folder.path, ["duke"], clock=lambda: NOW)
+    signed = city.statement(b"payload", stream="market").sign([city.market])
+    sealed = seal(b"another", [city.duke_seal.public], signed)
+    with pytest.raises(Forged, match="the payload is not the one that was signed"):
+        node.open(sealed.body, sealed.stanzas[city.duke_seal.public.id], signed)
+
+
+def test_recipients_are_those_of_the_city_root_that_the_policy_admits(city, folder):
+    node = Identity(folder.path, ["duke"], clock=lambda: NOW)
+    assert node.recipients("market") == node.recipients("market", ["duke", "stranger"]) == [city.duke_seal.public]
+    assert node.recipients("duke") == node.recipients("market", []) == []
+    (folder.path / "policy.toml").write_text('[trust]\ndomains = ["market"]\n')
+    assert Identity(folder.path, ["duke"], clock=lambda: NOW).recipients("market") == []
+
+
+def test_roots_that_an_operator_adds_are_followed(city, folder):
+    node = Identity(folder.path, ["duke"], clock=lambda: NOW)
+    folder.add_root(2, city.root(2).sign(city.root_keys).to_bytes())
+    node.refresh_root()
+    assert node.verifier.root.version == 2
+
+
+def test_statements_of_earlier_versions_need_no_order_but_all_else(city, folder):
+    node = Identity(folder.path, ["duke"], clock=lambda: NOW).verifier
+    node.memory.install("market", 9, b"d")
+    assert node.check_earlier(city.statement(stream="market", counter=2).sign([city.market]), stream="market").counter == 2
+    for statement, keys, error in (
+        (city.statement(stream="market"), [city.duke], UnknownSigner),
+        (city.statement(stream="market/target"), [city.market], Replayed),
+        (city.statement(stream="market", expires=NOW - 1), [city.market], Expired),
+    ):
+        with pytest.raises(error):
+            node.check_earlier(statement.sign(keys), stream="market")

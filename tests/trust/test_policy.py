@@ -11,8 +11,8 @@ def load(tmp_path, text):
 
 
 def test_it_is_read_from_the_nodes_folder(tmp_path):
-    text = '[trust]\ndomains = ["duke"]\nwarn_after_s = 60\nrefuse_after_s = 120.5\n'
-    assert load(tmp_path, text) == Policy(domains=("duke",), warn_after_s=60, refuse_after_s=120.5)
+    text = '[trust]\ndomains = ["duke"]\nwarn_after_s = 60\nrefuse_after_s = 120.5\nrequire_sealed = true\n'
+    assert load(tmp_path, text) == Policy(domains=("duke",), warn_after_s=60, refuse_after_s=120.5, require_sealed=True)
     assert Policy.load(tmp_path / "missing.toml") == Policy() == load(tmp_path, "")
 
 
@@ -24,6 +24,7 @@ def test_it_is_read_from_the_nodes_folder(tmp_path):
         ("[trust]\ndomains = 1", "domains = 1 is not allowed"),
         ("[trust]\nwarn_after_s = true", "warn_after_s = True is not allowed"),
         ("[trust]\ndomains = [1]", "a list of names"),
+        ("[trust]\nrequire_sealed = 1", "require_sealed = 1 is not allowed"),
         ("trust = 3", "trust = 3 is not allowed"),
         ("[trust]\nwarn_after_s = 7200\nrefuse_after_s = 60", "the warning comes first"),
         ("[trust]\nwarn_after_s = -1", "must be positive"),

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from codec.vectors.corpus import CLIENTS, shares
 from codec.vectors.files import State as TorchState
 from codec.vectors.language import LOCAL_LR, SMALL, Size, base, train
 from codec.vectors.roster import clients_loss
 from fedretina.study.codecs import Array, Codec, State, create
+from fedretina.study.tasks import CLIENTS, shares
 
 ROUNDS, STEPS = 8, 10
 

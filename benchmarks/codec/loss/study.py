@@ -8,9 +8,9 @@ from pathlib import Path
 from codec.loss import federated
 from codec.loss.sweep import CODECS, Judged, JudgedVector
 from codec.results import DOM, HERE, Results
-from codec.vectors.corpus import source
 from codec.vectors.language import TINY, base
 from codec.vectors.roster import JUDGED_VECTORS, QUICK_VECTORS, Vector
+from fedretina.study.tasks import source
 
 
 @dataclass(frozen=True)

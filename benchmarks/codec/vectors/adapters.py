@@ -5,10 +5,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from codec.vectors.corpus import DOCUMENTATION, shares
 from codec.vectors.files import State, made_once
 from codec.vectors.language import Size, base, train
-from codec.vectors.transformers import Gpt, add_adapters
+from fedretina.study.tasks import DOCUMENTATION, Gpt, add_adapters, shares
 
 STEPS, LR = 40, 1e-3
 

@@ -7,9 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from codec.vectors.corpus import CLIENTS, VOCABULARY, batches, shares
 from codec.vectors.files import State, made_once
-from codec.vectors.transformers import Gpt
+from fedretina.study.tasks import CLIENTS, VOCABULARY, Gpt, batches, shares
 
 LENGTH, BATCH = 128, 8
 WARMUP_LR, LOCAL_LR = 1e-3, 3e-4

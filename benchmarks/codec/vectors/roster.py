@@ -11,11 +11,11 @@ from codec.pictures import load
 from codec.update import Model, Update
 from codec.vectors import images, vision
 from codec.vectors.adapters import adapters, with_adapters
-from codec.vectors.corpus import CLIENTS, DOCUMENTATION, batches, shares
 from codec.vectors.files import State, write
 from codec.vectors.judge import Judge, loss_of
 from codec.vectors.language import BATCH, LARGE, LENGTH, TINY, Size, base, client, mean
 from fedretina.reid import to_float
+from fedretina.study.tasks import CLIENTS, DOCUMENTATION, batches, shares
 
 JUDGED, PICTURES = 8, 256  # batches of held-out text, pictures
 Loss = Callable[[Model], float]

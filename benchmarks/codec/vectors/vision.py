@@ -8,7 +8,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 from codec.vectors.files import State, made_once
-from codec.vectors.transformers import Vit
+from fedretina.study.tasks import Vit
 from fedretina.task import shuffled
 
 SIDE, CLASSES, TRAINED = 8, 10, 1200

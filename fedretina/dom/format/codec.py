@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 
 from fedretina.dom.config import DomConfig
 from fedretina.dom.format.budget import compose_within
+from fedretina.dom.format.bundle import encode_small
 from fedretina.dom.format.compose import Composed, compose
 from fedretina.dom.format.decoder import declared_tensors, restore_tensors, specs_of
+from fedretina.dom.format.encoder import CodedTensor
 from fedretina.dom.format.envelope import check_base, read_envelope
 from fedretina.dom.format.header import check_lattice, read_header
 from fedretina.dom.format.job import Job, encode_job_tensor
@@ -227,7 +229,14 @@ def _compose(job: Job, sensitivities: Mapping[str, float] | None, *, keep: bool)
         step = shared_step(job)
         chooser = None if step is None else shared_step_chooser(step)
         based = job.based if chooser else frozenset()
-        return compose(job, lambda name: encode_job_tensor(job, name, chooser=chooser if name in based else None, keep=keep))
+        small = encode_small(job, chooser, keep=keep)
+
+        def code(name: str) -> CodedTensor:
+            if name in small:
+                return small[name]
+            return encode_job_tensor(job, name, chooser=chooser if name in based else None, keep=keep)
+
+        return compose(job, code)
     return compose_within(job, sensitivities, keep=keep)
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,8 +14,8 @@ from fedretina.dom.format.factor_groups import pack_factors
 from fedretina.dom.format.header import OFFSET_BYTES, Header, bitmap, error_byte, write_header
 from fedretina.dom.format.job import Job
 from fedretina.dom.format.metadata import pack_metadata
-from fedretina.dom.format.pool import unpool_wide
-from fedretina.dom.format.spec import STEPS, group
+from fedretina.dom.format.pool import split_pool, unpool_wide
+from fedretina.dom.format.spec import STEPS, TIED, Coding, group
 from fedretina.dom.parallel import map_all
 from fedretina.dom.tensors import Array, raw_bytes
 from fedretina.dom.version import digest_rows
@@ -36,8 +36,12 @@ class Composed:
 def compose(job: Job, code: Callable[[str], CodedTensor]) -> Composed:
     """Code every tensor, by its name, and return the payload."""
     kept = set(job.kept)
-    coded = map_all(code, job.order, threads=job.threads, weigh=lambda name: job.new[name].nbytes)
-    if job.config.effort != "fast":
+    own = [name for name in job.order if name not in job.ties]
+    found = map_all(code, own, threads=job.threads, weigh=lambda name: job.new[name].nbytes)
+    coded = _with_ties(job, dict(zip(own, found, strict=True)))
+    if job.config.format > 1:
+        coded = split_pool(coded, job.config.effort)
+    elif job.config.effort != "fast":
         coded = unpool_wide(coded, job.config.effort)
     digest = digest_rows([(each.spec.name, each.spec.dtype, each.spec.shape, each.digest) for each in coded])
     header, body = _header_and_body(job, coded, kept)
@@ -81,6 +85,7 @@ def _header_and_body(job: Job, coded: Sequence[CodedTensor], kept: set[str]) -> 
     groups = group([each.spec for each in coded], [each.coding for each in coded])
     pieces = [_pieces([coded[index] for index in members], job.config) for members in groups]
     factors, factor_pieces = pack_factors(coded, job.config.effort)
+    order = {each.spec.name: place for place, each in enumerate(coded)}
     header = Header(
         dropped=bitmap([name not in kept for name in sorted(job.old)]),
         fresh=[each.spec for each in coded[len(kept) :]],
@@ -92,9 +97,21 @@ def _header_and_body(job: Job, coded: Sequence[CodedTensor], kept: set[str]) -> 
         pcodec=PCODEC_HEADER if pieces or factor_pieces else b"",
         raw_bytes=raw_bytes(job.new),
         factors=factors,
+        tied=[order[job.ties[each.spec.name]] for each in coded if each.coding.kind == TIED],
         converted=bitmap([job.base_of(each.spec.name) is not None for each in coded[len(kept) :]]),
     )
     return header, b"".join([*factor_pieces, *(piece for own in pieces for piece in own)])
+
+
+def _with_ties(job: Job, coded: dict[str, CodedTensor]) -> list[CodedTensor]:
+    """Return all tensors in the header's order: those that are tied are what they are tied to, without a body."""
+    return [_tied(coded[job.ties[name]], name) if name in job.ties else coded[name] for name in job.order]
+
+
+def _tied(other: CodedTensor, name: str) -> CodedTensor:
+    kept = None if other.restored is None else other.restored.copy()
+    spec = replace(other.spec, name=name)
+    return CodedTensor(spec, Coding(TIED), kept, other.digest, error=other.error, energy=other.energy)
 
 
 def _pieces(members: Sequence[CodedTensor], config: DomConfig) -> list[bytes]:
@@ -104,6 +121,6 @@ def _pieces(members: Sequence[CodedTensor], config: DomConfig) -> list[bytes]:
 
 
 def _offsets(coded: Sequence[CodedTensor]) -> bytes:
-    """Return three offsets per group of its own on steps, or nothing if all are zero."""
-    own = [each.offsets for each in coded if each.coding.kind == STEPS and not each.coding.pooled]
+    """Return three offsets per tensor on steps, or nothing if all are zero."""
+    own = [each.offsets for each in coded if each.coding.kind == STEPS]
     return b"".join(offsets or bytes(OFFSET_BYTES) for offsets in own) if any(own) else b""

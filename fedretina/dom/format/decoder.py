@@ -8,9 +8,23 @@ import numpy as np
 
 from fedretina.dom.coding.integers import Decompressor, decompressor_for, splits, unpack
 from fedretina.dom.coding.packing import unpack_laid_out
+from fedretina.dom.format.bits import unpack_bits
 from fedretina.dom.format.factor_groups import unpack_factors
-from fedretina.dom.format.header import OFFSET_BYTES, Header
-from fedretina.dom.format.spec import PREDICTED, RAW, STEPS, WITH_STEP, WITHOUT_BODY, Coding, Spec, check_codings, group
+from fedretina.dom.format.header import Header, offsets_by_tensor
+from fedretina.dom.format.spec import (
+    BITS,
+    PREDICTED,
+    RAW,
+    STEPS,
+    TIED,
+    WITH_STEP,
+    WITHOUT_BODY,
+    Coding,
+    Spec,
+    check_codings,
+    group,
+)
+from fedretina.dom.format.ties import check_ties, tied_names
 from fedretina.dom.parallel import ordered_map
 from fedretina.dom.prediction.factors import Factors, predict
 from fedretina.dom.quantisation.lossless import add_bits
@@ -30,7 +44,7 @@ class _Group:
     olds: list[Array | None]
     steps: list[Step | None]
     pieces: list[memoryview]
-    offsets: bytes
+    offsets: list[bytes]
     factors: list[Factors | None]
 
     @property
@@ -55,6 +69,7 @@ def declared_tensors(header: Header, kept: Sequence[Spec], max_bytes: int) -> li
     if total > max_bytes:
         raise Corrupt(f"the payload's model takes {total} bytes; allowed here: {max_bytes} (max_bytes); drop it")
     check_codings(specs, header.codings)
+    check_ties(specs, header.codings, header.tied)
     return specs
 
 
@@ -83,10 +98,11 @@ def restore_tensors(
     factors, used = unpack_factors(header, body, specs, decompressor)
     groups = _groups(header, memoryview(body)[used:], specs, olds, factors)
     bodiless = [
-        _Group(coding, [specs[place]], [olds[place]], [None], [], b"", [factors.get(place)])
+        _Group(coding, [specs[place]], [olds[place]], [None], [], [b""], [factors.get(place)])
         for place, coding in enumerate(header.codings)
-        if coding.kind in WITHOUT_BODY
+        if coding.kind in WITHOUT_BODY and coding.kind != TIED
     ]
+    tied = tied_names(specs, header.codings, header.tied)
 
     def restore_group(group: _Group) -> list[tuple[str, Array, bytes]]:
         return [(name, array, digest_bits(array)) for name, array in _restore_group(group, decompressor, finite)]
@@ -95,6 +111,8 @@ def restore_tensors(
     ranked = sorted([*bodiless, *groups], key=lambda group: group.size, reverse=True)
     for restored in ordered_map(restore_group, ranked, threads=threads, weigh=lambda group: group.size):
         yield from restored
+        for name, array, bits in restored:
+            yield from ((other, array.copy(), bits) for other in tied.get(name, []))
 
 
 def _converted(spec: Spec, base: Model) -> Array:
@@ -114,14 +132,13 @@ def _groups(
 ) -> list[_Group]:
     """Return what the body holds after the factors."""
     members = group(specs, header.codings)
-    steps = iter(header.steps)
+    steps, offsets = iter(header.steps), iter(offsets_by_tensor(header.offsets))
     by_tensor = [next(steps) if coding.kind in WITH_STEP else None for coding in header.codings]
-    offsets = iter(splits(np.frombuffer(header.offsets, np.int8), [OFFSET_BYTES] * len(members)))
+    centred = [next(offsets, b"") if coding.kind == STEPS else b"" for coding in header.codings]
     ends = iter(accumulate(length for lengths in header.pieces for length in lengths))
     groups = []
     for indices, lengths in zip(members, header.pieces, strict=True):
         coding = header.codings[indices[0]]
-        centred = coding.kind == STEPS and not coding.pooled
         groups.append(
             _Group(
                 coding=coding,
@@ -129,7 +146,7 @@ def _groups(
                 olds=[olds[index] for index in indices],
                 steps=[by_tensor[index] for index in indices],
                 pieces=[body[end - length : end] for length, end in zip(lengths, ends, strict=False)],
-                offsets=next(offsets).tobytes() if centred else b"",
+                offsets=[centred[index] for index in indices],
                 factors=[factors.get(index) for index in indices],
             )
         )
@@ -145,7 +162,12 @@ def _restore_group(group: _Group, decompressor: Decompressor, finite: bool) -> l
         return [(spec.name, np.zeros(spec.shape, spec.dtype) if old is None else old)]
     if coding.kind == RAW:
         return [(spec.name, _from_raw(spec, group.pieces, finite))]
-    if coding.layout or coding.trellis:
+    if coding.kind == BITS and coding.layout:
+        flat = None if old is None else old.reshape(-1)
+        integers = unpack_bits(
+            group.pieces, flat, spec.shape, count=spec.count, layout=coding.layout, decompressor=decompressor
+        )
+    elif coding.layout or coding.trellis:
         integers = unpack_laid_out(
             group.pieces,
             spec.shape,
@@ -161,9 +183,9 @@ def _restore_group(group: _Group, decompressor: Decompressor, finite: bool) -> l
     return [
         (
             spec.name,
-            _from_bits(spec, base, part, finite) if step is None else _from_steps(spec, base, part, step, group.offsets),
+            _from_bits(spec, base, part, finite) if step is None else _from_steps(spec, base, part, step, own),
         )
-        for spec, base, step, part in zip(group.specs, bases, group.steps, parts, strict=True)
+        for spec, base, step, own, part in zip(group.specs, bases, group.steps, group.offsets, parts, strict=True)
     ]
 
 

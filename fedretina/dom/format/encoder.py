@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from fedretina.dom.coding.integers import narrow, pack
+from fedretina.dom.coding.integers import narrow
+from fedretina.dom.coding.layout import MIN_SORTABLE_VALUES
 from fedretina.dom.coding.order import Sorting
 from fedretina.dom.coding.packing import pack_best, pack_trellis
 from fedretina.dom.config import DomConfig
+from fedretina.dom.format.bits import layouts_of, pack_bits
 from fedretina.dom.format.spec import BITS, LOST, PREDICTED, RAW, SAME, STEPS, Coding, Spec
 from fedretina.dom.prediction.factors import Factors
 from fedretina.dom.quantisation.lossless import common_unit, difference_of_bits
@@ -76,7 +78,7 @@ def encode_tensor(
         return _encode_exactly(spec, pair, config, keep)
     if fine:
         error = (config.vector_error or 0.0) * (_FIRST_VECTORS if first else 1.0)
-        config, chooser = config.for_vectors, vector_step_chooser(error)
+        config, chooser = config.for_vectors, vector_step_chooser(error, version=config.format)
     trial = Trial.of(pair, new.shape, config, keep=keep)
     if not trial.scale.difference:
         return _unchanged_tensor(spec, pair, keep)
@@ -140,8 +142,8 @@ def _on_steps(
         return CodedTensor(
             coding=Coding(STEPS, layout=sorting.layout, trellis=True), pieces=pieces, offsets=offsets, **fields
         )
-    if integers.size < MIN_OWN_GROUP:
-        return CodedTensor(coding=Coding(STEPS, pooled=True), integers=integers, **fields)
+    if integers.size < (MIN_OWN_GROUP if config.format == 1 else MIN_SORTABLE_VALUES):
+        return CodedTensor(coding=Coding(STEPS, pooled=True), integers=integers, offsets=offsets, **fields)
     layout, pieces = pack_best(integers, fields["spec"].shape, config.effort)
     return CodedTensor(coding=Coding(STEPS, layout=layout), pieces=pieces, offsets=offsets, **fields)
 
@@ -174,5 +176,7 @@ def _exact_candidates(spec: Spec, pair: Pair, config: DomConfig, keep: bool) -> 
     differences = difference_of_bits(pair)
     if differences.size < MIN_OWN_GROUP:
         yield CodedTensor(coding=Coding(BITS, pooled=True), integers=differences, **fields)
-    else:
-        yield CodedTensor(coding=Coding(BITS), pieces=pack(differences, config.effort), **fields)
+        return
+    for layout in layouts_of(differences, pair.base, spec.shape) if config.format > 1 else [0]:
+        pieces = pack_bits(differences, pair.base, spec.shape, layout, config.effort)
+        yield CodedTensor(coding=Coding(BITS, layout=layout), pieces=pieces, **fields)

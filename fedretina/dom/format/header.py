@@ -11,7 +11,7 @@ import numpy as np
 
 from fedretina.dom.format.envelope import MAX_HEADER_BYTES
 from fedretina.dom.format.factor_columns import FactorColumns, read_factor_columns
-from fedretina.dom.format.spec import PREDICTED, STEPS, WITH_STEP, Coding, Spec
+from fedretina.dom.format.spec import PREDICTED, STEPS, TIED, WITH_STEP, Coding, Spec
 from fedretina.dom.quantisation.steps import MAX_EXPONENT, Step
 from fedretina.dom.tensors import (
     DTYPES,
@@ -25,7 +25,8 @@ from fedretina.dom.tensors import (
 from fedretina.errors import Corrupt
 
 _COLUMNS = 10
-_MORE_COLUMNS = 12  # of version 2; its last one may be left out
+_MORE_COLUMNS = 13  # of version 2; the last two may be left out
+_OFFSETS = 8  # the place of that column
 _MAX_BITS = 15
 OFFSET_BYTES = 3
 EXACT = 255
@@ -41,11 +42,12 @@ class Header:
     steps: list[Step]  # one per tensor of kind STEPS or PREDICTED
     errors: bytes  # one per tensor of these kinds: its relative error is 2**(-byte / 8)
     pieces: list[list[int]]  # lengths of the body's pieces, by group
-    offsets: bytes  # three per group of kind STEPS that is not pooled, or none at all
+    offsets: bytes  # three per tensor of kind STEPS, or none at all; in version 1 those of pooled tensors are 0
     pcodec: bytes
     raw_bytes: int
     factors: FactorColumns = field(default_factory=FactorColumns)
     converted: bytes = b""  # a bit per fresh tensor that builds on the base's tensor in another dtype; empty: none
+    tied: list[int] = field(default_factory=list)  # per tensor of kind TIED: the place of the one that it equals
 
     @property
     def kept_count(self) -> int:
@@ -60,7 +62,13 @@ class Header:
     @property
     def version(self) -> int:
         """The oldest format version that can say this."""
-        return 2 if any(self.factors.ranks) or self.converted else 1
+        on_steps = [coding for coding in self.codings if coding.kind == STEPS]
+        in_pools = any(
+            coding.pooled and any(own) for coding, own in zip(on_steps, offsets_by_tensor(self.offsets), strict=False)
+        )
+        if in_pools or self.tied or any(self.factors.ranks) or self.converted:
+            return 2
+        return max((coding.version for coding in self.codings), default=1)
 
     @property
     def builds_on_base(self) -> list[bool]:
@@ -105,9 +113,31 @@ def write_header(header: Header, version: int) -> bytes:
     """Return the header's bytes in a format version; version 2 compresses them."""
     columns = _columns(header)
     if version == 1:
+        columns[_OFFSETS] = b"".join(_own_offsets(header))
         return bytes(msgpack.packb(columns))
-    converted = [header.converted] if header.converted else []
-    return zlib.compress(msgpack.packb([*columns, header.factors.columns(), *converted]), 9)
+    more = [header.factors.columns(), header.converted, header.tied]
+    while len(more) > 1 and not more[-1]:
+        more.pop()
+    return zlib.compress(msgpack.packb([*columns, *more]), 9)
+
+
+def _own_offsets(header: Header) -> Iterator[bytes]:
+    """Yield the offsets of tensors that are not pooled."""
+    on_steps = (coding for coding in header.codings if coding.kind == STEPS)
+    for coding, own in zip(on_steps, offsets_by_tensor(header.offsets), strict=False):
+        if not coding.pooled:
+            yield own
+
+
+def offsets_by_tensor(offsets: bytes) -> list[bytes]:
+    """Return the three offsets of each tensor that may have any; nothing where all are 0."""
+    return [offsets[at : at + OFFSET_BYTES] for at in range(0, len(offsets), OFFSET_BYTES)]
+
+
+def _with_pooled(offsets: bytes, codings: Sequence[Coding]) -> bytes:
+    """Return the offsets of version 1 with zeros for pooled tensors, which have none there."""
+    own = iter(offsets_by_tensor(offsets))
+    return b"".join(bytes(OFFSET_BYTES) if each.pooled else next(own, b"") for each in codings if each.kind == STEPS)
 
 
 def _columns(header: Header) -> list[Any]:
@@ -159,7 +189,7 @@ def _parse(columns: Any, version: int) -> Header:
     if len(first) < _COLUMNS or len(columns) > _MORE_COLUMNS or bool(more) != (version > 1):
         raise ValueError(f"{len(columns)} columns in version {version}")
     dropped, fresh, codings, exponents, mantissas, bits, errors, pieces, offsets, (pcodec, raw) = first
-    kinds = _read_codings(_typed(codings, bytes, "codings"))
+    kinds = _read_codings(_typed(codings, bytes, "codings"), version)
     header = Header(
         dropped=_typed(dropped, bytes, "dropped tensors"),
         fresh=_read_fresh(_typed(fresh, list, "fresh tensors")),
@@ -167,11 +197,12 @@ def _parse(columns: Any, version: int) -> Header:
         steps=_read_steps(_typed(exponents, list, "exponents"), _typed(mantissas, bytes, "mantissas"), bits),
         errors=_typed(errors, bytes, "errors"),
         pieces=[_read_lengths(group) for group in _typed(pieces, list, "pieces")],
-        offsets=_typed(offsets, bytes, "offsets"),
+        offsets=_read_offsets(_typed(offsets, bytes, "offsets"), kinds, version),
         pcodec=_typed(pcodec, bytes, "pcodec's header"),
         raw_bytes=_natural(raw, MAX_RAW_BYTES, "raw bytes"),
         factors=read_factor_columns(more[0]) if more else FactorColumns(),
         converted=_typed(more[1], bytes, "converted tensors") if len(more) > 1 else b"",
+        tied=_typed(more[2], list, "tied tensors") if len(more) > 2 else [],
     )
     _check_numbers(header)
     return header
@@ -186,10 +217,8 @@ def _check_numbers(header: Header) -> None:
         raise ValueError("steps and codings differ in number")
     if len(header.errors) != len(header.steps):
         raise ValueError("errors and steps differ in number")
-    own = sum(coding.kind == STEPS and not coding.pooled for coding in on_steps)
-    if len(header.offsets) not in (0, OFFSET_BYTES * own):
-        raise ValueError("offsets and codings differ in number")
     _check_factors(header)
+    _check_tied(header)
     if header.converted and len(header.converted) != (len(header.fresh) + 7) // 8:
         raise ValueError("converted and fresh tensors differ in number")
 
@@ -204,10 +233,27 @@ def _check_factors(header: Header) -> None:
             raise ValueError(f"a tensor of kind {coding} has rank {rank}")
 
 
-def _read_codings(codings: bytes) -> list[Coding]:
+def _check_tied(header: Header) -> None:
+    """Raise `ValueError` if a tied tensor refers to none, or to one that is tied itself."""
+    if len(header.tied) != sum(coding.kind == TIED for coding in header.codings):
+        raise ValueError("ties and tied tensors differ in number")
+    for place in header.tied:
+        if header.codings[_natural(place, len(header.codings) - 1, "a tie")].kind == TIED:
+            raise ValueError(f"a tensor is tied to number {place}, which is tied itself")
+
+
+def _read_offsets(offsets: bytes, codings: Sequence[Coding], version: int) -> bytes:
+    """Return three offsets per tensor of kind STEPS, or nothing; version 1 has none of pooled tensors."""
+    having = [each for each in codings if each.kind == STEPS and not (version == 1 and each.pooled)]
+    if len(offsets) not in (0, OFFSET_BYTES * len(having)):
+        raise ValueError("offsets and codings differ in number")
+    return _with_pooled(offsets, codings) if offsets and version == 1 else offsets
+
+
+def _read_codings(codings: bytes, version: int) -> list[Coding]:
     if len(codings) > MAX_TENSORS:
         raise ValueError(f"{len(codings)} tensors, at most {MAX_TENSORS} are allowed")
-    return [Coding.of(byte) for byte in codings]
+    return [Coding.of(byte, version) for byte in codings]
 
 
 def _read_lengths(group: Any) -> list[int]:

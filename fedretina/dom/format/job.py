@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 
 from fedretina.dom.coding.integers import pack
 from fedretina.dom.config import DomConfig
 from fedretina.dom.format.encoder import CodedTensor, encode_tensor
 from fedretina.dom.format.factor_groups import pack_factors
+from fedretina.dom.format.ties import find_ties
 from fedretina.dom.prediction.rates import PRICE
 from fedretina.dom.quantisation.predicted import Predictor
 from fedretina.dom.quantisation.steps import Step, StepChooser
@@ -84,6 +85,14 @@ class Job:
             coarsest = self.config.rms_step or self.config.relative_error * _STEP_PER_ERROR
             self.predictors[name] = Predictor.of(trial.pair, trial.shape, largest=trial.scale.difference, coarsest=coarsest)
         return replace(trial, predictor=self.predictors[name])
+
+    @cached_property
+    def ties(self) -> Mapping[str, str]:
+        """Which tensors equal an earlier one, in model and base alike, and may lose as much (format version 2)."""
+        if self.config.format == 1:
+            return {}
+        found = find_ties(self.order, self.new, self.base_of)
+        return {name: other for name, other in found.items() if self.may_lose(name) == self.may_lose(other)}
 
     @property
     def order(self) -> list[str]:

@@ -16,7 +16,7 @@ MANTISSAS = 256  # a step is (1 + mantissa / 256) * 2**exponent: .4 % apart, two
 MAX_EXPONENT = 1000
 MAX_INTEGER = 2**52  # integers stay exact in float64
 LATTICE_SLACK = math.sqrt(2)
-_TOLERANCE = 0.05
+TOLERANCE = 0.05
 _LARGE = 2**16
 _LEAST_TARGET = 1e-5  # of a keyframe: below, float32 has no more to give
 _SEARCHES = 8
@@ -94,7 +94,7 @@ def lattice_step(trial: Trial, target: float) -> QuantisedWithStep | None:
     under one ulp (in the tensor's dtype) of the largest value in base and new.
     """
     floor = lattice_floor(trial)
-    limit = min(target * LATTICE_SLACK, (1 + target) / 2)
+    limit = lattice_limit(target)
     exponent = max(floor, search_power(trial, limit))
     found = trial.quantise(math.ldexp(1.0, exponent))
     while found.error > limit and exponent > floor:
@@ -106,6 +106,11 @@ def lattice_step(trial: Trial, target: float) -> QuantisedWithStep | None:
             break
         exponent, found = exponent + 1, coarser
     return Step(exponent), found
+
+
+def lattice_limit(target: float) -> float:
+    """Return the largest error that a step on the lattice may make."""
+    return min(target * LATTICE_SLACK, (1 + target) / 2)
 
 
 def relative_step(trial: Trial, target: float) -> QuantisedWithStep | None:
@@ -121,7 +126,7 @@ def relative_step(trial: Trial, target: float) -> QuantisedWithStep | None:
     for _ in range(_PASSES):
         step = Step.near(size)
         found = trial.quantise(step.size)
-        if abs(found.error / target - 1) <= _TOLERANCE:
+        if abs(found.error / target - 1) <= TOLERANCE:
             return step, found
         if best_error < found.error <= target:
             best, best_error = step, found.error
@@ -134,7 +139,7 @@ def relative_step(trial: Trial, target: float) -> QuantisedWithStep | None:
 
 def _meet(trial: Trial, target: float, size: float) -> QuantisedWithStep | None:
     """Search on where corrected guesses did not meet the target."""
-    met = meet_target(trial, target, size, tolerance=_TOLERANCE, settle=lambda size: Step.near(size).size)
+    met = meet_target(trial, target, size, tolerance=TOLERANCE, settle=lambda size: Step.near(size).size)
     return None if met is None else (Step.near(met[1]), met[0].quantise(met[1]))
 
 
@@ -162,7 +167,7 @@ def _descend(trial: Trial, size: float, target: float) -> QuantisedWithStep | No
         if trial.scale.difference / math.ldexp(1.0, exponent) > MAX_INTEGER:
             return None
         found = trial.quantise(math.ldexp(1.0, exponent))
-        if found.error <= target * (1 + _TOLERANCE):
+        if found.error <= target * (1 + TOLERANCE):
             return Step(exponent), found
     return None
 

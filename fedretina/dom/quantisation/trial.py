@@ -27,9 +27,12 @@ RATE = 0.15  # lambda: squared steps that a bit is worth
 TRELLIS_RATE = 0.25  # the same for dependent quantisation, whose steps are smaller
 TRELLIS_STEP = 0.7  # its step for about the error that RDOQ makes with a step of 1
 FINER_UNITS = 4  # octaves that predictions on the lattice are finer than the residual's step
-MIN_OWN_GROUP = 2048  # elements; smaller tensors are pooled, and have neither offsets nor statistics of their own
+MIN_OWN_GROUP = (
+    2048  # elements; in version 1 smaller tensors are pooled, and have neither offsets nor statistics of their own
+)
+_MIN_CENTRED = 1024  # elements; in version 2 smaller ones have no offsets
 _SAMPLE, _PREDICTED_SAMPLE = 2**14, 2**12  # predicting a place takes as long as quantising four
-_LEAST_SEARCHED = 256  # values; the errors of fewer move in jumps
+LEAST_SEARCHED = 256  # values; the errors of fewer move in jumps
 _PLAIN_FLOATS = (2.0**-40, 2.0**40)  # within, float32 is enough to choose integers: squares stay in its range
 
 
@@ -80,9 +83,9 @@ class Trial:
     @classmethod
     def of(cls, pair: Pair, shape: tuple[int, ...], config: DomConfig, *, keep: bool = True) -> "Trial":
         """Look at a tensor."""
-        rdoq = config.quantiser == "rdoq" and pair.new.size >= MIN_OWN_GROUP
-        centre = config.quantiser in ("deadzone", "rdoq") and config.effort != "fast"
-        centre = centre and not config.lattice and pair.new.size >= MIN_OWN_GROUP
+        large = pair.new.size >= (MIN_OWN_GROUP if config.format == 1 else _MIN_CENTRED)
+        rdoq = config.quantiser == "rdoq" and large
+        centre = config.quantiser in ("deadzone", "rdoq") and config.effort != "fast" and not config.lattice and large
         rate = RATE if rdoq else 0.0
         trellis = config.dependent and pair.new.size >= MIN_TRELLIS_VALUES
         return cls(
@@ -95,7 +98,7 @@ class Trial:
             config.lattice,
             trellis=trellis,
             keep=keep,
-            bracketed=config.format > 1 and pair.new.size >= _LEAST_SEARCHED,
+            bracketed=config.format > 1 and pair.new.size >= LEAST_SEARCHED,
         )
 
     @cached_property

@@ -137,6 +137,17 @@ class PayloadLog:
         paths = (cheapest_path(self._links, start, self.newest) for start in dict.fromkeys((holds, None)))
         return [route_along(path) for path in paths if path]
 
+    def path(self, holds: str | None, wanted: str) -> list[Link]:
+        """Return the kept links with the fewest bytes that lead to a version, from what a receiver holds or from nothing.
+
+        Returns
+        -------
+        list of Link
+            In order; empty if the kept payloads do not lead there.
+        """
+        paths = (cheapest_path(self._links, start, wanted) for start in dict.fromkeys((holds, None)))
+        return min((path for path in paths if path), key=lambda path: sum(len(link.payload) for link in path), default=[])
+
     def leads_to(self, digest: str) -> bool:
         """Tell whether one of the kept payloads leads to a version."""
         return any(link.digest == digest for link in self._links)

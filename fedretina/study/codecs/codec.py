@@ -99,6 +99,16 @@ class Codec(ABC):
             raise BadArgument(f"codec {cls.name!r} has no setting {', '.join(unknown)}; it has: {', '.join(sorted(known))}")
         return cls(**settings)
 
+    @classmethod
+    def setting_names(cls) -> frozenset[str]:
+        """Return the names of what `of` takes."""
+        return frozenset(setting.name for setting in fields(cls))
+
+    @classmethod
+    def is_usable(cls) -> bool:
+        """Tell whether the packages that the codec needs are installed."""
+        return True
+
     @abstractmethod
     def pack(self, update: Mapping[str, Floats], state: State) -> bytes:
         """Code an update of finite float32 tensors, in the order of `state.specs`."""

@@ -30,6 +30,11 @@ class Dom(Codec):
         others = {key: value for key, value in settings.items() if key not in _CONFIG}
         return super().of(**others, **({"config": DomConfig(**config)} if config else {}))
 
+    @classmethod
+    def setting_names(cls) -> frozenset[str]:
+        """Return the fields of `DomConfig`, and `decay`."""
+        return _CONFIG | {"decay"}
+
     def pack(self, update: Mapping[str, Floats], state: State) -> bytes:
         """Encode the base plus the update."""
         base = _base(state)

@@ -32,7 +32,7 @@ class Lossless(Codec):
         """Return what `compress` compressed."""
 
     @classmethod
-    def is_installed(cls) -> bool:
+    def is_usable(cls) -> bool:
         """Tell whether the package can be imported."""
         return importlib.util.find_spec(cls.package) is not None
 
@@ -65,7 +65,7 @@ class Lossless(Codec):
 
     def module(self) -> Any:
         """Return the package's module; raise `BadArgument` if it is not installed."""
-        if not self.is_installed():
+        if not self.is_usable():
             raise BadArgument(f"codec {self.name!r} needs the package {self.package!r}; install it, or use another codec")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what the package itself imports

@@ -45,6 +45,11 @@ class NNCodec(Codec):
     seconds: ClassVar[dict[str, float]] = {}
     """what the last "encode" and "decode" took in the other interpreter, without files"""
 
+    @classmethod
+    def is_usable(cls) -> bool:
+        """Tell whether the variable names an interpreter."""
+        return nncodec_is_available()
+
     def pack(self, update: Mapping[str, Floats], state: State) -> bytes:
         """Code the update; the stream holds names and shapes, but no tensor without values, which nncodec refuses."""
         sent = {name: np.atleast_1d(values) for name, values in update.items() if values.size}

@@ -18,6 +18,7 @@ from fedretina.study.methods.distillation import distill
 from fedretina.study.methods.experts import bag_of_experts
 from fedretina.study.methods.federated import batchnorm_layers, federated, last_layers
 from fedretina.study.methods.fixed_reuse import fixed_model_reuse
+from fedretina.study.methods.joint import joint, soup
 from fedretina.study.methods.mutual import mutual
 from fedretina.study.methods.reuse import reuse
 from fedretina.study.student import Student
@@ -61,6 +62,15 @@ METHODS: Mapping[str, Method] = {
     "committee-damping": Method(
         "committee: all, own, damping 0.9", partial(committee, options=CommitteeOptions(damping=0.9))
     ),
+    "joint-body": Method("A: joint body", joint),
+    "joint-turns": Method("B: joint body, co-training in turn", partial(joint, co_training="turns")),
+    "joint-turns-equal": Method("B, equal turns", partial(joint, co_training="turns", by="equal")),
+    "joint-turns-risk": Method("B, turns by 1/R_m", partial(joint, co_training="turns", by="risk")),
+    "joint-one": Method("joint body, co-training with the best source", partial(joint, co_training="one")),
+    "joint-all": Method("joint body, co-training with all sources at once", partial(joint, co_training="all")),
+    "turns": Method("co-training in turn, no joint body", partial(joint, with_body=False, co_training="turns")),
+    "one": Method("C: co-training with the best source", partial(joint, with_body=False, co_training="one")),
+    "soup": Method("soup of students, one from each source", soup),
     "fmr": Method("fixed model reuse, from scratch", fixed_model_reuse),
     "fmr-start": Method("fixed model reuse, from the best source", partial(fixed_model_reuse, start="best-peer")),
     "consistency": Method("modal consistency *", modal_consistency),
@@ -71,5 +81,10 @@ METHODS: Mapping[str, Method] = {
     "fedprox": Method("FedProx", partial(federated, mu=0.01)),
     "fedper": Method("FedPer", partial(federated, local_layers=last_layers)),
     "fedbn": Method("FedBN", partial(federated, local_layers=batchnorm_layers)),
+    "fedavg-equal": Method("FedAvg, then fine-tuned, equal budget", partial(federated, equal_budget=True)),
+    "fedprox-equal": Method("FedProx, then fine-tuned, equal budget", partial(federated, equal_budget=True, mu=0.01)),
+    "fedbn-equal": Method(
+        "FedBN, then fine-tuned, equal budget", partial(federated, equal_budget=True, local_layers=batchnorm_layers)
+    ),
 }
 """The methods by name. A label that ends in * marks a method that needs the sources at test time."""

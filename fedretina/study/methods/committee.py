@@ -10,7 +10,7 @@ from typing import Literal
 from torch import nn
 
 from fedretina.reuse import CommitteeOptions, theorem_alpha
-from fedretina.study.methods.reuse import Start, initial_model, reuse_term
+from fedretina.study.methods.reuse import initial_model, reuse_term
 from fedretina.study.student import Student
 from fedretina.train import ClassMemoryTerm, PseudoLabelBatches, PseudoLabels, Term
 
@@ -21,7 +21,7 @@ def committee(
     student: Student,
     *,
     voters: Voters = "all",
-    start: Start = "best-peer",
+    start: str = "best-peer",
     with_reuse: bool = False,
     grouped: bool = True,
     options: CommitteeOptions | None = None,
@@ -34,8 +34,8 @@ def committee(
         The target.
     voters : {"none", "best", "two", "all"}, default "all"
         The sources in the committee, the best ones by their scores; the target is always a member.
-    start : {"scratch", "best-peer"}, default "best-peer"
-        The target's initial weights.
+    start : str, default "best-peer"
+        The target's initial weights: "scratch", "best-peer", or the name of a source.
     with_reuse : bool, default False
         Whether the loss also contains the second term of Eq. 1.
     grouped : bool, default True

@@ -11,8 +11,10 @@ from fedretina.train import ReuseTerm, seeded, warm_up_inputs
 Start = Literal["scratch", "best-peer"]
 
 
-def initial_model(student: Student, start: Start) -> nn.Module:
-    """Make the target's network, new or with the weights of the best source."""
+def initial_model(student: Student, start: str) -> nn.Module:
+    """Make the target's network: new ("scratch"), from the best source ("best-peer"), or from a source by its name."""
+    if start in student.setting.sources:
+        return student.model_from(start)
     return student.model_from_best() if start == "best-peer" else student.new_model()
 
 

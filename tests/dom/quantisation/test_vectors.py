@@ -124,6 +124,21 @@ def test_patterns_name_what_may_lose():
 
 
 def test_scales():
-    assert scale_of(np.zeros(3)) == 0
-    assert scale_of(np.array([-4.0, -0.5, 0])) == 0.5
-    assert scale_of(np.linspace(-1, 1, 41)) > 0.01
+    assert scale_of(np.zeros(3), version=2) == 0
+    assert scale_of(np.array([-4.0, -0.5, 0]), version=2) == 0.5
+    assert scale_of(np.linspace(-1, 1, 41), version=2) > 0.01
+
+
+def test_values_that_happen_to_be_near_zero_need_no_finer_steps():
+    biases = np.random.default_rng(0).standard_normal(1000)
+    assert scale_of(biases, version=1) < 0.1
+    assert scale_of(biases, version=2) == pytest.approx(0.32, rel=0.1)
+    columns = np.concatenate([biases, 1e4 * biases[:500]])  # of a table: of two sizes
+    assert scale_of(columns, version=2) == scale_of(columns, version=1)
+
+
+def test_biases_take_about_seven_bits_a_value():
+    rng = np.random.default_rng(0)
+    base = {f"{number}.bias": 0.008 * rng.standard_normal(256).astype(np.float32) for number in range(20)}
+    new = {name: values + np.float32(0.0015) * rng.standard_normal(256).astype(np.float32) for name, values in base.items()}
+    assert 8 * len(encode(new, base=base)) < 8 * 20 * 256

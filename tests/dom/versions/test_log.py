@@ -101,3 +101,11 @@ def test_bad_arguments():
         PayloadLog("test", keep=0)
     with pytest.raises(BadArgument, match="'test' has no version"):
         PayloadLog("test").route(None)
+
+
+def test_a_path_leads_to_any_kept_version_with_the_fewest_bytes(stream, log):
+    first, second, third, *_ = log.links
+    assert log.path(None, third.digest) == [first, second, third]
+    assert log.path(second.digest, third.digest) == [third]
+    assert log.path("unknown", second.digest) == [first, second]
+    assert log.path(None, "unknown") == []

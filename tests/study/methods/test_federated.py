@@ -2,19 +2,13 @@ import pytest
 import torch
 from torch import nn
 
-from fedretina.study.methods.federated import Proximal, average_states, batchnorm_layers, federated, last_layers
+from fedretina.study.methods.federated import Proximal, batchnorm_layers, federated, last_layers
 from fedretina.train import ForwardPass
 
 
 @pytest.mark.parametrize("name", ["fedavg", "fedavg-tuned", "fedprox", "fedper", "fedbn"])
 def test_every_kind_learns(accuracy, name):
     assert accuracy(name, epochs=6) > 40
-
-
-def test_averages_count_by_samples_and_counters_are_copied():
-    states = [{"w": torch.tensor([1.0]), "n": torch.tensor(4)}, {"w": torch.tensor([4.0]), "n": torch.tensor(9)}]
-    mean = average_states(states, [2, 1], ["w", "n"])
-    assert (mean["w"].item(), mean["n"].item()) == (2.0, 4)
 
 
 def test_without_sources_it_is_training_alone(student):

@@ -7,7 +7,7 @@ from flwr.app import ConfigRecord, RecordDict
 from fedretina.dom import DomConfig, ReferenceStore
 from fedretina.errors import BadArgument, Corrupt, UnknownBase
 from fedretina.flower import PayloadRelay, RelayedModels
-from fedretina.flower.relay import KEYFRAME_EVERY
+from fedretina.flower.payload_relay import KEYFRAME_EVERY
 
 
 def model(number):

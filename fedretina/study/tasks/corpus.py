@@ -28,15 +28,23 @@ class Share:
 
 
 @cache
-def shares() -> tuple[Share, ...]:
-    """Return the shares of the four clients (sources), then the documentation."""
+def shares(clients: int = CLIENTS) -> tuple[Share, ...]:
+    """Return the shares of the clients (sources), then the documentation."""
     library = Path(sysconfig.get_paths()["stdlib"])
     texts = [_read(file) for file in sorted(library.glob("*.py"))]
-    parts = ["".join(texts[client::CLIENTS]) for client in range(CLIENTS)]
+    parts = ["".join(texts[client::clients]) for client in range(clients)]
     parts.append(_read(library / "pydoc_data" / "topics.py").replace("\\n", "\n"))
     split = [_split(part) for part in parts]
     numbers = _vocabulary("".join(training for training, _ in split))
     return tuple(Share(_encode(training, numbers), _encode(held_out, numbers)) for training, held_out in split)
+
+
+@cache
+def documentation(clients: int) -> tuple[Share, ...]:
+    """Return the documentation dealt to clients, in parts of equal size."""
+    whole = shares()[DOCUMENTATION]
+    pairs = zip(whole.training.tensor_split(clients), whole.held_out.tensor_split(clients), strict=True)
+    return tuple(Share(training, held_out) for training, held_out in pairs)
 
 
 def source() -> str:

@@ -22,6 +22,7 @@ class Block(nn.Module):
         self.fc, self.out = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return features of the same shape, (B, T, width)."""
         batch, length, width = x.shape
         q, k, v = self.qkv(self.norm1(x)).view(batch, length, 3, HEADS, width // HEADS).permute(2, 0, 3, 1, 4)
         attended = functional.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
@@ -76,6 +77,7 @@ class Adapter(nn.Module):
         self.b = nn.Parameter(torch.zeros(layer.out_features, RANK))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the layer's output plus the adapter's."""
         return self.layer(x) + SCALE * functional.linear(functional.linear(x, self.a), self.b)
 
 

@@ -1,0 +1,41 @@
+"""The interactive page: one HTML file with the data and its own script; it loads nothing from anywhere."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from fedretina.study.bandwidth.frontier import Line, TaskResult
+
+
+def interactive_page(tasks: Sequence[TaskResult], *, command: str) -> str:
+    """Return the page: curves over bytes, filters by task and codec, values under the pointer, keys, light and dark."""
+    environment = Environment(
+        loader=PackageLoader("fedretina.study.bandwidth", "."), autoescape=True, undefined=StrictUndefined
+    )
+    return environment.get_template("page.html.j2").render(data=[_task(task) for task in tasks], command=command)
+
+
+def _task(task: TaskResult) -> dict[str, Any]:
+    goals = list(task.goals.values())
+    best = {line.variant for line in task.best}
+    return {
+        "name": task.name,
+        "metric": task.metric,
+        "lower": task.lower_is_better,
+        "goal": sum(goals) / len(goals) if goals else None,
+        "lines": [_line(task, line) | {"best": line.variant in best} for line in task.lines],
+    }
+
+
+def _line(task: TaskResult, line: Line) -> dict[str, Any]:
+    totals, scores = line.curve
+    return {
+        "codec": line.codec,
+        "setting": line.variant.label,
+        "ours": line.is_ours,
+        "seeds": [one.cell.seed for one in line.seeds],
+        "bytes": [round(total) for total in totals[1:]],
+        "scores": [round(score, 4) for score in scores[1:]],
+        "needed": task.bytes_to_goal(line),
+    }

@@ -1,0 +1,226 @@
+"""Domains that teach each other: joint bodies of the sources, and co-training of the target with them.
+
+The flow of data is that of `fedretina.strategies.peer_reuse`, in one process: the same averages, turns and segments.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Literal
+
+import torch
+from torch import nn
+
+from fedretina.features import adapt_batchnorm
+from fedretina.reuse import theorem_alpha
+from fedretina.study.methods.committee import committee
+from fedretina.study.student import Student
+from fedretina.study.traffic import Traffic
+from fedretina.train import (
+    Body,
+    ClassMemoryTerm,
+    DomainBatches,
+    EpochRange,
+    Learner,
+    OnEpoch,
+    PseudoLabelBatches,
+    PseudoLabels,
+    Segment,
+    SupervisedLoss,
+    TurnsBy,
+    average_states,
+    clean_batches,
+    load_body,
+    make_schedule,
+    mix_bodies,
+    model_arrays,
+    seeded_model,
+    segment_spans,
+    shared_body,
+    tensor_of,
+    train_from,
+    train_jointly,
+    turn_weights,
+)
+
+CoTraining = Literal["off", "one", "turns", "all"]
+JOINT = "joint"
+"""The joint body's name among the peers."""
+
+
+class JointSources:
+    """The sources after their joint training: their models, and the average of their bodies.
+
+    It is trained once for all targets and methods, and stored. Without body rounds the models are those from home.
+
+    Parameters
+    ----------
+    student : Student
+        The target, whose setting names the sources.
+    rounds : int
+        Number of body rounds; 0: none. A single source has none.
+    traffic : Traffic
+        Counts the transfers.
+    """
+
+    def __init__(self, student: Student, *, rounds: int, traffic: Traffic) -> None:
+        self.student, self.traffic = student, traffic
+        self.names = sorted(student.setting.sources)
+        self.splits = {name: student.task.splits(name) for name in self.names}
+        self.samples = {name: len(splits.labels) for name, splits in self.splits.items()}
+        self.models = {name: self._home(name) for name in self.names}
+        self.body: Body | None = self._joint_body(rounds) if rounds and len(self.names) > 1 else None
+
+    def learner(self, name: str, purpose: str) -> Learner:
+        """Make a learner that continues with a source's model, on all its labels."""
+        student = self.student
+        batches = DomainBatches(student.task, self.splits[name], student.training.batch_size)
+        return Learner(self.models[name], student.task, student.training, name=f"{name}/{purpose}", batches=batches)
+
+    def _home(self, name: str) -> nn.Module:
+        student = self.student
+        model = seeded_model(student.task, name, self.splits[name].classes, student.training, "source")
+        model.load_state_dict({key: tensor_of(value) for key, value in student.home_model(name).items()})
+        return model
+
+    def _joint_body(self, rounds: int) -> Body:
+        """Average the bodies in all rounds, or load the stored result; its traffic is stored with it."""
+        student, head = self.student, self.student.task.head
+        files = {name: f"{name}-joint-{student.setting.body_key}" for name in (*self.names, JOINT)}
+        stored = {name: student.store.load_model(file) for name, file in files.items()}
+        if any(arrays is None for arrays in stored.values()):
+            body = self._train_jointly(rounds)
+            for name, model in self.models.items():
+                student.store.save_model(files[name], model_arrays(model))
+            counted = {"traffic": torch.tensor([self.traffic.transfers, self.traffic.bytes])}
+            student.store.save_model(files[JOINT], {name: value.numpy() for name, value in {**body, **counted}.items()})
+            return body
+        for name, model in self.models.items():
+            model.load_state_dict({key: tensor_of(value) for key, value in (stored[name] or {}).items()})
+        body = {key: tensor_of(value) for key, value in (stored[JOINT] or {}).items()}
+        transfers, size = body.pop("traffic").tolist()
+        self.traffic.add(transfers, size)
+        assert body.keys() == shared_body(self.models[self.names[0]], head).keys()
+        return body
+
+    def _train_jointly(self, rounds: int) -> Body:
+        student, traffic = self.student, self.traffic
+        largest = max(self.names, key=lambda name: self.samples[name])
+
+        def count(sent: Body, bodies: Mapping[str, Body], average: Body) -> None:
+            del average
+            traffic.send(JOINT, sent, self.names)
+            for name, body in bodies.items():
+                traffic.reply(JOINT, name, body)
+
+        return train_jointly(
+            {name: self.learner(name, "body") for name in self.names},
+            self.samples,
+            shared_body(self.models[largest], student.task.head),
+            rounds=rounds,
+            epochs=student.training.home_epochs,
+            on_epoch=_progress(student, JOINT),
+            on_round=count,
+        )
+
+
+def joint(student: Student, *, with_body: bool = True, co_training: CoTraining = "off", by: TurnsBy = "size") -> nn.Module:
+    """Train the target with its peers.
+
+    Parameters
+    ----------
+    student : Student
+        The target.
+    with_body : bool, default True
+        Whether the sources average their bodies first. Then the target starts from the average, which also votes.
+    co_training : {"off", "one", "turns", "all"}, default "off"
+        Which sources train on with the target: none, the best, one in turn, or all at once.
+    by : {"size", "risk", "equal"}, default "size"
+        How often a source has a turn.
+    """
+    traffic = Traffic()
+    sources = JointSources(student, rounds=student.setting.body_rounds if with_body else 0, traffic=traffic)
+    for name in sources.names:
+        traffic.publish(student.peers.models[name].state_dict(), receivers=1)
+    model = student.model_from_best()
+    if sources.body is not None:
+        load_body(model, sources.body, student.task.head)
+        adapt_batchnorm(model.to(student.device), _clean(student))
+        traffic.send(JOINT, sources.body, [student.setting.target])
+    labels = _pseudo_labels(student, model if sources.body is not None else None)
+    target = _target_learner(student, model, labels)
+    schedule = _schedule(student, sources, co_training, by)
+    body = _co_train(student, target, sources, schedule)
+    load_body(target.model, body, student.task.head)
+    done = schedule[-1].last if schedule else 0
+    total = student.training.epochs
+    target.train(EpochRange(done, total, total), student.samples, _progress(student, student.setting.method))
+    student.metrics |= {f"committee.{key}": value for key, value in labels.metrics.items()}
+    student.metrics |= traffic.metrics()
+    return model
+
+
+def _co_train(student: Student, target: Learner, sources: JointSources, schedule: list[Segment]) -> Body:
+    """Train the segments of the schedule; return the shared body."""
+    name, task, traffic = student.setting.target, student.task, sources.traffic
+    learners = {source: sources.learner(source, f"turns/{name}") for source in sources.names}
+    body: Body = shared_body(target.model, task.head)
+    for segment in schedule:
+        span = EpochRange(segment.first, segment.last, student.training.epochs)
+        train = partial(train_from, body=body, span=span, samples=student.samples)
+        own = train(target, on_epoch=_progress(student, student.setting.method))
+        turns = segment.turns[name]
+        bodies = {source: train(learners[source], on_epoch=_progress(student, source)) for source in turns}
+        traffic.send(JOINT, body, [name, *turns])
+        for sender, trained in {name: own, **bodies}.items():
+            traffic.reply(JOINT, sender, trained)
+        body = mix_bodies(own, bodies, sources.samples, share_target=student.setting.share_target)
+    if schedule:
+        traffic.send(JOINT, body, [name])
+    return body
+
+
+def _schedule(student: Student, sources: JointSources, co_training: CoTraining, by: TurnsBy) -> list[Segment]:
+    if co_training == "off":
+        return []
+    setting = student.setting
+    spans = segment_spans(student.training, average_every=setting.average_every, alone_last=setting.alone_last)
+    weights = turn_weights(sources.samples, student.peers.risks, by=by, only_best=co_training == "one")
+    return make_schedule(spans, {setting.target: weights}, in_turn=co_training == "turns")
+
+
+def _pseudo_labels(student: Student, joint_model: nn.Module | None) -> PseudoLabels:
+    """Make the committee: the sources as they are at home, the joint body, and the target itself."""
+    models, risks = dict(student.peers.models), dict(student.peers.risks)
+    if joint_model is not None:
+        models[JOINT], risks[JOINT] = joint_model, min(risks.values())
+    alpha = theorem_alpha(risks)
+    return PseudoLabels(student.task, student.splits, models, alpha=alpha, training=student.training)
+
+
+def _target_learner(student: Student, model: nn.Module, labels: PseudoLabels) -> Learner:
+    batches = PseudoLabelBatches(labels, student.training.batch_size)
+    terms = [SupervisedLoss(student.task), ClassMemoryTerm(labels)]
+    name = f"{student.setting.target}/{student.setting.method}"
+    return Learner(model, student.task, student.training, name=name, batches=batches, terms=terms)
+
+
+def soup(student: Student) -> nn.Module:
+    """Train one student from each source on the votes of the committee, and average their weights.
+
+    Source: Wortsman et al., "Model soups", ICML 2022. It takes as many steps of the target as there are sources, and each.
+    """
+    students = [committee(student, start=name) for name in student.setting.sources]
+    states = [model.cpu().state_dict() for model in students]
+    mean = average_states(states, [1.0] * len(states), list(states[0]))
+    model = students[0]
+    model.load_state_dict(mean)
+    adapt_batchnorm(model, clean_batches(student.task, student.splits))
+    return model
+
+
+def _clean(student: Student) -> list[torch.Tensor]:
+    return [batch.to(student.device) for batch in clean_batches(student.task, student.splits)]
+
+
+def _progress(student: Student, name: str) -> OnEpoch:
+    return lambda epoch, total, loss, speed: student.on_progress(name, epoch, total)

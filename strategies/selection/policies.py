@@ -1,0 +1,83 @@
+"""Policies: each ranks the candidates of a target, the best first."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from fedretina.strategies.selection.evidence import Evidence
+
+Policy = Callable[[Sequence[str], Mapping[str, Evidence], np.random.Generator], list[str]]
+"""From the candidates' names, what is known of them, and random numbers, to the names with the best first."""
+
+EXPLORATION = 0.2
+"""How much of a risk's range the uncertainty after one trial counts for."""
+
+
+def in_order(names: Sequence[str], evidence: Mapping[str, Evidence], rng: np.random.Generator) -> list[str]:
+    """Rank by name."""
+    return sorted(names)
+
+
+def at_random(names: Sequence[str], evidence: Mapping[str, Evidence], rng: np.random.Generator) -> list[str]:
+    """Rank in a random order, which depends on the generator and the names alone."""
+    return [str(name) for name in rng.permutation(sorted(names))]
+
+
+def by_distance(names: Sequence[str], evidence: Mapping[str, Evidence], rng: np.random.Generator) -> list[str]:
+    """Rank by the distance of sketches; candidates without one come last."""
+    return _rank(names, lambda name: evidence[name].distance, rng)
+
+
+def by_score(names: Sequence[str], evidence: Mapping[str, Evidence], rng: np.random.Generator) -> list[str]:
+    """Rank by the score, the highest first; candidates without one come last."""
+    return _rank(names, lambda name: _negative(evidence[name].score), rng)
+
+
+def by_gain(names: Sequence[str], evidence: Mapping[str, Evidence], rng: np.random.Generator) -> list[str]:
+    """Rank by the gain that is known afterwards."""
+    return _rank(names, lambda name: _negative(evidence[name].gain), rng)
+
+
+def by_bound(names: Sequence[str], evidence: Mapping[str, Evidence], rng: np.random.Generator) -> list[str]:
+    """Rank by the lowest risk that a candidate may have: the mean so far, less an uncertainty.
+
+    Theorem 1's bound falls with the risks R_m of the models that are used. The uncertainty shrinks with the number of trials
+    of a candidate and grows slowly with that of all (UCB1: Auer, Cesa-Bianchi and Fischer, 2002). What was never tried comes
+    first.
+    """
+    trials = sum(len(evidence[name].risks) for name in names)
+
+    def lowest(name: str) -> float:
+        risks = evidence[name].risks
+        if not risks:
+            return -math.inf
+        return sum(risks) / len(risks) - EXPLORATION * math.sqrt(2 * math.log(trials) / len(risks))
+
+    return _rank(names, lowest, rng)
+
+
+POLICIES: dict[str, Policy] = {
+    "all": in_order,
+    "random": at_random,
+    "nearest": by_distance,
+    "score": by_score,
+    "bound": by_bound,
+    "oracle": by_gain,
+}
+
+
+def _rank(names: Sequence[str], key: Callable[[str], float | None], rng: np.random.Generator) -> list[str]:
+    """Sort by a key, the least first; equal ones in random order, those without a key (or with NaN) last."""
+    mixed = at_random(names, {}, rng)
+
+    def order(name: str) -> tuple[bool, float]:
+        value = key(name)
+        unknown = value is None or math.isnan(value)
+        return (unknown, 0.0 if unknown or value is None else value)
+
+    return sorted(mixed, key=order)
+
+
+def _negative(value: float | None) -> float | None:
+    return None if value is None else -value
