@@ -9,21 +9,29 @@
 `RecordRule` says which records may lose precision. `Transfer` is what a schedule of configurations decides by.
 `record_from_state_dict` and `state_dict_from_record` are for PyTorch models, bfloat16 included. With
 ``DomGrid(trust=..., seal=True)`` nodes seal models for each other; `sealed_digest` tells what a sealed record stands for.
+`PayloadRelay` and `RelayedModels` relay versions without decoding them. `ProcessGrid` runs nodes in a pool of processes.
 """
 
 from fedretina.flower.grid import DomGrid
 from fedretina.flower.mod import DomMod, dom_mod
+from fedretina.flower.payload_relay import PayloadRelay, RelayedModels
 from fedretina.flower.precision import RecordRule
+from fedretina.flower.process_grid import ProcessGrid
 from fedretina.flower.relay import sealed_digest
+from fedretina.flower.sizes import message_size
 from fedretina.flower.torch_state import record_from_state_dict, state_dict_from_record
 from fedretina.flower.transfers import Transfer
 
 __all__ = [
     "DomGrid",
     "DomMod",
+    "PayloadRelay",
+    "ProcessGrid",
     "RecordRule",
+    "RelayedModels",
     "Transfer",
     "dom_mod",
+    "message_size",
     "record_from_state_dict",
     "sealed_digest",
     "state_dict_from_record",

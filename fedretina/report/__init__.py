@@ -3,6 +3,7 @@
 The style of plots (`LIGHT`, `new_figure`, `style_axes`, `to_png` and others) also serves studies and benchmarks.
 """
 
+from fedretina.report.city import build_city
 from fedretina.report.compare import compare
 from fedretina.report.page import build
 from fedretina.report.peers import format_bound, format_peers
@@ -18,6 +19,7 @@ __all__ = [
     "RoundLogger",
     "Theme",
     "build",
+    "build_city",
     "bytes_axis",
     "compare",
     "format_bound",

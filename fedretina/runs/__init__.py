@@ -1,6 +1,7 @@
 """A run's folder: its schema, its writer and its reader. No other room knows the contents of a run's files."""
 
 from fedretina.ledger import Row, Totals
+from fedretina.runs.city import City, CityDomain, read_city, write_city
 from fedretina.runs.documents import read_config, read_round, read_state
 from fedretina.runs.folder import RunFolder
 from fedretina.runs.messages import MessageGroup
@@ -24,6 +25,8 @@ from fedretina.runs.schema import (
 __all__ = [
     "PLACES",
     "QUERIES",
+    "City",
+    "CityDomain",
     "Config",
     "MessageGroup",
     "ModelHistory",
@@ -44,8 +47,10 @@ __all__ = [
     "Totals",
     "latest",
     "load",
+    "read_city",
     "read_config",
     "read_round",
     "read_state",
     "totals_of_round",
+    "write_city",
 ]

@@ -28,7 +28,7 @@ from fedretina.train.checkpoints import Checkpoints
 from fedretina.train.compute import forward_function, training_device
 from fedretina.train.joint import OnRound, body_span, train_from, train_jointly
 from fedretina.train.learner import Learner, OnEpoch
-from fedretina.train.peers import Peers, SourceWeights, adapt_peers, check_finite, model_arrays, tensor_of
+from fedretina.train.peers import Peers, SourceWeights, adapt_peers, check_finite, load_arrays, model_arrays, tensor_of
 from fedretina.train.pseudo_labels import ClassMemoryTerm, PseudoLabelBatches, PseudoLabels
 from fedretina.train.rehearsal import CHECKPOINT_FACTOR, check_disk_space, model_bytes, rehearse
 from fedretina.train.reuse_term import ReuseTerm, warm_up_inputs
@@ -71,6 +71,7 @@ __all__ = [
     "check_finite",
     "clean_batches",
     "forward_function",
+    "load_arrays",
     "load_body",
     "make_schedule",
     "mix_bodies",

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgpack
-from city import NOW, City
 from flwr.app import ConfigRecord
 
+from city import NOW, City
 from fedretina.flower.header import DownHeader, ReturnedModel, SentModel, UpHeader
 from fedretina.flower.sealed import SealedLink
 from fedretina.flower.seals import DownSeal, UpSeal

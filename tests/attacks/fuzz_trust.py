@@ -18,8 +18,8 @@ from functools import partial
 from pathlib import Path
 
 import msgpack
-from city import NOW, City
 
+from city import NOW, City
 from fedretina.city import Invitation, Request, make_request
 from fedretina.errors import FedRetinaError
 from fedretina.trust import (

@@ -1,6 +1,6 @@
 import pytest
-from city import NOW, City
 
+from city import NOW, City
 from fedretina.errors import BadArgument
 from fedretina.trust import (
     Expired,

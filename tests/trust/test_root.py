@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from city import DAY, NOW, City
 
+from city import DAY, NOW, City
 from fedretina.errors import Corrupt, Truncated
 from fedretina.trust import (
     CityRoot,

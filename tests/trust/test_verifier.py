@@ -1,8 +1,8 @@
 """Every attack by its name, with the message that a person sees; and that a refusal changes nothing but its count."""
 
 import pytest
-from city import DAY, NOW, City
 
+from city import DAY, NOW, City
 from fedretina.errors import Corrupt
 from fedretina.trust import (
     ATTACKS,

@@ -1,0 +1,202 @@
+"""Relay of versions without decoding: the server keeps payload logs and digests, the nodes keep the models.
+
+`PayloadRelay` is the server's half, `RelayedModels` the node's half. A node publishes the versions of its domains' models.
+The server relays their payloads byte for byte. It never holds a model, so its memory does not grow with the models.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flwr.app import ConfigRecord, RecordDict
+
+from fedretina.dom import DomConfig, Link, Model, PayloadLog, ReferenceStore, Version, follow, link_of, publish
+from fedretina.errors import BadArgument, Corrupt, UnknownBase
+from fedretina.flower import records
+from fedretina.flower.streams import stream_config
+
+NAME = "fedretina.relay"
+"""Name of the record that says which versions the payloads lead to."""
+KEYFRAME_EVERY = 8
+"""A log keeps this many payloads, and every so many versions the maker publishes a keyframe: the log always has one."""
+
+
+class PayloadRelay:
+    """The server's half: a `PayloadLog` for each stream, and the versions that each receiver holds.
+
+    Receivers are domains, not nodes: a node may host several, and another one after a restart.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np
+    >>> server, node = PayloadRelay(), RelayedModels(ReferenceStore(tempfile.mkdtemp()), DomConfig())
+    >>> up = node.publish("mill", {"w": np.ones(99, np.float32)}, server.request("mill", []))
+    >>> server.receive("mill", up).number
+    1
+    >>> down = server.request("port", ["mill"])
+    >>> node.receive(down)["mill"]["w"].shape
+    (99,)
+    """
+
+    def __init__(self) -> None:
+        self._logs: dict[str, PayloadLog] = {}
+        self._held: dict[str, dict[str, str]] = {}
+        self._whole: dict[str, int] = {}  # by stream: the cost for a receiver that holds nothing of it
+
+    @property
+    def streams(self) -> list[str]:
+        """The streams that have a version."""
+        return list(self._logs)
+
+    @property
+    def payload_bytes(self) -> int:
+        """What all logs keep, in bytes."""
+        return sum(len(link.payload) for log in self._logs.values() for link in log.links)
+
+    def version(self, stream: str) -> int:
+        """Return the number of a stream's newest version; 0 if there is none."""
+        return self._logs[stream].number if stream in self._logs else 0
+
+    def newest(self, stream: str) -> str:
+        """Return the digest of a stream's newest version; `BadArgument` if there is none."""
+        if stream not in self._logs:
+            raise BadArgument(f"stream {stream!r} has no version yet; publish one first")
+        return str(self._logs[stream].newest)
+
+    def cost(self, receiver: str, stream: str) -> int:
+        """Return how many bytes of payload a receiver needs for the newest version of a stream."""
+        if stream in self._held.get(receiver, {}):
+            return sum(map(len, self._payloads(receiver, stream)))
+        if stream not in self._whole:
+            self._whole[stream] = sum(map(len, self._payloads(receiver, stream)))
+        return self._whole[stream]
+
+    def request(self, receiver: str, streams: Sequence[str]) -> RecordDict:
+        """Make the content of a message: the payloads that lead a receiver to the newest versions of streams.
+
+        It also says on which version of its own stream the receiver is to build, and whether it must publish a keyframe.
+
+        Raises
+        ------
+        BadArgument
+            If a stream has no version.
+        """
+        if missing := [stream for stream in streams if stream not in self._logs]:
+            raise BadArgument(f"{', '.join(missing)} cannot be relayed to {receiver!r}: no version was published yet")
+        content = RecordDict({stream: records.pack(self._payloads(receiver, stream)) for stream in streams})
+        held = self._held.get(receiver, {})
+        newest = {stream: self._logs[stream].newest for stream in streams}
+        bases = {stream: held.get(stream) for stream in streams}
+        own = self._logs.get(receiver)
+        entries = {
+            "newest": newest,
+            "bases": bases,
+            "own": None if own is None else own.newest,
+            "keyframe": own is None or own.number % KEYFRAME_EVERY == 0,
+        }
+        content[NAME] = ConfigRecord({"json": json.dumps(entries)})
+        return content
+
+    def acknowledge(self, receiver: str, request: RecordDict) -> None:
+        """Note that a receiver has decoded a request: later requests build on its versions."""
+        self._held.setdefault(receiver, {}).update(_entries(request)["newest"])
+
+    def forget(self, receiver: str) -> None:
+        """Note that a receiver has lost its models: the next request has what leads to the versions from nothing."""
+        self._held.pop(receiver, None)
+
+    def receive(self, stream: str, reply: RecordDict) -> Link:
+        """Keep the payload of a reply as the next version of a stream; its check sum is verified, its tensors are not.
+
+        Raises
+        ------
+        Corrupt, Truncated, TooNew, UnknownBase
+            As `PayloadLog.append`; the version before stays in force.
+        """
+        log = self._logs.get(stream) or PayloadLog(stream, keep=KEYFRAME_EVERY)
+        link = log.append(_single_payload(stream, reply))
+        self._logs[stream] = log
+        self._whole.pop(stream, None)
+        return link
+
+    def _payloads(self, receiver: str, stream: str) -> tuple[bytes, ...]:
+        route = self._logs[stream].route(self._held.get(receiver, {}).get(stream))
+        assert route is not None  # makers publish a keyframe before the log loses the last one
+        return route.payloads
+
+
+@dataclass(frozen=True)
+class RelayedModels:
+    """The node's half: decodes relayed versions, and codes the node's own.
+
+    Parameters
+    ----------
+    store : ReferenceStore
+        The versions on this node; all domains of the node share it.
+    config : DomConfig
+        How versions are coded.
+    """
+
+    store: ReferenceStore
+    config: DomConfig
+
+    def receive(self, content: RecordDict) -> dict[str, Model]:
+        """Decode the versions of a message, by stream.
+
+        Raises
+        ------
+        UnknownBase
+            If a base is not held (any more): ask the server for the payloads from nothing.
+        Corrupt
+            If payloads do not lead to the version that the message names.
+        """
+        entries = _entries(content)
+        return {
+            stream: self._version(stream, digest, entries["bases"][stream], content).model
+            for stream, digest in entries["newest"].items()
+        }
+
+    def own(self, content: RecordDict) -> Model | None:
+        """Return the receiver's own newest version, which the message names; None if there is none, or it is not held."""
+        version = self._own_version(content)
+        return None if version is None else version.model
+
+    def publish(self, stream: str, model: Model, content: RecordDict) -> RecordDict:
+        """Make the next version of a stream: the difference to the newest, or a keyframe if the message asks for one."""
+        base = None if _entries(content)["keyframe"] else self._own_version(content)
+        made = publish(model, base=base, config=stream_config(self.config))
+        self.store.put(made.version)
+        return RecordDict({stream: records.pack([made.payload])})
+
+    def _own_version(self, content: RecordDict) -> Version | None:
+        own = _entries(content)["own"]
+        return self.store.get(own) if own else None
+
+    def _version(self, stream: str, digest: str, base: str | None, content: RecordDict) -> Version:
+        if (known := self.store.get(digest)) is not None:
+            return known
+        payloads = records.unpack(content.array_records[stream])
+        held = self.store.get(base) if base else None
+        if held is None and (not payloads or link_of(0, payloads[0]).base is not None):
+            raise UnknownBase(f"stream {stream!r}: the base {str(base)[:8]} is not held (any more); send a keyframe")
+        version = follow(payloads, base=held)
+        if version.digest != digest:
+            raise Corrupt(
+                f"stream {stream!r}: the payloads lead to version {version.digest[:8]}, the message names {digest[:8]}; "
+                "send it again"
+            )
+        self.store.put(version)
+        return version
+
+
+def _entries(content: RecordDict) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(str(content.config_records[NAME]["json"]))
+    return found
+
+
+def _single_payload(stream: str, reply: RecordDict) -> bytes:
+    payloads = records.unpack(reply.array_records[stream]) if stream in reply.array_records else ()
+    if len(payloads) != 1:
+        raise Corrupt(f"stream {stream!r}: the reply has {len(payloads)} payloads, allowed is one; drop the reply")
+    return payloads[0]

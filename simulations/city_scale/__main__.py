@@ -1,0 +1,38 @@
+"""Run the city without Flower's simulation: ``python simulations/city_scale domains=1000 turns=3 resume=/path``."""
+
+import sys
+import tomllib
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+from city import run  # noqa: E402
+from fedretina.errors import BadArgument, FedRetinaError  # noqa: E402
+
+
+def defaults() -> dict:
+    """Read the default of every key."""
+    return tomllib.loads((HERE / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["flwr"]["app"]["config"]
+
+
+def with_given(arguments: list[str]) -> dict:
+    """Replace defaults by the given ``key=value`` pairs; the value has the type of the default."""
+    config = defaults()
+    for argument in arguments:
+        key, _, value = argument.partition("=")
+        if key not in config:
+            raise BadArgument(f"{key!r} is no key of this app: allowed are {', '.join(config)}")
+        kind = type(config[key])
+        try:
+            config[key] = kind(value)
+        except ValueError:
+            raise BadArgument(f"{key} = {value!r}: give a value like {config[key]!r}") from None
+    return config | {"engine": "inprocess"}
+
+
+if __name__ == "__main__":
+    try:
+        run(with_given(sys.argv[1:]), None, say=lambda line: print(line, flush=True))
+    except FedRetinaError as error:
+        sys.exit(str(error))

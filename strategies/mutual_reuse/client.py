@@ -1,0 +1,174 @@
+"""The node's half: trains one domain for one turn, alone or with the peers' models of the message."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from flwr.app import ConfigRecord, Context, Message, MetricRecord, RecordDict
+from torch import nn
+
+from fedretina.errors import FedRetinaError, UnknownBase
+from fedretina.features import layer_features
+from fedretina.flower import RelayedModels
+from fedretina.strategies.mutual_reuse.turns import SKETCH, sketch_record
+from fedretina.strategies.peer_reuse.admission import AdmissionLimits
+from fedretina.strategies.peer_reuse.jobs import Job
+from fedretina.strategies.peer_reuse.target import TargetWorker
+from fedretina.strategies.selection import log_evidence, sketch
+from fedretina.task import Splits, Task
+from fedretina.train import (
+    EpochRange,
+    OnEpoch,
+    Peers,
+    SourceWeights,
+    adapt_peers,
+    check_finite,
+    load_arrays,
+    model_arrays,
+    seeded,
+    training_device,
+)
+
+SKETCH_FEATURES, SKETCH_DIRECTIONS = 32, 3
+FIRST_WITH_PEERS = 2
+_LIMITS = AdmissionLimits()
+
+
+class MutualReuseClient:
+    """Answers the messages of `MutualReuse`: one turn of one domain each.
+
+    The node keeps versions on disk, and nothing in Flower's context or in checkpoints. So any node that sees the same disk
+    can take the next turn.
+
+    Parameters
+    ----------
+    task : Task
+        The learning problem.
+    folder : Path
+        Where the history of admitted peers is kept, for `limits`.
+    models : RelayedModels
+        Decodes the peers' versions, and codes the domain's own.
+    limits : AdmissionLimits or None
+        How much peers' models may change; None admits all.
+
+    Examples
+    --------
+    In a ClientApp::
+
+        @app.train()
+        def train(message: Message, context: Context) -> Message:
+            return MutualReuseClient(task, folder, RelayedModels(store, DomConfig()))(message, context)
+    """
+
+    def __init__(self, task: Task, folder: Path, models: RelayedModels, *, limits: AdmissionLimits | None = _LIMITS) -> None:
+        self.task, self.folder, self.models, self.limits = task, folder, models, limits
+
+    def __call__(self, message: Message, context: Context) -> Message:
+        """Do the turn, and reply; a node that lacks a base says so, and gets the message in another form."""
+        try:
+            reply = self._turn(message)
+        except UnknownBase as error:
+            reply = RecordDict({"missing": ConfigRecord({"text": str(error)})})
+        except FedRetinaError as error:
+            reply = RecordDict({"error": ConfigRecord({"text": str(error)})})
+        return Message(reply, reply_to=message)
+
+    def _turn(self, message: Message) -> RecordDict:
+        job = Job.of(message)
+        ((domain, work),) = job.work.items()
+        peers, own = self.models.receive(message.content), self.models.own(message.content)
+        reply = RecordDict()
+        worker = TurnWorker(self.task, self.folder / job.run, job, domain, reply)
+        worker.own = own
+        if work == "source":
+            worker.source()
+        else:
+            worker.reuse_peers(peers if self.limits is None else worker.admit(peers, self.limits))
+        reply[domain] = self.models.publish(domain, worker.published, message.content)[domain]
+        return reply
+
+
+class TurnWorker(TargetWorker):
+    """A domain in a turn: a target as under `PeerReuse`, but each turn is a training of its own, and prints nothing.
+
+    Its peers differ from turn to turn, so no optimiser state is kept. A turn goes on from the domain's newest version,
+    `own`. Only the first turn with peers starts as `ReuseConfig.init` says.
+    """
+
+    own: Mapping[str, np.ndarray] | None = None
+    published: Mapping[str, np.ndarray]
+
+    def source(self) -> None:
+        """Train at home, measure the model, and publish it; the first time, sketch the domain too."""
+        splits = self.task.splits(self.domain)
+        model = self.new_model(splits.classes, "source")
+        learner = self.supervised_learner(model, splits, f"source/{self.job.round}")
+        epochs = self.training.local_epochs
+        if self.own is None:
+            epochs += self.training.home_epochs
+            self.reply[SKETCH] = sketch_record(domain_sketch(self.task, splits, self.job))
+        else:
+            load_arrays(model, self.own, self.domain)
+        learner.train(EpochRange(0, epochs, epochs), len(splits.labels), self.on_epoch(""))
+        self.report("home", self.measure(learner))
+        self.publish(model, self.domain)
+
+    def admit(self, weights: SourceWeights, limits: AdmissionLimits) -> SourceWeights:
+        """Leave out what is no sound next version of a peer."""
+        return self._admit(weights, limits)
+
+    def reuse_peers(self, weights: SourceWeights) -> None:
+        """Train with the peers' models, measure the model, and publish it."""
+        splits = self.task.splits(self.domain)
+        peers = adapt_peers(weights, self.task, splits, self.domain)
+        model = self.new_model(splits.classes, "target")
+        if self.own is None or self.job.round == FIRST_WITH_PEERS:
+            self._start(model, splits, peers, {}, {})
+        else:
+            load_arrays(model, self.own, self.domain)
+        for peer in peers.models.values():
+            peer.to(training_device(self.training))
+        equation = self._equation(model, splits, peers, warm_up=True)
+        labels = self._pseudo_labels(splits, peers, {})
+        learner = self._learner(model, splits, f"{self.domain}/reuse/{self.job.round}", equation, labels)
+        epochs = self.training.local_epochs
+        learner.train(EpochRange(0, epochs, epochs), len(splits.everything()), self.on_epoch(""))
+        alpha = equation.alpha if equation is not None else self._theorem_alpha(peers)
+        weighed = {f"alpha.{name}": weight for name, weight in alpha.items()}
+        self.report("reuse", self.measure(learner) | weighed | {f"peer.{name}": x for name, x in peers.scores.items()})
+        self.reply[f"{self.domain}/logme"] = MetricRecord({**peer_scores(self.task, splits, peers)})
+        self.publish(model, self.domain)
+
+    def publish(self, model: nn.Module, stream: str) -> None:
+        """Keep the model for the reply, where it travels as a payload."""
+        self.published = model_arrays(model)
+        check_finite(self.published, self.domain)
+        self.reply["size"] = MetricRecord({"raw": sum(array.nbytes for array in self.published.values())})
+
+    def say(self, text: str) -> None:
+        """Print nothing: a city has too many domains for a line each."""
+
+    def on_epoch(self, name: str) -> OnEpoch:
+        """Return a function that prints nothing."""
+        return lambda epoch, total, loss, speed: None
+
+
+def peer_scores(task: Task, splits: Splits, peers: Peers) -> dict[str, float]:
+    """Compute LogME of each peer's features on the target's labelled samples; 0 for all if they show one class only."""
+    if int(splits.labels.min()) == int(splits.labels.max()):
+        return dict.fromkeys(peers.models, 0.0)
+    inputs, layer = task.prepare(splits.inputs), task.embedding or task.layers[-1]
+    device = {name: next(model.parameters()).device for name, model in peers.models.items()}
+    return {
+        name: log_evidence(layer_features(model, layer, [inputs.to(device[name])]), splits.labels.numpy())
+        for name, model in peers.models.items()
+    }
+
+
+def domain_sketch(task: Task, splits: Splits, job: Job) -> np.ndarray:
+    """Sketch a domain: principal directions of its samples after a random projection that follows from the run's seed."""
+    flat = task.prepare(splits.everything()).flatten(1).float()
+    with seeded(job.training, "sketch"):
+        projection = torch.randn(flat.shape[1], SKETCH_FEATURES) / flat.shape[1] ** 0.5
+    return sketch((flat @ projection).numpy(), SKETCH_DIRECTIONS)

@@ -1,0 +1,301 @@
+"""The server's half: turns in simulated time, the choice of peers, relays, the journal."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from flwr.app import Message, MetricRecord, RecordDict
+from flwr.serverapp import Grid
+
+from fedretina.checks import check_domain_name
+from fedretina.errors import BadArgument, FedRetinaError
+from fedretina.flower import PayloadRelay, message_size
+from fedretina.strategies.mutual_reuse.dispatcher import Dispatcher
+from fedretina.strategies.mutual_reuse.journal import Journal
+from fedretina.strategies.mutual_reuse.links import LinkModel
+from fedretina.strategies.mutual_reuse.timetable import Timetable
+from fedretina.strategies.mutual_reuse.turns import Turn, read_sketch
+from fedretina.strategies.peer_reuse.config import ReuseConfig
+from fedretina.strategies.peer_reuse.hosts import find_hosts
+from fedretina.strategies.peer_reuse.jobs import Job, Setting
+from fedretina.strategies.peer_reuse.replies import failure_of, numbers_of
+from fedretina.strategies.selection import Budget, Evidence, choose, sketch_distance
+from fedretina.train import Training, source_risks
+
+_log = logging.getLogger("fedretina.strategies")
+NODES_S = 120.0
+TrueGains = Callable[[str, Mapping[str, str]], Mapping[str, float]]
+"""Takes a target and the digests of its candidates' versions, returns the true gain of each; a simulation may know it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """How a target's peers are chosen.
+
+    Parameters
+    ----------
+    policy : {"all", "random", "nearest", "score", "bound", "oracle"}, default "nearest"
+        See `fedretina.strategies.selection`.
+    budget : int or None, default None
+        Bytes of payload that a target gets in a turn; None for no limit.
+    true_gains : callable, optional
+        For "oracle".
+
+    Examples
+    --------
+    >>> Selection(policy="random", budget=20_000).budget
+    20000
+    """
+
+    policy: str = "nearest"
+    budget: int | None = None
+    true_gains: TrueGains | None = None
+
+
+@dataclass
+class _Member:
+    """What the server knows of one domain."""
+
+    turns: int = 0
+    chosen: dict[str, int] = field(default_factory=dict)  # by peer of the turn that runs: the version's number
+    start: float = 0.0
+    request: RecordDict = field(default_factory=RecordDict)
+    reply: RecordDict = field(default_factory=RecordDict)
+    down: int = 0
+    risks: dict[str, list[float]] = field(default_factory=dict)
+    scores: dict[str, list[float]] = field(default_factory=dict)
+
+
+class MutualReuse:
+    """Every domain is a target and a source: it trains when its turn comes, with what its peers have published until then.
+
+    There is no barrier: a slow domain holds nobody. Time is simulated. It follows from the drawn links and the bytes of the
+    messages, so equal seeds give equal runs on any number of nodes and processes.
+
+    Parameters
+    ----------
+    domains : sequence of str
+        The domains.
+    training : Training
+        Settings of the training; `rounds` is the number of turns of a domain.
+    reuse : ReuseConfig
+        Settings of the reuse.
+    selection : Selection
+        How peers are chosen.
+    links : LinkModel
+        The distributions of the links.
+    run : str
+        Name of the run. Nodes save their checkpoints under it, so a resumed run must have the same name.
+    settings : mapping of str to bool, int, float or str, optional
+        Settings for the nodes' app.
+    journal : Path, optional
+        Folder of the replies. A run that finds replies there takes them instead of asking the nodes again.
+    on_turn : callable, optional
+        Called with each `Turn`, in the order of simulated time.
+
+    Raises
+    ------
+    BadArgument
+        If a domain's name is not allowed, or occurs twice; if "oracle" has no `true_gains`.
+
+    Examples
+    --------
+    In a ServerApp::
+
+        turns = MutualReuse(domains, training, reuse, selection=Selection(budget=50_000), run="demo").start(grid)
+    """
+
+    def __init__(
+        self,
+        domains: Sequence[str],
+        training: Training,
+        reuse: ReuseConfig,
+        *,
+        run: str,
+        selection: Selection = Selection(),  # frozen
+        links: LinkModel = LinkModel(),  # noqa: B008  # frozen
+        settings: Mapping[str, Setting] | None = None,
+        journal: Path | None = None,
+        on_turn: Callable[[Turn], None] | None = None,
+    ) -> None:
+        for name in domains:
+            check_domain_name("domains", name)
+        if len(set(domains)) < max(len(domains), 2):
+            raise BadArgument(f"{len(domains)} domains, {len(set(domains))} different: give at least two, all different")
+        if selection.policy == "oracle" and selection.true_gains is None:
+            raise BadArgument("policy = 'oracle' needs true_gains, which only a simulation has; take another policy")
+        self.domains, self.training, self.reuse, self.run = tuple(domains), training, reuse, run
+        self.selection, self.link_model, self.settings = selection, links, dict(settings or {})
+        self.links = links.draw(self.domains, seed=training.seed)
+        self.sketches: dict[str, np.ndarray] = {}
+        self.relay = PayloadRelay()
+        self._journal = None if journal is None else Journal(journal)
+        self._on_turn = on_turn
+        self._members = [_Member() for _ in self.domains]
+        self._table = Timetable()
+        self._raw: dict[str, int] = {}
+
+    def start(self, grid: Grid) -> list[Turn]:
+        """Run all turns of all domains, and return them in the order of simulated time.
+
+        Raises
+        ------
+        FedRetinaError
+            If a domain has no node, or if every turn so far failed.
+        """
+        hosts = find_hosts(grid, self.domains, seconds=NODES_S)
+        sender, turns = Dispatcher(grid), list[Turn]()
+        for index in range(len(self.domains)):
+            self._table.plan(index, 0.0)
+        while not self._table.is_over:
+            event = self._table.next()
+            if event is None:
+                for index, reply in sender.wait():
+                    self._receive(index, reply, sender, hosts)
+            elif event[0] == "start":
+                self._begin(event[2], event[1], sender, hosts)
+            else:
+                turns.append(self._end(event[2], event[1], turns))
+        return turns
+
+    # A turn begins ----------------------------------------------------------------------------------------------------
+
+    def _begin(self, index: int, now: float, sender: Dispatcher, hosts: Mapping[str, int]) -> None:
+        domain, member = self.domains[index], self._members[index]
+        peers = self._choose(index) if member.turns else []
+        member.turns, member.start = member.turns + 1, now
+        member.chosen = {peer: self.relay.version(peer) for peer in peers}
+        member.request = self._content(index, peers)
+        member.down = message_size(member.request, "down")
+        self._table.run(index, earliest_end=now + self.links[domain].until_sent(member.down, len(peers)))
+        known = None if self._journal is None else self._journal.read(domain, member.turns)
+        if known is not None:
+            self._finish(index, known)
+        else:
+            sender.send(index, Message(member.request, dst_node_id=hosts[domain], message_type="train"))
+
+    def _choose(self, index: int) -> list[str]:
+        domain, member = self.domains[index], self._members[index]
+        published = set(self.relay.streams)
+        candidates = [name for name in self.domains if name != domain and name in published]
+        gains: Mapping[str, float] = {}
+        if self.selection.policy == "oracle" and self.selection.true_gains is not None:
+            gains = self.selection.true_gains(domain, {name: self.relay.newest(name) for name in candidates})
+        own = self.sketches.get(domain)
+        evidence = {
+            name: Evidence(
+                transfer_bytes=self.relay.cost(domain, name),
+                distance=None if own is None or name not in self.sketches else sketch_distance(own, self.sketches[name]),
+                score=member.scores[name][-1] if name in member.scores else None,
+                risks=tuple(member.risks.get(name, ())),
+                gain=gains.get(name),
+            )
+            for name in candidates
+        }
+        limits, seed = Budget(transfer_bytes=self.selection.budget), self.training.seed
+        policy = self.selection.policy
+        return choose(domain, candidates, evidence, limits, policy=policy, seed=seed, round_number=member.turns)
+
+    def _content(self, index: int, peers: Sequence[str]) -> RecordDict:
+        """Make a message's content: the job, and the peers' payloads. Without peers the domain trains at home."""
+        domain = self.domains[index]
+        job = Job(
+            run=self.run,
+            round=self._members[index].turns,
+            training=self.training,
+            reuse=self.reuse,
+            work={domain: "reuse" if peers else "source"},
+            baselines=False,
+            settings=self.settings,
+        )
+        content = self.relay.request(domain, peers)
+        content["job"] = job.record()
+        return content
+
+    # Its reply comes --------------------------------------------------------------------------------------------------
+
+    def _receive(self, index: int, reply: Message, sender: Dispatcher, hosts: Mapping[str, int]) -> None:
+        domain, member = self.domains[index], self._members[index]
+        if reply.has_content() and "missing" in reply.content.config_records:
+            self.relay.forget(domain)
+            _log.warning("%s lacks a base: %s", domain, reply.content.config_records["missing"]["text"])
+            member.request = self._content(index, list(member.chosen))
+            member.down += message_size(member.request, "down")
+            sender.send(index, Message(member.request, dst_node_id=hosts[domain], message_type="train"))
+            return
+        reason = failure_of(reply)
+        content = RecordDict({"failed": MetricRecord({"failed": 1})}) if reason is not None else reply.content
+        if reason is not None:
+            _log.warning("turn %d of %s failed, its last version is reused: %s", member.turns, domain, reason)
+        elif self._journal is not None:
+            self._journal.write(domain, member.turns, content)
+        self._finish(index, content)
+
+    def _finish(self, index: int, reply: RecordDict) -> None:
+        """Keep a reply until simulated time reaches its end."""
+        domain, member = self.domains[index], self._members[index]
+        link = self.links[domain]
+        sent = member.start + link.until_sent(member.down, len(member.chosen))
+        member.reply = reply
+        if "failed" not in reply.metric_records:
+            self.relay.acknowledge(domain, member.request)
+        self._table.finish(index, sent + message_size(reply, "up") / link.up)
+
+    # Its simulated time is over ---------------------------------------------------------------------------------------
+
+    def _end(self, index: int, now: float, before: Sequence[Turn]) -> Turn:
+        domain, member = self.domains[index], self._members[index]
+        turn = self._read(index, now)
+        if turn.error and not any(not other.error for other in before) and len(before) >= len(self.domains):
+            raise FedRetinaError(f"all turns failed, the last one of {domain}: {turn.error}")
+        for name, found in (("risks", turn.risks), ("scores", turn.scores)):
+            for peer, value in found.items():
+                getattr(member, name).setdefault(peer, []).append(value)
+        if member.turns < self.training.rounds:
+            off = self.link_model.absence(index, member.turns, seed=self.training.seed)
+            self._table.plan(index, now + off)
+        if self._on_turn is not None:
+            self._on_turn(turn)
+        return turn
+
+    def _read(self, index: int, now: float) -> Turn:
+        """Relay the version of a reply, and read its metrics; a reply that cannot be believed is a failed turn."""
+        domain, member, reply = self.domains[index], self._members[index], self._members[index].reply
+        size = 0 if "failed" in reply.metric_records else message_size(reply, "up")
+        made: dict[str, Any] = {
+            "domain": domain,
+            "number": member.turns,
+            "start": member.start,
+            "end": now,
+            "down": member.down,
+            "up": size,
+        }
+        if "failed" in reply.metric_records:
+            return Turn(**made, error="the node failed; see the log")
+        try:
+            sketch = read_sketch(reply)
+            self.relay.receive(domain, reply)
+        except FedRetinaError as error:
+            _log.warning("turn %d of %s is dropped: %s", member.turns, domain, error)
+            return Turn(**made, error=str(error))
+        if sketch is not None:
+            self.sketches[domain] = sketch
+        self._raw[domain] = int(numbers_of(reply.metric_records["size"])["raw"])
+        return Turn(**made, **self._metrics(domain, member, reply))
+
+    def _metrics(self, domain: str, member: _Member, reply: RecordDict) -> dict[str, Any]:
+        records = {name: numbers_of(record) for name, record in reply.metric_records.items()}
+        values = records.get(f"{domain}/reuse") or records.get(f"{domain}/home", {})
+        peers = {name.removeprefix("peer."): score for name, score in values.items() if name.startswith("peer.")}
+        return {
+            "metrics": {name: value for name, value in values.items() if "." not in name},
+            "alpha": {n.removeprefix("alpha."): v for n, v in values.items() if n.startswith("alpha.")},
+            "risks": source_risks({name: [score] for name, score in peers.items()}, "learned"),
+            "scores": records.get(f"{domain}/logme", {}),
+            "versions": member.chosen,
+            "raw_down": sum(self._raw[peer] for peer in member.chosen),
+            "raw_up": self._raw[domain],
+        }

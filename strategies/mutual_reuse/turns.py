@@ -1,0 +1,79 @@
+"""A turn: one message of a domain, its reply, and what came of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from flwr.app import ConfigRecord, RecordDict
+
+from fedretina.errors import Corrupt
+
+SKETCH = "sketch"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """What came of a turn.
+
+    Parameters
+    ----------
+    domain : str
+        The domain.
+    number : int
+        From 1; the first one trains at home.
+    start, end : float
+        Seconds of simulated time.
+    down, up : int
+        Bytes of the message and of its reply, headers included.
+    raw_down, raw_up : int
+        What plain Flower would send for the same models, in bytes of tensors.
+    metrics : mapping of str to float
+        The domain's own metrics after the turn.
+    alpha, risks, scores : mapping of str to float
+        By peer: its weight, its R_m, and its LogME.
+    versions : mapping of str to int
+        By peer: the number of the version that was reused.
+    error : str
+        Why the turn failed; "" if it did not.
+    """
+
+    domain: str
+    number: int
+    start: float
+    end: float
+    down: int = 0
+    up: int = 0
+    raw_down: int = 0
+    raw_up: int = 0
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    alpha: Mapping[str, float] = field(default_factory=dict)
+    risks: Mapping[str, float] = field(default_factory=dict)
+    scores: Mapping[str, float] = field(default_factory=dict)
+    versions: Mapping[str, int] = field(default_factory=dict)
+    error: str = ""
+
+
+def sketch_record(sketch: np.ndarray) -> ConfigRecord:
+    """Write a sketch as a record of a reply."""
+    return ConfigRecord({"rows": len(sketch), "float16": sketch.tobytes()})
+
+
+def read_sketch(content: RecordDict) -> np.ndarray | None:
+    """Read the sketch of a reply; None if it has none.
+
+    Raises
+    ------
+    Corrupt
+        If its bytes are no float16 matrix with finite values.
+    """
+    record = content.config_records.get(SKETCH)
+    if record is None:
+        return None
+    try:
+        data = record["float16"]
+        sketch = np.frombuffer(data if isinstance(data, bytes) else b"", np.float16).reshape(int(str(record["rows"])), -1)
+    except (KeyError, ValueError) as error:
+        raise Corrupt(f"a sketch cannot be read ({error}): the reply is dropped") from None
+    if not sketch.size or not np.isfinite(sketch).all():
+        raise Corrupt("a sketch is empty or not finite: the reply is dropped")
+    return sketch

@@ -1,0 +1,71 @@
+"""Relay of payloads without decoding."""
+
+import numpy as np
+import pytest
+from flwr.app import ConfigRecord, RecordDict
+
+from fedretina.dom import DomConfig, ReferenceStore
+from fedretina.errors import BadArgument, Corrupt, UnknownBase
+from fedretina.flower import PayloadRelay, RelayedModels
+from fedretina.flower.payload_relay import KEYFRAME_EVERY
+
+
+def model(number):
+    return {"w": np.random.default_rng(number).normal(size=(64, 64)).astype(np.float32)}
+
+
+@pytest.fixture
+def ends(tmp_path):
+    return PayloadRelay(), *(RelayedModels(ReferenceStore(tmp_path / name), DomConfig()) for name in ("mill", "port"))
+
+
+def publish(relay, node, number):
+    request = relay.request("mill", [])
+    relay.receive("mill", node.publish("mill", model(number), request))
+
+
+def test_a_receiver_gets_the_makers_bits_however_many_versions_it_missed(ends):
+    relay, mill, port = ends
+    for number in range(3 * KEYFRAME_EVERY):
+        publish(relay, mill, number)
+        if number % 3:  # misses every third version
+            request = relay.request("port", ["mill"])
+            got = port.receive(request)["mill"]
+            relay.acknowledge("port", request)
+            assert (got["w"] == mill.own(relay.request("mill", []))["w"]).all()
+    assert relay.version("mill") == 3 * KEYFRAME_EVERY
+    assert relay.payload_bytes < KEYFRAME_EVERY * 20_000
+
+
+def test_what_is_held_costs_less(ends):
+    relay, mill, port = ends
+    publish(relay, mill, 0)
+    whole = relay.cost("port", "mill")
+    request = relay.request("port", ["mill"])
+    port.receive(request)
+    relay.acknowledge("port", request)
+    assert relay.cost("port", "mill") == 0
+    publish(relay, mill, 1)
+    assert 0 < relay.cost("port", "mill") < relay.cost("dock", "mill")
+    assert whole <= relay.cost("dock", "mill")
+
+
+def test_a_lost_base_is_an_error_with_a_remedy(ends, tmp_path):
+    relay, mill, port = ends
+    publish(relay, mill, 0)
+    relay.acknowledge("port", relay.request("port", ["mill"]))  # claimed, never decoded
+    publish(relay, mill, 1)
+    with pytest.raises(UnknownBase, match="send a keyframe"):
+        port.receive(relay.request("port", ["mill"]))
+    relay.forget("port")
+    assert port.receive(relay.request("port", ["mill"]))["mill"]["w"].shape == (64, 64)
+
+
+def test_what_is_not_one_payload_is_refused(ends):
+    relay, _, _ = ends
+    with pytest.raises(Corrupt, match="0 payloads"):
+        relay.receive("mill", RecordDict({"x": ConfigRecord({"a": 1})}))
+    with pytest.raises(BadArgument, match="no version"):
+        relay.request("port", ["mill"])
+    with pytest.raises(BadArgument, match="no version"):
+        relay.newest("mill")

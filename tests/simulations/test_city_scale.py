@@ -1,0 +1,126 @@
+"""The city in one process: killed and resumed, with other numbers of nodes, under a budget."""
+
+import json
+from dataclasses import asdict
+
+import pytest
+from flwr.clientapp import ClientApp
+
+from city_task import CityTask, domain_names
+from fedretina.dom import DomConfig, ReferenceStore
+from fedretina.errors import BadArgument
+from fedretina.flower import RelayedModels
+from fedretina.strategies.mutual_reuse import LinkModel, MutualReuse, MutualReuseClient, Selection
+from fedretina.strategies.peer_reuse import ReuseConfig, hosted_domains
+from fedretina.testing import LocalGrid
+from fedretina.train import Training
+
+TASK = CityTask(domains=6, districts=2, samples=60)
+TRAINING = Training(
+    rounds=3, local_epochs=1, home_epochs=3, batch_size=32, lr=0.005, device="cpu", precision="float32"
+)  # fmt: skip
+
+
+class Killed(Exception):
+    pass
+
+
+def run(folder, *, nodes=3, killed_after=None, policy="nearest", budget=30_000, failing=()):
+    app = ClientApp()
+    models = RelayedModels(ReferenceStore(folder / "references"), DomConfig(keyframe_error=0.02))
+    app.query("domains")(hosted_domains)
+    app.train()(MutualReuseClient(TASK, folder, models))
+    turns = []
+
+    def on_turn(turn):
+        turns.append(turn)
+        if len(turns) == killed_after:
+            raise Killed
+
+    strategy = MutualReuse(
+        domain_names(TASK.domains), TRAINING, ReuseConfig(committee=False), run="city", journal=folder / "replies",
+        selection=Selection(policy=policy, budget=budget), links=LinkModel(offline=0.3), on_turn=on_turn,
+    )  # fmt: skip
+    grid = LocalGrid(app, nodes, failing=failing)
+    strategy.start(grid)
+    return turns, strategy, grid
+
+
+def as_json(turns):
+    return json.dumps([asdict(turn) for turn in turns])
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return run(tmp_path_factory.mktemp("whole"))
+
+
+def test_every_domain_takes_all_its_turns_in_the_order_of_simulated_time(whole):
+    turns, strategy, grid = whole
+    assert sorted((turn.domain, turn.number) for turn in turns) == [
+        (name, number) for name in domain_names(6) for number in (1, 2, 3)
+    ]
+    assert [turn.end for turn in turns] == sorted(turn.end for turn in turns)
+    assert not any(turn.error for turn in turns)
+    assert len([m for m in grid.sent if m.metadata.message_type == "train"]) == len(turns)  # one a domain and turn
+    assert set(strategy.sketches) == set(domain_names(6))
+
+
+def test_nobody_waits_for_the_slowest(whole):
+    turns = whole[0]
+    ends = {(turn.domain, turn.number): turn.end for turn in turns}
+    slowest_home = max(ends[name, 1] for name in domain_names(6))
+    assert min(ends[name, 2] for name in domain_names(6)) < slowest_home
+    assert any(len(set(turn.versions.values())) > 1 for turn in turns)  # peers of different rounds in one turn
+
+
+def test_a_turn_keeps_the_budget_and_weighs_its_peers(whole):
+    for turn in whole[0]:
+        assert turn.down < 30_000 + 5_000  # payloads, and the head of the message
+        assert (turn.number == 1) <= (not turn.versions)
+        assert set(turn.alpha) == set(turn.risks) == set(turn.scores) == set(turn.versions)
+        assert turn.domain not in turn.versions
+
+
+@pytest.mark.parametrize("killed_after", [1, 8, 17])
+def test_a_run_killed_in_the_middle_of_a_round_is_resumed_with_the_same_numbers(tmp_path, whole, killed_after):
+    with pytest.raises(Killed):
+        run(tmp_path, killed_after=killed_after)
+    turns, _, grid = run(tmp_path)
+    assert as_json(turns) == as_json(whole[0])
+    assert len([m for m in grid.sent if m.metadata.message_type == "train"]) <= 18 - killed_after
+
+
+def test_numbers_do_not_depend_on_the_number_of_nodes(tmp_path, whole):
+    assert as_json(run(tmp_path, nodes=1)[0]) == as_json(whole[0])
+
+
+def test_a_node_that_fails_once_gets_its_message_again(tmp_path, whole):
+    turns, _, _ = run(tmp_path, failing={4, 9})
+    assert as_json(turns) == as_json(whole[0])
+
+
+def test_a_node_that_lost_its_models_gets_keyframes(tmp_path, whole):
+    with pytest.raises(Killed):
+        run(tmp_path, killed_after=12)
+    for file in (tmp_path / "references").iterdir():
+        file.unlink()
+    turns, _, _ = run(tmp_path)
+    assert not any(turn.error for turn in turns)
+    assert len(turns) == len(whole[0])
+
+
+def test_oracle_needs_true_gains(tmp_path):
+    with pytest.raises(BadArgument, match="true_gains"):
+        run(tmp_path, policy="oracle")
+
+
+def test_the_city_is_made_from_its_seed_and_bad_domains_have_random_labels():
+    bad = CityTask(domains=6, districts=2, samples=60, bad=0.5)
+    names = domain_names(6)
+    assert sum(bad.is_bad(name) for name in names) == 3
+    for name in names:
+        one, two = TASK.splits(name), bad.splits(name)
+        assert (one.inputs == two.inputs).all()
+        assert (one.labels == two.labels).all() == (not bad.is_bad(name))
+        assert set(one.labels.tolist()) == set(range(10))
