@@ -86,8 +86,7 @@ def _unpack_values(
 
 def _touched(differences: Array, shape: Sequence[int]) -> NDArray[np.bool_]:
     """Return which rows hold anything but zeros."""
-    found: NDArray[np.bool_] = differences.reshape(shape[0], -1).any(axis=1)
-    return found
+    return np.asarray(differences.reshape(shape[0], -1).any(axis=1))
 
 
 def _of_rows(base: Array | None, chosen: NDArray[np.bool_]) -> Array | None:
