@@ -52,7 +52,7 @@ def _pool_numbers(parts: Sequence[Array]) -> list[int]:
     sums = np.diff(running[ends - 1], prepend=0.0)
     octaves = np.rint(_CLASSES_PER_OCTAVE * np.log2(np.maximum(sums / counts, _LEAST_MEAN)))
     class_of = np.unique(octaves, return_inverse=True)[1].reshape(-1)
-    firsts = _cheapest_cuts(np.bincount(class_of, weights=counts), np.bincount(class_of, weights=sums))
+    firsts = _cheapest_cuts(*(np.bincount(class_of, weights=each).astype(np.float64) for each in (counts, sums)))
     found: list[int] = (np.searchsorted(firsts, class_of, side="right") - 1).tolist()
     return found
 
