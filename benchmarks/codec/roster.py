@@ -90,7 +90,7 @@ def iso(mode: Mode, step: float) -> Peer:
 def is_installed(name: str) -> bool:
     """Tell whether the package of a lossless codec is installed."""
     codec = create(name)
-    return isinstance(codec, Lossless) and codec.is_installed()
+    return isinstance(codec, Lossless) and codec.is_usable()
 
 
 def by_family(found: Sequence[Scheme]) -> dict[str, list[Scheme]]:

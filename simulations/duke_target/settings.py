@@ -81,6 +81,7 @@ def progress_of(config: Config) -> Literal["epoch", "round"]:
 def check(config: Config) -> None:
     """Check all settings; the data are not opened."""
     progress_of(config)
+    text(config, "logger")
     topology = topology_of(config)
     training_of(config)
     flag(config, "baselines")

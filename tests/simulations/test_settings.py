@@ -89,6 +89,8 @@ WRONG = [
     ("bits", 2.5, "an integer"),
     ("device", "x", "'auto', 'cpu', 'cuda'"),
     ("last-stride", 3, "1 or 2"),
+    ("progress", "all", "'epoch', 'round'"),
+    ("logger", 3, "a text in quotes"),
     ("precision", "fp8", "'auto', 'float32', 'bfloat16'"),
     ("seed", -1, "0 or more"),
 ]

@@ -29,7 +29,7 @@ FEEDBACK = [
 
 def make(name, settings):
     codec = create(name, **settings)
-    if isinstance(codec, Lossless) and not codec.is_installed():
+    if isinstance(codec, Lossless) and not codec.is_usable():
         pytest.skip(f"{codec.package} is not installed")
     if name == "nncodec" and not nncodec_is_available():
         pytest.skip("no interpreter has nncodec")
