@@ -127,7 +127,8 @@ def _check_start(config: Config, topology: Topology, init: str) -> None:
         if init in ("best-peer", "average") and weights.get(target) and alike and not trains_at_home:
             raise BadArgument(
                 f"weights = {config['weights']!r}: {target!r} has a file of its own, but with init = {init!r} it starts "
-                f"from a source of its kind of model ({', '.join(alike)}); say init = 'given' to start from it, or give none"
+                f"from a source of its kind of model ({', '.join(alike)}); say init = 'given', body-rounds = 0 and "
+                "co-training = 'off' to start from it, or give none"
             )
 
 

@@ -108,8 +108,8 @@ class ReuseConfig:
         Submodules whose outputs are reconstructed; empty (default) means the task's own.
     body_rounds : int, default 0
         Rounds in which the sources average their bodies, after their training at home; 0: none. A body is a model without
-        its head and its BatchNorm statistics. All these rounds together take `Training.home_epochs` epochs. A target then
-        starts from the joint body, which also votes in the committee.
+        its head and its BatchNorm statistics. All these rounds together take `Training.home_epochs` epochs, so that there
+        are at most as many rounds. A target then starts from the joint body, which also votes in the committee.
     co_training : {"off", "one", "turns", "all"}, default "off"
         Which sources go on training with a target: none, the one with the smallest R_m, one in turn, or all at once. They
         and the target start from a shared body, and the server averages what they trained.

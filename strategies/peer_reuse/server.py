@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 
 from flwr.app import Message, RecordDict
@@ -69,12 +70,8 @@ class PeerReuse:
         settings: Mapping[str, Setting] | None = None,
         on_round: Callable[[int, RunResult], None] | None = None,
     ) -> None:
-        if reuse.body_rounds > training.home_epochs:
-            raise BadArgument(
-                f"body-rounds = {reuse.body_rounds}: at most home-epochs = {training.home_epochs} are allowed, since all "
-                "body rounds together take that many epochs"
-            )
-        self.topology, self.training, self.reuse = topology, training, reuse
+        self.topology, self.training = topology, training
+        self.reuse = replace(reuse, body_rounds=min(reuse.body_rounds, training.home_epochs))
         self.run, self.baselines, self.settings = run, baselines, dict(settings or {})
         self._on_round = on_round
         self._hosts: dict[str, int] = {}

@@ -17,7 +17,7 @@ SOURCES = ("msmt17", "cuhk03", "market1501")
 NODES = ("duke", *SOURCES)
 SHORT = (
     f"sources='{','.join(SOURCES)}' rounds=3 local-epochs=1 home-epochs=1 epoch-images=32 committee=false baselines=false "
-    "image-height=64 image-width=32 seal=true"
+    "body-rounds=0 co-training='off' image-height=64 image-width=32 seal=true"
 )
 REQUIRE_SEALED = "[trust]\nrequire_sealed = true\n"
 

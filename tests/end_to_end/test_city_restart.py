@@ -19,7 +19,7 @@ from fedretina.runs import load
 APP = Path(__file__).parents[2] / "simulations" / "duke_target"
 SHORT = (
     "sources='market1501' rounds=2 local-epochs=1 home-epochs=1 epoch-images=32 committee=false baselines=false "
-    "image-height=64 image-width=32"
+    "body-rounds=0 co-training='off' image-height=64 image-width=32"
 )
 PATIENCE_S = 300
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torchvision.models import resnet18
 
-QUICK = ("rounds=2", "local-epochs=1", "home-epochs=1", "device='cpu'")
+QUICK = ("rounds=2", "local-epochs=1", "home-epochs=1", "device='cpu'", "body-rounds=0", "co-training='off'")
 GREEK = ("targets='greek'", "sources='latin,korean,japanese_katakana'")
 
 

@@ -13,7 +13,7 @@ from fedretina import ledger
 DOMAINS = ("greek", "latin", "korean")
 CONFIG = (
     *("targets='greek'", "sources='latin,korean'", "rounds=3", "local-epochs=1", "home-epochs=1"),
-    *("device='cpu'", "progress='epoch'"),
+    *("device='cpu'", "progress='epoch'", "body-rounds=0", "co-training='off'"),
 )
 PATIENCE_S = 300
 

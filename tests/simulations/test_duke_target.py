@@ -22,9 +22,10 @@ from small_city import City
 
 APP = Path(__file__).parent.parent.parent / "simulations" / "duke_target" / "pyproject.toml"
 DEFAULTS = tomllib.loads(APP.read_text(encoding="utf-8"))["tool"]["flwr"]["app"]["config"]
+JOINT_OFF = {"body-rounds": 0, "co-training": "off"}
 TINY = {
     "targets": "yard", "sources": "hall,duke", "rounds": 2, "local-epochs": 1, "home-epochs": 0, "epoch-images": 8,
-    "batch-size": 8, "image-height": 32, "image-width": 16, "labelled": 0.5, "device": "cpu",
+    "batch-size": 8, "image-height": 32, "image-width": 16, "labelled": 0.5, "device": "cpu", **JOINT_OFF,
 }  # fmt: skip
 SPLITS = {"bounding_box_train": (1, 2, 3, 4), "query": (8, 9), "bounding_box_test": (8, 9)}
 
@@ -89,6 +90,14 @@ def test_a_whole_run(run, caplog):
     said = [record.getMessage() for record in caplog.records]
     assert f"bound {last['bound']:.3f}, R_m: " in "\n".join(said)
     assert [line.split()[:4] for line in said if line.startswith("peer ")] == [["peer", "R_m", "score", "alpha"]]
+
+
+def test_joint_training_by_default(run, caplog):
+    joint = {key: DEFAULTS[key] for key in JOINT_OFF}
+    summary = run(rounds=2, local_epochs=2, home_epochs=1, alone_last=1, baselines=False, **joint)
+    assert summary["status"] == "completed"
+    said = [record.getMessage() for record in caplog.records]
+    assert [line for line in said if line.startswith("co-training, epochs 1 to 2: yard with ")]
 
 
 @pytest.mark.usefixtures("data")

@@ -13,6 +13,8 @@ from settings import check, check_seal, task_of, topology_of
 APP = Path(__file__).parent.parent.parent / "simulations" / "duke_target" / "pyproject.toml"
 DEFAULTS = tomllib.loads(APP.read_text(encoding="utf-8"))["tool"]["flwr"]["app"]["config"]
 
+JOINT_OFF = {"body-rounds": 0, "co-training": "off"}
+
 
 def test_the_defaults_are_allowed():
     check(DEFAULTS)
@@ -119,7 +121,7 @@ def test_weights_by_domain(tmp_path):
     for name in ("a.pth", "lr=0.1"):
         (tmp_path / name).touch()
     config = DEFAULTS | {"data-root": str(tmp_path), "weights": f"{tmp_path}/lr=0.1, duke={tmp_path}/a.pth, cuhk03="}
-    check(config | {"init": "given"})
+    check(config | JOINT_OFF | {"init": "given"})
     assert task_of(config).weights == {"": f"{tmp_path}/lr=0.1", "duke": f"{tmp_path}/a.pth", "cuhk03": ""}
 
 
@@ -129,7 +131,7 @@ def with_files(tmp_path):
         (tmp_path / name).touch()
 
     def configure(weights, **settings):
-        return DEFAULTS | {"weights": weights.replace("@", f"{tmp_path}/")} | settings
+        return DEFAULTS | JOINT_OFF | {"weights": weights.replace("@", f"{tmp_path}/")} | settings
 
     return configure
 
@@ -149,7 +151,8 @@ def test_given_weights_are_allowed(with_files, weights):
 @pytest.mark.parametrize("init", ["best-peer", "average"])
 def test_a_file_that_the_target_would_not_start_from_is_refused(with_files, init):
     said = (
-        rf"weights = .*'duke' has a file of its own, but with init = '{init}' .*\(msmt17, market1501\); say init = 'given'"
+        rf"weights = .*'duke' has a file of its own, but with init = '{init}' .*\(msmt17, market1501\); say init = 'given', "
+        "body-rounds = 0 and co-training = 'off' to start from it"
     )
     with pytest.raises(BadArgument, match=said):
         check(with_files("@a.pth,duke=@b.pth", init=init, model="small,cuhk03=resnet18"))
@@ -172,7 +175,7 @@ def test_the_task_knows_all_targets(tmp_path):
 
 @pytest.mark.parametrize("joint", [{"body-rounds": 2}, {"co-training": "turns"}])
 def test_bodies_that_the_server_averages_cannot_be_sealed(joint):
-    off = {"seal": True, "body-rounds": 0, "co-training": "off"}
+    off = {"seal": True} | JOINT_OFF
     check_seal(DEFAULTS | off, in_city=True)
     with pytest.raises(BadArgument, match="the server averages bodies, so it must read them; say body-rounds = 0"):
         check_seal(DEFAULTS | off | joint, in_city=True)

@@ -1,16 +1,17 @@
 """Joint training over messages, on digits: body rounds, co-training, traffic, failures, resumed runs."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from digits_run import client_app, run, same_models
+from digits_run import TRAINING, client_app, run, same_models
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 from torch import nn
 
 from digits import Digits
 from fedretina.errors import BadArgument, FedRetinaError
-from fedretina.strategies import ReuseConfig, RunResult, TargetResult, Topology
+from fedretina.strategies import PeerReuse, ReuseConfig, RunResult, TargetResult, Topology
 from fedretina.strategies.peer_reuse.joint import bodies_of, reply_name, source_risk, target_of
 from fedretina.testing import LocalGrid
 
@@ -263,6 +264,7 @@ def test_wrong_settings_are_refused(settings, message):
         ReuseConfig(**settings)
 
 
-def test_more_body_rounds_than_epochs_at_home_are_refused(tmp_path):
-    with pytest.raises(BadArgument, match="body-rounds = 9: at most home-epochs = 6"):
-        run(tmp_path, topology=ONE, **TURNS | {"body_rounds": 9})
+@pytest.mark.parametrize(("home_epochs", "rounds"), [(6, 6), (0, 0)])
+def test_there_is_at_most_one_body_round_an_epoch_at_home(home_epochs, rounds):
+    training = replace(TRAINING, home_epochs=home_epochs)
+    assert PeerReuse(ONE, training, ReuseConfig(body_rounds=9), run="a").reuse.body_rounds == rounds
