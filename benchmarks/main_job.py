@@ -25,6 +25,7 @@ ROWS = {
     "reuse": "**PeerReuse**",
     "full": "the target with all labels",
 }
+FROZEN = "body-rounds=0 co-training='off'"  # sources are not trained on with the target
 Summary = dict[str, Any]
 
 
@@ -32,7 +33,7 @@ def summary(out: Path, seed: int, codec: str) -> Summary:
     """Read a run's summary, with the target's results at the top; if there is none, run it first."""
     folder = out.absolute() / f"{codec}-{seed}"
     if not (folder / "summary.json").exists():
-        config = f"seed={seed} codec='{codec}' out='{folder}'" + ("" if codec == "dom" else " baselines=false")
+        config = f"seed={seed} codec='{codec}' out='{folder}' {FROZEN}" + ("" if codec == "dom" else " baselines=false")
         command = ["flwr", "run", str(ROOT / "simulations" / "duke_target"), "--stream", "-c", config]
         subprocess.run([*command, "--federation-config", FEDERATION], check=True)
     found: Summary = json.loads((folder / "summary.json").read_text())
@@ -56,7 +57,7 @@ def page(dom: list[Summary], none: list[Summary]) -> str:
     lines = [
         "# The main job, measured",
         "",
-        "`python benchmarks/main_job.py OUT` wrote this page: `flwr run simulations/duke_target` with its defaults,",
+        f"`python benchmarks/main_job.py OUT` wrote this page: `flwr run simulations/duke_target` with `{FROZEN}`,",
         f"seeds {seeds}, with four supernodes of one CPU, on {platform.machine()} with {os.cpu_count()} cores.",
         "Mean ± standard error over the seeds; mAP and Rank-1 in percent.",
         "",
