@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from fedretina.errors import BadArgument
 
-Rounding = Literal["deadzone", "nearest", "paper", "rdoq"]
+Rounding = Literal["deadzone", "nearest", "paper", "rdoq", "stochastic"]
 Effort = Literal["fast", "balanced", "small"]
 
 
@@ -51,15 +51,17 @@ class DomConfig:
     budget_bytes : int or None, default None
         The most bytes that a payload may take. All steps are made so much larger or smaller that it takes at least 98 % of
         them, where that is possible; `relative_error` and `keyframe_error` are unused then.
-    rounding : {"deadzone", "nearest", "paper", "rdoq"} or None, default None
+    rounding : {"deadzone", "nearest", "paper", "rdoq", "stochastic"} or None, default None
         With ``x = d / step``: "deadzone" is ``sign(x) * floor(|x| + dead_zone)``, symmetric as in video codecs;
         "nearest" is round half to even; "paper" is Eq. 6 read literally, ``round(x + dead_zone)``, which is biased and
-        exists for reproduction only; "rdoq" weighs each integer's bits against its error. None is "deadzone", with
-        effort "small" "rdoq", with `step` and `rms_step` "nearest" (zones shrink the update, which costs loss), and with
-        effort "small" alone, off the lattice, dependent quantisation in tensors of 8192 values or more.
+        exists for reproduction only; "rdoq" weighs each integer's bits against its error; "stochastic" rounds up or down by
+        chance, so that the mean is right (QSGD, Alistarh et al., 2017): very coarse steps then average out over many
+        clients, but without error feedback, which would add up their errors. None is "deadzone", with effort "small"
+        "rdoq", with `step` and `rms_step` "nearest" (zones shrink the update, which costs loss), and with effort "small"
+        alone, off the lattice, dependent quantisation in tensors of 8192 values or more.
     dead_zone : float, default 0.3
-        The paper's f, the rounding offset, in [0, 0.5]: smaller means a wider zone that becomes 0. Unused by "nearest" and
-        "rdoq".
+        The paper's f, the rounding offset, in [0, 0.5]: smaller means a wider zone that becomes 0. Unused by "nearest",
+        "rdoq" and "stochastic".
     effort : {"fast", "balanced", "small"}, default "balanced"
         "fast" orders integers by the spread of their output channels; "balanced" by output and input channels, where
         that pays, and moves what is restored to the centroids of what was sent; "small" tries every order and
@@ -171,7 +173,7 @@ class DomConfig:
 
 def _is_asked(value: Any) -> bool:
     """Return whether a field of `_EXCLUSIVE` holds what excludes another."""
-    return value not in ("deadzone", "nearest", "rdoq") and value is not None and value is not False
+    return value not in ("deadzone", "nearest", "rdoq", "stochastic") and value is not None and value is not False
 
 
 def _number(value: Any) -> bool:
@@ -199,7 +201,7 @@ def _patterns(value: Any) -> bool:
 
 
 def _rounding(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and value in ("deadzone", "nearest", "paper", "rdoq"))
+    return value is None or (isinstance(value, str) and value in get_args(Rounding))
 
 
 def _flag(value: Any) -> bool:
@@ -220,7 +222,7 @@ _FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "rms_step": ("None or a positive number", lambda value: value is None or _positive(value)),
     "absolute_keyframes": ("True | False", _flag),
     "budget_bytes": ("None or a positive integer", _budget),
-    "rounding": ("None | deadzone | nearest | paper | rdoq", _rounding),
+    "rounding": ("None | deadzone | nearest | paper | rdoq | stochastic", _rounding),
     "dead_zone": ("a number in [0, 0.5]", lambda value: _number(value) and 0 <= value <= 0.5),
     "effort": _one_of("fast", "balanced", "small"),
     "lattice": ("True | False", _flag),

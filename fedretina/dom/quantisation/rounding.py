@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cache
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,8 @@ class Rounder:
     """Eq. 6: integers of ``x = difference / step``.
 
     `kind`: "deadzone" is ``sign(x) * floor(|x| + offset)``, "nearest" is round half to even, "paper" is
-    ``round(x + offset)``. RDOQ starts from a dead zone, see `fedretina.dom.quantisation.rdoq`.
+    ``round(x + offset)``, "stochastic" is ``floor(x + u)`` with u from 0 to 1 by chance. RDOQ starts from a dead zone, see
+    `fedretina.dom.quantisation.rdoq`.
     """
 
     kind: Rounding
@@ -31,9 +33,17 @@ class Rounder:
         """Return the integers, as floats."""
         if self.kind == "nearest":
             return np.rint(x)
+        if self.kind == "stochastic":
+            return np.floor(x + _chance(x))
         if self.kind == "paper":
             return np.rint(x + x.dtype.type(self.offset))
         return np.trunc(_with_signs_of(x, self.offset) + x)
+
+
+def _chance(x: Any) -> Any:
+    """Return random numbers from 0 to 1 that follow from the values alone: equal models give equal bytes."""
+    seed = np.frombuffer(blake2b(np.ascontiguousarray(x).tobytes(), digest_size=16).digest(), np.uint32)
+    return np.random.default_rng(seed).random(x.shape, x.dtype.type)
 
 
 def _with_signs_of(x: Any, size: float) -> Any:

@@ -12,7 +12,7 @@ def test_a_committee_beats_fine_tuning_and_notes_what_it_labelled(accuracy, stud
 
 def test_self_training_needs_no_peer(student, monkeypatch):
     it = student("self")
-    monkeypatch.setattr(type(it), "_source", lambda *_: pytest.fail("a source was asked for"))
+    monkeypatch.setattr(type(it), "home_model", lambda *_: pytest.fail("a source was asked for"))
     assert it.score(METHODS["self"].train(it))["accuracy"] > 50
 
 
