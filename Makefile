@@ -22,6 +22,7 @@ flwr: ## what touches Flower, with another release of it beside the installed de
 bench: ## the tables of docs/, which take hours; runs of the main job that are in build/main-job are not done again
 	python benchmarks/transfer.py
 	python benchmarks/main_job.py build/main-job
+	python benchmarks/joint_training.py build/joint-training
 	python benchmarks/committee.py --targets duke --seeds 0,1,2
 	python benchmarks/codec
 	python benchmarks/any_strategy all build/any-strategy

@@ -30,10 +30,14 @@ Summary = dict[str, Any]
 
 
 def summary(out: Path, seed: int, codec: str) -> Summary:
+    """Read the summary of a run with frozen sources; if there is none, run it first."""
+    return finished(out.absolute() / f"{codec}-{seed}", f"seed={seed} codec='{codec}' {FROZEN}", baselines=codec == "dom")
+
+
+def finished(folder: Path, config: str, *, baselines: bool) -> Summary:
     """Read a run's summary, with the target's results at the top; if there is none, run it first."""
-    folder = out.absolute() / f"{codec}-{seed}"
     if not (folder / "summary.json").exists():
-        config = f"seed={seed} codec='{codec}' out='{folder}' {FROZEN}" + ("" if codec == "dom" else " baselines=false")
+        config = f"{config} out='{folder}'" + ("" if baselines else " baselines=false")
         command = ["flwr", "run", str(ROOT / "simulations" / "duke_target"), "--stream", "-c", config]
         subprocess.run([*command, "--federation-config", FEDERATION], check=True)
     found: Summary = json.loads((folder / "summary.json").read_text())
