@@ -33,7 +33,7 @@ class City:
             self.nodes.append(self.join(folder / "kiosk", "kiosk", role="front-end"))
         self.grid = Tampering(app, len(self.nodes))
         for context, node in zip(self.grid.contexts.values(), self.nodes, strict=True):
-            context.node_config |= {"city": str(node.path), "domains": ",".join(node.domains)}
+            context.node_config |= {"city": str(node.path), "domains": ",".join(node.domains), "role": node.role}
 
     def join(self, path, *domains, role="edge"):
         request = make_request(path, domains, role=role, data=path)
