@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from fedretina import atomic
-from fedretina.city.folders import CityFolder, NodeFolder, check_name, make_private
+from fedretina.city.folders import CityFolder, NodeFolder, check_name, make_private, package_versions
 from fedretina.errors import BadArgument, Corrupt, Untrusted
 from fedretina.trust import (
     NODE_ROLES,
@@ -40,7 +40,7 @@ ROOT_LIFETIME_S = 365 * 86_400
 REQUEST = "fedretina/request"
 JOIN = "fedretina/join"
 _REQUEST_FIELDS = {"name": str, "role": str, "flower": str, "domains": dict}
-_JOIN_FIELDS = {"node": str, "flower": str, "address": str, "ca": bytes, "roots": list}
+_JOIN_FIELDS = {"node": str, "flower": str, "address": str, "ca": bytes, "roots": list, "packages": dict}
 
 
 @dataclass(frozen=True)
@@ -193,6 +193,7 @@ def make_join_file(city: CityFolder, request: Request) -> bytes:
         "address": city.address,
         "ca": (city.tls / "ca.crt").read_bytes(),
         "roots": city.identity.signed_roots(),
+        "packages": package_versions(),
     }
     return Signed.by([city.server_key()], JOIN, pack(answer)).to_bytes()
 
@@ -219,6 +220,8 @@ class Invitation:
         found = unpack(signed.body, _JOIN_FIELDS, "a join file")
         if not found["roots"] or not all(isinstance(root, bytes) for root in found["roots"]):
             raise Corrupt("a join file has no city root: ask for a new one")
+        if not all(isinstance(word, str) for entry in found["packages"].items() for word in entry):
+            raise Corrupt("a join file has a package without name and version: ask for a new one")
         return cls(signed, found)
 
     @property
@@ -254,7 +257,7 @@ class Invitation:
         for version, data in enumerate(self.found["roots"], 1):
             node.identity.add_root(version, data)
         atomic.write_bytes(node.ca, self.found["ca"], durable=True)
-        joined = replace(node, city=root.city, address=self.found["address"])
+        joined = replace(node, city=root.city, address=self.found["address"], packages=self.found["packages"])
         joined.save()
         _take_pending_keys(node, root)
         return joined

@@ -19,6 +19,7 @@ from fedretina.city import (
     processes,
     revoke,
 )
+from fedretina.city.folders import package_versions
 from fedretina.errors import BadArgument, Corrupt, Truncated
 from fedretina.trust import Forged, Replayed, Signed, SigningKey, UnknownSigner
 
@@ -35,6 +36,7 @@ def test_two_files_make_a_member(city, tmp_path, registered):
     assert root == city.identity.root()
     assert root.domains["duke"].signers.keys == (SigningKey.load(node.identity.signing_key("duke")).public.id,)
     assert root.domains["duke"] != root.domains["market1501"]
+    assert NodeFolder.load(node.path).packages == package_versions()
     assert node.ca.read_bytes() == (city.tls / "ca.crt").read_bytes()
 
 
