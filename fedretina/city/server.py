@@ -14,13 +14,20 @@ from fedretina.city.enrolment import ROOT_LIFETIME_S, Request, admit, make_join_
 from fedretina.city.folders import CityFolder, check_name, make_private
 from fedretina.city.processes import Show
 from fedretina.errors import BadArgument
-from fedretina.trust import SERVER, CityRoot, Identity, Role, Signed, SigningKey, fingerprint, merge_keys
+from fedretina.trust import SERVER, Algorithm, CityRoot, Identity, Role, Signed, SigningKey, fingerprint, merge_keys
 
 DEFAULT_PORT = 9093
 
 
 def create(
-    path: Path, name: str, hosts: Sequence[str], port: int = DEFAULT_PORT, *, root_keys: int = 1, threshold: int = 1
+    path: Path,
+    name: str,
+    hosts: Sequence[str],
+    port: int = DEFAULT_PORT,
+    *,
+    root_keys: int = 1,
+    threshold: int = 1,
+    post_quantum: bool = False,
 ) -> CityFolder:
     """Make a city's folder: certificates, keys, the first city root, and the connection for ``flwr run``.
 
@@ -36,6 +43,8 @@ def create(
         The SuperLink's port.
     root_keys, threshold : int, default 1
         How many root keys are made, and how many of them must sign a root.
+    post_quantum : bool, default False
+        Whether the root's and the server's keys sign by ML-DSA-65 instead of Ed25519.
 
     Raises
     ------
@@ -54,7 +63,8 @@ def create(
         make_private(folder)
     make_authority(city.tls, name)
     make_server_certificate(city.tls, name, hosts)
-    roots, server = [SigningKey.generate() for _ in range(root_keys)], SigningKey.generate()
+    algorithm: Algorithm = "ml-dsa-65" if post_quantum else "ed25519"
+    roots, server = [SigningKey.generate(algorithm) for _ in range(root_keys)], SigningKey.generate(algorithm)
     for number, key in enumerate(roots, 1):
         key.save(city.keys / f"root-{number}.pem")
     server.save(city.identity.signing_key("server"))
