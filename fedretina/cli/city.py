@@ -202,10 +202,10 @@ def units(
 
 @app.command()
 def revoke(domain: Annotated[str, typer.Argument(help="The domain.")], folder: CityDir = CITY_DIR) -> None:
-    """Server: take a domain out of the city root. Nodes that have the new root refuse the domain's models."""
+    """Server: take a domain out of the city root; nodes then refuse its models, and the SuperLink a node without domains."""
     from fedretina import city
 
-    root = city.revoke(city.CityFolder.load(folder), domain)
+    root = city.revoke(city.CityFolder.load(folder), domain, _show)
     typer.echo(
         f"Root {root.version} lists {', '.join(root.domains) or 'no domain'}; nodes learn it with their next message."
     )

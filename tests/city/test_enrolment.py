@@ -156,9 +156,31 @@ def test_a_replaced_machine_needs_a_revocation(city, tmp_path, registered):
     again = make_request(tmp_path / "new machine", ["duke"], role="edge", data=tmp_path)
     with pytest.raises(BadArgument, match="`fedretina city revoke duke` first"):
         approve(city, again, quiet)
-    assert "duke" not in revoke(city, "duke").domains
+    assert "duke" not in revoke(city, "duke", quiet).domains
     approve(city, again, quiet)
     assert "duke" in city.identity.root().domains
+
+
+def test_a_node_whose_last_domain_goes_is_unregistered(city, tmp_path, monkeypatch):
+    ran = []
+    monkeypatch.setattr(processes, "run", lambda command, show: ran.append(command) or '{"node-id": 77}')
+    approve(city, ask(tmp_path, "duke", "market1501")[0], quiet)
+    revoke(city, "market1501", quiet)
+    assert len(ran) == 1
+
+    def refuse(command, show):
+        raise NotStarted("the SuperLink does not answer")
+
+    monkeypatch.setattr(processes, "run", refuse)
+    with pytest.raises(NotStarted):
+        revoke(city, "duke", quiet)
+    assert "duke" not in city.identity.root().domains
+    monkeypatch.setattr(processes, "run", lambda command, show: ran.append(command) or "")
+    revoke(city, "duke", quiet)
+    assert ran[1:] == [["flwr", "supernode", "unregister", "77", "testville", "--format", "json"]]
+    assert not list(city.nodes.iterdir())
+    with pytest.raises(BadArgument, match="lists no domain 'duke'; it lists none"):
+        revoke(city, "duke", quiet)
 
 
 def test_rotated_keys_are_signed_by_the_old_and_taken_up_with_the_answer(city, tmp_path, registered):
@@ -237,7 +259,7 @@ def test_new_keys_of_a_domain_that_was_revoked_meanwhile_are_not_taken(city, tmp
     node = join(city, node, approve(city, request, quiet)[1])
     old = node.identity.signing_key("duke").read_bytes()
     answer = approve(city, make_rotation(node, "duke"), quiet)[1]
-    revoke(city, "duke")
+    revoke(city, "duke", quiet)
     again = make_join_file(city, Request.read(request))
     join(city, node, again)
     assert node.identity.signing_key("duke").read_bytes() == old
