@@ -1,5 +1,6 @@
 """The page docs/results/city-network.md, from the stored measurement."""
 
+import io
 import os
 import platform
 import re
@@ -7,10 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
+
 from city.city_run import CUT, CUT_AFTER, CUT_S, EDGES, TRAINING
 from city.link import DELAY_S, LOSS, RATE
+from fedretina.atomic import write_bytes
 from fedretina.study import table
 
+PICTURE = "images/city-network.png"
+RUNS = {"dom": "DoM", "plain": "models as they are"}
 PAGE = """# A city on a slow network
 
 Written by `python benchmarks/city` ({machine}, {cores} cores for all machines, load {load:.1f}); don't edit.
@@ -31,6 +37,8 @@ Time of a round: training and traffic together. In the first round of the first 
 in the ledger: what messages needed, headers included. Bytes on the network: all packets of the server, with TLS,
 acknowledgements and what was sent again.
 {ratio}
+
+![Seconds and network bytes of the rounds, with DoM and with models as they are]({picture})
 
 ## A link that is cut
 
@@ -67,6 +75,7 @@ def write(found: Mapping[str, Any], page: Path) -> None:
             first=found["first_round_s"] / 60,
             table=table(head, rows).rstrip("\n"),
             ratio=f"DoM needed {each[0] / each[1]:.1f} times fewer bytes a round; its first round sends whole models.",
+            picture=PICTURE,
             cut_after=CUT_AFTER,
             cut=CUT,
             cut_s=CUT_S,
@@ -76,6 +85,31 @@ def write(found: Mapping[str, Any], page: Path) -> None:
         ),
         "utf-8",
     )
+    write_bytes(page.parent / PICTURE, plot(found))
+
+
+def plot(found: Mapping[str, Any]) -> bytes:
+    """Draw the seconds of each round, and the bytes a round on the network."""
+    figure = Figure(figsize=(7.6, 2.7), layout="constrained")
+    seconds, megabytes = figure.subplots(1, 2, width_ratios=[2, 1])
+    for index, (key, label) in enumerate(RUNS.items()):
+        run, shift = found[key], 0.2 * (2 * index - 1)
+        rounds = range(1, len(run["seconds"]) + 1)
+        seconds.bar([number + shift for number in rounds], run["seconds"], 0.38, label=label)
+        megabytes.bar(index, run["network_bytes"] / max(1, len(run["seconds"])) / 1e6, 0.6)
+    if len(found["dom"]["seconds"]) > CUT_AFTER:
+        top = found["dom"]["seconds"][CUT_AFTER]
+        seconds.annotate("link cut", (CUT_AFTER + 0.8, top), ha="center", va="bottom", fontsize=8)
+    seconds.set_xticks(range(1, 1 + max(len(found[key]["seconds"]) for key in RUNS)))
+    seconds.set_xlabel("round")
+    seconds.set_ylabel("seconds")
+    seconds.margins(y=0.15)
+    megabytes.set_xticks(range(len(RUNS)), [label.replace(" as", "\nas") for label in RUNS.values()])
+    megabytes.set_ylabel("MB a round on the network")
+    figure.legend(loc="outside upper center", ncols=2, frameon=False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    return buffer.getvalue()
 
 
 def _row(label: str, run: Mapping[str, Any]) -> list[str]:

@@ -21,6 +21,7 @@ from poisoned.attacks import ATTACKS, SCALE, WRONG
 from poisoned.cells import FIRST_BAD_ROUND, TOPOLOGY
 
 PICTURE = "images/poisoned.png"
+GAINS = ("attack", "bad peers", "change without", "change with", "gain", "more than without an attack")
 LABELS = {
     "scaled": f"scaled by {SCALE:.0f}",
     "random": "random, with mean and deviation of each tensor",
@@ -48,7 +49,9 @@ labels, and the target starts in round 1 from its best peer.
 {ended}
 ## What the defences bring
 
-The mAP with the defences less the mAP without them, seed by seed: mean ± standard error over the seeds.
+Points of mAP, compared seed by seed: mean ± standard error over the seeds. *Change*: an attack against no attack. *Gain*:
+with the defences against without them. *More than without an attack*: the gain less the gain in the first row. The defences
+change alpha and the committee also when nobody attacks. So the last column is what they do against the attack.
 
 {gains}
 
@@ -77,25 +80,29 @@ class Gain:
     ends_without: bool
 
     @property
-    def differences(self) -> list[float]:
-        return [self.defended[seed] - self.open[seed] for seed in sorted(self.defended.keys() & self.open.keys())]
+    def gain(self) -> dict[int, float]:
+        """By seed: with the defences less without."""
+        return _less(self.defended, self.open)
 
     @property
     def label(self) -> str:
         return f"{self.attack or 'none'}, {self.bad} bad" if self.attack else "none"
 
-    @property
-    def row(self) -> list[str]:
-        found = "the run ends without" if self.ends_without else "not run"
-        if self.differences:
-            found = mean_text(self.differences, "+.1f", error=True)
-        return [LABELS.get(self.attack, "none"), str(self.bad), found]
+    def row(self, none: "Gain") -> list[str]:
+        """Write a row of the table; `none` is the row without an attack."""
+        changes = [_less(self.open, none.open), _less(self.defended, none.defended)] if self.attack else [{}, {}]
+        cells = [_points(found) if self.attack else "" for found in changes]
+        beyond = _points(_less(self.gain, none.gain)) if self.attack else ""
+        if self.ends_without:
+            cells[0], beyond = "the run ends", "the run goes on"
+        gain = "" if self.ends_without else _points(self.gain)
+        return [LABELS.get(self.attack, "none"), str(self.bad), *cells, gain, beyond]
 
-    @property
-    def is_shown(self) -> bool:
-        """Whether the gain is more than two standard errors above zero."""
-        mean, deviation = mean_and_deviation(self.differences) if self.differences else (0.0, None)
-        return deviation is not None and mean > 2 * deviation / len(self.differences) ** 0.5
+    def is_shown(self, none: "Gain") -> bool:
+        """Whether the gain, less the gain without an attack, is more than two standard errors above zero."""
+        found = list(_less(self.gain, none.gain).values())
+        mean, deviation = mean_and_deviation(found) if found else (0.0, None)
+        return deviation is not None and mean > 2 * deviation / len(found) ** 0.5
 
 
 def write(state: Path, training: Training, page: Path) -> None:
@@ -125,7 +132,7 @@ def write(state: Path, training: Training, page: Path) -> None:
         seeds=", ".join(str(seed) for seed in sorted({cell["seed"] for cell in rounds})),
         table=table_of(head, lines).rstrip("\n"),
         ended=_ended(rounds),
-        gains=table_of(["attack", "bad peers", "with less without"], [gain.row for gain in gains]).rstrip("\n"),
+        gains=table_of(GAINS, [gain.row(gains[0]) for gain in gains]).rstrip("\n"),
         picture=PICTURE,
         verdict=_verdict(gains),
     )
@@ -141,15 +148,24 @@ def _gain(attack: str, bad: int, rows: Mapping[tuple[str, int, bool], list[Mappi
     return Gain(attack, bad, found[True], found[False], any(cell["error"] for cell in rows.get((attack, bad, False), [])))
 
 
-def _verdict(gains: Iterable[Gain]) -> str:
-    """Say against what the defences help, and where no help is shown: a gain counts above two standard errors."""
-    attacks = [gain for gain in gains if gain.attack]
+def _less(one: Mapping[int, float], other: Mapping[int, float]) -> dict[int, float]:
+    return {seed: one[seed] - other[seed] for seed in sorted(one.keys() & other.keys())}
+
+
+def _points(found: Mapping[int, float]) -> str:
+    return mean_text(list(found.values()), "+.1f", error=True) if found else "not run"
+
+
+def _verdict(gains: Sequence[Gain]) -> str:
+    """Say against what the defences help, and where no help is shown."""
+    none, *attacks = gains
     ends = [gain.label for gain in attacks if gain.ends_without]
-    shown = [gain.label for gain in attacks if gain.is_shown]
-    rest = [gain.label for gain in attacks if not gain.is_shown and not gain.ends_without]
+    shown = [gain.label for gain in attacks if gain.is_shown(none)]
+    rest = [gain.label for gain in attacks if not gain.is_shown(none) and not gain.ends_without]
     lines = [f"- Without the defences these end the run: {'; '.join(ends)}."] if ends else []
-    lines += [f"- A gain of more than two standard errors: {'; '.join(shown)}."] if shown else []
-    lines += [f"- **No gain is shown**: {'; '.join(rest)}."] if rest else []
+    lines += [f"- More than without an attack, by over two standard errors: {'; '.join(shown)}."] if shown else []
+    lines += [f"- **No help against the attack is shown**: {'; '.join(rest)}."] if rest else []
+    lines.append("- Few seeds tell little: two standard errors of three seeds are weak evidence.")
     return "\n".join(lines)
 
 

@@ -39,6 +39,9 @@ def test_the_page_shows_what_is_stored(tmp_path):
     put("", 0, True, seed=1, scores=(1.0, 72.0))
     put("", 0, False)
     put("", 0, False, seed=1)
+    for seed in (0, 1):
+        put("scaled", 1, False, seed=seed, scores=(1.0, 60.0 + seed))
+        put("scaled", 1, True, seed=seed, scores=(1.0, 89.0 + seed + seed))
     put("random", 1, True, scores=(1.0, 60.0))
     put("random", 1, False, scores=(1.0, 50.0))
     put("random", 1, True, seed=1, scores=(1.0, 61.0))
@@ -49,11 +52,13 @@ def test_the_page_shows_what_is_stored(tmp_path):
     write(tmp_path, training, tmp_path / "page.md")
     text = (tmp_path / "page.md").read_text()
     assert "| none | 50.0 ± 0.0 | 71.0 ± 1.0 | 50.0 ± 0.0 | 71.0 ± 1.0 |" in text
-    assert "| random, with mean and deviation of each tensor | 1 | +10.2 ± 0.2 |" in text
-    assert "| NaN | 1 | the run ends without |" in text
+    assert "| none | 0 |  |  | +21.0 ± 1.0 |  |" in text
+    assert "deviation of each tensor | 1 | +0.2 ± 0.2 | -10.5 ± 0.5 | +10.2 ± 0.2 | -10.8 ± 0.7 |" in text
+    assert "| scaled by 10 | 1 | +10.5 ± 0.5 | +19.0 ± 0.0 | +29.5 ± 0.5 | +8.5 ± 0.5 |" in text
+    assert "| NaN | 1 | the run ends | -0.5 |  | the run goes on |" in text
     assert "- Without the defences these end the run: NaN, 1 bad." in text
-    assert "- A gain of more than two standard errors: random, 1 bad." in text
-    assert "- **No gain is shown**: scaled, 1 bad;" in text
+    assert "- More than without an attack, by over two standard errors: scaled, 1 bad." in text
+    assert "- **No help against the attack is shown**: scaled, 2 bad; random, 1 bad;" in text
     assert (tmp_path / "images" / "poisoned.png").read_bytes().startswith(b"\x89PNG")
     assert "| NaN | the run ends | 69.5 | not run | not run |" in text
     assert "> the model of 'msmt17' cannot be used" in text
