@@ -165,7 +165,11 @@ def _verdict(gains: Sequence[Gain]) -> str:
     lines = [f"- Without the defences these end the run: {'; '.join(ends)}."] if ends else []
     lines += [f"- More than without an attack, by over two standard errors: {'; '.join(shown)}."] if shown else []
     lines += [f"- **No help against the attack is shown**: {'; '.join(rest)}."] if rest else []
-    lines.append("- Few seeds tell little: two standard errors of three seeds are weak evidence.")
+    if rest:
+        lines.append(
+            "- Both arms have the committee, which checks votes on held-out labels. It may be why so little is lost without."
+        )
+    lines.append(f"- Two standard errors of {len(none.open)} seeds are weak evidence.")
     return "\n".join(lines)
 
 
