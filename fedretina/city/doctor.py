@@ -173,7 +173,7 @@ def _packages(node: NodeFolder) -> Iterator[Finding]:
         yield Finding(
             "warning",
             f"the SuperNode of {node.path} ended less than a minute ago",
-            "the server counts it as online until then: `fedretina city up` waits for that",
+            "the server may count it as online until then: `fedretina city up` waits for that",
         )
 
 
