@@ -19,7 +19,7 @@ SOURCES = EDGES[1:]
 CUT_S = 120.0
 CUT_AFTER = 2
 PATIENCE_S = 900.0
-TRAINING = "local-epochs=1 home-epochs=1 epoch-images=128 committee=false baselines=false"
+TRAINING = "local-epochs=1 home-epochs=1 epoch-images=128 committee=false baselines=false body-rounds=0 co-training='off'"
 
 
 @dataclass(frozen=True)

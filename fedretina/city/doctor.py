@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 
-from fedretina.city.edge import ended_lately
+from fedretina.city.edge import was_killed
 from fedretina.city.folders import NodeFolder, package_versions
 from fedretina.city.processes import is_open, is_running
 
@@ -169,11 +169,11 @@ def _packages(node: NodeFolder) -> Iterator[Finding]:
     yield Finding("ok", _listed({**own, "torch": metadata.version("torch")}))
     if is_running(node):
         yield Finding("ok", f"the SuperNode of {node.path} runs")
-    elif ended_lately(node):
+    elif was_killed(node):
         yield Finding(
             "warning",
-            f"the SuperNode of {node.path} ended less than a minute ago",
-            "the server may count it as online until then: `fedretina city up` waits for that",
+            f"the SuperNode of {node.path} was killed, or ended by a fault: {node.log} may say why",
+            "`fedretina city up`; for a minute after its end the server counts it as online, and the command waits for that",
         )
 
 

@@ -11,7 +11,7 @@ from fedretina.city.processes import NotStarted, Show
 from fedretina.errors import BadArgument
 
 ONLINE_S = 60.0
-"""For so long after a SuperNode's end the server counts it as online, and refuses its next life."""
+"""For so long after a SuperNode was killed the server counts it as online, and refuses its next life."""
 RETRY_S = 10.0
 
 
@@ -39,7 +39,7 @@ def join(node: NodeFolder, data: bytes, confirm: Callable[[str], str]) -> NodeFo
 def start(node: NodeFolder, show: Show) -> None:
     """Start the node's SuperNode, and wait until the server has admitted it.
 
-    The server refuses a node whose last life ended less than a minute ago. Then this tries again until that time has passed.
+    For a minute the server refuses a node whose last life was killed. Then this tries again until that time has passed.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def start(node: NodeFolder, show: Show) -> None:
         If it ends at once, or the server refuses it.
     """
     node.require_joined()
-    end = time.monotonic() + (ONLINE_S + 2 * RETRY_S if ended_lately(node) else 0)
+    end = time.monotonic() + (ONLINE_S + 2 * RETRY_S if was_killed(node) else 0)
     while True:
         try:
             _start_once(node, show)
@@ -63,9 +63,9 @@ def start(node: NodeFolder, show: Show) -> None:
         time.sleep(RETRY_S)
 
 
-def ended_lately(node: NodeFolder) -> bool:
-    """Return whether the node's SuperNode ended less than a minute ago, by the age of its log."""
-    return not processes.is_running(node) and node.log.exists() and time.time() - node.log.stat().st_mtime < ONLINE_S
+def was_killed(node: NodeFolder) -> bool:
+    """Return whether the node's SuperNode was admitted once, and ended without `stop`: by a kill, a fault or a power cut."""
+    return not processes.is_running(node) and node.pid.exists() and processes.was_admitted(node)
 
 
 def _start_once(node: NodeFolder, show: Show) -> None:

@@ -133,6 +133,11 @@ def wait_until_admitted(node: NodeFolder, begin: int, *, seconds: float = START_
         time.sleep(0.2)
 
 
+def was_admitted(node: NodeFolder) -> bool:
+    """Return whether the server admitted the node in one of the lives that its log tells of."""
+    return node.log.exists() and _ADMITTED in node.log.read_bytes()
+
+
 def stop(folder: CityFolder | NodeFolder) -> bool:
     """End the folder's process and its children; return whether it ran."""
     if not is_running(folder):

@@ -1,5 +1,6 @@
 """Start of a node: the server admits it, refuses it, or still counts its last life as online."""
 
+import os
 import sys
 from dataclasses import replace
 
@@ -39,7 +40,9 @@ def node(tmp_path, monkeypatch):
 
 
 def test_a_node_whose_last_life_counts_as_online_waits(node):
-    node.log.write_text("the last life\n")
+    node.log.write_text("SuperNode ID: 7\n")
+    os.utime(node.log, (0, 0))  # it had nothing to say for long before it was killed
+    node.pid.write_text("999999999")
     shown = []
     edge.start(node, shown.append)
     assert is_running(node)
@@ -53,3 +56,9 @@ def test_a_new_node_that_is_refused_says_why_at_once(node):
     with pytest.raises(NotStarted, match=r"the process ended|the server refused the node: ERROR Exit Code: 305"):
         edge.start(node, quiet)
     assert not is_running(node)
+
+
+def test_a_node_that_was_ended_by_down_and_is_refused_says_so_at_once(node):
+    node.log.write_text("SuperNode ID: 7\n")
+    with pytest.raises(NotStarted):
+        edge.start(node, quiet)

@@ -200,9 +200,13 @@ def test_packages_that_differ_from_the_servers(node):
     assert "install the same releases" in found
 
 
-def test_a_life_that_ended_just_now(node):
-    node.log.write_text("Starting")
-    assert "ended less than a minute ago: the server may count it as online" in one(node, "warning")
+def test_a_life_that_was_killed(node):
+    node.log.write_text("SuperNode ID: 7")
+    assert findings(node, "warning") == []  # it was ended by `city down`
+    node.pid.write_text("999999999")
+    found = one(node, "warning")
+    assert "was killed, or ended by a fault" in found
+    assert "the server counts it as online" in found
 
 
 def test_systemd_takes_the_units(city, node, tmp_path):
