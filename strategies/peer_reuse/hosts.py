@@ -41,8 +41,8 @@ class _Answer:
 def find_hosts(grid: Grid, domains: Sequence[str], *, seconds: float) -> Hosts:
     """Ask the nodes which domains they host and in which role, and assign each domain to one that trains.
 
-    A node that was killed needs a minute to come back, and Flower lists it meanwhile. So nodes that do not answer are asked
-    again while a domain has no other node.
+    A node that was killed needs a minute to come back. Flower lists it at first, then no longer, then again. So while a
+    domain has no node, every node that was listed once and does not answer is waited for.
 
     Parameters
     ----------
@@ -65,18 +65,19 @@ def find_hosts(grid: Grid, domains: Sequence[str], *, seconds: float) -> Hosts:
     FedRetinaError
         If the app of a node fails.
     """
-    deadline = time.monotonic() + seconds
+    deadline, listed = time.monotonic() + seconds, set[int]()
     while True:
         nodes = _connected(grid, deadline, seconds)
         answers = _ask(grid, nodes, seconds)
+        listed.update(nodes)
         hosted = {node: answer.domains for node, answer in answers.items() if not answer.is_front_end}
         front_ends = {node: answer.domains for node, answer in answers.items() if answer.is_front_end}
         try:
             return Hosts(assign_hosts(domains, hosted), front_ends)
         except BadArgument:
-            if len(answers) == len(nodes) or time.monotonic() > deadline:
+            if answers.keys() >= listed or time.monotonic() > deadline:
                 raise
-        silent = ", ".join(str(node) for node in nodes if node not in answers)
+        silent = ", ".join(str(node) for node in sorted(listed) if node not in answers)
         _log.warning("the nodes %s do not answer, and a domain has no node: waiting for them", silent)
         time.sleep(1)
 

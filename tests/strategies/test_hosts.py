@@ -40,6 +40,15 @@ def test_a_node_that_was_killed_is_waited_for(caplog):
     assert caplog.text.count("the nodes 101 do not answer") == 2
 
 
+def test_a_node_that_is_not_listed_for_a_while_is_waited_for():
+    """The SuperLink lists a killed node for a minute, then no longer, until its next life."""
+    grid = Returning(silent=1)
+    lists = iter([[100, 101], [100], [100], [100, 101]])
+    grid.get_node_ids = lambda: next(lists)
+    assert find_hosts(grid, ("duke", "cuhk03"), seconds=60).domains == {"duke": 100, "cuhk03": 101}
+    assert next(lists, None) is None
+
+
 def test_nobody_waits_for_a_node_without_a_domain_of_the_run():
     grid = Returning(silent=9)
     assert find_hosts(grid, ("duke",), seconds=60).domains == {"duke": 100}
