@@ -24,6 +24,7 @@ from fedretina.study.tasks import FederatedTask
 
 STUDY = Path(__file__).parents[1]
 ROWS = "rows.jsonl"
+OURS = ("dom", "dom-rotated")
 _CODE = (STUDY / "codecs", STUDY / "tasks", STUDY / "bandwidth" / "federation.py")
 _DOM = Path(fedretina.dom.__file__).parent
 
@@ -161,7 +162,7 @@ def _trained(cells: Sequence[Cell], jobs: int) -> Iterator[tuple[Cell, dict[str,
 
 @cache
 def _code(codec: str) -> str:
-    return code_digest((*_CODE, _DOM) if codec == "dom" else _CODE)
+    return code_digest((*_CODE, _DOM) if codec in OURS else _CODE)
 
 
 def _digest(value: Mapping[str, Any]) -> str:
