@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from fedretina.dom import PRESETS, DomConfig, Preset, decode, encode
+from fedretina.dom import PRESETS, DomConfig, PayloadInfo, Preset, decode, encode, inspect
 from fedretina.errors import BadArgument
 from fedretina.study.codecs.codec import Array, Codec, Floats, State
 
@@ -47,6 +47,10 @@ class Dom(Codec):
         base = _base(state)
         new = {name: (base[name].astype(np.float32) + values).astype(base[name].dtype) for name, values in update.items()}
         return encode(new, base=base, config=self.config)
+
+    def inspect(self, data: bytes, state: State) -> PayloadInfo:
+        """Return what the payload says of itself."""
+        return inspect(data, base=_base(state))
 
     def unpack(self, data: bytes, state: State) -> Mapping[str, Floats]:
         """Decode, and take the base away."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fedretina.dom import DomConfig, decode, encode
+from fedretina.dom import DomConfig, PayloadInfo, decode, encode, inspect
 from fedretina.errors import BadArgument
 from fedretina.study.codecs.codec import Array, Codec, Floats, State, Update
 from fedretina.study.codecs.layout import Reader, count, flatten, norm, split
@@ -55,6 +55,10 @@ class DomRotated(Codec):
         data = encode({_NAME: vector}, base=zeros, config=self._config())
         factor = unbiased_scale(vector, decode(data, base=zeros)[_NAME])
         return exponents.astype(np.int8).tobytes() + np.array(factor, "<f4").tobytes() + data
+
+    def inspect(self, data: bytes, state: State) -> PayloadInfo:
+        """Return what the payload says of itself, which follows exponents and factor."""
+        return inspect(data[len(state.specs) + 4 :], base={_NAME: np.zeros(state.size, np.float32)})
 
     def unpack(self, data: bytes, state: State) -> Mapping[str, Floats]:
         """Decode, scale, and rotate back."""
