@@ -75,6 +75,11 @@ class TaskResult:
         return cls(name, [Line(v, [one for one in cells if one.cell.variant == v]) for v in variants])
 
     @property
+    def seeds(self) -> set[int]:
+        """All seeds of the lines."""
+        return {one.cell.seed for line in self.lines for one in line.seeds}
+
+    @property
     def metric(self) -> str:
         """Name of the score."""
         return self.lines[0].seeds[0].metric
@@ -96,7 +101,10 @@ class TaskResult:
 
     @cached_property
     def best(self) -> list[Line]:
-        """The best setting of each codec: the fewest bytes to the goal; where none reaches it, the best last score."""
+        """The best setting of each codec: the fewest bytes to the goal, among those that have it in the last round too.
+
+        Where none has, among those that reach it; where none does, the best last score.
+        """
         codecs = dict.fromkeys(line.codec for line in self.lines)
         return [min((line for line in self.lines if line.codec == codec), key=self._order) for codec in codecs]
 
@@ -148,9 +156,16 @@ class TaskResult:
             return None
         return next((row.round for row in one.rows if sign * row.score >= sign * goal), None)
 
-    def _order(self, line: Line) -> tuple[bool, float]:
+    def _order(self, line: Line) -> tuple[bool, bool, float]:
         needed = self.bytes_to_goal(line)
-        return (True, line.last if self.lower_is_better else -line.last) if needed is None else (False, needed)
+        if needed is None:
+            return (True, True, line.last if self.lower_is_better else -line.last)
+        return (False, not all(map(self._holds, line.seeds)), needed)
+
+    def _holds(self, one: Measured) -> bool:
+        """Tell whether the last round still has the goal."""
+        sign = -1 if self.lower_is_better else 1
+        return sign * one.rows[-1].score >= sign * self.goals[one.cell.seed]
 
 
 def _seconds(one: Measured, mbit: float, index: int) -> float:

@@ -73,7 +73,9 @@ UNCHECKED: Mapping[str, str] = {
 def known_numbers() -> Sequence[KnownNumber]:
     """Return all of them; each is computed when it is asked for."""
     return (
-        KnownNumber("qsgd", "variance over energy at 4 bits, buckets of 512", _QSGD_BOUND, "Theorem 3.2", _qsgd, at_most=True),
+        KnownNumber(
+            "qsgd", "variance over energy at 4 bits, buckets of 512", _QSGD_BOUND, "Theorem 3.2", _qsgd, at_most=True
+        ),
         KnownNumber("eden", "squared error at 1 bit", np.pi / 2 - 1, "pi / 2 - 1 (also DRIVE)", _error_of("eden"), 0.02),
         KnownNumber("nf4", "bits a value, blocks of 64", 4.5, "QLoRA, section 3: 32 / 64 for scales", _bits_of("nf4")),
         KnownNumber("int8-blocks", "bits a value, blocks of 256", 8.125, "32 / 256 for scales", _bits_of("int8-blocks")),
@@ -116,7 +118,7 @@ def _qsgd() -> float:
 def _stc() -> float:
     """Return the bits of a position: without count, mean and signs."""
     values = _normal()
-    sent = -(-_SIDE**2 // 100)
+    sent = -(-(_SIDE**2) // 100)
     return (8 * len(create("stc", share=0.01).encode(values, State.of(values))) - 64) / sent - 1
 
 

@@ -3,14 +3,17 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import ClassVar
 
+from fedretina.dom import is_vector
 from fedretina.study.bandwidth.cells import Cell
 from fedretina.study.bandwidth.federation import federate
 from fedretina.study.codecs import Array, Codec, State, Update
-from fedretina.study.codecs.codec import Floats, TensorSpec
+from fedretina.study.codecs.codec import Floats
 from fedretina.study.codecs.dom import Dom
 from fedretina.study.codecs.dom_rotated import DomRotated
+from fedretina.study.results import Results
 
 ROUNDS = 5
 DIRECTIONS, PARTS = ("up", "down"), ("integers", "vectors", "headers")
@@ -28,6 +31,14 @@ def composition(cell: Cell, *, rounds: int = ROUNDS) -> Counter[Term]:
     for _ in federate(cell.task.make(cell.plan.clients), recorded, replace(cell.plan, rounds=rounds), seed=cell.seed):
         pass
     return Counter({(way, part): n * (cell.plan.clients if way == "down" else 1) for (way, part), n in found.items()})
+
+
+def stored_composition(cell: Cell, folder: Path) -> Counter[Term]:
+    """Return `composition` of a cell; it is kept in a folder."""
+    found = Results(folder).measured(
+        cell.name, lambda: [[*term, count] for term, count in composition(cell).items()], key=cell.key
+    )
+    return Counter({(way, part): count for way, part, count in found})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,10 +69,7 @@ def _parts(codec: Codec, data: bytes, state: State) -> dict[str, int]:
     """Return the bytes of each part of what `encode` returned."""
     assert isinstance(codec, Dom | DomRotated)
     tensors = codec.inspect(data, state).tensors
-    vectors = round(sum(t.bytes for t in tensors if t.name in state.specs and _is_vector(state.specs[t.name])))
+    apart = {name for name, spec in state.specs.items() if is_vector(spec.shape)}
+    vectors = round(sum(tensor.bytes for tensor in tensors if tensor.name in apart))
     values = round(sum(t.bytes for t in tensors))
     return {"integers": values - vectors, "vectors": vectors, "headers": len(data) - values}
-
-
-def _is_vector(spec: TensorSpec) -> bool:
-    return sum(side > 1 for side in spec.shape) <= 1
