@@ -85,6 +85,8 @@ def _tables(tasks: Sequence[TaskResult], tried: Sequence[TaskResult], parts: Par
         "No other setting has a better last score with fewer bytes in all rounds. " + _seeds_of(tried)
     )
     yield table(["task", "codec", "setting", "bytes of all rounds", "last score"], list(_front(tried))).rstrip()
+    yield f"## Settings that were tried\n\nBytes to the goal, and how many seeds reach it. {_seeds_of(tried)}"
+    yield table(["task", "codec", "setting", "bytes to the goal", "seeds at the goal"], list(_tried(tried))).rstrip()
     yield (
         "## Time to the goal\n\nEach client has a link of its own, equally fast up and down. A round takes the slowest "
         "client's processor time (training and coding), the server's, and the time of its bytes on the link."
@@ -154,6 +156,12 @@ def _front(tasks: Sequence[TaskResult]) -> Iterator[list[str]]:
         for line in task.pareto:
             name = f"**{line.codec}**" if line.is_ours else line.codec
             yield [task.name, name, line.variant.label, size(line.curve[0][-1]), f"{line.last:.2f}"]
+
+
+def _tried(tasks: Sequence[TaskResult]) -> Iterator[list[str]]:
+    for task in tasks:
+        for line in task.lines:
+            yield [task.name, *_goal_row(task, line)[:4]]
 
 
 def _time_table(tasks: Sequence[TaskResult]) -> str:

@@ -21,6 +21,8 @@ def test_the_page_has_the_command_the_numbers_and_the_verdict(cells, tmp_path):
     assert "| prose | none reaches the goal |  | none reaches the goal |  |  | nobody reaches the goal |  |" in text
     assert "chosen on the same seeds, which favours codecs with many settings" in text
     assert "| toy | **dom** | relative_error=0.9 | 120 B | 100.00 |" in text
+    assert "| toy | stc | share=0.04 | 560 B | 1 of 1 |" not in text
+    assert "| toy | stc | share=0.04 | 420 B | 1 of 1 |" in text
     assert "What limits ours" not in text
     assert "were not run" not in text
     for name in ("bandwidth.png", "bandwidth-tasks.png", "bandwidth-pareto.png"):
