@@ -3,6 +3,7 @@
 import importlib.util
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
@@ -16,8 +17,6 @@ from fedretina.cli.options import errors_about_settings, parse_names, parse_seed
 from fedretina.errors import BadArgument
 
 if TYPE_CHECKING:
-    from collections import Counter
-
     from fedretina.study.bandwidth import Cell, Line, Measured, NamedTask, Term
     from fedretina.study.tasks import DomainsTask, FederatedTask
 
@@ -89,6 +88,7 @@ def bandwidth(
 
     def trained(cells: list[Cell]) -> "list[Measured]":
         progress.cells += len(cells)
+        progress.asked.update(cell.task.name for cell in cells)
         return measure(cells, folder, jobs=jobs or cores(), on_cell=progress, train=not stored)
 
     try:
@@ -102,7 +102,7 @@ def bandwidth(
         typer.echo(f"interrupted: finished cells are kept in {folder}; run the same command again to go on", err=True)
         raise typer.Exit(130) from None
     write_rows([*trials, *found], folder)
-    missing = progress.cells - len(trials) - len(found)
+    missing = progress.asked - Counter(one.cell.task.name for one in (*trials, *found))
     typer.echo(str(write(found, folder, command=_command(), trials=trials, parts=parts, missing=missing)))
 
 
@@ -208,7 +208,7 @@ class _Progress:
     """Prints a line for each cell."""
 
     def __init__(self) -> None:
-        self.cells, self.done = 0, 0
+        self.cells, self.done, self.asked = 0, 0, Counter[str]()
 
     def __call__(self, one: "Measured", stored: bool) -> None:
         from fedretina.report import size

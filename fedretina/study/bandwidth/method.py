@@ -15,9 +15,9 @@ def choice_words(seeds: Sequence[Collection[int]], tried: Sequence[Collection[in
     )
     return (
         "The goal is 99 % of the last score without compression, with the same seed; of a loss 99 % of its fall. It counts "
-        f"as reached in the first round that has it. {where} It is the one with the fewest bytes to the goal, among those that "
-        "have it in the last round too. If none does, among those that reach it. If none does, it is the one with the best "
-        "last score. ± is the standard error over seeds."
+        f"as reached in the first round that has it.\n\n{where} It is the one with the fewest bytes to the goal, among "
+        "those that have it in the last round too. If none has, among those that reach it. If none reaches it, the one with "
+        "the best last score.\n\n± is the standard error over seeds. Bytes are given where all seeds reach the goal."
     )
 
 

@@ -28,7 +28,7 @@ def write(
     command: str,
     trials: Sequence[Measured] = (),
     parts: Parts | None = None,
-    missing: int = 0,
+    missing: Mapping[str, int] | None = None,
 ) -> Path:
     """Write ``bandwidth.md``, its pictures and ``bandwidth.html`` into a folder; return the first.
 
@@ -44,8 +44,8 @@ def write(
         The cells on which settings were chosen, if those are others.
     parts : mapping, optional
         What the bytes of ours consist of.
-    missing : int, default 0
-        Number of cells of the sweep that were not run.
+    missing : mapping of str to int, optional
+        By task, how many cells of the sweep were not run.
     """
     tasks, tried = results(cells), results(trials or cells)
     pictures = {"": main_picture(tasks[0], command), "-tasks": small_multiples(tasks), "-pareto": pareto_picture(tried)}
@@ -53,13 +53,17 @@ def write(
         write_bytes(folder / f"{NAME}{suffix}.png", to_png(figure))
     write_text(folder / f"{NAME}.html", interactive_page(tasks, tried, command=command))
     page = folder / f"{NAME}.md"
-    text = [*_findings(tasks, cells, trials, command, missing), *_tables(tasks, tried, parts or {}), method(cells)]
+    text = [*_findings(tasks, cells, trials, command, missing or {}), *_tables(tasks, tried, parts or {}), method(cells)]
     write_text(page, "\n\n".join(text) + "\n")
     return page
 
 
 def _findings(
-    tasks: Sequence[TaskResult], cells: Sequence[Measured], trials: Sequence[Measured], command: str, missing: int
+    tasks: Sequence[TaskResult],
+    cells: Sequence[Measured],
+    trials: Sequence[Measured],
+    command: str,
+    missing: Mapping[str, int],
 ) -> Iterator[str]:
     verdicts = [Verdict.of(task) for task in tasks]
     yield "# Bytes against accuracy"
@@ -67,10 +71,11 @@ def _findings(
     yield f"![{tasks[0].metric} of {tasks[0].name} over the bytes sent, a line for each codec]({NAME}.png)"
     yield f"```bash\n{command}\n```"
     yield table(VERDICT_HEAD, [verdict.row() for verdict in verdicts]).rstrip()
-    yield f"{hundred(verdicts)} The bar of 2: ours needs at most half the bytes of the best peer."
+    yield f"{hundred(verdicts)}\nThe bar of 2: ours needs at most half the bytes of the best peer."
     yield _facts(cells, trials)
-    if missing:
-        yield f"{missing} cells of this command were not run. The same command runs them, and keeps the others."
+    if any(missing.values()):
+        counts = ", ".join(f"{name} {count}" for name, count in missing.items() if count)
+        yield f"Cells of this command that were not run, by task: {counts}. The same command runs them."
 
 
 def _tables(tasks: Sequence[TaskResult], tried: Sequence[TaskResult], parts: Parts) -> Iterator[str]:

@@ -15,7 +15,7 @@ from fedretina.study.codecs.dom import Dom
 from fedretina.study.codecs.dom_rotated import DomRotated
 from fedretina.study.results import Results
 
-ROUNDS = 5
+ROUNDS = 3
 DIRECTIONS, PARTS = ("up", "down"), ("integers", "vectors", "headers")
 Term = tuple[str, str]
 

@@ -37,11 +37,13 @@ def test_settings_chosen_on_other_seeds_limits_and_what_is_missing_are_on_the_pa
     parts = Counter({("up", "integers"): 60, ("down", "integers"): 30, ("down", "headers"): 10})
     (task,) = results(chosen)
     line = Verdict.of(task).ours
-    page = write(chosen, tmp_path, command=COMMAND, trials=trials, parts={"toy": (line, parts)}, missing=4)
+    page = write(
+        chosen, tmp_path, command=COMMAND, trials=trials, parts={"toy": (line, parts)}, missing={"toy": 0, "prose": 4}
+    )
     text = page.read_text()
     assert "A codec's setting was chosen on seed 3, which is not reported." in text
     assert "| toy | dom relative_error=0.9 | 60% | 0% | 0% | 30% | 0% | 10% | integers up |" in text
-    assert "4 cells of this command were not run." in text
+    assert "Cells of this command that were not run, by task: prose 4." in text
     assert "| toy | topk |  | 18 B | 99.00 |" in text
     assert "Beside them 2 trainings chose the settings." in text
 
