@@ -49,11 +49,11 @@ class Verdict:
     def row(self) -> list[str]:
         """Return the row of the page's first table."""
         met = {None: "nobody reaches the goal", True: "met", False: "**not met**"}[self.is_met]
-        factors = [f"{factor:.2g}" if factor else "" for factor in (self.over_peer, self.over_plain)]
+        factors = [f"{factor:.{0 if factor >= 10 else 1}f}" if factor else "" for factor in (self.over_peer, self.over_plain)]
         return [self.task.name, *self._named(self.ours), *self._named(self.peer), factors[0], met, factors[1]]
 
     def _named(self, line: Line | None) -> tuple[str, str]:
-        return (line.name, size(self.task.bytes_to_goal(line) or 0)) if line else ("none reaches the goal", "")
+        return (line.name, size(self.task.bytes_to_goal(line) or 0)) if line else ("none reaches the goal with all seeds", "")
 
 
 VERDICT_HEAD = ("task", "ours", "bytes", "best peer", "bytes", "peer / ours", "bar of 2", "plain / ours")
