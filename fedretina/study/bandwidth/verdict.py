@@ -6,6 +6,7 @@ from fedretina.report import size
 from fedretina.study.bandwidth.frontier import REFERENCE, Line, TaskResult
 
 HALF, HUNDRED = 2.0, 100.0
+_NONE = "none reaches the goal with all seeds"
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,11 @@ class Verdict:
     def row(self) -> list[str]:
         """Return the row of the page's first table."""
         met = {None: "nobody reaches the goal", True: "met", False: "**not met**"}[self.is_met]
-        factors = [f"{factor:.{0 if factor >= 10 else 1}f}" if factor else "" for factor in (self.over_peer, self.over_plain)]
-        return [self.task.name, *self._named(self.ours), *self._named(self.peer), factors[0], met, factors[1]]
+        pair = (self.task.name, *self._named(self.ours), *self._named(self.peer))
+        return [*pair, _times(self.over_peer), met, _times(self.over_plain)]
 
     def _named(self, line: Line | None) -> tuple[str, str]:
-        return (line.name, size(self.task.bytes_to_goal(line) or 0)) if line else ("none reaches the goal with all seeds", "")
+        return (line.name, size(self.task.bytes_to_goal(line) or 0)) if line else (_NONE, "")
 
 
 VERDICT_HEAD = ("task", "ours", "bytes", "best peer", "bytes", "peer / ours", "bar of 2", "plain / ours")
@@ -71,3 +72,7 @@ def hundred(verdicts: list[Verdict]) -> str:
 
 def _least(task: TaskResult, lines: list[Line]) -> Line | None:
     return min(lines, key=lambda line: task.bytes_to_goal(line) or 0, default=None)
+
+
+def _times(factor: float | None) -> str:
+    return f"{factor:.{0 if factor >= 10 else 1}f}" if factor else ""
