@@ -3,6 +3,7 @@
 import importlib.util
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
@@ -16,12 +17,13 @@ from fedretina.cli.options import errors_about_settings, parse_names, parse_seed
 from fedretina.errors import BadArgument
 
 if TYPE_CHECKING:
-    from fedretina.study.bandwidth import Cell, Measured, NamedTask
+    from fedretina.study.bandwidth import Cell, Line, Measured, NamedTask, Term
     from fedretina.study.tasks import DomainsTask, FederatedTask
 
 OPTIONS = {"rounds": "--rounds", "local_steps": "--local-steps", "clients": "--clients", "outer": "--outer"}
 TASKS = "digits,reid,text,lora"
 REID_DOMAINS = ("duke", "msmt17", "cuhk03", "market1501")
+CHOICE_SEED = 3
 QUICK = {"rounds": 10, "tasks": "digits,text"}
 
 
@@ -49,7 +51,15 @@ def bandwidth(
         OuterName.AVERAGE
     ),
     seeds: Annotated[str, typer.Option(help="Separated by commas; by default 0,1,2, or 0 with --quick.")] = "",
+    choose_on: Annotated[
+        str,
+        typer.Option(
+            help="Seeds on which the setting of each codec is chosen; only that is trained with --seeds. By default 3. "
+            "`none`, the default with --quick: all settings are trained with --seeds, and chosen there."
+        ),
+    ] = "",
     quick: Annotated[bool, typer.Option("--quick", help="Two tasks, 10 rounds, one seed: for a first look.")] = False,
+    stored: Annotated[bool, typer.Option("--stored", help="Train nothing: write the page of the finished cells.")] = False,
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes; by default one for each core.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of page, rows and finished cells; by default in FEDRETINA_HOME.")
@@ -59,7 +69,7 @@ def bandwidth(
 
     Finished cells are kept: after Ctrl-C, run the same command again to go on.
     """
-    from fedretina.study.bandwidth import Cell, Plan, cores, measure, sweep, write
+    from fedretina.study.bandwidth import Cell, Plan, chosen, cores, measure, results, sweep, write, write_rows
 
     folder = out or home.studies() / ("bandwidth-quick" if quick else "bandwidth")
     with errors_about_settings(OPTIONS):
@@ -68,18 +78,56 @@ def bandwidth(
             local_steps=local_steps, clients=clients, outer=outer.value,
         )  # fmt: skip
     tasks = [named_task(name, parse_names(domains)) for name in parse_names(task or str(QUICK["tasks"] if quick else TASKS))]
-    chosen = parse_seeds(seeds, [0] if quick else [0, 1, 2])
+    reported = parse_seeds(seeds, [0] if quick else [0, 1, 2])
+    trying = _choice_seeds(choose_on, reported, quick=quick)
     variants = sweep(parse_names(codecs), settings)
-    cells = [Cell(one, variant, plan, seed) for seed in chosen for one in tasks for variant in variants]
     for one in tasks:
         _check(one, clients)
     folder.mkdir(parents=True, exist_ok=True)
+    progress = _Progress()
+
+    def trained(cells: list[Cell]) -> "list[Measured]":
+        progress.cells += len(cells)
+        progress.asked.update(cell.task.name for cell in cells)
+        return measure(cells, folder, jobs=jobs or cores(), on_cell=progress, train=not stored)
+
     try:
-        measured = measure(cells, folder, jobs=jobs or cores(), on_cell=_Progress(len(cells)))
+        trials = trained([Cell(one, variant, plan, seed) for seed in trying for one in tasks for variant in variants])
+        best = chosen(results(trials)) if trying else {one.name: variants for one in tasks}
+        found = trained([Cell(one, v, plan, seed) for seed in reported for one in tasks for v in best.get(one.name, [])])
+        if not found:
+            raise BadArgument(f"--stored: no finished cell of this command is in {folder}; give its --out, or train first")
+        parts = _compositions(found, folder)
     except KeyboardInterrupt:
         typer.echo(f"interrupted: finished cells are kept in {folder}; run the same command again to go on", err=True)
         raise typer.Exit(130) from None
-    typer.echo(str(write(measured, folder, command=_command())))
+    write_rows([*trials, *found], folder)
+    missing = progress.asked - Counter(one.cell.task.name for one in (*trials, *found))
+    typer.echo(str(write(found, folder, command=_command(), trials=trials, parts=parts, missing=missing)))
+
+
+def _choice_seeds(text: str, reported: list[int], *, quick: bool) -> list[int]:
+    """Return the seeds on which settings are chosen; none: on those that are reported."""
+    if text == "none" or (quick and not text):
+        return []
+    found = parse_seeds(text, [CHOICE_SEED])
+    if not set(found).isdisjoint(reported):
+        raise BadArgument(
+            f"--choose-on {text or CHOICE_SEED}: also in --seeds; choose on other seeds, or give --choose-on none"
+        )
+    return found
+
+
+def _compositions(cells: "list[Measured]", folder: Path) -> "dict[str, tuple[Line, Counter[Term]]]":
+    """Return the bytes of ours by direction and part: on each task those of the line with the fewest."""
+    from fedretina.study.bandwidth import Verdict, results, stored_composition
+
+    found = {}
+    for task in results(cells):
+        line = Verdict.of(task).ours or next((line for line in task.best if line.is_ours), None)
+        if line is not None:
+            found[task.name] = (line, stored_composition(line.seeds[0].cell, folder / "compositions"))
+    return found
 
 
 def named_task(name: str, domains: tuple[str, ...] = ()) -> "NamedTask":
@@ -159,8 +207,8 @@ def load_task(path: Path, name: str, domains: tuple[str, ...], clients: int) -> 
 class _Progress:
     """Prints a line for each cell."""
 
-    def __init__(self, cells: int) -> None:
-        self.cells, self.done = cells, 0
+    def __init__(self) -> None:
+        self.cells, self.done, self.asked = 0, 0, Counter[str]()
 
     def __call__(self, one: "Measured", stored: bool) -> None:
         from fedretina.report import size
@@ -181,12 +229,12 @@ def _check(task: "NamedTask", clients: int) -> None:
 
 
 def _command() -> str:
-    """Return what was typed, without what changes no result: folder and number of processes."""
+    """Return what was typed, without what changes no result: folder, number of processes, `--stored`."""
     given = iter(sys.argv[1:])
     kept = []
     for word in given:
         if word in ("--out", "--jobs"):
             next(given, None)
-        elif not word.startswith(("--out=", "--jobs=")):
+        elif word != "--stored" and not word.startswith(("--out=", "--jobs=")):
             kept.append(word)
     return "fedretina " + shlex.join(kept)

@@ -82,7 +82,7 @@ class Halves(Codec):
 
 
 def bandwidth(*more):
-    return runner.invoke(app, ["study", "bandwidth", "--jobs", "1", "--seeds", "0", *map(str, more)])
+    return runner.invoke(app, ["study", "bandwidth", "--jobs", "1", "--seeds", "0", "--choose-on", "none", *map(str, more)])
 
 
 @pytest.fixture
@@ -102,6 +102,31 @@ def test_a_users_own_task(mean, tmp_path):
     rows = [json.loads(line) for line in (out / "rows.jsonl").read_text().splitlines()]
     assert [row["score"] for row in rows if row["codec"] == "none"] == [1, 0.5, 0.25, 0.125]
     assert bandwidth(*typed).stderr.count("(stored)") == 2
+
+
+def test_settings_are_chosen_on_other_seeds_and_only_those_are_reported(mean, tmp_path):
+    typed = ("--task", mean, "--clients", 2, "--rounds", 3, "--codecs", "none,topk", "--settings", "share=.25,.5")
+    result = bandwidth(*typed, "--choose-on", "7,8", "--out", tmp_path)
+    assert result.exit_code == 0, result.output
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    assert {(row["codec"], row["setting"], row["seed"]) for row in rows if row["codec"] == "topk"} == {
+        *(("topk", f"share={share}", seed) for share in (0.25, 0.5) for seed in (7, 8)),
+        ("topk", "share=0.5", 0),
+    }
+    assert "was chosen on seed 7, 8, which is not reported" in (tmp_path / "bandwidth.md").read_text()
+    refused = bandwidth(*typed, "--choose-on", "0", "--out", tmp_path)
+    assert "--choose-on 0: also in --seeds" in refused.stderr
+
+
+def test_a_page_of_finished_cells(mean, tmp_path):
+    typed = ("--task", mean, "--clients", 2, "--rounds", 2, "--out", tmp_path)
+    assert "no finished cell" in bandwidth(*typed, "--codecs", "none", "--stored").stderr
+    assert bandwidth(*typed, "--codecs", "none").exit_code == 0
+    result = bandwidth(*typed, "--codecs", "none,dom", "--settings", "rms_step=3", "--stored")
+    assert result.exit_code == 0, result.output
+    assert "not run, by task: Mean 1." in (tmp_path / "bandwidth.md").read_text()
+    assert bandwidth(*typed, "--codecs", "none,dom", "--settings", "rms_step=3").exit_code == 0
+    assert "What limits ours" in (tmp_path / "bandwidth.md").read_text()
 
 
 def test_a_task_of_domains(tmp_path):
@@ -174,5 +199,5 @@ def test_an_interruption_says_how_to_go_on(mean, tmp_path, monkeypatch):
 
 
 def test_the_pages_command_has_no_folder(monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["x", "study", "bandwidth", "--out", "/a", "--jobs=2", "--task", "a b"])
+    monkeypatch.setattr(sys, "argv", ["x", "study", "bandwidth", "--out", "/a", "--stored", "--jobs=2", "--task", "a b"])
     assert _command() == "fedretina study bandwidth --task 'a b'"

@@ -152,7 +152,7 @@ def _shares(header: Header, specs: Sequence[Spec | None]) -> list[float]:
     for members, lengths in zip(groups, _merged(header, len(groups)), strict=True):
         weights = [known[index].count or 1 for index in members]
         for index, weight in zip(members, weights, strict=True):
-            shares[index] = sum(lengths) * weight / sum(weights)
+            shares[index] += sum(lengths) * weight / sum(weights)
     return shares
 
 

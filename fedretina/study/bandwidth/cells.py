@@ -24,6 +24,8 @@ from fedretina.study.tasks import FederatedTask
 
 STUDY = Path(__file__).parents[1]
 ROWS = "rows.jsonl"
+OURS = ("dom", "dom-rotated")
+_OWN_CODE = ("dom.py", "dom_rotated.py")  # of the folder of codecs: no peer depends on them
 _CODE = (STUDY / "codecs", STUDY / "tasks", STUDY / "bandwidth" / "federation.py")
 _DOM = Path(fedretina.dom.__file__).parent
 
@@ -94,19 +96,23 @@ class Measured:
             yield {**head, **plan, "metric": self.metric, **asdict(row), "bytes_total": total, **seconds}
 
 
-def measure(cells: Sequence[Cell], folder: Path, *, jobs: int, on_cell: Callable[[Measured, bool], None]) -> list[Measured]:
-    """Measure the cells that are not stored, and write the rows of all.
+def measure(
+    cells: Sequence[Cell], folder: Path, *, jobs: int, on_cell: Callable[[Measured, bool], None], train: bool = True
+) -> list[Measured]:
+    """Measure the cells that are not stored.
 
     Parameters
     ----------
     cells : sequence of Cell
         In the order of the results.
     folder : Path
-        Cells are stored in its folder ``cells``; the rows of all in ``rows.jsonl``.
+        Cells are stored in its folder ``cells``.
     jobs : int
         Number of processes, with one thread of torch each.
     on_cell : callable
         Called with each cell, and whether it was stored.
+    train : bool, default True
+        Whether to train those that are missing; otherwise they are left out.
     """
     store, found = Results(folder / "cells"), dict[Cell, Measured]()
     for cell in cells:
@@ -115,13 +121,17 @@ def measure(cells: Sequence[Cell], folder: Path, *, jobs: int, on_cell: Callable
             found[cell] = Measured.of(cell, entry.value)
             on_cell(found[cell], True)
     missing = [cell for cell in cells if cell not in found]
-    for cell, value in _trained(missing, jobs):
+    for cell, value in _trained(missing, jobs) if train else ():
         store.put(cell.name, value, key=cell.key, recipe=cell.recipe, versions=versions())
         found[cell] = Measured.of(cell, value)
         on_cell(found[cell], False)
-    results = [found[cell] for cell in cells]
-    write_text(folder / ROWS, "".join(json.dumps(line) + "\n" for one in results for line in one.lines()))
-    return results
+    return [found[cell] for cell in cells if cell in found]
+
+
+def write_rows(cells: Sequence[Measured], folder: Path) -> None:
+    """Write the rows of cells into ``rows.jsonl``, each cell once."""
+    once = {one.cell: one for one in cells}.values()
+    write_text(folder / ROWS, "".join(json.dumps(line) + "\n" for one in once for line in one.lines()))
 
 
 def versions() -> dict[str, str]:
@@ -161,7 +171,7 @@ def _trained(cells: Sequence[Cell], jobs: int) -> Iterator[tuple[Cell, dict[str,
 
 @cache
 def _code(codec: str) -> str:
-    return code_digest((*_CODE, _DOM) if codec == "dom" else _CODE)
+    return code_digest((*_CODE, _DOM)) if codec in OURS else code_digest(_CODE, without=_OWN_CODE)
 
 
 def _digest(value: Mapping[str, Any]) -> str:

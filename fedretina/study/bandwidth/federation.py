@@ -5,9 +5,11 @@ takes its outer step, and sends that step to all clients, coded once. Both ends 
 works up and down (as in Tang et al., "DoubleSqueeze", ICML 2019). All begin with the same model, which nobody is sent.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -78,11 +80,16 @@ def federate(task: FederatedTask, codec: Codec, plan: Plan, *, seed: int = 0) ->
     task : FederatedTask
         What is trained.
     codec : Codec
-        Codes both directions.
+        Codes both directions; on the way down its `down` does, if it has one.
     plan : Plan
         Its clients must be as many as the task has.
     seed : int, default 0
         The first model, batches and codecs follow from it: with other codecs they are the same.
+
+    Notes
+    -----
+    A training diverges if a value is not finite. From then on nothing is trained: rows repeat the bytes of the round before,
+    with the first model's score.
 
     Examples
     --------
@@ -96,21 +103,32 @@ def federate(task: FederatedTask, codec: Codec, plan: Plan, *, seed: int = 0) ->
         raise BadArgument(f"clients = {plan.clients}: the task has {task.clients}; give that number")
     model = task.first_model(seed)
     up = [Channel.of(codec, model, seed=_seed(seed, client)) for client in range(plan.clients)]
-    down, outer = Channel.of(codec, model, seed=_seed(seed, plan.clients)), OuterStep(plan.outer)
-    yield RoundRow(0, 0, 0, task.measure(model), 0.0, 0.0)
+    down, outer = Channel.of(codec.down or codec, model, seed=_seed(seed, plan.clients)), OuterStep(plan.outer)
+    row = first = RoundRow(0, 0, 0, task.measure(model), 0.0, 0.0)
+    diverged = False
+    yield first
     for number in range(1, plan.rounds + 1):
         clients, server = [Clock() for _ in up], Clock()
-        arrived = []
-        for client, channel in enumerate(up):
-            drawn = _seed(seed, number, client)
-            new = clients[client].time(lambda: task.train(model, client, steps=plan.local_steps, seed=drawn))  # noqa: B023
-            arrived.append(channel.send(difference(new, model), encoding=clients[client], decoding=server))
-        step = server.time(lambda: outer.step(_mean(arrived)))  # noqa: B023
+        trained = (
+            clients[c].time(partial(task.train, model, c, steps=plan.local_steps, seed=_seed(seed, number, c)))
+            for c in range(plan.clients)
+        )
+        updates = [] if diverged else [difference(new, model) for new in trained]
+        diverged = diverged or not all(map(is_finite, updates))
+        if diverged:
+            yield replace(row, round=number, score=first.score)
+            continue
+        pairs = zip(up, updates, clients, strict=True)
+        arrived = [channel.send(update, encoding=clock, decoding=server) for channel, update, clock in pairs]
+        step = server.time(partial(outer.step, _mean(arrived)))
         at_client = Clock()
         model = added(model, down.send(step, encoding=server, decoding=at_client))
         slowest = max(clock.seconds for clock in clients) + at_client.seconds
-        bytes_up = sum(channel.sent for channel in up)
-        yield RoundRow(number, bytes_up, plan.clients * down.sent, task.measure(model), slowest, server.seconds)
+        bytes_up, score = sum(channel.sent for channel in up), task.measure(model)
+        diverged = not math.isfinite(score)
+        score = first.score if diverged else score
+        row = RoundRow(number, bytes_up, plan.clients * down.sent, score, slowest, server.seconds)
+        yield row
 
 
 @dataclass
@@ -173,6 +191,11 @@ def difference(new: Model, old: Model) -> Model:
 def added(model: Model, update: Model) -> Model:
     """Return model plus update."""
     return {name: values + update[name] for name, values in model.items()}
+
+
+def is_finite(update: Model) -> bool:
+    """Tell whether an update holds neither NaN nor infinity."""
+    return all(np.isfinite(values).all() for values in update.values())
 
 
 def _mean(updates: Sequence[Mapping[str, NDArray[Any]]]) -> Model:

@@ -6,12 +6,11 @@ from functools import cached_property
 from itertools import accumulate
 from statistics import fmean
 
-from fedretina.study.bandwidth.cells import Measured
+from fedretina.study.bandwidth.cells import OURS, Measured
 from fedretina.study.bandwidth.sweep import Variant
 
 REFERENCE = "none"
 SHARE = 0.99
-OURS = "dom"
 MBIT = 1e6 / 8
 
 
@@ -30,7 +29,7 @@ class Line:
     @property
     def is_ours(self) -> bool:
         """Whether it is of `fedretina.dom`."""
-        return self.codec == OURS
+        return self.codec in OURS
 
     @property
     def name(self) -> str:
@@ -48,6 +47,11 @@ class Line:
     def last(self) -> float:
         """Mean score after the last round."""
         return self.curve[1][-1]
+
+    @property
+    def last_scores(self) -> list[float]:
+        """Score after the last round, for each seed."""
+        return [one.rows[-1].score for one in self.seeds]
 
     @property
     def bits_per_weight(self) -> float:
@@ -71,6 +75,11 @@ class TaskResult:
         return cls(name, [Line(v, [one for one in cells if one.cell.variant == v]) for v in variants])
 
     @property
+    def seeds(self) -> set[int]:
+        """All seeds of the lines."""
+        return {one.cell.seed for line in self.lines for one in line.seeds}
+
+    @property
     def metric(self) -> str:
         """Name of the score."""
         return self.lines[0].seeds[0].metric
@@ -92,7 +101,10 @@ class TaskResult:
 
     @cached_property
     def best(self) -> list[Line]:
-        """The best setting of each codec: the fewest bytes to the goal; where none reaches it, the best last score."""
+        """The best setting of each codec: the fewest bytes to the goal, among those that have it in the last round too.
+
+        Where none has, among those that reach it; where none does, the best last score.
+        """
         codecs = dict.fromkeys(line.codec for line in self.lines)
         return [min((line for line in self.lines if line.codec == codec), key=self._order) for codec in codecs]
 
@@ -112,13 +124,15 @@ class TaskResult:
         rounds = [number for number in found if number is not None]
         return rounds if len(rounds) == len(line.seeds) else None
 
+    def bytes_of_seeds(self, line: Line) -> list[int]:
+        """Return the bytes in both directions until the goal, for each seed; empty if one does not reach it."""
+        pairs = zip(line.seeds, self.rounds_to_goal(line) or [], strict=False)
+        return [sum(row.bytes_up + row.bytes_down for row in one.rows[: number + 1]) for one, number in pairs]
+
     def bytes_to_goal(self, line: Line) -> float | None:
         """Return the mean bytes in both directions until the goal; None if a seed does not reach it."""
-        rounds = self.rounds_to_goal(line)
-        if rounds is None:
-            return None
-        pairs = zip(line.seeds, rounds, strict=True)
-        return fmean(sum(row.bytes_up + row.bytes_down for row in one.rows[: number + 1]) for one, number in pairs)
+        found = self.bytes_of_seeds(line)
+        return fmean(found) if found else None
 
     def seconds_to_goal(self, line: Line, mbit: float) -> float | None:
         """Return the mean seconds until the goal, where each client has a link of so many Mbit/s each way."""
@@ -142,15 +156,27 @@ class TaskResult:
             return None
         return next((row.round for row in one.rows if sign * row.score >= sign * goal), None)
 
-    def _order(self, line: Line) -> tuple[bool, float]:
+    def _order(self, line: Line) -> tuple[bool, bool, float]:
         needed = self.bytes_to_goal(line)
-        return (True, line.last if self.lower_is_better else -line.last) if needed is None else (False, needed)
+        if needed is None:
+            return (True, True, line.last if self.lower_is_better else -line.last)
+        return (False, not all(map(self._holds, line.seeds)), needed)
+
+    def _holds(self, one: Measured) -> bool:
+        """Tell whether the last round still has the goal."""
+        sign = -1 if self.lower_is_better else 1
+        return sign * one.rows[-1].score >= sign * self.goals[one.cell.seed]
 
 
 def _seconds(one: Measured, mbit: float, index: int) -> float:
     """Return the seconds of a round: the slowest client and the server work, then a client's share travels up and down."""
     row, clients = one.rows[index], one.cell.plan.clients
     return row.client_seconds + row.server_seconds + (row.bytes_up + row.bytes_down) / clients / (mbit * MBIT)
+
+
+def chosen(trials: Sequence[TaskResult]) -> dict[str, list[Variant]]:
+    """Return the best setting of each codec, by the task's name."""
+    return {task.name: [line.variant for line in task.best] for task in trials}
 
 
 def results(cells: Sequence[Measured]) -> list[TaskResult]:

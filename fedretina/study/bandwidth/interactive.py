@@ -8,23 +8,34 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from fedretina.study.bandwidth.frontier import Line, TaskResult
 
 
-def interactive_page(tasks: Sequence[TaskResult], *, command: str) -> str:
-    """Return the page: curves over bytes, filters by task and codec, values under the pointer, keys, light and dark."""
+def interactive_page(tasks: Sequence[TaskResult], tried: Sequence[TaskResult], *, command: str) -> str:
+    """Return the page: curves over bytes, filters by task and codec, values under the pointer, keys, light and dark.
+
+    Parameters
+    ----------
+    tasks, tried : sequence of TaskResult
+        What is reported, and what the settings were chosen on: it has all settings. Both may be the same.
+    command : str
+        The command that was typed.
+    """
     environment = Environment(
         loader=PackageLoader("fedretina.study.bandwidth", "."), autoescape=True, undefined=StrictUndefined
     )
-    return environment.get_template("page.html.j2").render(data=[_task(task) for task in tasks], command=command)
+    others = {task.name: task for task in tried}
+    data = [_task(task, others[task.name]) for task in tasks]
+    return environment.get_template("page.html.j2").render(data=data, command=command)
 
 
-def _task(task: TaskResult) -> dict[str, Any]:
+def _task(task: TaskResult, tried: TaskResult) -> dict[str, Any]:
     goals = list(task.goals.values())
     best = {line.variant for line in task.best}
+    others = [_line(tried, line) | {"best": False} for line in tried.lines if line.variant not in best]
     return {
         "name": task.name,
         "metric": task.metric,
         "lower": task.lower_is_better,
         "goal": sum(goals) / len(goals) if goals else None,
-        "lines": [_line(task, line) | {"best": line.variant in best} for line in task.lines],
+        "lines": [_line(task, line) | {"best": True} for line in task.best] + others,
     }
 
 

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from fedretina.report import LIGHT, bytes_axis, new_figure, size, spread, style_axes
+from fedretina.study.bandwidth.cells import OURS
 from fedretina.study.bandwidth.frontier import REFERENCE, Line, TaskResult
 
 _COLUMNS = 2
@@ -18,13 +19,13 @@ _WIDTH = 120  # letters of the command in a line
 
 
 def colours(tasks: Sequence[TaskResult]) -> dict[str, str]:
-    """Return a colour for each codec: ours has the first, the uncompressed one the ink, peers all others in turn."""
+    """Return a colour for each codec: ours have the first, the uncompressed one the ink, peers all others in turn."""
     codecs = dict.fromkeys(line.codec for task in tasks for line in task.lines)
     ours, *others = LIGHT.series
-    peers = [codec for codec in codecs if codec not in ("dom", REFERENCE)]
+    peers = [codec for codec in codecs if codec not in (*OURS, REFERENCE)]
     return {
         **{codec: others[index % len(others)] for index, codec in enumerate(peers)},
-        "dom": ours,
+        **dict.fromkeys(OURS, ours),
         REFERENCE: LIGHT.ink,
     }
 
@@ -107,7 +108,7 @@ def _dashes(task: TaskResult) -> dict[str, str]:
     """Return a line style for each codec: as there are more peers than colours, those that come round again are dashed."""
     peers = [line.codec for line in task.best if not line.is_ours and line.codec != REFERENCE]
     styles = {codec: ("-", "--", ":")[index // (len(LIGHT.series) - 1) % 3] for index, codec in enumerate(peers)}
-    return {**{line.codec: "-" for line in task.best}, **styles}
+    return {**{line.codec: "-" for line in task.best}, **styles, OURS[0]: "--"}
 
 
 def _limit(axes: Axes, task: TaskResult, scores: Sequence[float]) -> None:

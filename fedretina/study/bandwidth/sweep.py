@@ -17,18 +17,19 @@ _ALIASES = {"budget": "budget_bytes"}
 
 DEFAULTS: Mapping[str, Sequence[Settings]] = {
     "dom": (
-        {"relative_error": 0.25},
+        *({"preset": preset} for preset in ("coarse", "balanced", "fine")),
         *({"rms_step": step, "vector_error": None, "effort": "small"} for step in (2, 3, 4)),
-        *({"rms_step": step, "vector_error": None, "effort": "small", "decay": 0.8} for step in (4, 5)),
+        *({"rms_step": step, "vector_error": None, "rounding": "stochastic", "decay": None} for step in (4, 24)),
     ),
-    "qsgd": ({"bits": 4}, {"bits": 2}),
+    "dom-rotated": tuple({"rms_step": step} for step in (3, 4, 4.5, 5, 6, 7)),
+    "qsgd": (*({"bits": bits} for bits in (4, 3, 2)), *({"bits": 2, "bucket": bucket} for bucket in (1024, 2048))),
+    "eden": (*({"bits": bits} for bits in (3, 2, 1)), *({"share": share} for share in (0.5, 0.2, 0.05))),
     "stc": ({"share": 0.04}, {"share": 0.01}),
     "topk": ({"share": 0.04}, {"share": 0.01}),
     "ef21": ({"share": 0.04},),
-    "sparseloco": ({"k": 256, "positions": "rice"}, {"k": 64}, {"k": 64, "positions": "rice"}),
+    "sparseloco": ({"k": 256, "positions": "rice"}, {"k": 64, "positions": "rice"}),
     "sign": ({"decay": 1.0},),
     "powersgd": ({"rank": 4}, {"rank": 2}, {"rank": 1}),
-    "nf4": ({},),
 }
 """What is compared where the user names no settings; other codecs have their own defaults."""
 

@@ -16,6 +16,7 @@ Array = NDArray[Any]
 Floats = NDArray[np.float32]
 Update = Mapping[str, Array]
 
+DOWN = "down_"
 _FLOATS = tuple(np.dtype(kind) for kind in (np.float16, ml_dtypes.bfloat16, np.float32, np.float64))
 
 
@@ -85,24 +86,47 @@ class Codec(ABC):
     decay : float or None
         Error feedback (Seide et al., Interspeech 2014; Karimireddy et al., ICML 2019): the share of what an update lost that
         is added to the next one; 1 is all of it. None is no feedback, the default where the scheme's paper has none.
+    down : Codec or None
+        What codes the server's step to the clients, if not this codec. `of` makes it of settings that begin with ``down_``.
     """
 
     name: ClassVar[str]
     decay: float | None = None
+    down: "Codec | None" = None
 
     @classmethod
     def of(cls, **settings: Any) -> Self:
-        """Return the codec with these settings; `BadArgument` names the ones that it has."""
-        known = [setting.name for setting in fields(cls)]
-        unknown = sorted(set(settings) - set(known))
+        """Return the codec with these settings; those that begin with ``down_`` replace others on the way down.
+
+        Raises
+        ------
+        BadArgument
+            If the codec has no such setting; the message names the ones that it has.
+        """
+        unknown = sorted(settings.keys() - cls.setting_names())
         if unknown:
-            raise BadArgument(f"codec {cls.name!r} has no setting {', '.join(unknown)}; it has: {', '.join(sorted(known))}")
-        return cls(**settings)
+            known = ", ".join(sorted(cls.own_settings()))
+            raise BadArgument(
+                f"codec {cls.name!r} has no setting {', '.join(unknown)}; it has: {known}; each also with down_ before it"
+            )
+        up = {name: value for name, value in settings.items() if not name.startswith(DOWN)}
+        down = {name.removeprefix(DOWN): value for name, value in settings.items() if name.startswith(DOWN)}
+        return cls.make(up, cls.make({**up, **down}, None) if down else None)
+
+    @classmethod
+    def make(cls, settings: Mapping[str, Any], down: "Codec | None") -> Self:
+        """Return the codec with settings of its own, and a codec for the way down."""
+        return cls(**settings, down=down)
+
+    @classmethod
+    def own_settings(cls) -> frozenset[str]:
+        """Return the names of the codec's settings."""
+        return frozenset(setting.name for setting in fields(cls)) - {"down"}
 
     @classmethod
     def setting_names(cls) -> frozenset[str]:
-        """Return the names of what `of` takes."""
-        return frozenset(setting.name for setting in fields(cls))
+        """Return the names of what `of` takes: each setting, and each with ``down_`` before it."""
+        return frozenset(prefix + name for name in cls.own_settings() for prefix in ("", DOWN))
 
     @classmethod
     def is_usable(cls) -> bool:

@@ -6,7 +6,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from fedretina.dom import DomConfig, decode, encode
+from fedretina.dom import PRESETS, DomConfig, PayloadInfo, Preset, decode, encode, inspect
+from fedretina.errors import BadArgument
 from fedretina.study.codecs.codec import Array, Codec, Floats, State
 
 _CONFIG = frozenset(setting.name for setting in fields(DomConfig))
@@ -16,7 +17,8 @@ _CONFIG = frozenset(setting.name for setting in fields(DomConfig))
 class Dom(Codec):
     """`fedretina.dom` with a `DomConfig`: one-shot payloads, against the state's base, or against zeros without one.
 
-    `Dom.of` takes the fields of `DomConfig` beside `decay`. The payload is whole: names, shapes, digests are in it.
+    `Dom.of` takes the fields of `DomConfig` beside `decay`, or a `preset`, which has a configuration for each direction. The
+    payload is whole: names, shapes, digests are in it.
     """
 
     name = "dom"
@@ -24,16 +26,21 @@ class Dom(Codec):
     decay: float | None = 1.0
 
     @classmethod
-    def of(cls, **settings: Any) -> Self:
-        """Return the codec with these fields of `DomConfig`, and `decay`."""
+    def make(cls, settings: Mapping[str, Any], down: Codec | None) -> Self:
+        """Return the codec with these fields of `DomConfig`, or this preset, and `decay`."""
+        others = {key: value for key, value in settings.items() if key == "decay"}
         config = {key: value for key, value in settings.items() if key in _CONFIG}
-        others = {key: value for key, value in settings.items() if key not in _CONFIG}
-        return super().of(**others, **({"config": DomConfig(**config)} if config else {}))
+        if "preset" not in settings:
+            return cls(config=DomConfig(**config), down=down, **others)
+        if config or down:
+            raise BadArgument("codec 'dom' has preset and other settings of DomConfig; allowed: one of both; leave one out")
+        preset = _preset(settings["preset"])
+        return cls(config=preset.up, down=cls(config=preset.down, **others), **others)
 
     @classmethod
-    def setting_names(cls) -> frozenset[str]:
-        """Return the fields of `DomConfig`, and `decay`."""
-        return _CONFIG | {"decay"}
+    def own_settings(cls) -> frozenset[str]:
+        """Return the fields of `DomConfig`, and what is the codec's own."""
+        return _CONFIG | {"decay", "preset"}
 
     def pack(self, update: Mapping[str, Floats], state: State) -> bytes:
         """Encode the base plus the update."""
@@ -41,11 +48,21 @@ class Dom(Codec):
         new = {name: (base[name].astype(np.float32) + values).astype(base[name].dtype) for name, values in update.items()}
         return encode(new, base=base, config=self.config)
 
+    def inspect(self, data: bytes, state: State) -> PayloadInfo:
+        """Return what the payload says of itself."""
+        return inspect(data, base=_base(state))
+
     def unpack(self, data: bytes, state: State) -> Mapping[str, Floats]:
         """Decode, and take the base away."""
         base = _base(state)
         found = decode(data, base=base)
         return {name: found[name].astype(np.float32) - base[name].astype(np.float32) for name in state.specs}
+
+
+def _preset(name: Any) -> Preset:
+    if name not in PRESETS:
+        raise BadArgument(f"codec 'dom' has preset={name!r}; allowed: {', '.join(PRESETS)}; give one of these")
+    return PRESETS[name]
 
 
 def _base(state: State) -> dict[str, Array]:

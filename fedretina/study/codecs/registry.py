@@ -8,6 +8,8 @@ from typing import Any
 from fedretina.errors import BadArgument
 from fedretina.study.codecs.codec import Codec
 from fedretina.study.codecs.dom import Dom
+from fedretina.study.codecs.dom_rotated import DomRotated
+from fedretina.study.codecs.eden import Eden
 from fedretina.study.codecs.ef21 import Ef21
 from fedretina.study.codecs.half import BFloat16, Float16
 from fedretina.study.codecs.int8 import BlockwiseInt8, Int8
@@ -24,8 +26,8 @@ from fedretina.study.codecs.sparseloco import SparseLoCo
 GROUP = "fedretina.codecs"
 
 _OURS: tuple[type[Codec], ...] = (
-    *(Uncoded, Float16, BFloat16, Int8, BlockwiseInt8, NormalFloat4, Qsgd, SparseTernary, TopK, Ef21),
-    *(SparseLoCo, Sign, PowerSgd, Zstd, ZipNN, NNCodec, Dom),
+    *(Uncoded, Float16, BFloat16, Int8, BlockwiseInt8, NormalFloat4, Qsgd, Eden, SparseTernary, TopK),
+    *(Ef21, SparseLoCo, Sign, PowerSgd, Zstd, ZipNN, NNCodec, Dom, DomRotated),
 )
 
 

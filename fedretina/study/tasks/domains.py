@@ -1,5 +1,10 @@
-"""Any `fedretina.task.Task` as a federation: each domain is a client, and classifiers stay at home."""
+"""Any `fedretina.task.Task` as a federation: each domain is a client; classifiers and BatchNorm's statistics stay at home.
 
+The statistics stay as in SiloBN (Andreux et al., 2020): they are no sum of gradients, and codecs that are right only in the
+mean make variances negative.
+"""
+
+import math
 from collections.abc import Iterator, Sequence
 from statistics import fmean
 
@@ -7,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fedretina.errors import BadArgument
-from fedretina.study.tasks.federated import FederatedTask, Model, arrays, drawn_from, load
+from fedretina.study.tasks.federated import FederatedTask, Model, drawn_from, load
 from fedretina.task import Task
 
 BATCH = 32
@@ -74,6 +79,8 @@ class DomainsTask(FederatedTask):
         return zip(self._networks, self.domains, strict=True)
 
     def _measure(self, network: nn.Module, domain: str) -> float:
+        if not all(bool(torch.isfinite(tensor).all()) for tensor in network.state_dict().values()):
+            return math.nan
         network.eval()
         with torch.no_grad():
             return self.task.evaluate(network, domain)[self.task.metric]
@@ -87,4 +94,5 @@ class DomainsTask(FederatedTask):
 
     def _shared(self, network: nn.Module) -> Model:
         own = f"{self.task.head}."
-        return {name: values for name, values in arrays(network).items() if not (self.task.head and name.startswith(own))}
+        trained = {name: p.detach().numpy().copy() for name, p in network.named_parameters() if p.requires_grad}
+        return {name: values for name, values in trained.items() if not (self.task.head and name.startswith(own))}

@@ -113,3 +113,18 @@ def test_a_difference_smaller_than_its_step_is_lost_not_unchanged():
     new = base | {"gone": np.full((9, 9), 0.01, np.float32)}
     gone, same = inspect(encode(new, base=base, config=DomConfig(bits=0)), base=base).tensors
     assert (gone.coding, gone.error, same.coding, same.error) == ("lost", 1.0, "same", None)
+
+
+def test_factors_count_beside_what_is_pooled():
+    """All of the body belongs to tensors: what predicts them too."""
+    rng = np.random.default_rng(0)
+    base = {name: rng.normal(size=(200, 120)).astype(np.float32) for name in "vw"}
+    step = {name: 0.05 * rng.normal(size=(200, 2)) @ rng.normal(size=(2, 120)) for name in base}
+    new = {
+        name: (values + step[name] + 1e-3 * rng.normal(size=values.shape)).astype(np.float32)
+        for name, values in base.items()
+    }
+    payload = encode(new, base=base, config=DomConfig(rms_step=2.0))
+    tensors = inspect(payload, base=base).tensors
+    assert all(tensor.rank for tensor in tensors)
+    assert sum(tensor.bytes for tensor in tensors) == pytest.approx(len(read_envelope(payload).body))

@@ -3,11 +3,13 @@
 import json
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from fedretina.cli.bandwidth import named_task
-from fedretina.study.bandwidth import ROWS, Cell, Plan, Variant, measure
+from fedretina.study.bandwidth import ROWS, Cell, Plan, Variant, measure, write_rows
+from fedretina.study.bandwidth.cells import _code
 
 TASK = named_task("digits")
 PLAN = Plan(rounds=2, local_steps=2, clients=2)
@@ -27,6 +29,22 @@ def test_stored_cells_are_read_and_interrupted_sweeps_go_on(tmp_path):
     assert sorted(stored for _, stored in seen) == [False, False, True, True]
     assert [one.cell for one in found] == CELLS
     assert found[0].rows == first[0].rows
+
+
+def test_without_training_what_is_missing_is_left_out(tmp_path):
+    measured(CELLS[:2], tmp_path)
+    found = measure(CELLS, tmp_path, jobs=1, on_cell=lambda *_: None, train=False)
+    assert [one.cell for one in found] == CELLS[:2]
+
+
+def test_our_code_changes_our_cells_and_no_peers(monkeypatch):
+    cells = [replace(CELLS[0], variant=Variant.of(codec, {})) for codec in ("dom", "dom-rotated", "stc")]
+    before = [cell.key for cell in cells]
+    monkeypatch.setattr("fedretina.study.bandwidth.cells._DOM", Path(__file__))
+    _code.cache_clear()
+    after = [cell.key for cell in cells]
+    _code.cache_clear()
+    assert [old == new for old, new in zip(before, after, strict=True)] == [False, False, True]
 
 
 def test_a_file_repeats_its_cell(tmp_path):
@@ -57,7 +75,8 @@ def test_another_plan_seed_setting_source_or_code_is_another_cell(tmp_path, monk
 
 
 def test_rows_are_lines_of_json_with_bytes_scores_and_seconds(tmp_path):
-    measured(CELLS, tmp_path)
+    found, _ = measured(CELLS, tmp_path)
+    write_rows([*found, *found], tmp_path)
     rows = [json.loads(line) for line in (tmp_path / ROWS).read_text().splitlines()]
     assert len(rows) == 4 * 3
     last = rows[-1]

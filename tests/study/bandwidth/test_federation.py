@@ -1,6 +1,6 @@
 """Federated averaging with codecs in both directions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
@@ -78,6 +78,36 @@ def test_the_server_sends_its_own_residual_again():
     arrived = [channel.send({"w": update}, encoding=Clock(), decoding=Clock())["w"] for update in updates]
     assert np.allclose(sum(arrived) + channel.sender.residual["w"], sum(updates), atol=1e-5)
     assert channel.sent > 0
+
+
+@dataclass(frozen=True)
+class Explosive(Points):
+    """Client 0 returns infinity in some round; or the score is none."""
+
+    bad_update: int = 100
+    bad_score: int = 100
+    rounds: list[int] = field(default_factory=list)
+
+    def train(self, model, client, *, steps, seed):
+        self.rounds.append(client)
+        new = super().train(model, client, steps=steps, seed=seed)
+        return {"w": new["w"] * np.inf} if self.rounds.count(0) == self.bad_update else new
+
+    def measure(self, model):
+        return np.nan if self.rounds.count(0) == self.bad_score else super().measure(model)
+
+
+@pytest.mark.parametrize("bad", ["bad_update", "bad_score"])
+def test_a_training_that_diverges_keeps_the_first_models_score_and_goes_on_costing(bad):
+    rows = list(federate(task := Explosive(**{bad: 3}), create("none"), Plan(rounds=6, local_steps=1, clients=3)))
+    assert [row.score == rows[0].score for row in rows] == [True, False, False, True, True, True, True]
+    assert {(row.bytes_up, row.bytes_down) for row in rows[1:]} == {(3 * 40 * 4, 3 * 40 * 4)}
+    assert task.rounds.count(0) == 3
+
+
+def test_the_way_down_may_have_settings_of_its_own():
+    rows = list(federate(Points(), create("topk", share=0.1, down_share=0.5), Plan(rounds=2, clients=3)))
+    assert all(3 * row.bytes_up < row.bytes_down for row in rows[1:])
 
 
 def test_nesterov_is_dilocos():

@@ -23,6 +23,14 @@ def test_bytes_to_the_goal_and_best_settings(cells):
     assert task.seeds_at_goal(best["sign"]) == 0
 
 
+def test_a_setting_that_keeps_the_goal_is_before_one_that_loses_it_again(cells):
+    touches = [measurement("stc", [10, 99, 99, 98], 1, setting={"share": 0.02})]
+    (task,) = results([*touches, *cells])
+    assert by_codec(task)["stc"].variant.label == "share=0.01"
+    (task,) = results([*touches, *(one for one in cells if one.cell.variant.codec != "stc")])
+    assert task.bytes_to_goal(by_codec(task)["stc"]) == 2
+
+
 def test_a_loss_must_fall_by_99_percent():
     (task,) = results([measurement("none", [8, 4, 3], 10, lower=True), measurement("stc", [8, 3.06, 3.05], 1, lower=True)])
     assert task.goals[0] == pytest.approx(3.05)

@@ -10,6 +10,8 @@ import pytest
 from fedretina.study.bandwidth import results
 from fedretina.study.bandwidth.interactive import interactive_page
 
+from .conftest import measurement
+
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 HARNESS = """
 <script>
@@ -38,7 +40,9 @@ say("wide", document.documentElement.scrollWidth <= window.innerWidth);
 
 @pytest.fixture
 def page(cells):
-    return interactive_page(results(cells), command="fedretina study bandwidth --task '<toy>'")
+    tried = [measurement("stc", [10, 20, 30, 98], 66, setting={"share": 0.02}, seed=3), *cells]
+    chosen = [one for one in cells if one.cell.variant.label != "share=0.04"]
+    return interactive_page(results(chosen), results(tried), command="fedretina study bandwidth --task '<toy>'")
 
 
 def test_it_loads_nothing_and_escapes_what_was_typed(page):
@@ -49,7 +53,8 @@ def test_it_loads_nothing_and_escapes_what_was_typed(page):
 
 def test_it_has_the_data(page):
     (task,) = json.loads(re.search(r'<script id="data"[^>]*>(.*?)</script>', page)[1])
-    assert (task["name"], task["goal"], len(task["lines"])) == ("toy", 99, 5)
+    assert (task["name"], task["goal"], len(task["lines"])) == ("toy", 99, 6)
+    assert [line["setting"] for line in task["lines"] if not line["best"]] == ["share=0.02", "share=0.04"]
     ours = next(line for line in task["lines"] if line["ours"])
     assert (ours["bytes"], ours["scores"], ours["needed"]) == ([40, 80, 120], [70, 99, 100], 80)
 
@@ -63,7 +68,7 @@ def test_it_works_in_a_browser(page, tmp_path, width):
     command = [BROWSER, *arguments, f"--window-size={width},900", "--virtual-time-budget=2000", file.as_uri()]
     told = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
     body = dict(re.findall(r'data-(\w+)="([^"]*)"', re.search(r"<body[^>]*>", told)[0]))
-    assert (body["lines"], body["settings"], body["filtered"]) == ("4", "5", "3")
+    assert (body["lines"], body["settings"], body["filtered"]) == ("4", "6", "3")
     assert body["keys"].startswith("none round 2: 90 accuracy after 16 kB")
     assert body["pointer"].startswith("dom relative_error=0.9round 1: 70 accuracy after 40 B")
     assert body["theme"] == "dark"

@@ -6,7 +6,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from fedretina.dom import DomConfig
+from fedretina.dom import PRESETS, DomConfig
 from fedretina.errors import BadArgument, FedRetinaError
 from fedretina.study.codecs import State, codecs, create
 from fedretina.study.codecs.lossless import Lossless
@@ -14,7 +14,9 @@ from fedretina.study.codecs.nncodec import nncodec_is_available
 
 SETTINGS = [
     *(("none", {}), ("fp16", {}), ("bf16", {}), ("int8", {}), ("int8-blocks", {}), ("int8-blocks", {"block": 64})),
-    *(("nf4", {}), ("qsgd", {}), ("qsgd", {"bits": 2}), ("qsgd", {"bits": 8}), ("stc", {}), ("stc", {"share": 0.1})),
+    *(("eden", {}), ("eden", {"bits": 4}), ("eden", {"share": 0.1}), ("dom-rotated", {}), ("dom-rotated", {"rms_step": 1})),
+    *(("dom", {"preset": "balanced"}), ("nf4", {}), ("qsgd", {})),
+    *(("qsgd", {"bits": 2}), ("qsgd", {"bits": 8}), ("stc", {}), ("stc", {"share": 0.1})),
     *(("topk", {}), ("topk", {"share": 0.5}), ("ef21", {}), ("ef21", {"share": 0.2}), ("sparseloco", {})),
     *(("sparseloco", {"k": 512}), ("sparseloco", {"positions": "rice"}), ("sign", {}), ("sign", {"decay": 1.0})),
     *(("powersgd", {}), ("powersgd", {"rank": 8}), ("zstd", {}), ("zipnn", {}), ("nncodec", {}), ("dom", {})),
@@ -23,8 +25,11 @@ SETTINGS = [
 FEEDBACK = [
     *(("stc", {"share": 0.05}), ("topk", {"share": 0.05}), ("sparseloco", {}), ("sparseloco", {"decay": 1.0})),
     *(("sign", {"decay": 1.0}), ("powersgd", {}), ("int8", {"decay": 1.0}), ("nf4", {"decay": 1.0})),
-    *(("qsgd", {"bits": 4, "decay": 0.5}), ("dom", {"relative_error": 0.9})),
+    *(("qsgd", {"bits": 4, "decay": 0.5}), ("dom", {"relative_error": 0.9}), ("none", {"decay": 1.0})),
+    *(("fp16", {"decay": 1.0}), ("bf16", {"decay": 1.0}), ("int8-blocks", {"decay": 1.0}), ("zstd", {"decay": 1.0})),
+    *(("zipnn", {"decay": 1.0}), ("nncodec", {"decay": 1.0}), ("eden", {"bits": 4, "decay": 0.5})),
 ]
+NO_RESIDUAL = {"ef21", "dom-rotated"}  # an estimate in its place, and a scheme that is right in the mean; tested below
 
 
 def make(name, settings):
@@ -133,6 +138,10 @@ class TestEvery:
                 codec.decode(data[:end], State.of(values))
 
 
+def test_every_codec_with_a_residual_is_tested_for_it():
+    assert {name for name, _ in FEEDBACK} | NO_RESIDUAL == set(codecs())
+
+
 @pytest.mark.parametrize(("name", "settings"), FEEDBACK)
 def test_error_feedback_telescopes(name, settings):
     """What was sent, plus what is left, is what was meant; with a decay, what is left fades by it every round."""
@@ -168,6 +177,28 @@ def test_both_ends_of_ef21_have_one_estimate_that_comes_nearer():
         errors.append(distance(values, found))
     contraction = (1 - codec.share) ** 0.5
     assert all(after <= contraction * before * 1.001 for before, after in pairwise(errors))
+
+
+def test_ours_on_a_rotated_update_takes_no_feedback():
+    with pytest.raises(BadArgument, match="unbiased"):
+        create("dom-rotated", decay=1.0)
+
+
+def test_settings_with_down_replace_others_on_the_way_down():
+    codec = create("qsgd", bits=2, bucket=2048, down_bits=4)
+    assert (codec.bits, codec.down.bits, codec.down.bucket) == (2, 4, 2048)
+    assert create("qsgd").down is None
+    with pytest.raises(BadArgument, match="no setting down_step; it has: bits, bucket, decay; each also with down_"):
+        create("qsgd", down_step=4)
+
+
+def test_a_preset_of_ours_has_a_configuration_for_each_direction():
+    codec = create("dom", preset="coarse", decay=0.5)
+    assert (codec.config, codec.down.config) == (PRESETS["coarse"].up, PRESETS["coarse"].down)
+    assert codec.decay == codec.down.decay == 0.5
+    for wrong in ({"preset": "finest"}, {"preset": "fine", "bits": 3}, {"preset": "fine", "down_bits": 3}):
+        with pytest.raises(BadArgument, match="preset"):
+            create("dom", **wrong)
 
 
 def test_a_decay_of_none_keeps_no_residual():

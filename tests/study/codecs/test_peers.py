@@ -15,6 +15,7 @@ KNOWN = [
     ("sign", {}, 1 + 16 / SIDE, (1 - 2 / np.pi) ** 0.5),
     ("sparseloco", {}, 64 * (12 + 2) / CHUNK, None),
     ("powersgd", {"rank": 4}, 16 * 4 * 2 / SIDE, None),
+    ("eden", {"bits": 1}, 1, (np.pi / 2 - 1) ** 0.5),
 ]
 
 
@@ -102,3 +103,47 @@ def test_sparseloco_with_coded_gaps_sends_the_same_at_about_its_entropy():
 def test_ef21_without_an_estimate_is_topk():
     values = update()
     assert send(create("ef21", share=0.05), values) == send(create("topk", share=0.05), values)
+
+
+@pytest.mark.parametrize(("bits", "share"), [(1, 1.0), (2, 1.0), (3, 1.0), (4, 1.0), (1, 0.1)])
+def test_eden_is_unbiased_and_has_the_papers_error(bits, share):
+    """vNMSE is 1 / (1 - D) - 1 with Lloyd and Max's distortion D of a normal value (the paper's section 3); a share p of the
+    values has 1 / (p (1 - D)) - 1."""
+    distortion = {1: 1 - 2 / np.pi, 2: 0.11748, 3: 0.03454, 4: 0.00950}[bits]  # Max, 1960, Table I
+    codec, values = create("eden", bits=bits, share=share), update((64, 512))
+    state, end = State.of(values), State.of(values)
+    arrived = [codec.decode(codec.encode(values, state), end)["w"] for _ in range(100)]
+    norm = np.linalg.norm(values["w"])
+    error = np.mean([np.square(one - values["w"]).sum() for one in arrived]) / norm**2
+    assert error == pytest.approx(1 / (share * (1 - distortion)) - 1, rel=0.05)
+    assert np.linalg.norm(np.mean(arrived, axis=0) - values["w"]) == pytest.approx((error / 100) ** 0.5 * norm, rel=0.1)
+
+
+def test_ours_on_a_rotated_update_is_unbiased():
+    """Values of more than half a step are sent as one step, so the error is that of the normal distribution's tails."""
+    codec, values = create("dom-rotated", rms_step=5), update((64, 512))
+    state, end = State.of(values), State.of(values)
+    arrived = [codec.decode(codec.encode(values, state), end)["w"] for _ in range(100)]
+    norm = np.linalg.norm(values["w"])
+    error = np.mean([np.square(one - values["w"]).sum() for one in arrived]) / norm**2
+    drawn = np.random.default_rng(7).normal(size=2_000_000)
+    coded = 5 * np.rint(drawn / 5)
+    expected = np.square(coded).mean() / (coded * drawn).mean() ** 2 - 1
+    assert error == pytest.approx(expected, rel=0.1)
+    assert np.linalg.norm(np.mean(arrived, axis=0) - values["w"]) == pytest.approx((error / 100) ** 0.5 * norm, rel=0.1)
+
+
+def test_sums_of_clients_stay_sparse_since_all_rotate_alike():
+    """The server's step arrives as it is, where a rotation of its own would leave nothing of it above half a step."""
+    codec, step = create("dom-rotated", rms_step=6), create("dom-rotated", rms_step=11)
+    clients = [update(seed=seed) for seed in range(2)]
+    arrived = [codec.decode(codec.encode(one, State.of(one)), State.of(one))["w"] for one in clients]
+    mean = {"w": (arrived[0] + arrived[1]) / 2}
+    errors = []
+    for rounds in (0, 1):
+        sender, receiver = State.of(mean), State.of(mean)
+        sender.rounds = receiver.rounds = rounds
+        found = step.decode(step.encode(mean, sender), receiver)["w"]
+        errors.append(np.linalg.norm(found - mean["w"]) / np.linalg.norm(mean["w"]))
+    assert errors[0] < 0.1
+    assert errors[1] > 0.9

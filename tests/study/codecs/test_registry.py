@@ -83,7 +83,7 @@ def test_unknown_names_list_the_known_ones():
         create("gzip")
 
 
-@pytest.mark.parametrize(("name", "has"), [("topk", "decay, share"), ("dom", "config, decay")])
+@pytest.mark.parametrize(("name", "has"), [("topk", "decay, share"), ("dom", "absolute_keyframes, bits")])
 def test_unknown_settings_list_the_known_ones(name, has):
     with pytest.raises(BadArgument, match=f"no setting colour; it has: {has}"):
         create(name, colour=1)
