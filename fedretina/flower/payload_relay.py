@@ -190,6 +190,11 @@ class RelayedModels:
         return version
 
 
+def newest_digests(content: RecordDict) -> dict[str, str]:
+    """Return the digests that a request leads to, by stream; none for a content that is no request."""
+    return dict(_entries(content)["newest"]) if NAME in content.config_records else {}
+
+
 def _entries(content: RecordDict) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(str(content.config_records[NAME]["json"]))
     return found

@@ -9,6 +9,7 @@ from flwr.app import ConfigRecord, RecordDict
 from fedretina.errors import Corrupt
 
 SKETCH = "sketch"
+SKETCH_FEATURES, SKETCH_DIRECTIONS = 64, 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +65,7 @@ def read_sketch(content: RecordDict) -> np.ndarray | None:
     Raises
     ------
     Corrupt
-        If its bytes are no float16 matrix with finite values.
+        If it is no float16 matrix of the one shape that sketches have, with finite values.
     """
     record = content.config_records.get(SKETCH)
     if record is None:
@@ -74,6 +75,9 @@ def read_sketch(content: RecordDict) -> np.ndarray | None:
         sketch = np.frombuffer(data if isinstance(data, bytes) else b"", np.float16).reshape(int(str(record["rows"])), -1)
     except (KeyError, ValueError) as error:
         raise Corrupt(f"a sketch cannot be read ({error}): the reply is dropped") from None
-    if not sketch.size or not np.isfinite(sketch).all():
-        raise Corrupt("a sketch is empty or not finite: the reply is dropped")
+    if sketch.shape != (SKETCH_FEATURES, SKETCH_DIRECTIONS) or not np.isfinite(sketch).all():
+        raise Corrupt(
+            f"a sketch has shape {sketch.shape}, allowed is {(SKETCH_FEATURES, SKETCH_DIRECTIONS)} with finite values: "
+            "the reply is dropped"
+        )
     return sketch
