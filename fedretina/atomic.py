@@ -1,5 +1,6 @@
 """Write files so that a reader sees the whole file or none: the one atomic writer of the project."""
 
+import fcntl
 import os
 import secrets
 import stat
@@ -64,6 +65,32 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = False, private: bool
 def write_text(path: Path, text: str) -> None:
     """Write a text file (UTF-8) as a whole; errors as for `replacing`."""
     write_bytes(path, text.encode())
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of a file while the block reads it, changes it and writes it back; other processes wait.
+
+    The lock is a file of its own beside it, because a new file replaces `path`. The system ends the lock of a process that
+    was killed.
+
+    Parameters
+    ----------
+    path : Path
+        The file. Its folder must exist.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "count.txt"
+    >>> with locked(path):
+    ...     write_text(path, "1")
+    >>> sorted(file.name for file in path.parent.iterdir())
+    ['count.txt', 'count.txt.lock']
+    """
+    with path.with_name(f"{path.name}.lock").open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def remove_abandoned(folder: Path) -> None:

@@ -7,7 +7,15 @@ from flwr.clientapp import ClientApp
 from digits import Digits
 from fedretina.dom import DomConfig
 from fedretina.flower import DomGrid, DomMod
-from fedretina.strategies import JOINT_RULES, PeerReuse, PeerReuseClient, ReuseConfig, Topology, hosted_domains
+from fedretina.strategies import (
+    JOINT_RULES,
+    ModelFolder,
+    PeerReuse,
+    PeerReuseClient,
+    ReuseConfig,
+    Topology,
+    hosted_domains,
+)
 from fedretina.testing import LocalGrid
 from fedretina.train import Training
 
@@ -20,6 +28,7 @@ def client_app(folder, task=None, **client):
     app = ClientApp(mods=[DomMod(folder / "references")])
     answer = PeerReuseClient(task or Digits(), folder / "nodes", **client)
     app.query("domains")(hosted_domains)
+    app.query("models")(lambda message, context: ModelFolder(folder / "models" / str(context.node_id))(message, context))
     app.query("describe")(answer)
     app.train()(answer)
     app.train("joint")(answer)

@@ -1,10 +1,12 @@
 """The writer of files: what is there is whole, whatever goes wrong."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
-from fedretina.atomic import remove_abandoned, replacing, write_bytes, write_text
+from fedretina.atomic import locked, remove_abandoned, replacing, write_bytes, write_text
 
 
 def names(folder):
@@ -69,3 +71,15 @@ def test_unfinished_files_of_killed_processes_are_removed_after_an_hour(tmp_path
         os.utime(path, (0, 0) if path != young else None)
     remove_abandoned(tmp_path)
     assert names(tmp_path) == ["b.tmp", "c.dom"]
+
+
+def test_a_lock_keeps_others_out_until_it_ends(tmp_path):
+    path = tmp_path / "count"
+    wait = "import sys; from pathlib import Path; from fedretina.atomic import locked\n"
+    wait += "with locked(Path(sys.argv[1])): print(Path(sys.argv[1]).read_text())"
+    with locked(path):
+        other = subprocess.Popen([sys.executable, "-c", wait, str(path)], stdout=subprocess.PIPE, text=True)
+        with pytest.raises(subprocess.TimeoutExpired):
+            other.wait(0.5)
+        write_text(path, "written")
+    assert other.communicate(timeout=30)[0] == "written\n"

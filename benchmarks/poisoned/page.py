@@ -1,19 +1,26 @@
 """The page docs/results/poisoned.md, from the stored cells."""
 
+import io
+import itertools
 import platform
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from fedretina.study import Results, mean_text
+from fedretina.atomic import write_bytes
+from fedretina.study import Results, mean_and_deviation, mean_text
 from fedretina.study import table as table_of
 from fedretina.train import Training
 from poisoned.attacks import ATTACKS, SCALE, WRONG
 from poisoned.cells import FIRST_BAD_ROUND, TOPOLOGY
 
+PICTURE = "images/poisoned.png"
 LABELS = {
     "scaled": f"scaled by {SCALE:.0f}",
     "random": "random, with mean and deviation of each tensor",
@@ -29,8 +36,7 @@ The target is duke with 30 % of its labels. Its three peers are {sources}.
 One bad peer is {first}, two are {first} and {second}. All peers are honest at first.
 The bad ones send bad models from round {bad_round} on. Embedded pedestrians, {rounds} rounds, {home} epochs at home,
 {local} epochs in a round, at most {images} images in an epoch, seeds {seeds}.
-Cells: the target's mAP in percent after the last round; with several seeds, ± the standard deviation.
-With one seed a difference of one or two points may be chance.
+Cells: the target's mAP in percent after the last round, mean ± standard error over the seeds.
 
 *With*: the defaults. The target admits a peer's version if it is finite and its change is no larger than the peer's history
 makes likely (`AdmissionLimits`). The peers' risks on the target's labels give alpha and the weights in the committee.
@@ -40,6 +46,16 @@ labels, and the target starts in round 1 from its best peer.
 {table}
 
 {ended}
+## What the defences bring
+
+The mAP with the defences less the mAP without them, seed by seed: mean ± standard error over the seeds.
+
+{gains}
+
+![mAP of each attack with the defences and without, one point a seed]({picture})
+
+{verdict}
+
 ## What it does not show
 
 - A peer that is bad from its first version on has no history. Only a model that is not finite is refused then. The risk on
@@ -48,6 +64,38 @@ labels, and the target starts in round 1 from its best peer.
 - A backdoor that shows only on images which the target has no labels of does not change the risk. Nothing here finds it.
 - A target without labels has no risks. Then only admission is left.
 """
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What the defences bring against an attack: the target's last mAP by seed, with and without them."""
+
+    attack: str
+    bad: int
+    defended: Mapping[int, float]
+    open: Mapping[int, float]
+    ends_without: bool
+
+    @property
+    def differences(self) -> list[float]:
+        return [self.defended[seed] - self.open[seed] for seed in sorted(self.defended.keys() & self.open.keys())]
+
+    @property
+    def label(self) -> str:
+        return f"{self.attack or 'none'}, {self.bad} bad" if self.attack else "none"
+
+    @property
+    def row(self) -> list[str]:
+        found = "the run ends without" if self.ends_without else "not run"
+        if self.differences:
+            found = mean_text(self.differences, "+.1f", error=True)
+        return [LABELS.get(self.attack, "none"), str(self.bad), found]
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the gain is more than two standard errors above zero."""
+        mean, deviation = mean_and_deviation(self.differences) if self.differences else (0.0, None)
+        return deviation is not None and mean > 2 * deviation / len(self.differences) ** 0.5
 
 
 def write(state: Path, training: Training, page: Path) -> None:
@@ -62,6 +110,7 @@ def write(state: Path, training: Training, page: Path) -> None:
     lines = [["none", *(_text(rows["", 0, defended]) for _, defended in keys)]]
     lines += [[LABELS[attack], *(_text(rows[attack, *key]) for key in keys)] for attack in ATTACKS]
     first, second, _ = TOPOLOGY.sources
+    gains = [_gain(attack, bad, rows) for attack, bad in [("", 0), *itertools.product(ATTACKS, (1, 2))]]
     text = PAGE.format(
         torch=torch.__version__,
         machine=platform.machine(),
@@ -76,8 +125,58 @@ def write(state: Path, training: Training, page: Path) -> None:
         seeds=", ".join(str(seed) for seed in sorted({cell["seed"] for cell in rounds})),
         table=table_of(head, lines).rstrip("\n"),
         ended=_ended(rounds),
+        gains=table_of(["attack", "bad peers", "with less without"], [gain.row for gain in gains]).rstrip("\n"),
+        picture=PICTURE,
+        verdict=_verdict(gains),
     )
     page.write_text(text, "utf-8")
+    write_bytes(page.parent / PICTURE, plot(gains))
+
+
+def _gain(attack: str, bad: int, rows: Mapping[tuple[str, int, bool], list[Mapping[str, Any]]]) -> Gain:
+    found = {
+        how: {cell["seed"]: cell["mAP"][-1] for cell in rows.get((attack, bad, how), []) if not cell["error"]}
+        for how in (True, False)
+    }
+    return Gain(attack, bad, found[True], found[False], any(cell["error"] for cell in rows.get((attack, bad, False), [])))
+
+
+def _verdict(gains: Iterable[Gain]) -> str:
+    """Say against what the defences help, and where no help is shown: a gain counts above two standard errors."""
+    attacks = [gain for gain in gains if gain.attack]
+    ends = [gain.label for gain in attacks if gain.ends_without]
+    shown = [gain.label for gain in attacks if gain.is_shown]
+    rest = [gain.label for gain in attacks if not gain.is_shown and not gain.ends_without]
+    lines = [f"- Without the defences these end the run: {'; '.join(ends)}."] if ends else []
+    lines += [f"- A gain of more than two standard errors: {'; '.join(shown)}."] if shown else []
+    lines += [f"- **No gain is shown**: {'; '.join(rest)}."] if rest else []
+    return "\n".join(lines)
+
+
+def plot(gains: Sequence[Gain]) -> bytes:
+    """Draw the target's mAP of each attack: one point a seed."""
+    figure = Figure(figsize=(7, 0.36 * len(gains) + 1.1), layout="constrained")
+    axes = figure.subplots()
+    for row, gain in enumerate(gains):
+        for found, shift, style in (
+            (gain.open, 0.14, {"marker": "o", "facecolors": "none", "edgecolors": "tab:red"}),
+            (gain.defended, -0.14, {"marker": "o", "color": "tab:blue"}),
+        ):
+            axes.scatter(list(found.values()), [row + shift] * len(found), s=28, **style)  # type: ignore[arg-type]
+        if gain.ends_without:
+            axes.annotate("ends without", (0.01, row), xycoords=("axes fraction", "data"), va="center", color="tab:red")
+    axes.set_yticks(range(len(gains)), [gain.label for gain in gains])
+    axes.invert_yaxis()
+    axes.set_xlabel("mAP of the target in percent after the last round")
+    axes.grid(axis="x", alpha=0.3)
+    handles = [
+        Line2D([], [], marker="o", linestyle="", color="tab:blue", label="with the defences"),
+        Line2D([], [], marker="o", linestyle="", color="tab:red", fillstyle="none", label="without"),
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=2, frameon=False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    return buffer.getvalue()
 
 
 def _text(cells: Iterable[Mapping[str, Any]]) -> str:
@@ -86,7 +185,7 @@ def _text(cells: Iterable[Mapping[str, Any]]) -> str:
         return "not run"
     if any(cell["error"] for cell in cells):
         return "the run ends"
-    return mean_text([cell["mAP"][-1] for cell in cells])
+    return mean_text([cell["mAP"][-1] for cell in cells], error=True)
 
 
 def _ended(cells: Iterable[Mapping[str, Any]]) -> str:

@@ -6,7 +6,7 @@ import socket
 import ssl
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from importlib import metadata
@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Literal
 
 from fedretina.city.edge import ended_lately
-from fedretina.city.folders import NodeFolder
+from fedretina.city.folders import NodeFolder, package_versions
 from fedretina.city.processes import is_open, is_running
 
 MIN_DISK_BYTES = 2 << 30
 MAX_CLOCK_S = 60
-_PACKAGES = ("fedretina", "flwr", "torch")
 
 
 @dataclass(frozen=True)
@@ -158,7 +157,16 @@ def _ask_date(node: NodeFolder, host: str, port: int) -> str:
 
 
 def _packages(node: NodeFolder) -> Iterator[Finding]:
-    yield Finding("ok", ", ".join(f"{name} {metadata.version(name)}" for name in _PACKAGES))
+    own = package_versions()
+    others = {name: version for name, version in node.packages.items() if version != own.get(name)}
+    if others:
+        yield Finding(
+            "warning",
+            f"this machine has {_listed({name: own.get(name, 'none') for name in others})}; "
+            f"when the city's server approved it, that had {_listed(others)}",
+            "install the same releases on both, then ask for a new .join file and join again",
+        )
+    yield Finding("ok", _listed({**own, "torch": metadata.version("torch")}))
     if is_running(node):
         yield Finding("ok", f"the SuperNode of {node.path} runs")
     elif ended_lately(node):
@@ -167,6 +175,10 @@ def _packages(node: NodeFolder) -> Iterator[Finding]:
             f"the SuperNode of {node.path} ended less than a minute ago",
             "the server counts it as online until then: `fedretina city up` waits for that",
         )
+
+
+def _listed(versions: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
 def split_address(address: str) -> tuple[str, int]:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from fedretina import atomic
-from fedretina.city.folders import CityFolder, NodeFolder, check_name, make_private
+from fedretina.city.folders import CityFolder, NodeFolder, check_name, make_private, package_versions
 from fedretina.errors import BadArgument, Corrupt, Untrusted
 from fedretina.trust import (
     NODE_ROLES,
@@ -28,19 +28,23 @@ from fedretina.trust import (
     SigningKey,
     VerifyKey,
     fingerprint,
+    load_signing_keys,
     merge_keys,
     pack,
     pin,
     read_list,
+    save_signing_keys,
     unpack,
     update,
 )
 
+MAX_SIGNERS = 2
+"""Keys that sign for a domain: Ed25519, and ML-DSA-65 if it was asked for."""
 ROOT_LIFETIME_S = 365 * 86_400
 REQUEST = "fedretina/request"
 JOIN = "fedretina/join"
 _REQUEST_FIELDS = {"name": str, "role": str, "flower": str, "domains": dict}
-_JOIN_FIELDS = {"node": str, "flower": str, "address": str, "ca": bytes, "roots": list}
+_JOIN_FIELDS = {"node": str, "flower": str, "address": str, "ca": bytes, "roots": list, "packages": dict}
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class Request:
     name: str
     role: str
     flower: str
-    domains: dict[str, tuple[VerifyKey, RecipientKey]]
+    domains: dict[str, tuple[list[VerifyKey], RecipientKey]]
     signed: Signed
 
     @classmethod
@@ -69,17 +73,21 @@ class Request:
             raise Replayed(f"the file is a {signed.type}, not a {REQUEST}: name the file that `city request` wrote")
         found = unpack(signed.body, _REQUEST_FIELDS, "a request")
         try:
-            entries = {name: read_list(entry, str, bytes, str, bytes) for name, entry in found["domains"].items()}
+            entries = {name: read_list(entry, list, str, bytes) for name, entry in found["domains"].items()}
+            keys = {name: [VerifyKey(*read_list(key, str, bytes)) for key in entry[0]] for name, entry in entries.items()}
         except ValueError as error:
             raise Corrupt("a request has a domain without its keys: ask for a new one") from error
-        domains = {name: (VerifyKey(*entry[:2]), RecipientKey(*entry[2:])) for name, entry in entries.items()}
+        domains = {name: (keys[name], RecipientKey(*entry[1:])) for name, entry in entries.items()}
         if found["role"] not in NODE_ROLES or not domains:
             raise Corrupt(f"a request has the role {found['role']!r} and {len(domains)} domains: ask for a new one")
-        for name, (key, recipient) in domains.items():
+        for name, (signers, recipient) in domains.items():
             check_name(name, "domain")
-            key.check()
+            for key in signers:
+                key.check()
             recipient.check()
-            signed.require({key.id: key}, 1)
+            if not 1 <= len(merge_keys(signers)) == len(signers) <= MAX_SIGNERS:
+                raise Corrupt(f"a request has {len(signers)} keys for {name}: ask for a new one")
+            signed.require(merge_keys(signers), len(signers))
         return cls(found["name"], found["role"], found["flower"], domains, signed)
 
     def is_rotation(self, root: CityRoot, domain: str) -> bool:
@@ -92,7 +100,7 @@ class Request:
         return True
 
 
-def make_request(folder: Path, domains: Sequence[str], *, role: str, data: Path | None) -> bytes:
+def make_request(folder: Path, domains: Sequence[str], *, role: str, data: Path | None, post_quantum: bool = False) -> bytes:
     """Make a node's folder with new keys, and return the request.
 
     Parameters
@@ -105,6 +113,8 @@ def make_request(folder: Path, domains: Sequence[str], *, role: str, data: Path 
         Whether it trains, or only receives models.
     data : Path or None
         The folder of its data; None where the app has data of its own.
+    post_quantum : bool, default False
+        Whether each domain signs by ML-DSA-65 beside Ed25519, and opens what is sealed by ML-KEM-768 with X25519.
 
     Raises
     ------
@@ -124,15 +134,16 @@ def make_request(folder: Path, domains: Sequence[str], *, role: str, data: Path 
         )
     make_private(node.keys)
     flower = _make_flower_key(node.flower_key)
-    keys = {name: _make_domain_keys(node.identity.signing_key(name), node.identity.sealing_key(name)) for name in domains}
-    request = _request(node, flower, keys, [key for key, _ in keys.values()])
+    files = {name: (node.identity.signing_key(name), node.identity.sealing_key(name)) for name in domains}
+    keys = {name: _make_domain_keys(*paths, post_quantum=post_quantum) for name, paths in files.items()}
+    request = _request(node, flower, keys, [key for signers, _ in keys.values() for key in signers])
     atomic.write_bytes(node.request, request)
     node.save()
     return request
 
 
 def make_rotation(node: NodeFolder, domain: str) -> bytes:
-    """Make new keys for a domain, and return the request; the old keys stay in use until the answer is joined.
+    """Make new keys of the same kinds for a domain, and return the request; the old ones stay in use until `join`.
 
     Raises
     ------
@@ -141,11 +152,11 @@ def make_rotation(node: NodeFolder, domain: str) -> bytes:
     """
     if domain not in node.domains:
         raise BadArgument(f"{node.path} hosts no domain {domain!r}; it hosts {', '.join(node.domains)}")
-    keys = {
-        domain: _make_domain_keys(_pending(node.identity.signing_key(domain)), _pending(node.identity.sealing_key(domain)))
-    }
+    files = node.identity.signing_key(domain), node.identity.sealing_key(domain)
+    old = load_signing_keys(files[0])
+    keys = {domain: _make_domain_keys(*map(_pending, files), post_quantum=len(old) > 1)}
     flower = node.flower_key.with_suffix(".pub").read_text(encoding="utf-8").strip()
-    return _request(node, flower, keys, [keys[domain][0], SigningKey.load(node.identity.signing_key(domain))])
+    return _request(node, flower, keys, [*keys[domain][0], *old])
 
 
 def admit(city: CityFolder, request: Request) -> CityRoot:
@@ -157,17 +168,17 @@ def admit(city: CityFolder, request: Request) -> CityRoot:
         If a domain is listed with another key, or too few root keys are in the folder.
     """
     root = city.identity.root()
-    for name, (key, _) in request.domains.items():
-        known = name in root.domains and root.domains[name].signers.keys != (key.id,)
+    new = {name: _domain_of(keys, recipient, request.role) for name, (keys, recipient) in request.domains.items()}
+    for name, domain in new.items():
+        known = name in root.domains and root.domains[name].signers != domain.signers
         if known and not request.is_rotation(root, name):
             raise BadArgument(
                 f"the city lists the domain {name} with another key ({root.domains[name].signers.keys[0][:8]}): "
                 f"`fedretina city revoke {name}` first, if the machine was replaced"
             )
-    new = {name: Domain(Role((key.id,)), request.role, recipient) for name, (key, recipient) in request.domains.items()}
     if all(root.domains.get(name) == domain for name, domain in new.items()):
         return root
-    return next_root(city, {**root.domains, **new}, [key for key, _ in request.domains.values()])
+    return next_root(city, {**root.domains, **new}, [key for keys, _ in request.domains.values() for key in keys])
 
 
 def next_root(city: CityFolder, domains: dict[str, Domain], new_keys: Sequence[VerifyKey] = ()) -> CityRoot:
@@ -193,6 +204,7 @@ def make_join_file(city: CityFolder, request: Request) -> bytes:
         "address": city.address,
         "ca": (city.tls / "ca.crt").read_bytes(),
         "roots": city.identity.signed_roots(),
+        "packages": package_versions(),
     }
     return Signed.by([city.server_key()], JOIN, pack(answer)).to_bytes()
 
@@ -219,6 +231,8 @@ class Invitation:
         found = unpack(signed.body, _JOIN_FIELDS, "a join file")
         if not found["roots"] or not all(isinstance(root, bytes) for root in found["roots"]):
             raise Corrupt("a join file has no city root: ask for a new one")
+        if not all(isinstance(word, str) for entry in found["packages"].items() for word in entry):
+            raise Corrupt("a join file has a package without name and version: ask for a new one")
         return cls(signed, found)
 
     @property
@@ -254,28 +268,36 @@ class Invitation:
         for version, data in enumerate(self.found["roots"], 1):
             node.identity.add_root(version, data)
         atomic.write_bytes(node.ca, self.found["ca"], durable=True)
-        joined = replace(node, city=root.city, address=self.found["address"])
+        joined = replace(node, city=root.city, address=self.found["address"], packages=self.found["packages"])
         joined.save()
         _take_pending_keys(node, root)
         return joined
 
 
 def _request(
-    node: NodeFolder, flower: str, keys: dict[str, tuple[SigningKey, SealingKey]], signing: Sequence[SigningKey]
+    node: NodeFolder, flower: str, keys: dict[str, tuple[list[SigningKey], SealingKey]], signing: Sequence[SigningKey]
 ) -> bytes:
     entries = {
-        name: [key.public.algorithm, key.public.raw, sealing.public.kem, sealing.public.raw]
-        for name, (key, sealing) in keys.items()
+        name: [[[key.public.algorithm, key.public.raw] for key in signers], sealing.public.kem, sealing.public.raw]
+        for name, (signers, sealing) in keys.items()
     }
     body = pack({"name": node.name, "role": node.role, "flower": flower, "domains": entries})
     return Signed.by(signing, REQUEST, body).to_bytes()
 
 
-def _make_domain_keys(signing: Path, sealing: Path) -> tuple[SigningKey, SealingKey]:
-    key, recipient = SigningKey.generate(), SealingKey.generate()
-    key.save(signing)
+def _domain_of(keys: Sequence[VerifyKey], recipient: RecipientKey, role: str) -> Domain:
+    """Return what the root says of a domain: all of its keys must sign."""
+    return Domain(Role(tuple(key.id for key in keys), len(keys)), role, recipient)
+
+
+def _make_domain_keys(signing: Path, sealing: Path, *, post_quantum: bool) -> tuple[list[SigningKey], SealingKey]:
+    signers = [SigningKey.generate()]
+    if post_quantum:
+        signers.append(SigningKey.generate("ml-dsa-65"))
+    recipient = SealingKey.generate("x25519-ml-kem-768" if post_quantum else "x25519")
+    save_signing_keys(signing, signers)
     recipient.save(sealing)
-    return key, recipient
+    return signers, recipient
 
 
 def _pending(key: Path) -> Path:
@@ -284,12 +306,15 @@ def _pending(key: Path) -> Path:
 
 
 def _take_pending_keys(node: NodeFolder, root: CityRoot) -> None:
-    for domain in node.domains:
-        signing, sealing = node.identity.signing_key(domain), node.identity.sealing_key(domain)
-        pending = _pending(signing)
-        if pending.exists() and SigningKey.load(pending).public.id in root.domains[domain].signers.keys:
-            pending.replace(signing)
-            _pending(sealing).replace(sealing)
+    """Use the new keys that the root lists. Each file is looked at for itself: a kill between the two loses none."""
+    for name in (name for name in node.domains if name in root.domains):
+        domain, signing, sealing = root.domains[name], node.identity.signing_key(name), node.identity.sealing_key(name)
+        if (new := _pending(signing)).exists():
+            listed = {key.public.id for key in load_signing_keys(new)}.issubset(domain.signers.keys)
+            if listed:
+                new.replace(signing)
+        if (new := _pending(sealing)).exists() and SealingKey.load(new).public == domain.sealing:
+            new.replace(sealing)
 
 
 def _make_flower_key(path: Path) -> str:

@@ -4,7 +4,8 @@ A folder is an identity: it can be copied to another machine, and starts there u
 """
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
+from importlib import metadata
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -144,6 +145,8 @@ class NodeFolder(_Folder):
         The folder of its data; empty where the app has data of its own.
     city, address : str
         The city's name and the server's HOST:PORT; empty before it has joined.
+    packages : dict of str to str
+        The versions of the packages that the server had when it approved the node, by name; empty before.
     """
 
     FILE: ClassVar[str] = "node.json"
@@ -154,6 +157,7 @@ class NodeFolder(_Folder):
     data: str
     city: str = ""
     address: str = ""
+    packages: dict[str, str] = field(default_factory=dict)
 
     def require_joined(self) -> None:
         """Raise `BadArgument` if the node has not joined a city."""
@@ -179,6 +183,11 @@ class NodeFolder(_Folder):
     def load(cls, path: Path) -> Self:
         """Read a folder; `BadArgument` names what is missing."""
         return cls(path.absolute(), **cls._read_description(path))
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions of the packages that must be the same on all machines of a city, by name."""
+    return {name: metadata.version(name) for name in ("fedretina", "flwr")}
 
 
 def make_private(path: Path) -> None:

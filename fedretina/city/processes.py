@@ -54,6 +54,11 @@ def register_command(city: CityFolder, node: str) -> list[str]:
     return ["flwr", "supernode", "register", str(city.nodes / f"{node}.pub"), city.name, "--name", node, "--format", "json"]
 
 
+def unregister_command(city: CityFolder, flower_id: str) -> list[str]:
+    """Return the command after which the SuperLink refuses a node."""
+    return ["flwr", "supernode", "unregister", flower_id, city.name, "--format", "json"]
+
+
 def run(command: Sequence[str], show: Show) -> str:
     """Show a command, run it, and return what it printed.
 

@@ -13,14 +13,23 @@ from fedretina.city.connection import write_connection
 from fedretina.city.enrolment import ROOT_LIFETIME_S, Request, admit, make_join_file, next_root
 from fedretina.city.folders import CityFolder, check_name, make_private
 from fedretina.city.processes import Show
+from fedretina.city.renewal import renew
+from fedretina.city.status import approved_nodes
 from fedretina.errors import BadArgument
-from fedretina.trust import SERVER, CityRoot, Identity, Role, Signed, SigningKey, fingerprint, merge_keys
+from fedretina.trust import SERVER, Algorithm, CityRoot, Identity, Role, Signed, SigningKey, fingerprint, merge_keys
 
 DEFAULT_PORT = 9093
 
 
 def create(
-    path: Path, name: str, hosts: Sequence[str], port: int = DEFAULT_PORT, *, root_keys: int = 1, threshold: int = 1
+    path: Path,
+    name: str,
+    hosts: Sequence[str],
+    port: int = DEFAULT_PORT,
+    *,
+    root_keys: int = 1,
+    threshold: int = 1,
+    post_quantum: bool = False,
 ) -> CityFolder:
     """Make a city's folder: certificates, keys, the first city root, and the connection for ``flwr run``.
 
@@ -36,6 +45,8 @@ def create(
         The SuperLink's port.
     root_keys, threshold : int, default 1
         How many root keys are made, and how many of them must sign a root.
+    post_quantum : bool, default False
+        Whether the root's and the server's keys sign by ML-DSA-65 instead of Ed25519.
 
     Raises
     ------
@@ -54,7 +65,8 @@ def create(
         make_private(folder)
     make_authority(city.tls, name)
     make_server_certificate(city.tls, name, hosts)
-    roots, server = [SigningKey.generate() for _ in range(root_keys)], SigningKey.generate()
+    algorithm: Algorithm = "ml-dsa-65" if post_quantum else "ed25519"
+    roots, server = [SigningKey.generate(algorithm) for _ in range(root_keys)], SigningKey.generate(algorithm)
     for number, key in enumerate(roots, 1):
         key.save(city.keys / f"root-{number}.pem")
     server.save(city.identity.signing_key("server"))
@@ -91,7 +103,9 @@ def first_fingerprint(city: CityFolder) -> str:
 
 
 def up(city: CityFolder, show: Show) -> None:
-    """Start the SuperLink, and wait until it answers. The connection of ``flwr run`` is renewed: the folder may have moved.
+    """Start the SuperLink, and wait until it answers.
+
+    The connection of ``flwr run`` is renewed: the folder may have moved. So are a root and a certificate that end soon.
 
     Raises
     ------
@@ -104,6 +118,7 @@ def up(city: CityFolder, show: Show) -> None:
         raise BadArgument(
             f"port {city.port} is taken by another process, perhaps an older SuperLink: end it, or change city.json"
         )
+    renew(city, show)
     processes.start(city, processes.superlink_command(city), show, {processes.CITY_VARIABLE: str(city.path.absolute())})
     processes.wait_until_answers(city, "127.0.0.1", city.port)
     write_connection(city)
@@ -137,19 +152,30 @@ def approve(city: CityFolder, data: bytes, show: Show) -> tuple[Request, bytes]:
     return request, make_join_file(city, request)
 
 
-def revoke(city: CityFolder, domain: str) -> CityRoot:
+def revoke(city: CityFolder, domain: str, show: Show) -> CityRoot:
     """Sign a root without a domain: nobody who has it takes that domain's models any more.
+
+    A node whose last domain goes is unregistered too: the SuperLink refuses it from then on.
 
     Raises
     ------
     BadArgument
         If the city does not list the domain.
+    NotStarted
+        If the SuperLink does not answer. The root is signed then; bring the city up, and revoke again.
     """
-    domains = dict(city.identity.root().domains)
-    if domain not in domains:
-        raise BadArgument(f"the city lists no domain {domain!r}; it lists {', '.join(domains) or 'none'}")
-    del domains[domain]
-    return next_root(city, domains)
+    root = city.identity.root()
+    nodes = {name: node for name, node in approved_nodes(city).items() if domain in node["domains"] and node["flower_id"]}
+    if domain in root.domains:
+        root = next_root(city, {name: kept for name, kept in root.domains.items() if name != domain})
+    elif not nodes:
+        raise BadArgument(f"the city lists no domain {domain!r}; it lists {', '.join(root.domains) or 'none'}")
+    for name, node in nodes.items():
+        if not root.domains.keys() & set(node["domains"]):
+            processes.run(processes.unregister_command(city, node["flower_id"]), show)
+            for file in (city.nodes / f"{name}.pub", city.nodes / f"{name}.json"):
+                file.unlink(missing_ok=True)
+    return root
 
 
 def _flower_id(printed: str) -> str:

@@ -104,7 +104,7 @@ def node_statuses(city: CityFolder, show: Show) -> list[NodeStatus]:
         _connections(city, show),
         DailyTraffic(city.path).today(),
     )
-    return [_status_of(name, entry, known) for name, entry in sorted(_nodes(city).items())]
+    return [_status_of(name, entry, known) for name, entry in sorted(approved_nodes(city).items())]
 
 
 def _status_of(name: str, entry: Mapping[str, Any], known: _Known) -> NodeStatus:
@@ -128,7 +128,8 @@ def _status_of(name: str, entry: Mapping[str, Any], known: _Known) -> NodeStatus
     )
 
 
-def _nodes(city: CityFolder) -> dict[str, dict[str, Any]]:
+def approved_nodes(city: CityFolder) -> dict[str, dict[str, Any]]:
+    """Return domains, role and Flower's identifier of each approved node, by name; `BadArgument` if a file is damaged."""
     found = {}
     for path in city.nodes.glob("*.json"):
         try:

@@ -35,11 +35,16 @@ def systemd_unit(folder: CityFolder | NodeFolder, *, user: str = "fedretina") ->
 
 
 def compose_file(folder: CityFolder | NodeFolder, *, image: str = "fedretina") -> str:
-    """Return a compose file with one service; the folder is mounted where it lies, so that its paths stay true."""
+    """Return a compose file with one service.
+
+    The folder is mounted where it lies, so that its paths stay true. The service runs as the folder's owner: without
+    capabilities not even root reads keys of another user.
+    """
     return _templates.get_template("compose.yaml.j2").render(
         service="superlink" if isinstance(folder, CityFolder) else "supernode",
         command=[word.replace("$", "$$") for word in _command(folder)],
         folder=str(folder.path.absolute()),
+        owner=f"{folder.path.stat().st_uid}:{folder.path.stat().st_gid}",
         data=folder.data if isinstance(folder, NodeFolder) else "",
         port=folder.port if isinstance(folder, CityFolder) else 0,
         variable=CITY_VARIABLE if isinstance(folder, CityFolder) else "",

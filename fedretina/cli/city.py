@@ -35,6 +35,9 @@ def init(
     local: Annotated[bool, typer.Option("--local", help="A city on loopback, for a first look.")] = False,
     root_keys: Annotated[int, typer.Option(help="How many root keys to make.")] = 1,
     threshold: Annotated[int, typer.Option(help="How many root keys must sign.")] = 1,
+    post_quantum: Annotated[
+        bool, typer.Option("--post-quantum", help="Root and server sign by ML-DSA-65 instead of Ed25519.")
+    ] = False,
 ) -> None:
     """Server: make the city's certificates, keys and root. Print the fingerprint to read aloud to the nodes' operators."""
     from fedretina import city
@@ -43,7 +46,7 @@ def init(
     if not addresses:
         raise BadArgument("no --address: name the HOST:PORT by which nodes reach this server, or say --local")
     hosts, port = _split(addresses, city.DEFAULT_PORT)
-    made = city.create(folder, name, hosts, port, root_keys=root_keys, threshold=threshold)
+    made = city.create(folder, name, hosts, port, root_keys=root_keys, threshold=threshold, post_quantum=post_quantum)
     typer.echo(f"The city {name} is in {folder}. Nodes reach it at {made.address}, and `flwr run APP {name}` uses it.")
     typer.echo(f"Read this aloud to everyone who joins:\n\n    {city.first_fingerprint(made)}\n")
     typer.echo(f"Next: fedretina city up {folder}" + (" --local --domains NAME,NAME" if local else ""))
@@ -97,12 +100,18 @@ def request(
     out: Annotated[Path, typer.Option("-o", "--out", help="The request to write.")],
     data: Annotated[Path | None, typer.Option(help="The folder of their data; by default the app's own data.")] = None,
     role: Annotated[str, typer.Option(help="edge (trains) or front-end (only receives).")] = "edge",
+    *,
+    post_quantum: Annotated[
+        bool,
+        typer.Option("--post-quantum", help="Sign by ML-DSA-65 beside Ed25519; receive by ML-KEM-768 with X25519."),
+    ] = False,
     folder: NodeDir = NODE_DIR,
 ) -> None:
     """Edge: make this machine's keys, and a request for the server's operator. It holds nothing secret."""
     from fedretina import city
 
-    out.write_bytes(city.make_request(folder, parse_names(domains), role=role, data=data))
+    made = city.make_request(folder, parse_names(domains), role=role, data=data, post_quantum=post_quantum)
+    out.write_bytes(made)
     typer.echo(f"The keys are in {folder}. Send {out} to the server's operator, who answers with a .join file.")
     typer.echo(f"Next, with that file: fedretina city join FILE.join --dir {folder}")
 
@@ -193,10 +202,10 @@ def units(
 
 @app.command()
 def revoke(domain: Annotated[str, typer.Argument(help="The domain.")], folder: CityDir = CITY_DIR) -> None:
-    """Server: take a domain out of the city root. Nodes that have the new root refuse the domain's models."""
+    """Server: take a domain out of the city root; nodes then refuse its models, and the SuperLink a node without domains."""
     from fedretina import city
 
-    root = city.revoke(city.CityFolder.load(folder), domain)
+    root = city.revoke(city.CityFolder.load(folder), domain, _show)
     typer.echo(
         f"Root {root.version} lists {', '.join(root.domains) or 'no domain'}; nodes learn it with their next message."
     )

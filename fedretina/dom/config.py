@@ -32,7 +32,8 @@ class DomConfig:
         It is met from below: the step is also at most 1/64 of the values that count (`fedretina.dom.quantisation.vectors`),
         so that variances stay positive. Vectors without base are exact, on the lattice within 3 % of this error: they cost
         little, and pretrained networks depend on them.
-        It holds beside `bits` and `budget_bytes` too. None codes vectors like other tensors.
+        It holds beside `bits` and `budget_bytes` too. With `step` and `rms_step` it is the least error: coarser steps make
+        it about the matrices' error, up to 0.25. None codes vectors like other tensors.
     lossy_tensors : tuple of str, default ("*",)
         Patterns (`fnmatch`) of the names of tensors that may lose anything; all others are exact. The last pattern that
         matches decides; one that begins with "!" excludes: ``("*", "!*.counts")``.
@@ -44,8 +45,8 @@ class DomConfig:
         One step for all differences, in the weights' unit, instead of a step for each tensor from `relative_error`: at equal
         bytes it harms a transformer's loss less. Keyframes stay relative. On the lattice it is the nearest power of two.
     rms_step : float or None, default None
-        The same, as a multiple of the RMS of all differences together (of what is quantised, without vectors): 1 loses
-        about a percent of a transformer's improvement, 0.3 nothing that can be measured.
+        The same, as a multiple of the RMS of all differences together (of what is quantised, without vectors): 2 loses
+        about a percent of a transformer's improvement, 0.5 nothing that can be measured.
     absolute_keyframes : bool, default False
         Whether `bits` holds for keyframes too, as in the paper's Table 4; it destroys models at ``bits=3``.
     budget_bytes : int or None, default None

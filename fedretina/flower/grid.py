@@ -28,6 +28,7 @@ from fedretina.flower.relay import SealedRelay, check_seal
 from fedretina.flower.server_state import ServerState
 from fedretina.flower.server_trust import ServerTrust
 from fedretina.flower.sources import ModelCache
+from fedretina.flower.statements import StatementLog
 from fedretina.flower.streams import StreamRegistry
 from fedretina.flower.transfers import (
     DEFAULT_CONFIG,
@@ -148,7 +149,8 @@ class DomGrid(Grid):
         self._calls = itertools.count()
         self.ledger = ledger if ledger is not None else Ledger(None)
         folder = store or references()
-        signer, nodes = None if trust is None else ServerTrust(trust), NodeDirectory()
+        signer = None if trust is None else ServerTrust(trust, StatementLog(streams))
+        nodes = NodeDirectory()
         self._state = state = ServerState.open(ReferenceStore(folder), streams, signer)
         if seal and signer is not None:
             state.sealed = SealedRelay(signer, nodes, state.streams.ownership, streams)

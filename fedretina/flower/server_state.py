@@ -46,8 +46,6 @@ class ServerState:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         state = {"streams": self.streams.to_json(), "acknowledgements": self.acknowledgements.to_json()}
-        if self.trust is not None:
-            state["statements"] = self.trust.to_json()
         write_bytes(self.folder / STATE_FILE, json.dumps(state).encode(), private=True)
 
     def forget_unknown_nodes(self, nodes: Iterable[int]) -> None:
@@ -62,8 +60,6 @@ class ServerState:
             state = json.loads(path.read_bytes())
             self.acknowledgements = Acknowledgements.from_json(state["acknowledgements"])
             self.streams.restore(state["streams"])
-            if self.trust is not None:
-                self.trust.restore(state.get("statements", {}))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise Corrupt(
                 f"{path} is not the saved state of a DomGrid ({error!r}): remove it; nodes then get whole models again"

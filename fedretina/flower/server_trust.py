@@ -3,11 +3,11 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from fedretina.dom import Stream
 from fedretina.errors import Truncated
 from fedretina.flower.seals import DownSeal
+from fedretina.flower.statements import StatementLog
 from fedretina.flower.trust import DATA, UPDATE, DownTrust, UpTrust
 from fedretina.trust import (
     SERVER,
@@ -35,6 +35,8 @@ class ServerTrust:
     ----------
     identity : Identity
         The server's.
+    statements : StatementLog
+        The statements of streams' versions.
 
     Attributes
     ----------
@@ -43,8 +45,8 @@ class ServerTrust:
     """
 
     identity: Identity
+    statements: StatementLog = field(default_factory=StatementLog)
     reports: dict[str, Acknowledgement] = field(default_factory=dict, init=False)
-    _statements: dict[str, bytes] = field(default_factory=dict, init=False)  # by stream and digest
     _roots: dict[int, int] = field(default_factory=dict, init=False)
     _domains: dict[int, str] = field(default_factory=dict, init=False)
 
@@ -72,7 +74,7 @@ class ServerTrust:
         found = verifier.check(statement, stream=claimed, purpose="model" if stream else UPDATE, payload=payload)
         verifier.install(found, bytes.fromhex(digest))
         if stream:
-            self._statements[_key(stream, digest)] = statement
+            self.statements.add(stream, digest, statement)
 
     def check_sealed(self, stream: str, body: bytes, statement: bytes | None) -> Statement:
         """Check a sealed version of a domain's stream, as far as a server can that does not read it.
@@ -137,14 +139,14 @@ class ServerTrust:
 
     def stream_statement(self, stream: Stream, digest: str) -> bytes:
         """Return the statement of a stream's newest version: its domain's, or the server's own, made once."""
-        key = _key(stream.name, digest)
-        if key not in self._statements:
-            link = stream.log.links[-1]
-            size = sum(math.prod(spec.shape) * spec.dtype.itemsize for spec in stream.tensors.values())
-            self._statements[key] = self._sign(
-                stream.name, link.payload, digest, base=link.base or "", size=size, purpose="model"
-            )
-        return self._statements[key]
+        known = self.statements.find(stream.name, digest)
+        if known is not None:
+            return known
+        link = stream.log.links[-1]
+        size = sum(math.prod(spec.shape) * spec.dtype.itemsize for spec in stream.tensors.values())
+        made = self._sign(stream.name, link.payload, digest, base=link.base or "", size=size, purpose="model")
+        self.statements.add(stream.name, digest, made)
+        return made
 
     def data_statement(self, name: str, payload: bytes, digest: str, size: int) -> bytes:
         """Sign data of the server's that no stream keeps."""
@@ -180,14 +182,6 @@ class ServerTrust:
         roots = () if version is None else tuple(self.identity.newer_roots(version))
         return DownTrust(roots, self.identity.sign_newest(streams), dict(statements), seals, recipients)
 
-    def to_json(self) -> dict[str, str]:
-        """Return what `restore` reads: the statements of streams."""
-        return {key: data.hex() for key, data in self._statements.items()}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a saved state; values that `to_json` did not write raise `TypeError` or `ValueError`."""
-        self._statements = {key: bytes.fromhex(data) for key, data in state.items()}
-
     def _sign(self, stream: str, payload: bytes, digest: str, *, base: str = "", size: int, purpose: str) -> bytes:
         return self.identity.sign(
             payload,
@@ -198,7 +192,3 @@ class ServerTrust:
             size=size,
             purpose=purpose,
         )
-
-
-def _key(stream: str, digest: str) -> str:
-    return f"{digest} {stream}"

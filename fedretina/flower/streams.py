@@ -85,7 +85,7 @@ class StreamRegistry:
     def open(self, name: str) -> Stream:
         """Return the stream of that name, a new one if there is none."""
         if name not in self._streams:
-            folder = self.folder / _file_name(name) if self.folder is not None else None
+            folder = self.folder / folder_name(name) if self.folder is not None else None
             self._streams[name] = Stream(name, store=self.store, config=stream_config(DomConfig()), folder=folder)
         return self._streams[name]
 
@@ -264,7 +264,7 @@ class StreamRegistry:
                 self._uncoded.pop(name, None)
 
 
-def _file_name(name: str) -> str:
+def folder_name(name: str) -> str:
     """Return the name of a stream's folder: letters and digits stay, other characters are escaped."""
     allowed = "-_@." if not name.startswith(".") else "-_@"
     return "".join(c if c.isalnum() or c in allowed else f"%{ord(c):x}" for c in name) or "%"

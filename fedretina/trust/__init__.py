@@ -21,7 +21,7 @@ from fedretina.trust.attacks import (
 from fedretina.trust.daily import DailyTraffic
 from fedretina.trust.document import pack, read_list, unpack
 from fedretina.trust.identity import Identity, IdentityFolder
-from fedretina.trust.keys import SigningKey, VerifyKey
+from fedretina.trust.keys import Algorithm, SigningKey, VerifyKey, load_signing_keys, save_signing_keys
 from fedretina.trust.memory import TrustMemory
 from fedretina.trust.newest import Newest
 from fedretina.trust.policy import Policy
@@ -39,6 +39,7 @@ __all__ = [
     "NODE_ROLES",
     "SERVER",
     "Acknowledgement",
+    "Algorithm",
     "CityRoot",
     "DailyTraffic",
     "Domain",
@@ -67,6 +68,7 @@ __all__ = [
     "VerifyKey",
     "fingerprint",
     "is_sealed",
+    "load_signing_keys",
     "merge_keys",
     "open_sealed",
     "owner_of",
@@ -74,6 +76,7 @@ __all__ = [
     "pin",
     "read_list",
     "read_reports",
+    "save_signing_keys",
     "seal",
     "sealed_length",
     "unpack",

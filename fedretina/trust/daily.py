@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedretina.atomic import write_text
+from fedretina.atomic import locked, write_text
 
 FILE = "traffic.json"
 
@@ -33,9 +33,10 @@ class DailyTraffic:
 
     def add(self, label: str, count: int) -> None:
         """Add the bytes of a message to or from a node; `label` names its domains, comma-separated."""
-        found = self.today()
-        found[label] = found.get(label, 0) + count
-        write_text(self.folder / FILE, json.dumps({"day": _day(), "bytes": found}) + "\n")
+        with locked(self.folder / FILE):
+            found = self.today()
+            found[label] = found.get(label, 0) + count
+            write_text(self.folder / FILE, json.dumps({"day": _day(), "bytes": found}) + "\n")
 
     def today(self) -> dict[str, int]:
         """Return the bytes of today by label; none if the file is of another day, or damaged: it is no record."""

@@ -2,7 +2,7 @@
 
 ::
 
-    keys/DOMAIN.sign.pem   the domain's signing key        roots/N.root   the city roots that are trusted here
+    keys/DOMAIN.sign.pem   the domain's signing keys       roots/N.root   the city roots that are trusted here
     keys/DOMAIN.seal.pem   the domain's sealing key        policy.toml    what this node demands
                                                            memory.json    the newest versions that were accepted
 """
@@ -15,7 +15,7 @@ from fedretina import atomic
 from fedretina.errors import BadArgument, FedRetinaError
 from fedretina.trust.acknowledgement import Acknowledgement
 from fedretina.trust.attacks import Unsealed
-from fedretina.trust.keys import SigningKey
+from fedretina.trust.keys import load_signing_keys
 from fedretina.trust.memory import TrustMemory
 from fedretina.trust.newest import Newest
 from fedretina.trust.policy import Policy
@@ -52,7 +52,7 @@ class IdentityFolder:
         return self.path / "roots"
 
     def signing_key(self, domain: str) -> Path:
-        """Return the file of a domain's signing key."""
+        """Return the file of a domain's signing keys."""
         return self.keys / f"{domain}.sign.pem"
 
     def sealing_key(self, domain: str) -> Path:
@@ -106,7 +106,7 @@ class Identity:
     def __init__(self, path: Path, owners: Sequence[str], *, clock: Callable[[], float] = time.time) -> None:
         self.folder = IdentityFolder(path)
         self.owners = tuple(owners)
-        self.signing = {name: SigningKey.load(self.folder.signing_key(name)) for name in owners}
+        self.signing = {name: load_signing_keys(self.folder.signing_key(name)) for name in owners}
         self.sealing = {name: SealingKey.load(self.folder.sealing_key(name)) for name in owners if name != SERVER}
         self.verifier = Verifier(
             self.folder.root(), Policy.load(path / "policy.toml"), TrustMemory(path / "memory.json"), clock=clock
@@ -146,7 +146,7 @@ class Identity:
             expires=now + STATEMENT_LIFETIME_S,
             purpose=purpose,
         )
-        return found.sign([self.signing[owner]])
+        return found.sign(self.signing[owner])
 
     def recipients(self, owner: str, names: Iterable[str] | None = None) -> list[RecipientKey]:
         """Return the keys that a domain's payloads are sealed with.
@@ -192,13 +192,13 @@ class Identity:
         """
         now = int(self._clock())
         counter = self.verifier.memory.next_counter("server/newest", at_least=now)
-        return Newest(counter, now, streams).sign([self.signing[SERVER]])
+        return Newest(counter, now, streams).sign(self.signing[SERVER])
 
     def acknowledge(self, release: str = "") -> bytes:
         """Sign what this node holds, which attacks it refused, and which release it runs."""
         owner, memory = self.owners[0], self.verifier.memory
         held, root = memory.versions, self.verifier.root.version
-        return Acknowledgement(owner, held, root, int(self._clock()), memory.attacks, release).sign([self.signing[owner]])
+        return Acknowledgement(owner, held, root, int(self._clock()), memory.attacks, release).sign(self.signing[owner])
 
     def newer_roots(self, version: int) -> list[bytes]:
         """Return the signed roots that follow a version, for a receiver that trusts that one."""

@@ -1,10 +1,11 @@
-"""Keys of a domain: one to sign with (Ed25519, or ML-DSA-65) and one to receive sealed payloads with (X25519, or hybrid).
+"""Keys that sign: Ed25519, ML-DSA-65, or both beside each other. `sealing_keys` has those that open sealed payloads.
 
 Private keys are made on the machine that uses them and never leave it. Algorithms: RFC 8032, FIPS 204, RFC 7748 and
 draft-ietf-hpke-pq (X25519 with ML-KEM-768), all by the package `cryptography`.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
@@ -95,8 +96,11 @@ class SigningKey:
 
     def save(self, path: Path) -> None:
         """Write the key as PEM (PKCS 8, not encrypted), readable by its owner only."""
-        data = self._private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        atomic.write_bytes(path, data, durable=True, private=True)
+        save_signing_keys(path, [self])
+
+    def to_pem(self) -> bytes:
+        """Return the key as PEM (PKCS 8, not encrypted)."""
+        return self._private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -111,6 +115,26 @@ class SigningKey:
         if len(keys) != 1 or not isinstance(keys[0], Ed25519PrivateKey | MLDSA65PrivateKey):
             raise BadArgument(f"{path} holds no key that signs; one of Ed25519 or ML-DSA-65 is allowed: name another file")
         return cls(keys[0])
+
+
+def save_signing_keys(path: Path, keys: Sequence[SigningKey]) -> None:
+    """Write the keys that sign for one owner into one file, as PEM blocks, readable by its owner only."""
+    atomic.write_bytes(path, b"".join(key.to_pem() for key in keys), durable=True, private=True)
+
+
+def load_signing_keys(path: Path) -> list[SigningKey]:
+    """Read the keys that sign for one owner.
+
+    Raises
+    ------
+    BadArgument
+        If the file is missing or holds no such keys.
+    """
+    keys = load_private(path)
+    signing = [key for key in keys if isinstance(key, Ed25519PrivateKey | MLDSA65PrivateKey)]
+    if not keys or len(signing) < len(keys):
+        raise BadArgument(f"{path} holds no keys that sign; Ed25519 and ML-DSA-65 are allowed: name another file")
+    return [SigningKey(key) for key in signing]
 
 
 def key_id(algorithm: str, raw: bytes) -> str:

@@ -14,12 +14,13 @@ FILE = "reports.json"
 
 def write_reports(folder: Path, reports: dict[str, Acknowledgement]) -> None:
     """Keep reports by domain in a folder; those of other domains stay."""
-    found = {**read_reports(folder), **reports}
-    entries = {
-        domain: {**asdict(report), "held": {stream: [c, digest.hex()] for stream, (c, digest) in report.held.items()}}
-        for domain, report in sorted(found.items())
-    }
-    atomic.write_text(folder / FILE, json.dumps(entries, indent=1) + "\n")
+    with atomic.locked(folder / FILE):
+        found = {**read_reports(folder), **reports}
+        entries = {
+            domain: {**asdict(report), "held": {stream: [c, digest.hex()] for stream, (c, digest) in report.held.items()}}
+            for domain, report in sorted(found.items())
+        }
+        atomic.write_text(folder / FILE, json.dumps(entries, indent=1) + "\n")
 
 
 def read_reports(folder: Path) -> dict[str, Acknowledgement]:

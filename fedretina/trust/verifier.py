@@ -144,12 +144,15 @@ class Verifier:
         ------
         Forged
             If the decoded version has another digest than the signed one.
+        RolledBack, MixAndMatch
+            If an app of another run installed a newer version, or another one of the same number, since `check`.
         """
         with self._counting():
             if digest != found.digest:
                 raise Forged(
                     f"{found.stream}: the decoded version is {digest.hex()[:8]}, signed is {found.digest.hex()[:8]}: drop it"
                 )
+            self._check_order(found)
             self.memory.install(found.stream, found.counter, found.digest)
 
     def check_acknowledgement(self, data: bytes, *, domain: str) -> Acknowledgement:

@@ -1,11 +1,13 @@
 """A node of the paper's experiment: answers the strategy for the domains that it hosts."""
 
+from pathlib import Path
+
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from fedretina import home
 from fedretina.flower import dom_mod
-from fedretina.strategies import Job, PeerReuseClient, hosted_domains
+from fedretina.strategies import Job, ModelFolder, PeerReuseClient, hosted_domains
 from settings import progress_of, task_of
 
 app = ClientApp(mods=[dom_mod])
@@ -21,7 +23,14 @@ def answer(message: Message, context: Context) -> Message:
     return client(message, context)
 
 
+def receive(message: Message, context: Context) -> Message:
+    """Keep the targets' models at a front end: in the node's own folder, if it is a node of a city."""
+    city = str(context.node_config.get("city", ""))
+    return ModelFolder((Path(city) if city else home.nodes()) / "models")(message, context)
+
+
 app.query("domains")(hosted_domains)
+app.query("models")(receive)
 app.query("describe")(answer)
 app.train()(answer)
 app.train("joint")(answer)

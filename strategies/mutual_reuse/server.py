@@ -124,7 +124,7 @@ class MutualReuse:
         FedRetinaError
             If a domain has no node, or if every turn so far failed.
         """
-        self._hosts = hosts = find_hosts(grid, self.domains, seconds=NODES_S)
+        self._hosts = hosts = find_hosts(grid, self.domains, seconds=NODES_S).domains
         sender, turns = Dispatcher(grid), list[Turn]()
         for index in range(len(self.domains)):
             self._table.plan(index, 0.0)

@@ -7,7 +7,7 @@ A round has four steps:
 1. Every source trains at home and publishes its version.
 2. The server relays the versions to the nodes of the targets.
 3. Every target trains with them.
-4. Every target publishes its own version.
+4. Every target publishes its own version. The server relays it to the front ends, nodes that only receive models.
 
 Targets are independent of each other: each has its own weights of the sources and its own results. A domain may be a target
 and a source. Then it trains two models, and the other targets reuse the one from home; it never reuses that one itself.
@@ -29,6 +29,7 @@ part), `fedretina.train.Training` and `ReuseConfig`. Both halves know the proble
 from fedretina.strategies.peer_reuse.admission import AdmissionLimits
 from fedretina.strategies.peer_reuse.client import PeerReuseClient, hosted_domains
 from fedretina.strategies.peer_reuse.config import ReuseConfig, Topology
+from fedretina.strategies.peer_reuse.front_ends import ModelFolder
 from fedretina.strategies.peer_reuse.jobs import Job
 from fedretina.strategies.peer_reuse.joint import JOINT_RULES
 from fedretina.strategies.peer_reuse.results import RoundResult, RunResult, TargetResult
@@ -38,6 +39,7 @@ __all__ = [
     "JOINT_RULES",
     "AdmissionLimits",
     "Job",
+    "ModelFolder",
     "PeerReuse",
     "PeerReuseClient",
     "ReuseConfig",

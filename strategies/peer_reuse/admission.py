@@ -153,10 +153,10 @@ class Admission:
         self.folder.mkdir(parents=True, exist_ok=True)
         facts = json.dumps({"round": history.round, "changes": history.changes})
         with replacing(self._file(source), private=True) as fresh:
-            save_file({name: _storable(array) for name, array in history.last.items()}, fresh, metadata={"history": facts})
+            save_file({name: storable(array) for name, array in history.last.items()}, fresh, metadata={"history": facts})
 
 
-def _storable(array: np.ndarray) -> np.ndarray:
+def storable(array: np.ndarray) -> np.ndarray:
     """Return a contiguous copy; bfloat16 becomes float32, with the same values."""
     return np.array(array, np.float32 if array.dtype.name == "bfloat16" else array.dtype, order="C")
 

@@ -81,8 +81,9 @@ class PeerReuseClient:
 
 
 def hosted_domains(message: Message, context: Context) -> Message:
-    """Answer which domains the node hosts (``node_config``: domains), and its index in a simulation."""
+    """Answer which domains the node hosts and in which role (``node_config``), and its index in a simulation."""
     config = context.node_config
     record = ConfigRecord()
     record["domains"], record["order"] = str(config.get("domains", "")), str(config.get("partition-id", 0))
+    record["role"] = str(config.get("role", "edge"))
     return Message(RecordDict({"hosts": record}), reply_to=message)

@@ -1,10 +1,11 @@
-"""The nodes of a run, and the assignment of domains to them."""
+"""The nodes of a run: the assignment of domains to them, and the front ends, which only receive models."""
 
 import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from flwr.app import Message, RecordDict
+from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.serverapp import Grid
 
 from fedretina.errors import BadArgument
@@ -13,8 +14,32 @@ from fedretina.strategies.peer_reuse.replies import failure_of, good_replies
 _log = logging.getLogger("fedretina.strategies")
 
 
-def find_hosts(grid: Grid, domains: Sequence[str], *, seconds: float) -> dict[str, int]:
-    """Ask the nodes which domains they host, and assign each domain to one.
+@dataclass(frozen=True)
+class Hosts:
+    """Who does what in a run.
+
+    Parameters
+    ----------
+    domains : mapping of str to int
+        The node of each domain of the run.
+    front_ends : mapping of int to tuple of str, default none
+        By node that only receives models: the domains that it speaks for.
+    """
+
+    domains: Mapping[str, int]
+    front_ends: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What a node says of itself."""
+
+    domains: tuple[str, ...]
+    is_front_end: bool
+
+
+def find_hosts(grid: Grid, domains: Sequence[str], *, seconds: float) -> Hosts:
+    """Ask the nodes which domains they host and in which role, and assign each domain to one that trains.
 
     A node that was killed needs a minute to come back, and Flower lists it meanwhile. So nodes that do not answer are asked
     again while a domain has no other node.
@@ -30,8 +55,8 @@ def find_hosts(grid: Grid, domains: Sequence[str], *, seconds: float) -> dict[st
 
     Returns
     -------
-    dict of str to int
-        The node of each domain.
+    Hosts
+        The node of each domain, and the front ends that answer.
 
     Raises
     ------
@@ -43,13 +68,15 @@ def find_hosts(grid: Grid, domains: Sequence[str], *, seconds: float) -> dict[st
     deadline = time.monotonic() + seconds
     while True:
         nodes = _connected(grid, deadline, seconds)
-        hosted = _ask(grid, nodes, seconds)
+        answers = _ask(grid, nodes, seconds)
+        hosted = {node: answer.domains for node, answer in answers.items() if not answer.is_front_end}
+        front_ends = {node: answer.domains for node, answer in answers.items() if answer.is_front_end}
         try:
-            return assign_hosts(domains, hosted)
+            return Hosts(assign_hosts(domains, hosted), front_ends)
         except BadArgument:
-            if len(hosted) == len(nodes) or time.monotonic() > deadline:
+            if len(answers) == len(nodes) or time.monotonic() > deadline:
                 raise
-        silent = ", ".join(str(node) for node in nodes if node not in hosted)
+        silent = ", ".join(str(node) for node in nodes if node not in answers)
         _log.warning("the nodes %s do not answer, and a domain has no node: waiting for them", silent)
         time.sleep(1)
 
@@ -64,15 +91,20 @@ def _connected(grid: Grid, deadline: float, seconds: float) -> list[int]:
     return nodes
 
 
-def _ask(grid: Grid, nodes: Collection[int], seconds: float) -> dict[int, list[str]]:
-    """Return the domains of each node that answers, in the order of their indices."""
+def _ask(grid: Grid, nodes: Collection[int], seconds: float) -> dict[int, _Answer]:
+    """Return what each node that answers says, in the order of their indices."""
     asked = [Message(RecordDict(), dst_node_id=node, message_type="query.domains") for node in nodes]
     replies = list(grid.send_and_receive(asked, timeout=seconds))
     # The SuperLink answers for nodes that are gone, with an identifier of its own.
     answers = good_replies(reply for reply in replies if failure_of(reply) is None or reply.metadata.src_node_id in nodes)
     found = {reply.metadata.src_node_id: reply.content.config_records["hosts"] for reply in answers}
     order = sorted(found, key=lambda node: (int(str(found[node]["order"])), node))
-    return {node: [name for name in str(found[node]["domains"]).split(",") if name] for node in order}
+    return {node: _read_answer(found[node]) for node in order}
+
+
+def _read_answer(record: ConfigRecord) -> _Answer:
+    names = tuple(name for name in str(record["domains"]).split(",") if name)
+    return _Answer(names, str(record["role"]) == "front-end")
 
 
 def assign_hosts(domains: Sequence[str], hosted: Mapping[int, Sequence[str]]) -> dict[str, int]:

@@ -12,6 +12,7 @@ from fedretina.errors import BadArgument, FedRetinaError
 from fedretina.flower import DomGrid
 from fedretina.strategies.peer_reuse.config import ReuseConfig, Topology
 from fedretina.strategies.peer_reuse.fitting import check_layers
+from fedretina.strategies.peer_reuse.front_ends import deliver
 from fedretina.strategies.peer_reuse.hosts import find_hosts
 from fedretina.strategies.peer_reuse.jobs import Job, Setting, Work
 from fedretina.strategies.peer_reuse.joint import DomainFacts, JointTraining, Request
@@ -74,7 +75,8 @@ class PeerReuse:
         self.reuse = replace(reuse, body_rounds=min(reuse.body_rounds, training.home_epochs))
         self.run, self.baselines, self.settings = run, baselines, dict(settings or {})
         self._on_round = on_round
-        self._hosts: dict[str, int] = {}
+        self._hosts: Mapping[str, int] = {}
+        self._front_ends: Mapping[int, tuple[str, ...]] = {}
         self._joint: JointTraining | None = None
 
     def start(self, grid: Grid, *, result: RunResult | None = None, timeout: float | None = None) -> RunResult:
@@ -105,10 +107,13 @@ class PeerReuse:
         return result
 
     def _find_nodes(self, grid: Grid) -> None:
-        self._hosts = find_hosts(grid, self.topology.domains, seconds=NODES_S)
+        found = find_hosts(grid, self.topology.domains, seconds=NODES_S)
+        self._hosts, self._front_ends = found.domains, found.front_ends
         if isinstance(grid, DomGrid):
             for node in dict.fromkeys(self._hosts.values()):
                 grid.nodes.register(node, domains=self._on(node))
+            for node, names in self._front_ends.items():
+                grid.nodes.register(node, domains=names, role="front-end")
             if grid.seals:
                 self._seal(grid)
 
@@ -209,6 +214,10 @@ class PeerReuse:
             result.targets[target].rounds.append(entry)
         if self._on_round is not None:
             self._on_round(number, result)
+        if self._front_ends:
+            streams = [self.topology.stream_of(target) for target in self.topology.targets]
+            models = {stream: result.models[stream] for stream in streams}
+            deliver(grid, self._front_ends, models, number=number, timeout=timeout)
 
     def _ask_joint(
         self, grid: Grid, number: int, request: Request, *, timeout: float | None, scores: Scores | None

@@ -21,7 +21,7 @@ import numpy as np
 from fedretina.dom import decode, encode
 from fedretina.dom.format.envelope import read_envelope, write_envelope
 from fedretina.errors import FedRetinaError, UnknownBase
-from golden import CONFIGS, FIXTURE, low_rank_models, models
+from golden import CONFIGS, FIXTURE, exact_models, low_rank_models, models, small_models
 
 CORPUS = Path(__file__).parent / "corpus"
 SECONDS, MEGABYTES = 20, 1024
@@ -31,9 +31,10 @@ INTERESTING = [0, 1, -1, 127, 128, 255, 2**15, 2**16, 2**19, 2**31, 2**33, 2**60
 
 
 def bases() -> list[dict | None]:
-    """The golden files' base, a few small tensors of it, the base of what is predicted, and none."""
+    """The golden files' base, a few small tensors of it, the bases of what is predicted, tied and lossless, and none."""
     base = models()[0]
-    return [base, {name: base[name][:40] for name in ("layer.bias", "half", "double")}, low_rank_models()[0], None]
+    few = {name: base[name][:40] for name in ("layer.bias", "half", "double")}
+    return [base, few, low_rank_models()[0], small_models()[0], exact_models()[0], None]
 
 
 def small_payloads() -> list[bytes]:

@@ -65,7 +65,14 @@ def targets(folder: Path) -> dict[str, Target]:
     request = make_request(folder / "node", ["duke"], role="edge", data=folder)
     domain = SigningKey.load(folder / "node" / "keys" / "duke.sign.pem")
     signed_root = city.root(2).sign(city.root_keys).to_bytes()
-    answer = {"node": "duke", "flower": "key", "address": "a:1", "ca": b"ca", "roots": [signed_root]}
+    answer = {
+        "node": "duke",
+        "flower": "key",
+        "address": "a:1",
+        "ca": b"ca",
+        "roots": [signed_root],
+        "packages": {"flwr": "1"},
+    }
     join = Signed.by([city.server], "fedretina/join", msgpack.packb(answer)).to_bytes()
     return {
         root.TYPE: Target(signed_root, city.root_keys, lambda data: update(city.root(), [data], NOW)),

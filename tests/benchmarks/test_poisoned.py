@@ -38,11 +38,23 @@ def test_the_page_shows_what_is_stored(tmp_path):
     put("", 0, True, scores=(1.0, 70.0))
     put("", 0, True, seed=1, scores=(1.0, 72.0))
     put("", 0, False)
+    put("", 0, False, seed=1)
+    put("random", 1, True, scores=(1.0, 60.0))
+    put("random", 1, False, scores=(1.0, 50.0))
+    put("random", 1, True, seed=1, scores=(1.0, 61.0))
+    put("random", 1, False, seed=1, scores=(1.0, 50.5))
     put("NaN", 1, False, scores=(), error="the model of 'msmt17' cannot be used")
     put("NaN", 1, True, scores=(60.0, 69.5))
+    (tmp_path / "images").mkdir()
     write(tmp_path, training, tmp_path / "page.md")
     text = (tmp_path / "page.md").read_text()
-    assert "| none | 50.0 | 71.0 ± 1.4 | 50.0 | 71.0 ± 1.4 |" in text
+    assert "| none | 50.0 ± 0.0 | 71.0 ± 1.0 | 50.0 ± 0.0 | 71.0 ± 1.0 |" in text
+    assert "| random, with mean and deviation of each tensor | 1 | +10.2 ± 0.2 |" in text
+    assert "| NaN | 1 | the run ends without |" in text
+    assert "- Without the defences these end the run: NaN, 1 bad." in text
+    assert "- A gain of more than two standard errors: random, 1 bad." in text
+    assert "- **No gain is shown**: scaled, 1 bad;" in text
+    assert (tmp_path / "images" / "poisoned.png").read_bytes().startswith(b"\x89PNG")
     assert "| NaN | the run ends | 69.5 | not run | not run |" in text
     assert "> the model of 'msmt17' cannot be used" in text
     assert "seeds 0, 1." in text

@@ -1,6 +1,7 @@
 """The two files of an enrolment, as they travel: what they admit, and what happens to edited, mixed up and repeated ones."""
 
 import stat
+from pathlib import Path
 
 import pytest
 from members import ask, join, quiet
@@ -10,6 +11,7 @@ from fedretina.city import (
     Invitation,
     NodeFolder,
     NotStarted,
+    Request,
     approve,
     create,
     edge,
@@ -19,8 +21,10 @@ from fedretina.city import (
     processes,
     revoke,
 )
+from fedretina.city.enrolment import make_join_file
+from fedretina.city.folders import package_versions
 from fedretina.errors import BadArgument, Corrupt, Truncated
-from fedretina.trust import Forged, Replayed, Signed, SigningKey, UnknownSigner
+from fedretina.trust import Forged, Replayed, SealingKey, Signed, SigningKey, UnknownSigner
 
 
 def test_two_files_make_a_member(city, tmp_path, registered):
@@ -35,6 +39,7 @@ def test_two_files_make_a_member(city, tmp_path, registered):
     assert root == city.identity.root()
     assert root.domains["duke"].signers.keys == (SigningKey.load(node.identity.signing_key("duke")).public.id,)
     assert root.domains["duke"] != root.domains["market1501"]
+    assert NodeFolder.load(node.path).packages == package_versions()
     assert node.ca.read_bytes() == (city.tls / "ca.crt").read_bytes()
 
 
@@ -151,9 +156,31 @@ def test_a_replaced_machine_needs_a_revocation(city, tmp_path, registered):
     again = make_request(tmp_path / "new machine", ["duke"], role="edge", data=tmp_path)
     with pytest.raises(BadArgument, match="`fedretina city revoke duke` first"):
         approve(city, again, quiet)
-    assert "duke" not in revoke(city, "duke").domains
+    assert "duke" not in revoke(city, "duke", quiet).domains
     approve(city, again, quiet)
     assert "duke" in city.identity.root().domains
+
+
+def test_a_node_whose_last_domain_goes_is_unregistered(city, tmp_path, monkeypatch):
+    ran = []
+    monkeypatch.setattr(processes, "run", lambda command, show: ran.append(command) or '{"node-id": 77}')
+    approve(city, ask(tmp_path, "duke", "market1501")[0], quiet)
+    revoke(city, "market1501", quiet)
+    assert len(ran) == 1
+
+    def refuse(command, show):
+        raise NotStarted("the SuperLink does not answer")
+
+    monkeypatch.setattr(processes, "run", refuse)
+    with pytest.raises(NotStarted):
+        revoke(city, "duke", quiet)
+    assert "duke" not in city.identity.root().domains
+    monkeypatch.setattr(processes, "run", lambda command, show: ran.append(command) or "")
+    revoke(city, "duke", quiet)
+    assert ran[1:] == [["flwr", "supernode", "unregister", "77", "testville", "--format", "json"]]
+    assert not list(city.nodes.iterdir())
+    with pytest.raises(BadArgument, match="lists no domain 'duke'; it lists none"):
+        revoke(city, "duke", quiet)
 
 
 def test_rotated_keys_are_signed_by_the_old_and_taken_up_with_the_answer(city, tmp_path, registered):
@@ -179,6 +206,65 @@ def test_a_threshold_of_root_keys(tmp_path, city, registered):
     (two.keys / "root-2.pem").unlink()
     with pytest.raises(BadArgument, match=r"1 root keys are in .*, 2 must sign"):
         approve(two, ask(tmp_path, "market1501")[0], quiet)
+
+
+def test_post_quantum_keys_sign_beside_the_others(tmp_path, city, registered):
+    made = create(tmp_path / "two", "two", ["127.0.0.1"], post_quantum=True)
+    request = make_request(tmp_path / "node", ["duke"], role="edge", data=None, post_quantum=True)
+    _, answer = approve(made, request, quiet)
+    node = join(made, NodeFolder.load(tmp_path / "node"), answer)
+    root = node.identity.root()
+    role = root.domains["duke"].signers
+    assert [root.keys[key].algorithm for key in role.keys] == ["ed25519", "ml-dsa-65"]
+    assert role.threshold == 2
+    assert root.domains["duke"].sealing.kem == "x25519-ml-kem-768"
+    assert [root.keys[key].algorithm for key in (*root.root.keys, *root.server.keys)] == ["ml-dsa-65"] * 2
+    _, answer = approve(made, make_rotation(node, "duke"), quiet)
+    rotated = join(made, node, answer).identity.root().domains["duke"].signers
+    assert rotated.threshold == len(rotated.keys) == 2
+    assert not set(rotated.keys) & set(role.keys)
+
+
+def test_a_request_that_lacks_one_of_its_signatures_is_refused(tmp_path, city, registered):
+    request = Signed.from_bytes(make_request(tmp_path / "node", ["duke"], role="edge", data=None, post_quantum=True))
+    for key in request.signatures:
+        less = Signed(request.type, request.body, {key: request.signatures[key]})
+        with pytest.raises(UnknownSigner, match="1 of the 2 known keys signed, 2 must"):
+            approve(city, less.to_bytes(), quiet)
+
+
+def test_a_kill_between_the_files_of_a_rotation_is_mended_by_the_next_join(city, tmp_path, registered, monkeypatch):
+    request, node = ask(tmp_path, "duke")
+    node = join(city, node, approve(city, request, quiet)[1])
+    answer = approve(city, make_rotation(node, "duke"), quiet)[1]
+    replace, signing, sealing = Path.replace, node.identity.signing_key("duke"), node.identity.sealing_key("duke")
+
+    def replace_or_die(path, target):
+        if target == sealing:
+            raise KeyboardInterrupt
+        replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", replace_or_die)
+    with pytest.raises(KeyboardInterrupt):
+        join(city, node, answer)
+    monkeypatch.undo()
+    join(city, node, answer)
+    listed = city.identity.root().domains["duke"]
+    assert SigningKey.load(signing).public.id in listed.signers.keys
+    assert SealingKey.load(sealing).public == listed.sealing
+
+
+def test_new_keys_of_a_domain_that_was_revoked_meanwhile_are_not_taken(city, tmp_path, registered):
+    request, node = ask(tmp_path, "duke")
+    node = join(city, node, approve(city, request, quiet)[1])
+    old = node.identity.signing_key("duke").read_bytes()
+    answer = approve(city, make_rotation(node, "duke"), quiet)[1]
+    revoke(city, "duke", quiet)
+    again = make_join_file(city, Request.read(request))
+    join(city, node, again)
+    assert node.identity.signing_key("duke").read_bytes() == old
+    join(city, node, answer)
+    assert node.identity.signing_key("duke").read_bytes() != old
 
 
 def test_names_and_folders_are_checked(city, tmp_path):

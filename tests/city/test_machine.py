@@ -17,6 +17,7 @@ from cryptography import x509
 
 from fedretina.city import CityFolder, NodeFolder, compose_file, create, doctor, examine, make_request, systemd_unit
 from fedretina.city.connection import write_connection
+from fedretina.city.folders import package_versions
 from fedretina.errors import BadArgument
 
 
@@ -189,6 +190,16 @@ def test_a_node_that_has_not_joined(node):
     assert "has not joined a city: fedretina city join" in one(replace(node, address=""))
 
 
+def test_packages_that_differ_from_the_servers(node):
+    assert findings(replace(node, packages=package_versions()), "warning") == []
+    found = one(replace(node, packages={**package_versions(), "flwr": "1.0.0"}), "warning")
+    assert (
+        f"this machine has flwr {package_versions()['flwr']}; when the city's server approved it, that had flwr 1.0.0"
+        in found
+    )
+    assert "install the same releases" in found
+
+
 def test_a_life_that_ended_just_now(node):
     node.log.write_text("Starting")
     assert "ended less than a minute ago: the server counts it as online" in one(node, "warning")
@@ -223,3 +234,8 @@ def test_compose_takes_the_files(city, node, tmp_path):
         assert service["command"][0] in {"flower-superlink", "flower-supernode"}
         assert service["restart"] == "always"
         assert "--insecure" not in service["command"]
+        assert service["user"] == f"{folder.path.stat().st_uid}:{folder.path.stat().st_gid}"
+        if shutil.which("docker-compose"):  # as packaged by Debian; it needs no daemon
+            command = ["docker-compose", "--file", str(path), "config", "--quiet"]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr

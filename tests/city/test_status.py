@@ -47,7 +47,7 @@ def test_what_nodes_hold_and_refused(members):
 
 
 def test_a_revoked_domain_is_no_longer_listed(members):
-    revoke(members, "duke")
+    revoke(members, "duke", quiet)
     assert node_statuses(members, quiet)[0].domains == ()
 
 

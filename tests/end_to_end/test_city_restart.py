@@ -1,4 +1,8 @@
-"""A city whose SuperLink and one node are killed after the first round: all come back, and the run is resumed."""
+"""A sealed run on real processes whose SuperLink and one node are killed after the first round: it goes on where it was.
+
+Four nodes on loopback, enrolled by the commands of the guide: a target, two sources and a front end. TLS, node
+authentication, and policies that demand seals.
+"""
 
 import json
 import os
@@ -10,17 +14,25 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import load_file
 
 from fedretina import ledger
 from fedretina.city import CITY_VARIABLE
 from fedretina.city.processes import free_port
-from fedretina.runs import load
+from fedretina.dom import digest
+from fedretina.runs import load, read_state
 
 APP = Path(__file__).parents[2] / "simulations" / "duke_target"
+TARGET, KILLED, FRONT_END = "duke", "market1501", "kiosk"
+SOURCES = ("msmt17", KILLED)
+DOMAINS = (TARGET, *SOURCES)
+NODES = (*DOMAINS, FRONT_END)
+ROUNDS = 3
 SHORT = (
-    "sources='market1501' rounds=2 local-epochs=1 home-epochs=1 epoch-images=32 committee=false baselines=false "
-    "body-rounds=0 co-training='off' image-height=64 image-width=32"
+    f"sources='{','.join(SOURCES)}' rounds={ROUNDS} local-epochs=1 home-epochs=1 epoch-images=32 committee=false "
+    "baselines=false body-rounds=0 co-training='off' image-height=64 image-width=32 seal=true"
 )
+REQUIRE_SEALED = "[trust]\nrequire_sealed = true\n"
 PATIENCE_S = 300
 
 
@@ -50,58 +62,112 @@ def kill(variable, value):
         time.sleep(0.1)
 
 
-def command(env, folder, *words):
-    done = subprocess.run(words, env=env, cwd=folder, capture_output=True, text=True, timeout=900, check=False)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done.stdout
+class Town:
+    """The machines' folders, and the commands that their operators type."""
 
+    def __init__(self, env, folder):
+        self.env, self.folder, self.city, self.out = env, folder, folder / "town", folder / "run"
 
-def rounds_of(out):
-    state = out / "state.json"
-    return json.loads(state.read_text())["targets"].get("duke", {}).get("rounds", []) if state.exists() else []
+    def start(self, *words):
+        return subprocess.Popen(
+            words, env=self.env, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def finish(self, process):
+        out, err = process.communicate(timeout=900)
+        assert process.returncode == 0, out[-3000:] + err[-3000:]
+        return out
+
+    def fedretina(self, *words):
+        return self.finish(self.start("fedretina", "city", *words))
+
+    def on_every_node(self, *words):
+        """Type a command on all edge machines at the same time; {} stands for the node's name."""
+        for process in [self.start("fedretina", "city", *(word.format(name) for word in words)) for name in NODES]:
+            self.finish(process)
+
+    def enrol(self):
+        said = self.fedretina("init", "town", "--name", "town", "--address", f"127.0.0.1:{free_port()}")
+        fingerprint = next(line.strip() for line in said.splitlines() if line.startswith("    "))
+        self.fedretina("up", "town")
+        for name in NODES:
+            role = "front-end" if name == FRONT_END else "edge"
+            self.fedretina("request", "--domains", name, "--role", role, "--dir", name, "-o", f"{name}.request")
+            (self.folder / name / "policy.toml").write_text(REQUIRE_SEALED)
+        self.fedretina("approve", *(f"{name}.request" for name in NODES), "--dir", "town")
+        self.on_every_node("join", "{}.join", "--dir", "{}", "--fingerprint", fingerprint)
+
+    def run(self, *config):
+        return self.start("flwr", "run", str(APP), "town", "--stream", "-c", " ".join(config))
+
+    def status(self):
+        return {row["node"]: row for row in json.loads(self.fedretina("status", "town", "--json"))}
+
+    def rounds(self):
+        state = self.out / "state.json"
+        return json.loads(state.read_text())["targets"].get(TARGET, {}).get("rounds", []) if state.exists() else []
+
+    def installed(self, folder):
+        return json.loads((self.folder / folder / "memory.json").read_text())["installed"]
 
 
 @pytest.mark.slow
 def test_the_superlink_and_a_node_are_killed_and_the_run_goes_on(env, tmp_path):
-    city, out = tmp_path / "town", tmp_path / "run"
+    town = Town(env, tmp_path)
+    town.enrol()
+    assert {(row["connection"], row["last_report_s"]) for row in town.status().values()} == {("online", None)}
 
-    def fedretina(*words):
-        return command(env, tmp_path, "fedretina", "city", *words)
+    run = town.run(SHORT, f"out='{town.out}'")
+    end = time.monotonic() + PATIENCE_S
+    while not town.rounds() and run.poll() is None and time.monotonic() < end:
+        time.sleep(0.1)
+    kill(CITY_VARIABLE, town.city)
+    os.killpg(int((tmp_path / KILLED / "flower.pid").read_text()), signal.SIGKILL)
+    run.kill()
+    said, before = run.communicate(), town.rounds()
+    assert len(before) == 1, said
+    lines = (town.out / "ledger.jsonl").read_bytes().rpartition(b"\n")[0]
 
-    fedretina("init", "town", "--name", "town", "--local", "--address", f"127.0.0.1:{free_port()}")
-    fedretina("up", "town", "--local", "--domains", "duke,market1501")
-    run = ["flwr", "run", str(APP), "town", "--stream", "-c"]
-    log = (tmp_path / "first.log").open("w")
-    with log, subprocess.Popen([*run, f"{SHORT} out='{out}'"], env=env, cwd=tmp_path, stdout=log, stderr=log) as first:
-        end = time.monotonic() + PATIENCE_S
-        while not rounds_of(out) and first.poll() is None and time.monotonic() < end:
-            time.sleep(0.1)
-        os.killpg(int((city / "local" / "market1501" / "flower.pid").read_text()), signal.SIGKILL)
-        kill(CITY_VARIABLE, city)
-        first.kill()
-    before = rounds_of(out)
-    assert len(before) == 1, (tmp_path / "first.log").read_text()
-    lines = (out / "ledger.jsonl").read_bytes().rpartition(b"\n")[0]
+    town.fedretina("up", "town")
+    town.fedretina("up", KILLED)  # it waits until the server no longer counts the killed node as online
+    town.finish(town.run(f"resume='{town.out}'"))
+    assert load(town.out).status == "completed"
+    assert [entry["round"] for entry in town.rounds()] == list(range(1, ROUNDS + 1))
+    assert town.rounds()[0] == before[0]
 
-    fedretina("up", "town", "--local")  # it waits until the server no longer counts the killed node as online
-    command(env, tmp_path, *run, f"resume='{out}'")
-    done = load(out)
-    assert done.status == "completed"
-    assert [entry["round"] for entry in rounds_of(out)] == [1, 2]
-    assert rounds_of(out)[0] == before[0]
+    check_nothing_is_repeated(town, lines)
+    check_digests(town)
+    check_bytes(town)
+    status = town.status()
+    assert [row["connection"] for row in status.values()] == ["online"] * len(NODES)
+    assert all(row["behind"] == 0 and row["attacks"] == {} for row in status.values())
 
-    # What was done is not repeated, and the differences build on what both ends held before.
-    rows = ledger.read(out / "ledger.jsonl")
-    assert (out / "ledger.jsonl").read_bytes().startswith(lines)
-    after = [row for row in rows[lines.count(b"\n") + 1 :] if row.stream]
-    assert {row.round for row in after} == {2}
-    assert {row.kind for row in after} == {"delta"}
+
+def check_nothing_is_repeated(town, lines):
+    """Check that the resumed rounds build on what both ends held before, and that the rows before the kill stay."""
+    assert (town.out / "ledger.jsonl").read_bytes().startswith(lines)
+    after = [row for row in ledger.read(town.out / "ledger.jsonl")[lines.count(b"\n") + 1 :] if row.stream]
+    assert {row.round for row in after} == {2, 3}
+    assert {row.kind for row in after if row.domain != FRONT_END} == {"delta"}
     assert not [row for row in after if row.error]
 
-    # The same versions everywhere, and nobody took a restart for an attack.
-    last = {row.stream: row.digest for row in after if row.direction == "up"}
-    held = json.loads((city / "local" / "duke" / "memory.json").read_text())["installed"]
-    assert held["market1501"] == [len(rounds_of(out)), last["market1501"]]
-    status = {row["node"]: row for row in json.loads(fedretina("status", "town", "--json"))}
-    assert all(row["bytes_today"] > 10_000 for row in status.values())
-    assert [(row["connection"], row["behind"], row["attacks"]) for row in status.values()] == [("online", 0, {})] * 2
+
+def check_digests(town):
+    """Check that makers, server, target and front end hold the same versions, and that the server could read none."""
+    sealed = read_state(town.out).sealed
+    server, target, front_end = (town.installed(name) for name in ("town", TARGET, FRONT_END))
+    assert sealed.keys() == server.keys() == set(DOMAINS)
+    assert {name: version[1] for name, version in server.items()} == sealed
+    assert target == {name: server[name] for name in SOURCES}
+    assert front_end == {TARGET: server[TARGET]}
+    assert digest(load_file(town.folder / FRONT_END / "models" / f"{TARGET}.safetensors")) == sealed[TARGET]
+    assert not (town.out / "models").exists()
+    assert all(path.read_bytes().find(b"FRS1") > 0 for path in (town.out / "streams" / "sealed").rglob("*.sealed"))
+
+
+def check_bytes(town):
+    """Check that the ledger agrees with what Flower counted, for the run that was killed and the one that went on."""
+    runs = json.loads(town.finish(town.start("flwr", "ls", "town", "--format", "json")))["runs"]
+    assert len(runs) == 2
+    counted = sum(run["network-traffic"]["total-bytes"] for run in runs)
+    assert ledger.totals(ledger.read(town.out / "ledger.jsonl")).wire == pytest.approx(counted, rel=0.01)

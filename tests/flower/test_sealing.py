@@ -14,7 +14,7 @@ from fedretina.errors import BadArgument
 from fedretina.flower import DomGrid, DomMod, header
 from fedretina.flower.seals import DownSeal
 from fedretina.flower.trust import DownTrust
-from fedretina.trust import Signed, SigningKey, Statement, is_sealed
+from fedretina.trust import Signed, SigningKey, Statement, UnknownSigner, is_sealed
 from small_city import City, record
 
 SHAPE = (30, 30)
@@ -124,6 +124,23 @@ def test_recipients_read_and_the_server_cannot(run, tmp_path):
     assert not any(row.digest in store for row in rows)
     assert run.grid.reports["kiosk"].held["duke"][0] == 2
     assert run.grid.reports["kiosk"].attacks == {}
+
+
+def test_post_quantum_keys_sign_and_seal(tmp_path, monkeypatch):
+    city = City(tmp_path, monkeypatch, app_of(tmp_path / "machines"), front_end=True, post_quantum=True)
+    run = Run(city, tmp_path)
+    run.round()
+    replies = run.round()
+    assert run.errors == []
+    assert run.seen(replies, 2).keys() == {"duke", "market1501"}
+    link = run.grid.sealed_model("duke")["sealed"].source.link
+    statement = Signed.from_bytes(link.statement)
+    assert len(statement.signatures) == 2
+    assert min(map(len, link.stanzas.values())) > 1000  # the ciphertext of ML-KEM-768 is in it
+    for key, signature in statement.signatures.items():
+        less = Signed(statement.type, statement.body, {key: signature}).to_bytes()
+        with pytest.raises(UnknownSigner, match="1 of the 2 known keys signed, 2 must"):
+            city.identity(2).verifier.check(less, stream="duke")
 
 
 def test_the_order_of_arrays_survives(run):
@@ -370,7 +387,7 @@ def resign(run, message, node=0, **changes):
     """Replace duke's statement by one that differs, signed with duke's key: the maker lies, or its key is stolen."""
     domain = run.city.nodes[node].domains[0]
     found = Statement.from_body(Signed.from_bytes(header_of(message).trust.statements[domain]).body)
-    signed = replace(found, **changes).sign([run.city.identity(node).signing[domain]])
+    signed = replace(found, **changes).sign(run.city.identity(node).signing[domain])
     change_trust(message, statements={**header_of(message).trust.statements, domain: signed})
 
 

@@ -228,7 +228,7 @@ def test_a_new_root_reaches_the_nodes_with_the_next_message(city, tmp_path):
 
 def test_a_revoked_domain_can_no_longer_publish(city, tmp_path):
     run(city, tmp_path, rounds=1)
-    revoke(city.folder, "duke")
+    revoke(city.folder, "duke", lambda _: None)
     _, grid = run(city, tmp_path, rounds=1)
     found = errors(grid)
     assert any("the domain duke is not admitted by the city root" in error for error in found)

@@ -36,13 +36,13 @@ def _no_waiting(monkeypatch):
 
 def test_a_node_that_was_killed_is_waited_for(caplog):
     grid = Returning(silent=2)
-    assert find_hosts(grid, ("duke", "cuhk03"), seconds=60) == {"duke": 100, "cuhk03": 101}
+    assert find_hosts(grid, ("duke", "cuhk03"), seconds=60).domains == {"duke": 100, "cuhk03": 101}
     assert caplog.text.count("the nodes 101 do not answer") == 2
 
 
 def test_nobody_waits_for_a_node_without_a_domain_of_the_run():
     grid = Returning(silent=9)
-    assert find_hosts(grid, ("duke",), seconds=60) == {"duke": 100}
+    assert find_hosts(grid, ("duke",), seconds=60).domains == {"duke": 100}
     assert grid.silent == 8
 
 

@@ -2,9 +2,10 @@
 
 import pytest
 from digits_run import TARGET, TOPOLOGY, client_app, run
+from safetensors.numpy import load_file
 
 from digits import Digits
-from fedretina.dom import ReferenceStore
+from fedretina.dom import ReferenceStore, digest
 from fedretina.errors import BadArgument
 from fedretina.flower import sealed_digest
 from fedretina.ledger import totals
@@ -35,7 +36,8 @@ def test_a_sealed_run_gives_what_an_open_run_gives(city, tmp_path):
     assert not any(digest in store for digest in digests.values())
     with pytest.raises(BadArgument, match="sealed for its recipients"):
         result.models["upright"].to_numpy_ndarrays()
-    assert totals(wire.ledger.rows).raw == pytest.approx(totals(open_wire.ledger.rows).raw, rel=0.01)
+    of_domains = [row for row in wire.ledger.rows if row.domain != "kiosk"]  # the open run has no front end
+    assert totals(of_domains).raw == pytest.approx(totals(open_wire.ledger.rows).raw, rel=0.01)
 
 
 def test_only_the_targets_and_front_ends_can_read(city, tmp_path):
@@ -47,6 +49,16 @@ def test_only_the_targets_and_front_ends_can_read(city, tmp_path):
         "left": {keys[TARGET], keys["kiosk"]},
         TARGET: {keys["kiosk"]},
     }
+
+
+def test_the_front_end_gets_the_target_and_nothing_else(city, tmp_path):
+    result, wire = run(tmp_path / "sealed", grid=city.grid, trust=city.server(), **SETTINGS)
+    kiosk = tmp_path / "machines" / "models" / str(100 + len(TOPOLOGY.domains))
+    assert [path.name for path in kiosk.iterdir()] == [f"{TARGET}.safetensors"]
+    assert digest(load_file(kiosk / f"{TARGET}.safetensors")) == sealed_digest(result.models[TARGET])
+    sent = [(row.round, row.stream, row.kind) for row in wire.ledger.rows if row.domain == "kiosk" and row.stream]
+    assert sent == [(1, TARGET, "keyframe"), (2, TARGET, "delta")]
+    assert city.identity(-1).verifier.memory.versions.keys() == {TARGET}
 
 
 def test_a_sealed_run_resumes(city, tmp_path):

@@ -34,7 +34,7 @@ def folder(city, tmp_path):
 def test_a_node_signs_checks_and_remembers(city, folder):
     node = Identity(folder.path, ["duke"], clock=lambda: NOW)
     found = city.statement(counter=node.verifier.memory.next_counter("duke/reuse"))
-    node.verifier.install(node.verifier.check(found.sign([node.signing["duke"]]), stream="duke/reuse"), found.digest)
+    node.verifier.install(node.verifier.check(found.sign(node.signing["duke"]), stream="duke/reuse"), found.digest)
     again = Identity(folder.path, ["duke"], clock=lambda: NOW)
     assert again.verifier.memory.installed("duke/reuse") == (1, found.digest)
     assert again.sealing["duke"].public == city.duke_seal.public

@@ -8,13 +8,13 @@ from fedretina.dom.format.budget import compose_within
 from fedretina.dom.format.bundle import encode_small
 from fedretina.dom.format.compose import Composed, compose
 from fedretina.dom.format.decoder import declared_tensors, restore_tensors, specs_of
-from fedretina.dom.format.encoder import CodedTensor
+from fedretina.dom.format.encoder import CodedTensor, is_coded_as_vector
 from fedretina.dom.format.envelope import check_base, read_envelope
 from fedretina.dom.format.header import check_lattice, read_header
 from fedretina.dom.format.job import Job, encode_job_tensor
 from fedretina.dom.format.metadata import unpack_metadata
 from fedretina.dom.format.mismatch import warn_about_useless_base
-from fedretina.dom.format.shared_step import shared_step, shared_step_chooser
+from fedretina.dom.format.shared_step import SharedStep
 from fedretina.dom.parallel import count_threads
 from fedretina.dom.quantisation.feedback import add_residual, check_residual, residual_of
 from fedretina.dom.tensors import MAX_RAW_BYTES, Array, Model, check_model, freeze, is_float
@@ -226,15 +226,18 @@ def _compose(job: Job, sensitivities: Mapping[str, float] | None, *, keep: bool)
     if job.base is not None and not any(is_float(job.new[name].dtype) for name in job.based):
         warn_about_useless_base(job.new, job.base.model)
     if job.config.budget_bytes is None:
-        step = shared_step(job)
-        chooser = None if step is None else shared_step_chooser(step)
-        based = job.based if chooser else frozenset()
-        small = encode_small(job, chooser, keep=keep)
+        step = SharedStep.of(job)
+        based = frozenset() if step is None else job.based
+        small = encode_small(job, step and step.choose, keep=keep)
 
         def code(name: str) -> CodedTensor:
             if name in small:
                 return small[name]
-            return encode_job_tensor(job, name, chooser=chooser if name in based else None, keep=keep)
+            if step is None or name not in based:
+                return encode_job_tensor(job, name, keep=keep)
+            is_vector = is_coded_as_vector(job.config, job.new[name].shape)
+            chooser = step.choose_for_vector if is_vector else step.choose
+            return encode_job_tensor(job, name, chooser=chooser, keep=keep)
 
         return compose(job, code)
     return compose_within(job, sensitivities, keep=keep)

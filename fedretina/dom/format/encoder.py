@@ -78,7 +78,8 @@ def encode_tensor(
         return _encode_exactly(spec, pair, config, keep)
     if fine:
         error = (config.vector_error or 0.0) * (_FIRST_VECTORS if first else 1.0)
-        config, chooser = config.for_vectors, vector_step_chooser(error, version=config.format)
+        chooser = chooser or vector_step_chooser(error, version=config.format)
+        config = config.for_vectors
     trial = Trial.of(pair, new.shape, config, keep=keep)
     if not trial.scale.difference:
         return _unchanged_tensor(spec, pair, keep)

@@ -83,7 +83,9 @@ class Job:
         """Return a tensor's trial with its predictor, which is made once for all steps that are tried."""
         if name not in self.predictors:
             coarsest = self.config.rms_step or self.config.relative_error * _STEP_PER_ERROR
-            self.predictors[name] = Predictor.of(trial.pair, trial.shape, largest=trial.scale.difference, coarsest=coarsest)
+            largest, rounding = trial.scale.difference, trial.rounder.kind
+            found = Predictor.of(trial.pair, trial.shape, largest=largest, coarsest=coarsest, rounding=rounding)
+            self.predictors[name] = found
         return replace(trial, predictor=self.predictors[name])
 
     @cached_property

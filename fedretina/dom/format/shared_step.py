@@ -5,35 +5,56 @@ more closely than it follows each tensor's relative error.
 """
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
 from fedretina.dom.format.encoder import is_coded_as_vector
 from fedretina.dom.format.job import Job
 from fedretina.dom.quantisation.quantise import Pair
-from fedretina.dom.quantisation.steps import QuantisedWithStep, Step, StepChooser, given_step, lattice_floor
+from fedretina.dom.quantisation.steps import QuantisedWithStep, Step, given_step, lattice_floor
 from fedretina.dom.quantisation.trial import Trial
+from fedretina.dom.quantisation.vectors import fine_step
 from fedretina.dom.tensors import energy, is_float
 
-
-def shared_step(job: Job) -> float | None:
-    """Return the step that the configuration asks for all differences, or None if each tensor has its own."""
-    if job.config.step is not None:
-        return job.config.step
-    if job.config.rms_step is None:
-        return None
-    return job.config.rms_step * _rms(job) or None
+_ERROR_PER_STEP = 1 / 8  # the error of predicted matrices over their step, in units of the differences' RMS
+_LARGEST_ERROR = 0.25  # of vectors, whatever the step
+_LEAST_STEP = 2**-3  # of vectors of both signs, over the step of all others
 
 
-def shared_step_chooser(size: float) -> StepChooser:
-    """Return a chooser of one step for all tensors; on the lattice the nearest power of two that a tensor may have."""
+@dataclass(frozen=True)
+class SharedStep:
+    """One step for all differences. `vector_error` is the error that vectors may have beside it."""
 
-    def choose(trial: Trial) -> QuantisedWithStep | None:
+    size: float
+    vector_error: float
+    version: int
+
+    @classmethod
+    def of(cls, job: Job) -> "SharedStep | None":
+        """Return the step that the configuration asks for, or None if each tensor has its own."""
+        if not job.config.has_shared_step:
+            return None
+        rms = _rms(job)
+        size = job.config.step if job.config.rms_step is None else job.config.rms_step * rms
+        if not size:
+            return None
+        error = min(_ERROR_PER_STEP * size / rms, _LARGEST_ERROR) if rms else 0.0
+        return cls(size, max(job.config.vector_error or 0.0, error), job.config.format)
+
+    def choose(self, trial: Trial) -> QuantisedWithStep | None:
+        """Quantise with the step; on the lattice with the nearest power of two that the tensor may have."""
         if not trial.on_lattice:
-            return given_step(trial, Step.near(size))
-        return given_step(trial, Step(max(round(math.log2(size)), lattice_floor(trial))))
+            return given_step(trial, Step.near(self.size))
+        return given_step(trial, Step(max(round(math.log2(self.size)), lattice_floor(trial))))
 
-    return choose
+    def choose_for_vector(self, trial: Trial) -> QuantisedWithStep | None:
+        """Quantise a vector about as coarsely as the rest is.
+
+        A transformer's biases for keys are a thousandth of those for queries in the same vector, and do nothing: steps that
+        suit them would cost 17 bits a value. So no vector of both signs has a step far below that of all others.
+        """
+        return fine_step(trial, self.vector_error, version=self.version, least=_LEAST_STEP * self.size)
 
 
 def _rms(job: Job) -> float:

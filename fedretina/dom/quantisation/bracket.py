@@ -18,6 +18,8 @@ _TRIES = 30
 _JUMP = 2**-6.5  # octaves between two steps on both sides of the target that are near enough to call it a jump
 _DEAD_ZONE = 0.3
 _LEAST = 1e-9
+_FEW_VALUES = 1024
+_SCANNED = 64  # steps on either side
 
 
 @dataclass
@@ -74,8 +76,24 @@ def meet_target(
     second = _smoother(trial, size if found is None else found[0])
     after = None if second is None else search(second, size if found is None else found[0])
     if second is not None and after is not None and (found is None or abs(after[1]) < abs(found[1])):
-        return second, after[0]
-    return None if found is None else (trial, found[0])
+        trial, found = second, after
+    if found is None:
+        return None
+    if trial.pair.new.size < _FEW_VALUES and abs(math.expm1(found[1])) > tolerance:
+        return trial, _scan(trial, found, target=target, tolerance=tolerance, settle=settle)
+    return trial, found[0]
+
+
+def _scan(
+    trial: Trial, found: tuple[float, float], *, target: float, tolerance: float, settle: Callable[[float], float]
+) -> float:
+    """Return a step near the best one that meets the target: the error of few values crosses it many times."""
+    for number in range(1, _SCANNED + 1):
+        for octaves in (number * _JUMP, -number * _JUMP):
+            step = settle(found[0] * 2**octaves)
+            if abs(trial.quantise(step).error / target - 1) <= tolerance:
+                return step
+    return found[0]
 
 
 def _smoother(trial: Trial, size: float) -> Trial | None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fedretina.dom.config import Rounding
 from fedretina.dom.prediction.factors import Factors, matrix_shape, quantise_factors
 from fedretina.dom.prediction.lanczos import Svd, leading_svd
 from fedretina.dom.prediction.rates import costs_by_rank
@@ -22,26 +23,35 @@ MIN_VALUES = 1024
 _FEW_STEPS, _STEPS = 20, 48  # of Lanczos' method
 _ACCURATE = 0.6  # of the singular values that so many steps find
 _FINEST = 2.0**14  # steps in the largest difference: where they are finer, ranks save next to nothing
-
+# Rounding to nearest spends bits on values of half a step, for little of the error: factors with finer steps, and more of
+# them, leave fewer of these. With the same error that takes 10 % fewer bytes (GPT, ViT, LoRA at errors from .15 to .4).
+_NEAREST = 0.6
 _SURE = 0.5
 
 
 @dataclass(frozen=True)
 class Predictor:
-    """The leading singular vectors of a difference, divided by `scale`, and its energy; `rank` says how many are used."""
+    """The leading singular vectors of a difference, divided by `scale`, and its energy; `rank` says how many are used.
+
+    `fineness` is the step of the factors over that of the residual.
+    """
 
     svd: Svd
     shape: tuple[int, int]
     scale: float
     energy: float
+    fineness: float = 1.0
     rank: int | None = None
 
     @classmethod
-    def of(cls, pair: Pair, shape: Sequence[int], *, largest: float, coarsest: float) -> "Predictor | None":
+    def of(
+        cls, pair: Pair, shape: Sequence[int], *, largest: float, coarsest: float, rounding: Rounding
+    ) -> "Predictor | None":
         """Look at a difference, given its largest value; None where no prediction can pay.
 
         `coarsest` is about the step to come, over the root mean square: how many ranks are worth looking for depends on it.
         """
+        fineness = _NEAREST if rounding == "nearest" else 1.0
         height, width = matrix_shape(shape) if len(shape) >= 2 else (0, 0)
         if min(height, width) < MIN_SIDE or height * width < MIN_VALUES or not largest:
             return None
@@ -52,7 +62,7 @@ class Predictor:
         likely = coarsest * math.sqrt(total / matrix.size) * largest
         for steps in (_FEW_STEPS, _STEPS):
             svd = leading_svd(matrix.reshape(height, width), steps)
-            found = cls(svd, (height, width), largest, total * largest**2)
+            found = cls(svd, (height, width), largest, total * largest**2, fineness)
             if found._rank(likely) <= _ACCURATE * steps:
                 break
         return found if found._rank(likely) else None
@@ -62,7 +72,7 @@ class Predictor:
         rank = self._rank(step)
         if not rank:
             return None
-        factors = quantise_factors(self.svd, scale=self.scale, step=step, rank=rank)
+        factors = quantise_factors(self.svd, scale=self.scale, step=self.fineness * step, rank=rank)
         return factors if factors.is_exact else None
 
     def hold_rank(self, step: float) -> "Predictor":
@@ -89,4 +99,4 @@ class Predictor:
 
     def _costs(self, step: float) -> NDArray[np.float64]:
         energy = self.energy / self.scale**2
-        return costs_by_rank(self.svd.values, energy=energy, shape=self.shape, step=step / self.scale)
+        return costs_by_rank(self.svd.values, energy=energy, shape=self.shape, step=self.fineness * step / self.scale)

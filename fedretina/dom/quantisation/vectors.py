@@ -38,14 +38,16 @@ def vector_step_chooser(target: float, *, version: int) -> StepChooser:
     return lambda trial: fine_step(trial, target, version=version)
 
 
-def fine_step(trial: Trial, target: float, *, version: int) -> QuantisedWithStep | None:
+def fine_step(trial: Trial, target: float, *, version: int, least: float = 0.0) -> QuantisedWithStep | None:
     """Quantise a vector finely, or return None where it should travel exactly.
 
     The step is small against the difference (a relative error of at most `target`) and against the values (1/64 of those
     that count, see `scale_of`): so small updates are not lost, and a variance that falls to a twentieth stays positive.
+    Values of both signs need no step below `least`.
     """
     change = math.sqrt(12 * energy(trial.sample) / trial.sample.size) * target
-    size = min(change, scale_of(trial.pair.new, version=version) * _PER_VALUE)
+    new = trial.pair.new
+    size = min(change, max(scale_of(new, version=version) * _PER_VALUE, 0.0 if has_one_sign(new) else least))
     if not size or trial.scale.difference / size > 2.0**_MAX_BITS:
         return None
     if not trial.on_lattice:
@@ -73,9 +75,19 @@ def scale_of(values: Array, *, version: int) -> float:
     sizes = np.abs(values[values != 0].astype(np.float64))
     if not sizes.size:
         return 0.0
-    one_sign = not (values < 0).any() or not (values > 0).any()
-    if one_sign:
+    if has_one_sign(values):
         return float(sizes.min())
     few, few_alike = np.quantile(sizes, (_FEW, _FEW_ALIKE), method="lower").tolist()
     is_alike = version > 1 and sizes.size >= _LEAST_ALIKE and sizes.max() <= _ALIKE * few
     return float(few_alike if is_alike else few)
+
+
+def has_one_sign(values: Array) -> bool:
+    """Tell whether no two values are of opposite signs.
+
+    Examples
+    --------
+    >>> has_one_sign(np.array([0.5, 0.0])), has_one_sign(np.array([0.5, -0.5]))
+    (True, False)
+    """
+    return not (values < 0).any() or not (values > 0).any()

@@ -42,6 +42,49 @@ def test_vectors_keep_their_own_finer_step():
     assert steps_of(payload)["bias"] < 1e-3
 
 
+def vectors(*, tiny=False):
+    """A transformer's norms and biases in a round; with `tiny`, a third of each bias does nothing."""
+    rng = np.random.default_rng(1)
+    sizes = np.repeat([1e-3, 1.0, 1.0], 128) if tiny else np.ones(384)
+    matrices = {"w": 0.1 * rng.standard_normal((128, 128))}
+    base = matrices | {f"{n}.bias": 0.01 * sizes * rng.standard_normal(384) for n in range(6)}
+    base |= {f"{n}.weight": 1 + 0.05 * rng.standard_normal(384) for n in range(6)}
+    new = {name: values + 2e-3 * rng.standard_normal(values.shape) for name, values in base.items()}
+    new |= {name: base[name] + 2e-3 * sizes * rng.standard_normal(384) for name in base if name.endswith("bias")}
+    return [{name: values.astype(np.float32) for name, values in model.items()} for model in (base, new)]
+
+
+def relative_errors(new, base, decoded):
+    return {name: np.linalg.norm(decoded[name] - new[name]) / np.linalg.norm(new[name] - base[name]) for name in new}
+
+
+@pytest.mark.parametrize(("rms_step", "most"), [(0.05, 0.012), (0.5, 0.08), (2.0, 0.26), (20.0, 0.26)])
+@pytest.mark.parametrize("lattice", [False, True])
+def test_the_error_of_vectors_follows_the_step_and_has_a_bound(rms_step, most, lattice):
+    base, new = vectors()
+    decoded = decode(encode(new, base=base, config=DomConfig(rms_step=rms_step, lattice=lattice)), base=base)
+    errors = relative_errors(new, base, decoded)
+    assert all(error <= most for name, error in errors.items() if name != "w")
+
+
+@pytest.mark.parametrize("tiny", [False, True])
+def test_coarse_vectors_take_three_bits_a_value_and_a_half(tiny):
+    base, new = vectors(tiny=tiny)
+    names = [name for name in base if name != "w"]
+    base, new = ({"w": model["w"], **{name: model[name] for name in names}} for model in (base, new))
+    whole = len(encode(new, base=base, config=DomConfig(rms_step=2.0)))
+    still = len(encode(new | {name: base[name] for name in names}, base=base, config=DomConfig(rms_step=2.0)))
+    assert 8 * (whole - still) <= 3.5 * 384 * len(names)
+
+
+def test_variances_stay_positive_beside_coarse_steps():
+    rng = np.random.default_rng(2)
+    base = {"w": np.zeros((64, 64), np.float32), "var": np.ones(64, np.float32)}
+    new = {"w": rng.standard_normal((64, 64)).astype(np.float32), "var": (0.002 + 0.1 * rng.random(64)).astype(np.float32)}
+    decoded = decode(encode(new, base=base, config=DomConfig(rms_step=3.0)), base=base)["var"]
+    np.testing.assert_allclose(decoded, new["var"], rtol=0.02)
+
+
 def test_on_the_lattice_it_is_a_power_of_two():
     published = publish(NEW, base=None, config=DomConfig(lattice=True, step=0.003))
     assert inspect(published.payload).lattice
