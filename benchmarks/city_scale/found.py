@@ -58,6 +58,11 @@ def peer_bytes(cell: Measured) -> float:
     return sum(row["down"] for row in cell["turns"][1:]) / len(cell["turns"][0]["accuracy"])
 
 
+def bytes_after(turn: int) -> Callable[[Measured], float]:
+    """Return the bytes that a domain has got when a turn is over, from 1."""
+    return lambda cell: sum(row["down"] for row in cell["turns"][:turn]) / len(cell["turns"][0]["accuracy"])
+
+
 def _mean(values: Any) -> float:
     numbers = list(values)
     return sum(numbers) / len(numbers)

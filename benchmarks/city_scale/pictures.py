@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from city_scale.found import Cells, best_accuracy, peer_bytes
+import numpy as np
+
+from city_scale.cells import TRAINING
+from city_scale.found import Cells, accuracy, bytes_after
 from city_scale.scaling import CODECS
 from city_scale.tables import ROWS, message_cost
 from fedretina.report import LIGHT, new_figure, style_axes, to_png
@@ -12,20 +15,22 @@ POLICIES = ("oracle", "nearest", "score", "bound", "random", "all")
 
 
 def accuracy_over_bytes(cells: Cells) -> bytes:
-    """Draw the mean accuracy after the last turn over a domain's bytes; a point for each seed, a line of means."""
+    """Draw the mean accuracy over the bytes that a domain has got, turn by turn; thin lines are seeds."""
     figure = new_figure(LIGHT, 8, 4.5)
     axes = figure.add_subplot()
-    style_axes(axes, LIGHT, title="Accuracy after the last turn, %, over the bytes that a domain got")
+    style_axes(axes, LIGHT, title="Accuracy, %, over the bytes that a domain has got, after each turn")
+    turns = range(1, TRAINING.rounds + 1)
     for policy, colour in zip(POLICIES, LIGHT.series, strict=False):
-        means = []
-        for budget in sorted({budget for name, budget in ROWS if name == policy}):
-            points = cells.rows(peer_bytes, policy, budget), cells.rows(best_accuracy, policy, budget)
-            if not points[0]:
-                continue
-            axes.scatter(list(points[0].values()), list(points[1].values()), s=10, color=colour, alpha=0.5)
-            means.append([sum(each.values()) / len(each) for each in points])
-        if means:
-            axes.plot(*zip(*means, strict=True), marker="o", color=colour, label=policy)
+        key = policy, ROWS[policy], ""
+        lines = [
+            [[of(turn)(cells.by_key[*key, seed]) for turn in turns] for of in (bytes_after, accuracy)]
+            for seed in cells.seeds(*key)
+        ]
+        if not lines:
+            continue
+        for line in lines:
+            axes.plot(*line, color=colour, linewidth=0.6, alpha=0.4)
+        axes.plot(*np.mean(lines, axis=0), marker="o", color=colour, label=policy)
     axes.set_xscale("log")
     axes.set_xlabel("bytes")
     axes.legend(frameon=False)
