@@ -42,6 +42,7 @@ class PayloadRelay:
     def __init__(self) -> None:
         self._logs: dict[str, PayloadLog] = {}
         self._held: dict[str, dict[str, str]] = {}
+        self._lost: set[str] = set()  # receivers that lack models which they had
         self._whole: dict[str, int] = {}  # by stream: the cost for a receiver that holds nothing of it
 
     @property
@@ -75,7 +76,8 @@ class PayloadRelay:
     def request(self, receiver: str, streams: Sequence[str]) -> RecordDict:
         """Make the content of a message: the payloads that lead a receiver to the newest versions of streams.
 
-        It also says on which version of its own stream the receiver is to build, and whether it must publish a keyframe.
+        It also says on which version of its own stream the receiver is to build, and whether it must publish a keyframe. A
+        receiver that has lost its models gets its own newest version too.
 
         Raises
         ------
@@ -95,16 +97,21 @@ class PayloadRelay:
             "own": None if own is None else own.newest,
             "keyframe": own is None or own.number % KEYFRAME_EVERY == 0,
         }
+        if own is not None and receiver in self._lost:
+            entries["own stream"] = receiver
+            content[receiver] = records.pack(self._payloads(receiver, receiver))
         content[NAME] = ConfigRecord({"json": json.dumps(entries)})
         return content
 
     def acknowledge(self, receiver: str, request: RecordDict) -> None:
         """Note that a receiver has decoded a request: later requests build on its versions."""
         self._held.setdefault(receiver, {}).update(_entries(request)["newest"])
+        self._lost.discard(receiver)
 
     def forget(self, receiver: str) -> None:
         """Note that a receiver has lost its models: the next request has what leads to the versions from nothing."""
         self._held.pop(receiver, None)
+        self._lost.add(receiver)
 
     def receive(self, stream: str, reply: RecordDict) -> Link:
         """Keep the payload of a reply as the next version of a stream; its check sum is verified, its tensors are not.
@@ -158,25 +165,30 @@ class RelayedModels:
         }
 
     def own(self, content: RecordDict) -> Model | None:
-        """Return the receiver's own newest version, which the message names; None if there is none, or it is not held."""
-        version = self._own_version(content)
-        return None if version is None else version.model
+        """Return the receiver's own newest version, which the message names; None if there is none.
+
+        Raises
+        ------
+        UnknownBase
+            If it is not held (any more): another node may have made it. The server then sends its payloads.
+        """
+        entries = _entries(content)
+        if not entries["own"]:
+            return None
+        return self._version(entries.get("own stream", "the receiver's own"), entries["own"], None, content).model
 
     def publish(self, stream: str, model: Model, content: RecordDict) -> RecordDict:
         """Make the next version of a stream: the difference to the newest, or a keyframe if the message asks for one."""
-        base = None if _entries(content)["keyframe"] else self._own_version(content)
+        entries = _entries(content)
+        base = None if entries["keyframe"] or not entries["own"] else self.store.get(entries["own"])
         made = publish(model, base=base, config=stream_config(self.config))
         self.store.put(made.version)
         return RecordDict({stream: records.pack([made.payload])})
 
-    def _own_version(self, content: RecordDict) -> Version | None:
-        own = _entries(content)["own"]
-        return self.store.get(own) if own else None
-
     def _version(self, stream: str, digest: str, base: str | None, content: RecordDict) -> Version:
         if (known := self.store.get(digest)) is not None:
             return known
-        payloads = records.unpack(content.array_records[stream])
+        payloads = records.unpack(content.array_records[stream]) if stream in content.array_records else ()
         held = self.store.get(base) if base else None
         if held is None and (not payloads or link_of(0, payloads[0]).base is not None):
             raise UnknownBase(f"stream {stream!r}: the base {str(base)[:8]} is not held (any more); send a keyframe")

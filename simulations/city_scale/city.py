@@ -16,7 +16,7 @@ from fedretina.ledger import Ledger
 from fedretina.report import build_city
 from fedretina.runs import City, CityDomain, RunFolder, read_config, write_city
 from fedretina.strategies.mutual_reuse import MutualReuse, Turn, positions
-from settings_city import check, links_of, reuse_of, selection_of, task_of, training_of
+from settings_city import NODE_KEYS, check, links_of, reuse_of, selection_of, task_of, training_of
 
 Say = Callable[[str], None]
 RUN = "run-name"
@@ -75,8 +75,7 @@ def run(config: Mapping[str, Any], grid: Grid | None, *, say: Say, on_turn: Call
         run=str(config[RUN]),
         selection=selection_of(config),
         links=links_of(config),
-        settings={key: value for key, value in config.items() if key not in ("out", "resume")}
-        | {"references": str(folder.path / "references")},
+        settings={key: config[key] for key in NODE_KEYS},
         journal=folder.path / "replies",
         ledger=Ledger(folder.ledger),
         on_turn=after,

@@ -184,7 +184,7 @@ class MutualReuse:
             round_number=member.turns,
             node=self._hosts[domain],
             domain=domain,
-            versions={domain: self.relay.version(domain)} if up else member.chosen,
+            versions={**member.chosen, domain: self.relay.version(domain)},
             raw_bytes={domain: int(own.get("raw", 0))} if up else self._raw,
             encode_s=float(own.get("encode_s", 0.0)),
             error=error,

@@ -61,6 +61,23 @@ def test_a_lost_base_is_an_error_with_a_remedy(ends, tmp_path):
     assert port.receive(relay.request("port", ["mill"]))["mill"]["w"].shape == (64, 64)
 
 
+def test_a_receiver_that_lost_its_own_model_gets_it_back(ends):
+    relay, mill, port = ends
+    publish(relay, mill, 0)
+    publish(relay, mill, 1)
+    elsewhere = port  # another node, which never had it
+    with pytest.raises(UnknownBase, match="the receiver's own"):
+        elsewhere.own(relay.request("mill", []))
+    relay.forget("mill")
+    request = relay.request("mill", [])
+    assert (elsewhere.own(request)["w"] == mill.own(request)["w"]).all()
+    assert elsewhere.receive(request) == {}
+    relay.acknowledge("mill", request)
+    assert "mill" not in relay.request("mill", []).array_records
+    publish(relay, elsewhere, 2)
+    assert relay.version("mill") == 3
+
+
 def test_what_is_not_one_payload_is_refused(ends):
     relay, _, _ = ends
     with pytest.raises(Corrupt, match="0 payloads"):
