@@ -42,7 +42,6 @@ class PayloadRelay:
     def __init__(self) -> None:
         self._logs: dict[str, PayloadLog] = {}
         self._held: dict[str, dict[str, str]] = {}
-        self._lost: set[str] = set()  # receivers that lack models which they had
         self._whole: dict[str, int] = {}  # by stream: the cost for a receiver that holds nothing of it
 
     @property
@@ -67,17 +66,25 @@ class PayloadRelay:
 
     def cost(self, receiver: str, stream: str) -> int:
         """Return how many bytes of payload a receiver needs for the newest version of a stream."""
-        if stream in self._held.get(receiver, {}):
-            return sum(map(len, self._payloads(receiver, stream)))
+        if (held := self._held.get(receiver, {}).get(stream)) is not None:
+            return sum(map(len, self._payloads(held, stream)))
         if stream not in self._whole:
-            self._whole[stream] = sum(map(len, self._payloads(receiver, stream)))
+            self._whole[stream] = sum(map(len, self._payloads(None, stream)))
         return self._whole[stream]
 
-    def request(self, receiver: str, streams: Sequence[str]) -> RecordDict:
+    def request(self, receiver: str, streams: Sequence[str], *, whole: bool = False) -> RecordDict:
         """Make the content of a message: the payloads that lead a receiver to the newest versions of streams.
 
-        It also says on which version of its own stream the receiver is to build, and whether it must publish a keyframe. A
-        receiver that has lost its models gets its own newest version too.
+        It also says on which version of its own stream the receiver is to build, and whether it must publish a keyframe.
+
+        Parameters
+        ----------
+        receiver : str
+            The domain.
+        streams : sequence of str
+            The streams that it needs.
+        whole : bool, default False
+            Whether to send what leads there from nothing, and to the receiver's own newest version: its node lacks a base.
 
         Raises
         ------
@@ -86,8 +93,8 @@ class PayloadRelay:
         """
         if missing := [stream for stream in streams if stream not in self._logs]:
             raise BadArgument(f"{', '.join(missing)} cannot be relayed to {receiver!r}: no version was published yet")
-        content = RecordDict({stream: records.pack(self._payloads(receiver, stream)) for stream in streams})
-        held = self._held.get(receiver, {})
+        held = {} if whole else self._held.get(receiver, {})
+        content = RecordDict({stream: records.pack(self._payloads(held.get(stream), stream)) for stream in streams})
         newest = {stream: self._logs[stream].newest for stream in streams}
         bases = {stream: held.get(stream) for stream in streams}
         own = self._logs.get(receiver)
@@ -97,21 +104,15 @@ class PayloadRelay:
             "own": None if own is None else own.newest,
             "keyframe": own is None or own.number % KEYFRAME_EVERY == 0,
         }
-        if own is not None and receiver in self._lost:
+        if own is not None and whole:
             entries["own stream"] = receiver
-            content[receiver] = records.pack(self._payloads(receiver, receiver))
+            content[receiver] = records.pack(self._payloads(None, receiver))
         content[NAME] = ConfigRecord({"json": json.dumps(entries)})
         return content
 
     def acknowledge(self, receiver: str, request: RecordDict) -> None:
         """Note that a receiver has decoded a request: later requests build on its versions."""
         self._held.setdefault(receiver, {}).update(_entries(request)["newest"])
-        self._lost.discard(receiver)
-
-    def forget(self, receiver: str) -> None:
-        """Note that a receiver has lost its models: the next request has what leads to the versions from nothing."""
-        self._held.pop(receiver, None)
-        self._lost.add(receiver)
 
     def receive(self, stream: str, reply: RecordDict) -> Link:
         """Keep the payload of a reply as the next version of a stream; its check sum is verified, its tensors are not.
@@ -127,8 +128,8 @@ class PayloadRelay:
         self._whole.pop(stream, None)
         return link
 
-    def _payloads(self, receiver: str, stream: str) -> tuple[bytes, ...]:
-        route = self._logs[stream].route(self._held.get(receiver, {}).get(stream))
+    def _payloads(self, base: str | None, stream: str) -> tuple[bytes, ...]:
+        route = self._logs[stream].route(base)
         assert route is not None  # makers publish a keyframe before the log loses the last one
         return route.payloads
 

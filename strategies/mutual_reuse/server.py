@@ -40,6 +40,7 @@ class _Member:
     request: RecordDict = field(default_factory=RecordDict)
     reply: RecordDict = field(default_factory=RecordDict)
     down: int = 0
+    resent: int = 0
     rows: list[Row] = field(default_factory=list)  # of the ledger, for the turn that runs
 
 
@@ -144,9 +145,10 @@ class MutualReuse:
     def _begin(self, index: int, now: float, sender: Dispatcher, hosts: Mapping[str, int]) -> None:
         domain, member = self.domains[index], self._members[index]
         peers = self.choice.choose(domain, self.relay, member.turns) if member.turns else []
-        member.turns, member.start, member.down = member.turns + 1, now, 0
+        member.turns, member.start, member.resent = member.turns + 1, now, 0
         member.chosen = {peer: self.relay.version(peer) for peer in peers}
-        self._request(index)
+        member.request = self._request(index)
+        member.down = message_size(member.request, "down")
         self._table.run(index, earliest_end=now + self.links[domain].until_sent(member.down, len(peers)))
         known = None if self._journal is None else self._journal.read(domain, member.turns)
         if known is not None:
@@ -154,7 +156,7 @@ class MutualReuse:
         else:
             sender.send(index, Message(member.request, dst_node_id=hosts[domain], message_type="train"))
 
-    def _request(self, index: int) -> None:
+    def _request(self, index: int, *, whole: bool = False) -> RecordDict:
         """Make the message of a turn: the job, and the peers' payloads. Without peers the domain trains at home."""
         domain, member = self.domains[index], self._members[index]
         peers = list(member.chosen)
@@ -167,11 +169,10 @@ class MutualReuse:
             baselines=False,
             settings=self.settings,
         )
-        content = self.relay.request(domain, peers)
+        content = self.relay.request(domain, peers, whole=whole)
         content["job"] = job.record()
-        member.request = content
-        member.down += message_size(content, "down")
         member.rows += self._rows(index, content, "down")
+        return content
 
     def _rows(self, index: int, content: RecordDict, direction: Direction, *, error: str = "") -> list[Row]:
         """Make the ledger's rows of a message: a record "size" has the raw bytes and the seconds of a reply."""
@@ -194,14 +195,16 @@ class MutualReuse:
 
     def _receive(self, index: int, reply: Message, sender: Dispatcher, hosts: Mapping[str, int]) -> None:
         domain, member = self.domains[index], self._members[index]
-        if reply.has_content() and "missing" in reply.content.config_records:
-            self.relay.forget(domain)
+        missing = reply.has_content() and "missing" in reply.content.config_records
+        if missing and not member.resent:
             _log.warning("%s lacks a base: %s", domain, reply.content.config_records["missing"]["text"])
             member.rows += self._rows(index, reply.content, "up", error="the node lacks a base")
-            self._request(index)
+            # It counts for no simulated time: which node has which models must not change who learns from whom.
+            member.request = self._request(index, whole=True)
+            member.resent = message_size(member.request, "down")
             sender.send(index, Message(member.request, dst_node_id=hosts[domain], message_type="train"))
             return
-        reason = failure_of(reply)
+        reason = "the node lacks a base of a message that needs none" if missing else failure_of(reply)
         content = RecordDict({"failed": MetricRecord({"failed": 1})}) if reason is not None else reply.content
         if reason is not None:
             _log.warning("turn %d of %s failed, its last version is reused: %s", member.turns, domain, reason)
@@ -248,6 +251,7 @@ class MutualReuse:
             "end": now,
             "down": member.down,
             "up": size,
+            "resent": member.resent,
         }
         if "failed" in reply.metric_records:
             return self._failed(index, made, "the node failed; see the log")

@@ -26,6 +26,8 @@ class Turn:
         Seconds of simulated time.
     down, up : int
         Bytes of the message and of its reply, headers included.
+    resent : int
+        Bytes of the second message to a node that lacked a base; no simulated time.
     raw_down, raw_up : int
         What plain Flower would send for the same models, in bytes of tensors.
     metrics : mapping of str to float
@@ -44,6 +46,7 @@ class Turn:
     end: float
     down: int = 0
     up: int = 0
+    resent: int = 0
     raw_down: int = 0
     raw_up: int = 0
     metrics: Mapping[str, float] = field(default_factory=dict)
