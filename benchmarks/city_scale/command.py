@@ -13,16 +13,16 @@ from pathlib import Path
 
 import torch
 
-from city_scale import others, page, policies, scaling
+from city_scale import defaults, others, page, policies, scaling
 
-PARTS = ("policies", "scaling", "others", "page")
+PARTS = ("defaults", "policies", "scaling", "others", "page")
 DOCS = Path(__file__).parents[2] / "docs" / "results"
 
 
 def main() -> None:
     """Run the parts that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", default=PARTS, help="policies, scaling, others, page; default: all")
+    parser.add_argument("parts", nargs="*", default=PARTS, help=f"of {', '.join(PARTS)}; default: all")
     parser.add_argument("--seeds", default="0,1,2")
     default = ",".join(f"{nodes}x{megabytes:g}" for nodes, megabytes in scaling.SIZES)
     parser.add_argument("--sizes", default=default, help="nodes x megabytes, comma-separated")
@@ -33,6 +33,8 @@ def main() -> None:
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"unknown parts {', '.join(unknown)}: allowed are {', '.join(PARTS)}")
     torch.set_num_threads(1)
+    if "defaults" in options.parts:
+        defaults.measure(options.state / "defaults")
     if "policies" in options.parts:
         policies.measure_all(options.state / "policies", [int(seed) for seed in options.seeds.split(",")])
     if "scaling" in options.parts:

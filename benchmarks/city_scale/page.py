@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from city_scale import pictures, tables
+from city_scale import defaults, pictures, tables
 from city_scale.cells import BAD, TASK, TRAINING
 from city_scale.found import Cells, best_accuracy, honest_accuracy, peer_bytes
 from city_scale.gains import STEPS
@@ -14,12 +14,16 @@ from city_scale.others import FLARE_CLIENTS
 from city_scale.policies import DEFENDED, KINDS_OF_BAD, TENTH
 from city_scale.scaling import CODECS, ROUNDS, SIZES
 from fedretina.report import size
-from fedretina.study import Results, mean_and_deviation
+from fedretina.study import Results, mean_and_deviation, table
 
 PAGE = """# A city of domains, measured
 
 Written by `python benchmarks/city_scale` ({machine}, {cores} cores); don't edit. [City of domains](../guides/city-scale.md)
 says how to run a city.
+
+## The defaults
+
+{defaults}
 
 ## Which peers
 
@@ -88,6 +92,7 @@ def write(state: Path, docs: Path) -> None:
     (docs / "city-scaling.png").write_bytes(pictures.cost_over_nodes(runs))
     text = PAGE.format(
         machine=platform.machine(),
+        defaults=_defaults(state / "defaults"),
         cores=os.cpu_count(),
         domains=TASK.domains,
         districts=TASK.districts,
@@ -113,6 +118,24 @@ def write(state: Path, docs: Path) -> None:
         missing=_missing(runs),
     )
     (docs / "city.md").write_text(text, "utf-8")
+
+
+def _defaults(folder: Path) -> str:
+    """Say how long `flwr run` took, and what came of it."""
+    entry = Results(folder).entry(defaults.NAME)
+    if entry is None:
+        return "Not run yet."
+    found = entry.value
+    rows = [
+        [f"{row['round']}", f"{row['score']:.1f}", size(row["bytes"]), f"{row['seconds'] / 60:.0f} min"]
+        for row in found["rounds"]
+    ]
+    return (
+        f"`flwr run simulations/city_scale` took {found['seconds'] / 60:.1f} minutes from nothing to the page of the run. The "
+        f"load was {found['load']:.1f} on {os.cpu_count()} cores. {found['domains']} domains, {found['turns']} turns, "
+        f"{found['failed']} of them failed; the page has {size(found['page'])}.\n\n"
+        + table(["turn", "mean accuracy, %", "bytes until then", "half of the domains after (simulated)"], rows).rstrip()
+    )
 
 
 def _verdict(cells: Cells) -> str:

@@ -37,7 +37,7 @@ def turns(folder):
 def models(folder, home):
     """Digests of all versions of a run: they name the files in the nodes' folder."""
     name = json.loads((folder / "config.json").read_text())["run-name"]
-    return {file.name for file in (home / "nodes" / "city_scale" / name).iterdir()}
+    return {file.name for file in (home / "nodes" / "city_scale" / name).glob("*.ref")}
 
 
 def ledger(folder):
