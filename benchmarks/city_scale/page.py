@@ -131,8 +131,8 @@ def _defaults(folder: Path) -> str:
         for row in found["rounds"]
     ]
     return (
-        f"`flwr run simulations/city_scale` took {found['seconds'] / 60:.1f} minutes from nothing to the page of the run. The "
-        f"load was {found['load']:.1f} on {os.cpu_count()} cores. {found['domains']} domains, {found['turns']} turns, "
+        f"`flwr run simulations/city_scale` took {found['seconds'] / 60:.1f} minutes from nothing to the page of the run. "
+        f"The load was {found['load']:.1f} on {os.cpu_count()} cores. {found['domains']} domains, {found['turns']} turns, "
         f"{found['failed']} of them failed; the page has {size(found['page'])}.\n\n"
         + table(["turn", "mean accuracy, %", "bytes until then", "half of the domains after (simulated)"], rows).rstrip()
     )
