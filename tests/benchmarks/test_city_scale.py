@@ -106,7 +106,7 @@ def test_the_page_shows_what_is_stored_and_names_what_is_not(state, tmp_path):
     docs.mkdir()
     page.write(state, docs)
     text = (docs / "city.md").read_text()
-    assert "points from it with 100.0% of its bytes: not met" in text
+    assert "points from it with 100.0% of its bytes.\nOn the 3 seeds that have both, the aim is not met." in text
     assert "0.50 times the passed time" in text or "0.50 times plain Flower's passed" in text
     assert f"{scaling.SIZES[-1][0]:,} x {scaling.SIZES[-1][1]:g} MB" in text
     assert {file.name for file in docs.iterdir()} == {"city.md", "city-policies.png", "city-scaling.png"}
