@@ -156,9 +156,9 @@ def _verdict(cells: Cells) -> str:
     mean, error = _mean_and_error(gaps[best])
     met = mean - 2 * error >= -MARGIN and share <= SHARE
     return (
-        f"The aim is all-to-all's accuracy within {MARGIN} points at a tenth of its bytes. `{best}` is {mean:+.2f} ± "
-        f"{error:.2f} points from it with {share:.1%} of its bytes.\nOn the {len(gaps[best])} seeds that have both, the aim is "
-        f"{'met' if met else 'not met'}."
+        f"The aim is all-to-all's accuracy within {MARGIN} points at a tenth of its bytes.\n"
+        f"`{best}` is {mean:+.2f} ± {error:.2f} points from it with {share:.1%} of its bytes.\n"
+        f"On the {len(gaps[best])} seeds that have both, the aim is {'met' if met else 'not met'}."
     )
 
 

@@ -103,7 +103,12 @@ def plot_districts(city: City) -> Figure:
     axes.grid(visible=False)
     for (row, column), share in np.ndenumerate(shares):
         if len(districts) <= MOST_NUMBERS and round(100 * share):
-            look = {"ha": "center", "va": "center", "fontsize": 8, "color": "white" if share > 0.5 else LIGHT.ink}
+            look: dict[str, Any] = {
+                "ha": "center",
+                "va": "center",
+                "fontsize": 8,
+                "color": "white" if share > 0.5 else LIGHT.ink,
+            }
             axes.text(column, row, f"{100 * share:.0f}", **look)
     return figure
 
