@@ -150,7 +150,7 @@ def _verdict(cells: Cells) -> str:
     if not policies:
         return "All-to-all is not measured yet."
     gaps = {name: cells.paired(best_accuracy, (name, TENTH, ""), ("all", 0, "")) for name in policies}
-    best = max(gaps, key=lambda name: sum(gaps[name]) / len(gaps[name]))
+    best = max(gaps, key=lambda name: (len(gaps[name]), sum(gaps[name])))  # of those with the most seeds
     own, whole = cells.rows(peer_bytes, best, TENTH), cells.rows(peer_bytes, "all", 0)
     share = sum(own[seed] / whole[seed] for seed in own if seed in whole) / len(gaps[best])
     mean, error = _mean_and_error(gaps[best])
