@@ -28,6 +28,8 @@ bench: ## the tables of docs/, which take hours; runs of the main job that are i
 	python benchmarks/any_strategy all build/any-strategy
 	python benchmarks/apps run build/apps && python benchmarks/apps page build/apps
 	python benchmarks/poisoned
+	python benchmarks/city_scale --state build/city-scale
+	python benchmarks/million_domains.py
 	python benchmarks/trust_cost.py
 
 reference: ## the pages that follow from the code: configuration keys, options, ledger, what commands print

@@ -26,10 +26,11 @@ def eval_mode(model: nn.Module) -> Iterator[None]:
     >>> [m.training for m in model]
     [True, False]
     """
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
+    training = [module for module in model.modules() if module.training]
+    if training:  # frozen peers never are, and there may be hundreds
+        model.eval()
     try:
         yield
     finally:
-        for module, mode in modes.items():
-            module.training = mode
+        for module in training:
+            module.training = True

@@ -66,16 +66,25 @@ class PayloadRelay:
 
     def cost(self, receiver: str, stream: str) -> int:
         """Return how many bytes of payload a receiver needs for the newest version of a stream."""
-        if stream in self._held.get(receiver, {}):
-            return sum(map(len, self._payloads(receiver, stream)))
+        if (held := self._held.get(receiver, {}).get(stream)) is not None:
+            return sum(map(len, self._payloads(held, stream)))
         if stream not in self._whole:
-            self._whole[stream] = sum(map(len, self._payloads(receiver, stream)))
+            self._whole[stream] = sum(map(len, self._payloads(None, stream)))
         return self._whole[stream]
 
-    def request(self, receiver: str, streams: Sequence[str]) -> RecordDict:
+    def request(self, receiver: str, streams: Sequence[str], *, whole: bool = False) -> RecordDict:
         """Make the content of a message: the payloads that lead a receiver to the newest versions of streams.
 
         It also says on which version of its own stream the receiver is to build, and whether it must publish a keyframe.
+
+        Parameters
+        ----------
+        receiver : str
+            The domain.
+        streams : sequence of str
+            The streams that it needs.
+        whole : bool, default False
+            Whether to send what leads there from nothing, and to the receiver's own newest version: its node lacks a base.
 
         Raises
         ------
@@ -84,8 +93,8 @@ class PayloadRelay:
         """
         if missing := [stream for stream in streams if stream not in self._logs]:
             raise BadArgument(f"{', '.join(missing)} cannot be relayed to {receiver!r}: no version was published yet")
-        content = RecordDict({stream: records.pack(self._payloads(receiver, stream)) for stream in streams})
-        held = self._held.get(receiver, {})
+        held = {} if whole else self._held.get(receiver, {})
+        content = RecordDict({stream: records.pack(self._payloads(held.get(stream), stream)) for stream in streams})
         newest = {stream: self._logs[stream].newest for stream in streams}
         bases = {stream: held.get(stream) for stream in streams}
         own = self._logs.get(receiver)
@@ -95,16 +104,15 @@ class PayloadRelay:
             "own": None if own is None else own.newest,
             "keyframe": own is None or own.number % KEYFRAME_EVERY == 0,
         }
+        if own is not None and whole:
+            entries["own stream"] = receiver
+            content[receiver] = records.pack(self._payloads(None, receiver))
         content[NAME] = ConfigRecord({"json": json.dumps(entries)})
         return content
 
     def acknowledge(self, receiver: str, request: RecordDict) -> None:
         """Note that a receiver has decoded a request: later requests build on its versions."""
         self._held.setdefault(receiver, {}).update(_entries(request)["newest"])
-
-    def forget(self, receiver: str) -> None:
-        """Note that a receiver has lost its models: the next request has what leads to the versions from nothing."""
-        self._held.pop(receiver, None)
 
     def receive(self, stream: str, reply: RecordDict) -> Link:
         """Keep the payload of a reply as the next version of a stream; its check sum is verified, its tensors are not.
@@ -120,8 +128,8 @@ class PayloadRelay:
         self._whole.pop(stream, None)
         return link
 
-    def _payloads(self, receiver: str, stream: str) -> tuple[bytes, ...]:
-        route = self._logs[stream].route(self._held.get(receiver, {}).get(stream))
+    def _payloads(self, base: str | None, stream: str) -> tuple[bytes, ...]:
+        route = self._logs[stream].route(base)
         assert route is not None  # makers publish a keyframe before the log loses the last one
         return route.payloads
 
@@ -158,25 +166,30 @@ class RelayedModels:
         }
 
     def own(self, content: RecordDict) -> Model | None:
-        """Return the receiver's own newest version, which the message names; None if there is none, or it is not held."""
-        version = self._own_version(content)
-        return None if version is None else version.model
+        """Return the receiver's own newest version, which the message names; None if there is none.
+
+        Raises
+        ------
+        UnknownBase
+            If it is not held (any more): another node may have made it. The server then sends its payloads.
+        """
+        entries = _entries(content)
+        if not entries["own"]:
+            return None
+        return self._version(entries.get("own stream", "the receiver's own"), entries["own"], None, content).model
 
     def publish(self, stream: str, model: Model, content: RecordDict) -> RecordDict:
         """Make the next version of a stream: the difference to the newest, or a keyframe if the message asks for one."""
-        base = None if _entries(content)["keyframe"] else self._own_version(content)
+        entries = _entries(content)
+        base = None if entries["keyframe"] or not entries["own"] else self.store.get(entries["own"])
         made = publish(model, base=base, config=stream_config(self.config))
         self.store.put(made.version)
         return RecordDict({stream: records.pack([made.payload])})
 
-    def _own_version(self, content: RecordDict) -> Version | None:
-        own = _entries(content)["own"]
-        return self.store.get(own) if own else None
-
     def _version(self, stream: str, digest: str, base: str | None, content: RecordDict) -> Version:
         if (known := self.store.get(digest)) is not None:
             return known
-        payloads = records.unpack(content.array_records[stream])
+        payloads = records.unpack(content.array_records[stream]) if stream in content.array_records else ()
         held = self.store.get(base) if base else None
         if held is None and (not payloads or link_of(0, payloads[0]).base is not None):
             raise UnknownBase(f"stream {stream!r}: the base {str(base)[:8]} is not held (any more); send a keyframe")
@@ -188,6 +201,11 @@ class RelayedModels:
             )
         self.store.put(version)
         return version
+
+
+def newest_digests(content: RecordDict) -> dict[str, str]:
+    """Return the digests that a request leads to, by stream; none for a content that is no request."""
+    return dict(_entries(content)["newest"]) if NAME in content.config_records else {}
 
 
 def _entries(content: RecordDict) -> dict[str, Any]:

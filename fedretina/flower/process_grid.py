@@ -7,23 +7,19 @@ from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from importlib import import_module
-from types import SimpleNamespace, TracebackType
+from types import TracebackType
 from typing import Any, Self
 
-import flwr.supercore.task_identity as identity
 from flwr.app import Array, ArrayRecord, Context, Error, Message, RecordDict
 from flwr.clientapp import ClientApp
-from flwr.serverapp import Grid
 
 from fedretina.errors import BadArgument
+from fedretina.flower.local_nodes import FAILED, LocalNodes, act_as, received
 
-SERVER, FIRST_NODE = 1, 100
-FAILED = 5
-"""The code of the error that stands for a node whose app or process failed."""
 _app: list[ClientApp] = []  # of this process, if it is a worker
 
 
-class ProcessGrid(Grid):
+class ProcessGrid(LocalNodes):
     """A grid for thousands of cheap nodes: their app runs in worker processes, each of which serves any node.
 
     Nodes have a context each, as under Flower. A worker that is killed costs its message an error reply; new workers replace
@@ -55,8 +51,6 @@ class ProcessGrid(Grid):
             result = strategy.start(grid)
     """
 
-    run: Any = SimpleNamespace(run_id=1)
-
     def __init__(
         self,
         app: str,
@@ -69,15 +63,8 @@ class ProcessGrid(Grid):
         self._processes = processes if processes is not None else os.cpu_count() or 1
         if nodes < 1 or self._processes < 1:
             raise BadArgument(f"ProcessGrid has {nodes} nodes, {self._processes} processes; allowed: 1 or more of each")
-        identity.TaskIdentity.run_id, identity.TaskIdentity.node_id, identity.TaskIdentity.task_id = 1, SERVER, 1
+        super().__init__(nodes, run_config=run_config)
         self._worker = app, tuple(paths)
-        self._contexts = {
-            FIRST_NODE + i: Context(
-                1, FIRST_NODE + i, {"partition-id": i, "num-partitions": nodes}, RecordDict(), run_config or {}
-            )
-            for i in range(nodes)
-        }
-        self._sent = 0
         self._waiting: dict[str, tuple[Message, Future[tuple[Message, RecordDict]]]] = {}
         self._pool = self._new_pool()
 
@@ -91,27 +78,11 @@ class ProcessGrid(Grid):
         """End the workers; messages that wait for one are dropped."""
         self._pool.shutdown(cancel_futures=True)
 
-    def set_run(self, run: Any) -> None:
-        """Raise `NotImplementedError`: this grid has one run."""
-        raise NotImplementedError
-
-    def create_message(
-        self, content: RecordDict, message_type: str, dst_node_id: int, group_id: str, ttl: float | None = None
-    ) -> Message:
-        """Return a message to a node."""
-        return Message(content, dst_node_id=dst_node_id, message_type=message_type, group_id=group_id, ttl=ttl)
-
-    def get_node_ids(self) -> list[int]:
-        """Return the nodes' identifiers."""
-        return list(self._contexts)
-
     def push_messages(self, messages: Iterable[Message]) -> list[str]:
         """Give messages to the workers, and return the messages' identifiers."""
         names = []
         for message in messages:
-            self._sent += 1
-            name = f"m{self._sent}"
-            message.metadata.__dict__["_message_id"] = name
+            name, _ = self.name(message)
             self._waiting[name] = message, self._submit(message)
             names.append(name)
         return names
@@ -136,7 +107,7 @@ class ProcessGrid(Grid):
         return ProcessPoolExecutor(self._processes, context, initializer=_start_worker, initargs=self._worker)
 
     def _submit(self, message: Message) -> "Future[tuple[Message, RecordDict]]":
-        work = _copy(message), self._contexts[message.metadata.dst_node_id]
+        work = _copy(message), self.contexts[message.metadata.dst_node_id]
         try:
             return self._pool.submit(_answer, *work)
         except BrokenProcessPool:
@@ -150,7 +121,7 @@ class ProcessGrid(Grid):
             return Message(Error(FAILED, "the worker process was killed"), reply_to=message)
         except Exception as error:
             return Message(Error(FAILED, f"{type(error).__name__}: {error}"), reply_to=message)
-        self._contexts[message.metadata.dst_node_id].state = state
+        self.contexts[message.metadata.dst_node_id].state = state
         return reply
 
 
@@ -159,10 +130,7 @@ def _copy(message: Message) -> Message:
     content = RecordDict(dict(message.content.items()))
     for name, record in message.content.array_records.items():
         content[name] = ArrayRecord({key: Array(a.dtype, a.shape, a.stype, a.data) for key, a in record.items()})
-    copy = Message(content, dst_node_id=message.metadata.dst_node_id, message_type=message.metadata.message_type)
-    for key in ("_message_id", "_group_id", "_src_node_id"):
-        copy.metadata.__dict__[key] = message.metadata.__dict__[key]
-    return copy
+    return received(message, content)
 
 
 def _start_worker(app: str, paths: tuple[str, ...]) -> None:
@@ -175,5 +143,5 @@ def _start_worker(app: str, paths: tuple[str, ...]) -> None:
 
 def _answer(message: Message, context: Context) -> tuple[Message, RecordDict]:
     """Answer a message in a worker; return the reply and the node's new state."""
-    identity.TaskIdentity.run_id, identity.TaskIdentity.node_id, identity.TaskIdentity.task_id = 1, context.node_id, 1
+    act_as(context.node_id)
     return _app[-1](message, context), context.state

@@ -18,8 +18,11 @@ from fedretina.runs import City, read_city
 
 PAGE = "city.html"
 ARROWS_PER_TARGET = 3
+MOST_NUMBERS = 20
 MOST_ARROWS = 600
 """More arrows cannot be told apart; those of the largest weights are drawn."""
+FEW_ARROWS = 150
+"""So many arrows have heads, and lines of full width."""
 
 
 def build_city(folder: Path) -> Path:
@@ -41,7 +44,12 @@ def build_city(folder: Path) -> Path:
         As `fedretina.runs.read_city`.
     """
     city = read_city(folder)
-    charts = {"Who teaches whom": plot_map(city), "Gain of each domain": plot_gains(city), "Traffic": plot_traffic(city)}
+    charts = {
+        "Who teaches whom": plot_map(city),
+        "Which district teaches which": plot_districts(city),
+        "Gain of each domain": plot_gains(city),
+        "Traffic": plot_traffic(city),
+    }
     page = folder / PAGE
     write_text(page, _html(city, charts))
     return page
@@ -56,10 +64,10 @@ def plot_map(city: City) -> Figure:
     if arrows:
         lines = [(places[source], places[target]) for source, target, _ in arrows]
         weights = np.array([weight for _, _, weight in arrows])
-        axes.add_collection(
-            LineCollection(lines, colors=LIGHT.muted, linewidths=0.3 + 1.5 * weights, alpha=np.clip(weights, 0.1, 0.8))
-        )
-        for source, target, weight in arrows if len(arrows) <= MOST_ARROWS // 4 else ():
+        thin = min(1.0, FEW_ARROWS / len(arrows))  # many lines must leave the points to be seen
+        widths, opacity = thin * (0.3 + 1.5 * weights), np.clip(thin**0.5 * weights, 0.1, 0.8)
+        axes.add_collection(LineCollection(lines, colors=LIGHT.muted, linewidths=widths, alpha=opacity))
+        for source, target, weight in arrows if len(arrows) <= FEW_ARROWS else ():
             (x, y), (to_x, to_y) = places[source], places[target]
             middle = (x + to_x) / 2, (y + to_y) / 2
             ahead = middle[0] + 0.01 * (to_x - x), middle[1] + 0.01 * (to_y - y)
@@ -73,13 +81,40 @@ def plot_map(city: City) -> Figure:
 
 def strongest_arrows(city: City) -> list[tuple[str, str, float]]:
     """List (source, target, alpha) of the last turn of each domain: up to three for each, the largest of all first."""
-    last = {turn["domain"]: turn["alpha"] for turn in city.turns if turn["alpha"]}
     arrows = [
         (source, target, weight)
-        for target, alpha in last.items()
+        for target, alpha in _last_alpha(city).items()
         for source, weight in sorted(alpha.items(), key=lambda item: -item[1])[:ARROWS_PER_TARGET]
     ]
     return sorted(arrows, key=lambda arrow: -arrow[2])[:MOST_ARROWS]
+
+
+def plot_districts(city: City) -> Figure:
+    """Draw which share of their weights the domains of each district give to the domains of each other one, last turns."""
+    of = {domain.name: domain.district for domain in city.domains}
+    districts = sorted(set(of.values()))
+    sums = np.zeros((len(districts), len(districts)))
+    for target, alpha in _last_alpha(city).items():
+        for source, weight in alpha.items():
+            sums[districts.index(of[target]), districts.index(of[source])] += weight
+    shares = sums / np.maximum(sums.sum(1, keepdims=True), 1e-12)
+    figure, axes = _axes("Share of alpha in percent: rows are districts that learn, columns those that teach")
+    axes.imshow(shares, cmap="Greys", vmin=0, vmax=1, aspect="auto")
+    axes.grid(visible=False)
+    for (row, column), share in np.ndenumerate(shares):
+        if len(districts) <= MOST_NUMBERS and round(100 * share):
+            look: dict[str, Any] = {
+                "ha": "center",
+                "va": "center",
+                "fontsize": 8,
+                "color": "white" if share > 0.5 else LIGHT.ink,
+            }
+            axes.text(column, row, f"{100 * share:.0f}", **look)
+    return figure
+
+
+def _last_alpha(city: City) -> dict[str, Mapping[str, float]]:
+    return {turn["domain"]: turn["alpha"] for turn in city.turns if turn["alpha"]}
 
 
 def plot_gains(city: City) -> Figure:

@@ -11,8 +11,9 @@ from flwr.app import Error, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 from fedretina.errors import BadArgument
+from fedretina.flower import FAILED
 from fedretina.testing.damage import flip_bits
-from fedretina.testing.local import NO_ANSWER, LocalGrid
+from fedretina.testing.local import LocalGrid
 
 FAULTS = {
     "fails": "the node fails before it runs the app",
@@ -114,7 +115,7 @@ class FaultyGrid(LocalGrid):
         invisible = {"reordered", "damaged up"} | ({"damaged down"} if arrived == content else set())
         self.injected.update(pending - invisible)
         if "fails" in pending or (self.plain and pending & FAILURES):
-            return Message(Error(NO_ANSWER, "node is gone"), reply_to=message)
+            return Message(Error(FAILED, "node is gone"), reply_to=message)
         if self.plain:
             return super().answer(message, number)
         self._lose_state(message.metadata.dst_node_id, pending)
@@ -136,7 +137,7 @@ class FaultyGrid(LocalGrid):
         """Return the reply that the server gets; `state` is the state of the node before the app ran."""
         if "crashes" in pending:
             self.contexts[message.metadata.dst_node_id].state = state
-            return Message(Error(NO_ANSWER, "node crashed"), reply_to=message)
+            return Message(Error(FAILED, "node crashed"), reply_to=message)
         if self._damages_reply(message, reply):
             reply.content = flip_bits(reply.content)
         if "late" in pending:

@@ -12,10 +12,11 @@ from flwr.serverapp import Grid
 
 from city_task import CityTask, domain_names
 from fedretina.flower import ProcessGrid
+from fedretina.ledger import Ledger
 from fedretina.report import build_city
 from fedretina.runs import City, CityDomain, RunFolder, read_config, write_city
 from fedretina.strategies.mutual_reuse import MutualReuse, Turn, positions
-from settings_city import check, links_of, reuse_of, selection_of, task_of, training_of
+from settings_city import NODE_KEYS, check, links_of, reuse_of, selection_of, task_of, training_of
 
 Say = Callable[[str], None]
 RUN = "run-name"
@@ -66,6 +67,7 @@ def run(config: Mapping[str, Any], grid: Grid | None, *, say: Say, on_turn: Call
         if on_turn is not None:
             on_turn(turn)
 
+    folder.ledger.unlink(missing_ok=True)  # a resumed run writes all its rows again, from the journal
     strategy = MutualReuse(
         domain_names(task.domains),
         training_of(config),
@@ -73,9 +75,9 @@ def run(config: Mapping[str, Any], grid: Grid | None, *, say: Say, on_turn: Call
         run=str(config[RUN]),
         selection=selection_of(config),
         links=links_of(config),
-        settings={key: value for key, value in config.items() if key not in ("out", "resume")}
-        | {"references": str(folder.path / "references")},
+        settings={key: config[key] for key in NODE_KEYS},
         journal=folder.path / "replies",
+        ledger=Ledger(folder.ledger),
         on_turn=after,
     )
     with chosen_grid(config, grid) as nodes:
@@ -88,7 +90,7 @@ def run(config: Mapping[str, Any], grid: Grid | None, *, say: Say, on_turn: Call
 
 def city_of(task: CityTask, strategy: MutualReuse, turns: list[Turn]) -> City:
     """Summarise the run for its page."""
-    places = positions(strategy.sketches)
+    places = positions(strategy.choice.sketches)
     domains = []
     for name, link in strategy.links.items():
         domains.append(CityDomain(name, task.district(name), *places.get(name, (0.0, 0.0)), link.down, link.up))

@@ -11,16 +11,15 @@ from functools import lru_cache
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+from photos import CLASSES, SIDE, Pixels, district_signs, expose, shift
 from torch import Tensor, nn
 
 from fedretina.task import Split, Splits, Task
 
-SIDE, CLASSES, TESTED = 12, 10, 200
+TESTED = 200
 WIDTH = 48
-HABIT = 0.9
-"""How much a district's signs differ from the city's, relative to how signs differ from each other."""
-Pixels = NDArray[np.float32]
+CACHED = 128
+"""So many domains' data are kept in memory: a turn reads those of one domain for each of its peers."""
 
 
 def domain_names(count: int) -> list[str]:
@@ -70,6 +69,34 @@ class CityTask(Task):
 
     def splits(self, domain: str) -> Splits:
         """Make the training data of a domain."""
+        return _splits(self, domain)
+
+    def model(self, domain: str, classes: int) -> nn.Module:
+        """Make a network of 7,600 parameters."""
+        return _Network()
+
+    def loss(self, output: Tensor, labels: Tensor) -> Tensor:
+        """Compute the cross-entropy."""
+        return nn.functional.cross_entropy(output, labels)
+
+    @torch.no_grad()
+    def evaluate(self, model: nn.Module, domain: str, *, split: Split = "test") -> Mapping[str, float]:
+        """Measure the accuracy in percent."""
+        images, labels = self.tested(domain) if split == "test" else self._labelled(domain)
+        device = next(model.parameters()).device
+        right = model(images.to(device)).argmax(1).cpu() == labels
+        return {"accuracy": 100 * float(right.float().mean())}
+
+    def tested(self, domain: str) -> tuple[Tensor, Tensor]:
+        """Return the test images of a domain and their labels."""
+        return _tested(self, domain)
+
+    def _labelled(self, domain: str) -> tuple[Tensor, Tensor]:
+        data = self.splits(domain)
+        return data.inputs, data.labels
+
+    def make_splits(self, domain: str) -> Splits:
+        """Make the training data anew."""
         rng = self._rng(domain, 1)
         count = int(np.clip(self.samples * np.exp(rng.normal(0, 0.7)), 4 * CLASSES, 20 * self.samples))
         share = float(np.clip(self.labelled * np.exp(rng.normal(0, 0.5)), 0.02, 1))
@@ -84,26 +111,10 @@ class CityTask(Task):
             torch.from_numpy(cameras),
         )
 
-    def model(self, domain: str, classes: int) -> nn.Module:
-        """Make a network of 7,600 parameters."""
-        return _Network()
-
-    def loss(self, output: Tensor, labels: Tensor) -> Tensor:
-        """Compute the cross-entropy."""
-        return nn.functional.cross_entropy(output, labels)
-
-    @torch.no_grad()
-    def evaluate(self, model: nn.Module, domain: str, *, split: Split = "test") -> Mapping[str, float]:
-        """Measure the accuracy in percent."""
-        if split == "labelled":
-            data = self.splits(domain)
-            images, labels = data.inputs, data.labels
-        else:
-            made = self._photos(domain, self._rng(domain, 2), TESTED)
-            images, labels = torch.from_numpy(made[0]), torch.from_numpy(made[1])
-        device = next(model.parameters()).device
-        right = model(images.to(device)).argmax(1).cpu() == labels
-        return {"accuracy": 100 * float(right.float().mean())}
+    def make_tested(self, domain: str) -> tuple[Tensor, Tensor]:
+        """Make the test data anew."""
+        images, labels, _ = self._photos(domain, self._rng(domain, 2), TESTED)
+        return torch.from_numpy(images), torch.from_numpy(labels)
 
     def _index(self, domain: str) -> int:
         return int(domain[1:])
@@ -117,13 +128,10 @@ class CityTask(Task):
         """Take photos; the first ten show one sign each."""
         labels = np.concatenate([np.arange(CLASSES), rng.integers(CLASSES, size=max(count - CLASSES, 0))])
         cameras = rng.integers(2, size=len(labels)) if self._rng(domain, 3).random() < 0.5 else np.zeros_like(labels)
-        signs = _signs(self.seed, self.district(domain))[labels]
-        images = np.stack([_shifted(sign, rng) for sign in signs])
+        images = shift(district_signs(self.seed, self.district(domain))[labels], rng)
         for camera in np.unique(cameras):
             chosen = cameras == camera
-            images[chosen] = _exposed(
-                images[chosen], np.random.default_rng([self.seed, 4, self._index(domain), camera]), rng
-            )
+            images[chosen] = expose(images[chosen], np.random.default_rng([self.seed, 4, self._index(domain), camera]), rng)
         return images.reshape(len(images), -1), labels, cameras
 
 
@@ -141,26 +149,11 @@ class _Network(nn.Module):
         return logits
 
 
-@lru_cache(maxsize=256)
-def _signs(seed: int, district: int) -> Pixels:
-    """Draw the ten signs as a district draws them, (10, 12, 12)."""
-    city, own = np.random.default_rng([seed, 6]), np.random.default_rng([seed, 7, district])
-    shared, habits = city.normal(size=(CLASSES, SIDE, SIDE)), own.normal(size=(CLASSES, SIDE, SIDE))
-    return np.stack([_smooth(sign + HABIT * habit) for sign, habit in zip(shared, habits, strict=True)])
+@lru_cache(maxsize=CACHED)
+def _splits(city: CityTask, domain: str) -> Splits:
+    return city.make_splits(domain)
 
 
-def _smooth(noise: NDArray[np.float64]) -> Pixels:
-    smooth = gaussian_filter(noise, 1.2)
-    return (smooth / smooth.std()).astype(np.float32)
-
-
-def _shifted(sign: Pixels, rng: np.random.Generator) -> Pixels:
-    return np.roll(sign, rng.integers(-1, 2, 2), (0, 1))
-
-
-def _exposed(images: Pixels, camera: np.random.Generator, rng: np.random.Generator) -> Pixels:
-    """Record scenes with a camera: its gain, blur, shading, and noise."""
-    gain, blur, noise = np.exp(camera.normal(0, 0.3)), camera.uniform(0, 0.8), camera.uniform(0.6, 1.6)
-    shade = camera.normal(0, 0.5) * np.linspace(-1, 1, SIDE)[:, None] + camera.normal(0, 0.3)
-    blurred = np.stack([gaussian_filter(image, blur) for image in images])
-    return (gain * blurred + shade + noise * rng.normal(size=images.shape)).astype(np.float32)
+@lru_cache(maxsize=CACHED)
+def _tested(city: CityTask, domain: str) -> tuple[Tensor, Tensor]:
+    return city.make_tested(domain)

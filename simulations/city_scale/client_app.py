@@ -1,12 +1,11 @@
 """A node of the city: takes the turn of any domain that the server asks for."""
 
-from pathlib import Path
-
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from fedretina.dom import ReferenceStore
 from fedretina.flower import RelayedModels
+from fedretina.home import nodes
 from fedretina.strategies.mutual_reuse import MutualReuseClient
 from fedretina.strategies.peer_reuse import Job, hosted_domains
 from settings_city import codec_of, task_of
@@ -18,7 +17,8 @@ app.query("domains")(hosted_domains)
 @app.train()
 def train(message: Message, context: Context) -> Message:
     """Take a turn. The settings come with the message: the run that was started, or the one that goes on."""
-    config = Job.of(message).settings
-    models = RelayedModels(ReferenceStore(Path(str(config["references"]))), codec_of(config))
+    job = Job.of(message)
+    folder = nodes() / "city_scale" / job.run
+    models = RelayedModels(ReferenceStore(folder), codec_of(job.settings))
     # Each pair of domains would need a history on disk; the city's peers are judged by R_m only.
-    return MutualReuseClient(task_of(config), Path(str(config["references"])), models, limits=None)(message, context)
+    return MutualReuseClient(task_of(job.settings), folder, models, limits=None)(message, context)

@@ -9,6 +9,8 @@ from fedretina.strategies.peer_reuse import ReuseConfig
 from fedretina.strategies.selection import POLICIES
 from fedretina.train import Training
 
+NODE_KEYS = ("domains", "districts", "samples", "labelled", "bad", "seed", "relative-error", "keyframe-error")
+"""What nodes are told. Nothing of it depends on the engine or on folders: equal cities have messages of equal size."""
 LINKS = ("down-mbit", "up-mbit", "latency-ms", "train-s", "spread", "offline", "off-s")
 
 

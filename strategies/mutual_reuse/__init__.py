@@ -10,12 +10,25 @@ links are too slow or too dear for all models to go everywhere.
 The server keeps payloads and digests, never a model. Nobody waits for the slowest domain.
 """
 
+from fedretina.strategies.mutual_reuse.choosing import Selection
 from fedretina.strategies.mutual_reuse.client import MutualReuseClient
+from fedretina.strategies.mutual_reuse.dispatcher import Dispatcher
 from fedretina.strategies.mutual_reuse.journal import Journal
 from fedretina.strategies.mutual_reuse.links import Link, LinkModel
 from fedretina.strategies.mutual_reuse.map import positions
-from fedretina.strategies.mutual_reuse.server import MutualReuse, Selection
+from fedretina.strategies.mutual_reuse.server import MutualReuse
 from fedretina.strategies.mutual_reuse.timetable import Timetable
 from fedretina.strategies.mutual_reuse.turns import Turn
 
-__all__ = ["Journal", "Link", "LinkModel", "MutualReuse", "MutualReuseClient", "Selection", "Timetable", "Turn", "positions"]
+__all__ = [
+    "Dispatcher",
+    "Journal",
+    "Link",
+    "LinkModel",
+    "MutualReuse",
+    "MutualReuseClient",
+    "Selection",
+    "Timetable",
+    "Turn",
+    "positions",
+]

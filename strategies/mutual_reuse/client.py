@@ -1,5 +1,6 @@
 """The node's half: trains one domain for one turn, alone or with the peers' models of the message."""
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,11 +12,11 @@ from torch import nn
 from fedretina.errors import FedRetinaError, UnknownBase
 from fedretina.features import layer_features
 from fedretina.flower import RelayedModels
-from fedretina.strategies.mutual_reuse.turns import SKETCH, sketch_record
+from fedretina.strategies.mutual_reuse.turns import SKETCH, SKETCH_DIRECTIONS, SKETCH_FEATURES, sketch_record
 from fedretina.strategies.peer_reuse.admission import AdmissionLimits
 from fedretina.strategies.peer_reuse.jobs import Job
 from fedretina.strategies.peer_reuse.target import TargetWorker
-from fedretina.strategies.selection import log_evidence, sketch
+from fedretina.strategies.selection import MIN_SAMPLES, log_evidence, sketch
 from fedretina.task import Splits, Task
 from fedretina.train import (
     EpochRange,
@@ -30,7 +31,6 @@ from fedretina.train import (
     training_device,
 )
 
-SKETCH_FEATURES, SKETCH_DIRECTIONS = 32, 3
 FIRST_WITH_PEERS = 2
 _LIMITS = AdmissionLimits()
 
@@ -85,7 +85,9 @@ class MutualReuseClient:
             worker.source()
         else:
             worker.reuse_peers(peers if self.limits is None else worker.admit(peers, self.limits))
+        began = time.perf_counter()
         reply[domain] = self.models.publish(domain, worker.published, message.content)[domain]
+        reply.metric_records["size"]["encode_s"] = time.perf_counter() - began
         return reply
 
 
@@ -100,14 +102,15 @@ class TurnWorker(TargetWorker):
     published: Mapping[str, np.ndarray]
 
     def source(self) -> None:
-        """Train at home, measure the model, and publish it; the first time, sketch the domain too."""
+        """Train at home, measure the model, and publish it. The first time, sketch the domain if it has enough samples."""
         splits = self.task.splits(self.domain)
         model = self.new_model(splits.classes, "source")
         learner = self.supervised_learner(model, splits, f"source/{self.job.round}")
         epochs = self.training.local_epochs
         if self.own is None:
             epochs += self.training.home_epochs
-            self.reply[SKETCH] = sketch_record(domain_sketch(self.task, splits, self.job))
+            if len(splits.everything()) >= MIN_SAMPLES * SKETCH_DIRECTIONS:
+                self.reply[SKETCH] = sketch_record(domain_sketch(self.task, splits, self.job))
         else:
             load_arrays(model, self.own, self.domain)
         learner.train(EpochRange(0, epochs, epochs), len(splits.labels), self.on_epoch(""))
@@ -167,8 +170,14 @@ def peer_scores(task: Task, splits: Splits, peers: Peers) -> dict[str, float]:
 
 
 def domain_sketch(task: Task, splits: Splits, job: Job) -> np.ndarray:
-    """Sketch a domain: principal directions of its samples after a random projection that follows from the run's seed."""
-    flat = task.prepare(splits.everything()).flatten(1).float()
+    """Sketch a domain: principal directions of its samples after a random projection that follows from the run's seed.
+
+    The mean of each camera is subtracted: it shows the camera, and a typical input.
+    """
+    flat = task.prepare(splits.everything()).flatten(1).float().clone()
+    groups = splits.groups if splits.groups is not None else torch.zeros(len(flat), dtype=torch.int64)
+    for group in sorted(set(groups.tolist())):
+        flat[groups == group] -= flat[groups == group].mean(0)
     with seeded(job.training, "sketch"):
         projection = torch.randn(flat.shape[1], SKETCH_FEATURES) / flat.shape[1] ** 0.5
     return sketch((flat @ projection).numpy(), SKETCH_DIRECTIONS)

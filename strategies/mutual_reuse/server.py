@@ -2,17 +2,18 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
 from flwr.app import Message, MetricRecord, RecordDict
 from flwr.serverapp import Grid
 
 from fedretina.checks import check_domain_name
 from fedretina.errors import BadArgument, FedRetinaError
-from fedretina.flower import PayloadRelay, message_size
+from fedretina.flower import PayloadRelay, message_size, relay_rows
+from fedretina.ledger import Ledger, Row
+from fedretina.strategies.mutual_reuse.choosing import PeerChoice, Selection
 from fedretina.strategies.mutual_reuse.dispatcher import Dispatcher
 from fedretina.strategies.mutual_reuse.journal import Journal
 from fedretina.strategies.mutual_reuse.links import LinkModel
@@ -22,37 +23,11 @@ from fedretina.strategies.peer_reuse.config import ReuseConfig
 from fedretina.strategies.peer_reuse.hosts import find_hosts
 from fedretina.strategies.peer_reuse.jobs import Job, Setting
 from fedretina.strategies.peer_reuse.replies import failure_of, numbers_of
-from fedretina.strategies.selection import Budget, Evidence, choose, sketch_distance
 from fedretina.train import Training, source_risks
 
 _log = logging.getLogger("fedretina.strategies")
 NODES_S = 120.0
-TrueGains = Callable[[str, Mapping[str, str]], Mapping[str, float]]
-"""Takes a target and the digests of its candidates' versions, returns the true gain of each; a simulation may know it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Selection:
-    """How a target's peers are chosen.
-
-    Parameters
-    ----------
-    policy : {"all", "random", "nearest", "score", "bound", "oracle"}, default "nearest"
-        See `fedretina.strategies.selection`.
-    budget : int or None, default None
-        Bytes of payload that a target gets in a turn; None for no limit.
-    true_gains : callable, optional
-        For "oracle".
-
-    Examples
-    --------
-    >>> Selection(policy="random", budget=20_000).budget
-    20000
-    """
-
-    policy: str = "nearest"
-    budget: int | None = None
-    true_gains: TrueGains | None = None
+Direction = Literal["down", "up"]
 
 
 @dataclass
@@ -65,8 +40,8 @@ class _Member:
     request: RecordDict = field(default_factory=RecordDict)
     reply: RecordDict = field(default_factory=RecordDict)
     down: int = 0
-    risks: dict[str, list[float]] = field(default_factory=dict)
-    scores: dict[str, list[float]] = field(default_factory=dict)
+    resent: int = 0
+    rows: list[Row] = field(default_factory=list)  # of the ledger, for the turn that runs
 
 
 class MutualReuse:
@@ -93,13 +68,16 @@ class MutualReuse:
         Settings for the nodes' app.
     journal : Path, optional
         Folder of the replies. A run that finds replies there takes them instead of asking the nodes again.
+    ledger : Ledger, optional
+        Gets the rows of all messages of a turn when its simulated time is over. So equal seeds give equal ledgers, but for
+        identifiers of nodes and seconds.
     on_turn : callable, optional
         Called with each `Turn`, in the order of simulated time.
 
     Raises
     ------
     BadArgument
-        If a domain's name is not allowed, or occurs twice; if "oracle" has no `true_gains`.
+        If a domain's name is not allowed, or occurs twice.
 
     Examples
     --------
@@ -115,24 +93,25 @@ class MutualReuse:
         reuse: ReuseConfig,
         *,
         run: str,
-        selection: Selection = Selection(),  # frozen
+        selection: Selection = Selection(),  # noqa: B008  # frozen
         links: LinkModel = LinkModel(),  # noqa: B008  # frozen
         settings: Mapping[str, Setting] | None = None,
         journal: Path | None = None,
+        ledger: Ledger | None = None,
         on_turn: Callable[[Turn], None] | None = None,
     ) -> None:
         for name in domains:
             check_domain_name("domains", name)
         if len(set(domains)) < max(len(domains), 2):
             raise BadArgument(f"{len(domains)} domains, {len(set(domains))} different: give at least two, all different")
-        if selection.policy == "oracle" and selection.true_gains is None:
-            raise BadArgument("policy = 'oracle' needs true_gains, which only a simulation has; take another policy")
         self.domains, self.training, self.reuse, self.run = tuple(domains), training, reuse, run
-        self.selection, self.link_model, self.settings = selection, links, dict(settings or {})
+        self.link_model, self.settings = links, dict(settings or {})
+        self.choice = PeerChoice(self.domains, selection, seed=training.seed)
         self.links = links.draw(self.domains, seed=training.seed)
-        self.sketches: dict[str, np.ndarray] = {}
         self.relay = PayloadRelay()
+        self.ledger = Ledger(None) if ledger is None else ledger
         self._journal = None if journal is None else Journal(journal)
+        self._hosts: Mapping[str, int] = {}
         self._on_turn = on_turn
         self._members = [_Member() for _ in self.domains]
         self._table = Timetable()
@@ -146,7 +125,7 @@ class MutualReuse:
         FedRetinaError
             If a domain has no node, or if every turn so far failed.
         """
-        hosts = find_hosts(grid, self.domains, seconds=NODES_S).domains
+        self._hosts = hosts = find_hosts(grid, self.domains, seconds=NODES_S).domains
         sender, turns = Dispatcher(grid), list[Turn]()
         for index in range(len(self.domains)):
             self._table.plan(index, 0.0)
@@ -165,10 +144,10 @@ class MutualReuse:
 
     def _begin(self, index: int, now: float, sender: Dispatcher, hosts: Mapping[str, int]) -> None:
         domain, member = self.domains[index], self._members[index]
-        peers = self._choose(index) if member.turns else []
-        member.turns, member.start = member.turns + 1, now
+        peers = self.choice.choose(domain, self.relay, member.turns) if member.turns else []
+        member.turns, member.start, member.resent = member.turns + 1, now, 0
         member.chosen = {peer: self.relay.version(peer) for peer in peers}
-        member.request = self._content(index, peers)
+        member.request = self._request(index)
         member.down = message_size(member.request, "down")
         self._table.run(index, earliest_end=now + self.links[domain].until_sent(member.down, len(peers)))
         known = None if self._journal is None else self._journal.read(domain, member.turns)
@@ -177,56 +156,55 @@ class MutualReuse:
         else:
             sender.send(index, Message(member.request, dst_node_id=hosts[domain], message_type="train"))
 
-    def _choose(self, index: int) -> list[str]:
+    def _request(self, index: int, *, whole: bool = False) -> RecordDict:
+        """Make the message of a turn: the job, and the peers' payloads. Without peers the domain trains at home."""
         domain, member = self.domains[index], self._members[index]
-        published = set(self.relay.streams)
-        candidates = [name for name in self.domains if name != domain and name in published]
-        gains: Mapping[str, float] = {}
-        if self.selection.policy == "oracle" and self.selection.true_gains is not None:
-            gains = self.selection.true_gains(domain, {name: self.relay.newest(name) for name in candidates})
-        own = self.sketches.get(domain)
-        evidence = {
-            name: Evidence(
-                transfer_bytes=self.relay.cost(domain, name),
-                distance=None if own is None or name not in self.sketches else sketch_distance(own, self.sketches[name]),
-                score=member.scores[name][-1] if name in member.scores else None,
-                risks=tuple(member.risks.get(name, ())),
-                gain=gains.get(name),
-            )
-            for name in candidates
-        }
-        limits, seed = Budget(transfer_bytes=self.selection.budget), self.training.seed
-        policy = self.selection.policy
-        return choose(domain, candidates, evidence, limits, policy=policy, seed=seed, round_number=member.turns)
-
-    def _content(self, index: int, peers: Sequence[str]) -> RecordDict:
-        """Make a message's content: the job, and the peers' payloads. Without peers the domain trains at home."""
-        domain = self.domains[index]
+        peers = list(member.chosen)
         job = Job(
             run=self.run,
-            round=self._members[index].turns,
+            round=member.turns,
             training=self.training,
             reuse=self.reuse,
             work={domain: "reuse" if peers else "source"},
             baselines=False,
             settings=self.settings,
         )
-        content = self.relay.request(domain, peers)
+        content = self.relay.request(domain, peers, whole=whole)
         content["job"] = job.record()
+        member.rows += self._rows(index, content, "down")
         return content
+
+    def _rows(self, index: int, content: RecordDict, direction: Direction, *, error: str = "") -> list[Row]:
+        """Make the ledger's rows of a message: a record "size" has the raw bytes and the seconds of a reply."""
+        domain, member = self.domains[index], self._members[index]
+        own = numbers_of(content.metric_records["size"]) if "size" in content.metric_records else {}
+        up = direction == "up"
+        return relay_rows(
+            content,
+            direction,
+            round_number=member.turns,
+            node=self._hosts[domain],
+            domain=domain,
+            versions={**member.chosen, domain: self.relay.version(domain)},
+            raw_bytes={domain: int(own.get("raw", 0))} if up else self._raw,
+            encode_s=float(own.get("encode_s", 0.0)),
+            error=error,
+        )
 
     # Its reply comes --------------------------------------------------------------------------------------------------
 
     def _receive(self, index: int, reply: Message, sender: Dispatcher, hosts: Mapping[str, int]) -> None:
         domain, member = self.domains[index], self._members[index]
-        if reply.has_content() and "missing" in reply.content.config_records:
-            self.relay.forget(domain)
+        missing = reply.has_content() and "missing" in reply.content.config_records
+        if missing and not member.resent:
             _log.warning("%s lacks a base: %s", domain, reply.content.config_records["missing"]["text"])
-            member.request = self._content(index, list(member.chosen))
-            member.down += message_size(member.request, "down")
+            member.rows += self._rows(index, reply.content, "up", error="the node lacks a base")
+            # It counts for no simulated time: which node has which models must not change who learns from whom.
+            member.request = self._request(index, whole=True)
+            member.resent = message_size(member.request, "down")
             sender.send(index, Message(member.request, dst_node_id=hosts[domain], message_type="train"))
             return
-        reason = failure_of(reply)
+        reason = "the node lacks a base of a message that needs none" if missing else failure_of(reply)
         content = RecordDict({"failed": MetricRecord({"failed": 1})}) if reason is not None else reply.content
         if reason is not None:
             _log.warning("turn %d of %s failed, its last version is reused: %s", member.turns, domain, reason)
@@ -251,9 +229,10 @@ class MutualReuse:
         turn = self._read(index, now)
         if turn.error and not any(not other.error for other in before) and len(before) >= len(self.domains):
             raise FedRetinaError(f"all turns failed, the last one of {domain}: {turn.error}")
-        for name, found in (("risks", turn.risks), ("scores", turn.scores)):
-            for peer, value in found.items():
-                getattr(member, name).setdefault(peer, []).append(value)
+        for row in member.rows:
+            self.ledger.append(row)
+        member.rows = []
+        self.choice.learn(turn)
         if member.turns < self.training.rounds:
             off = self.link_model.absence(index, member.turns, seed=self.training.seed)
             self._table.plan(index, now + off)
@@ -272,19 +251,28 @@ class MutualReuse:
             "end": now,
             "down": member.down,
             "up": size,
+            "resent": member.resent,
         }
         if "failed" in reply.metric_records:
-            return Turn(**made, error="the node failed; see the log")
+            return self._failed(index, made, "the node failed; see the log")
         try:
             sketch = read_sketch(reply)
             self.relay.receive(domain, reply)
         except FedRetinaError as error:
             _log.warning("turn %d of %s is dropped: %s", member.turns, domain, error)
-            return Turn(**made, error=str(error))
+            return self._failed(index, made, str(error))
         if sketch is not None:
-            self.sketches[domain] = sketch
+            self.choice.add_sketch(domain, sketch)
         self._raw[domain] = int(numbers_of(reply.metric_records["size"])["raw"])
+        member.rows += self._rows(index, reply, "up")
         return Turn(**made, **self._metrics(domain, member, reply))
+
+    def _failed(self, index: int, made: dict[str, Any], error: str) -> Turn:
+        """Return a failed turn. What came cannot be read, so its row has no model, only its bytes."""
+        member = self._members[index]
+        (row,) = self._rows(index, RecordDict(), "up", error=error)
+        member.rows.append(replace(row, wire_bytes=made["up"], raw_bytes=made["up"]))
+        return Turn(**made, error=error)
 
     def _metrics(self, domain: str, member: _Member, reply: RecordDict) -> dict[str, Any]:
         records = {name: numbers_of(record) for name, record in reply.metric_records.items()}

@@ -9,6 +9,7 @@ from flwr.app import ConfigRecord, RecordDict
 from fedretina.errors import Corrupt
 
 SKETCH = "sketch"
+SKETCH_FEATURES, SKETCH_DIRECTIONS = 64, 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,8 @@ class Turn:
         Seconds of simulated time.
     down, up : int
         Bytes of the message and of its reply, headers included.
+    resent : int
+        Bytes of the second message to a node that lacked a base; no simulated time.
     raw_down, raw_up : int
         What plain Flower would send for the same models, in bytes of tensors.
     metrics : mapping of str to float
@@ -43,6 +46,7 @@ class Turn:
     end: float
     down: int = 0
     up: int = 0
+    resent: int = 0
     raw_down: int = 0
     raw_up: int = 0
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -64,7 +68,7 @@ def read_sketch(content: RecordDict) -> np.ndarray | None:
     Raises
     ------
     Corrupt
-        If its bytes are no float16 matrix with finite values.
+        If it is no float16 matrix of the one shape that sketches have, with finite values.
     """
     record = content.config_records.get(SKETCH)
     if record is None:
@@ -74,6 +78,9 @@ def read_sketch(content: RecordDict) -> np.ndarray | None:
         sketch = np.frombuffer(data if isinstance(data, bytes) else b"", np.float16).reshape(int(str(record["rows"])), -1)
     except (KeyError, ValueError) as error:
         raise Corrupt(f"a sketch cannot be read ({error}): the reply is dropped") from None
-    if not sketch.size or not np.isfinite(sketch).all():
-        raise Corrupt("a sketch is empty or not finite: the reply is dropped")
+    if sketch.shape != (SKETCH_FEATURES, SKETCH_DIRECTIONS) or not np.isfinite(sketch).all():
+        raise Corrupt(
+            f"a sketch has shape {sketch.shape}, allowed is {(SKETCH_FEATURES, SKETCH_DIRECTIONS)} with finite values: "
+            "the reply is dropped"
+        )
     return sketch

@@ -16,9 +16,10 @@ from fedretina.strategies.selection.choice import Budget, choose
 from fedretina.strategies.selection.evidence import Evidence
 from fedretina.strategies.selection.policies import POLICIES, Policy
 from fedretina.strategies.selection.scores import h_score, log_evidence
-from fedretina.strategies.selection.sketches import sketch, sketch_distance
+from fedretina.strategies.selection.sketches import MIN_SAMPLES, sketch, sketch_distance, sketch_distances
 
 __all__ = [
+    "MIN_SAMPLES",
     "POLICIES",
     "Budget",
     "Evidence",
@@ -28,4 +29,5 @@ __all__ = [
     "log_evidence",
     "sketch",
     "sketch_distance",
+    "sketch_distances",
 ]

@@ -12,6 +12,8 @@ Policy = Callable[[Sequence[str], Mapping[str, Evidence], np.random.Generator], 
 
 EXPLORATION = 0.2
 """How much of a risk's range the uncertainty after one trial counts for."""
+SIMILAR = 3
+"""The risk of a candidate that was never tried is guessed from so many that were."""
 
 
 def in_order(names: Sequence[str], evidence: Mapping[str, Evidence], rng: np.random.Generator) -> list[str]:
@@ -26,35 +28,38 @@ def at_random(names: Sequence[str], evidence: Mapping[str, Evidence], rng: np.ra
 
 def by_distance(names: Sequence[str], evidence: Mapping[str, Evidence], rng: np.random.Generator) -> list[str]:
     """Rank by the distance of sketches; candidates without one come last."""
-    return _rank(names, lambda name: evidence[name].distance, rng)
+    return _rank(names, lambda name: evidence[name].distance, evidence, rng)
 
 
 def by_score(names: Sequence[str], evidence: Mapping[str, Evidence], rng: np.random.Generator) -> list[str]:
-    """Rank by the score, the highest first; candidates without one come last."""
-    return _rank(names, lambda name: _negative(evidence[name].score), rng)
+    """Rank by the score, the highest first; candidates without one come last, the nearest first."""
+    return _rank(names, lambda name: _negative(evidence[name].score), evidence, rng)
 
 
 def by_gain(names: Sequence[str], evidence: Mapping[str, Evidence], rng: np.random.Generator) -> list[str]:
     """Rank by the gain that is known afterwards."""
-    return _rank(names, lambda name: _negative(evidence[name].gain), rng)
+    return _rank(names, lambda name: _negative(evidence[name].gain), evidence, rng)
 
 
 def by_bound(names: Sequence[str], evidence: Mapping[str, Evidence], rng: np.random.Generator) -> list[str]:
     """Rank by the lowest risk that a candidate may have: the mean so far, less an uncertainty.
 
     Theorem 1's bound falls with the risks R_m of the models that are used. The uncertainty shrinks with the number of trials
-    of a candidate and grows slowly with that of all (UCB1: Auer, Cesa-Bianchi and Fischer, 2002). What was never tried comes
-    first.
+    of a candidate and grows slowly with that of all (UCB1: Auer, Cesa-Bianchi and Fischer, 2002). A candidate that was never
+    tried is taken to be like those that were, at a similar distance of sketches. If its distance is unknown, it comes first.
     """
     trials = sum(len(evidence[name].risks) for name in names)
+    means = {name: sum(evidence[name].risks) / len(evidence[name].risks) for name in names if evidence[name].risks}
+    known = [(distance, means[name]) for name in sorted(means) if (distance := _distance(evidence[name])) < math.inf]
 
     def lowest(name: str) -> float:
-        risks = evidence[name].risks
-        if not risks:
+        distance, tried = _distance(evidence[name]), len(evidence[name].risks)
+        if name not in means and (distance == math.inf or not known):
             return -math.inf
-        return sum(risks) / len(risks) - EXPLORATION * math.sqrt(2 * math.log(trials) / len(risks))
+        mean = means[name] if tried else _mean_at(distance, known)
+        return mean - EXPLORATION * math.sqrt(2 * math.log(trials) / max(1, tried))
 
-    return _rank(names, lowest, rng)
+    return _rank(names, lowest, evidence, rng)
 
 
 POLICIES: dict[str, Policy] = {
@@ -67,16 +72,32 @@ POLICIES: dict[str, Policy] = {
 }
 
 
-def _rank(names: Sequence[str], key: Callable[[str], float | None], rng: np.random.Generator) -> list[str]:
-    """Sort by a key, the least first; equal ones in random order, those without a key (or with NaN) last."""
+def _rank(
+    names: Sequence[str],
+    key: Callable[[str], float | None],
+    evidence: Mapping[str, Evidence],
+    rng: np.random.Generator,
+) -> list[str]:
+    """Sort by a key, the least first, those without a key (or with NaN) last. Equal ones: by distance, then at random."""
     mixed = at_random(names, {}, rng)
 
-    def order(name: str) -> tuple[bool, float]:
+    def order(name: str) -> tuple[bool, float, float]:
         value = key(name)
         unknown = value is None or math.isnan(value)
-        return (unknown, 0.0 if unknown or value is None else value)
+        return (unknown, 0.0 if unknown or value is None else value, _distance(evidence[name]))
 
     return sorted(mixed, key=order)
+
+
+def _distance(evidence: Evidence) -> float:
+    """Return the distance of the sketches; infinity if it is unknown."""
+    return math.inf if evidence.distance is None or math.isnan(evidence.distance) else evidence.distance
+
+
+def _mean_at(distance: float, known: Sequence[tuple[float, float]]) -> float:
+    """Return the mean risk of the known candidates whose distances come nearest to one."""
+    near = sorted(known, key=lambda entry: abs(entry[0] - distance))[:SIMILAR]
+    return sum(risk for _, risk in near) / len(near)
 
 
 def _negative(value: float | None) -> float | None:

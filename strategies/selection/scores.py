@@ -46,32 +46,35 @@ def log_evidence(features: np.ndarray, labels: np.ndarray) -> float:
     """
     matrix, classes = _checked(features, labels)
     left, sizes, _ = np.linalg.svd(matrix, full_matrices=False)
-    squares = np.square(sizes)
-    return float(
-        np.mean([_class_evidence(left, squares, matrix.shape, (classes == c).astype(float)) for c in np.unique(classes)])
-    )
+    indicators = (classes[:, None] == np.unique(classes)).astype(float)
+    return float(_evidence(left, np.square(sizes)[:, None], matrix.shape, indicators).mean())
 
 
-def _class_evidence(left: np.ndarray, squares: np.ndarray, shape: tuple[int, int], wanted: np.ndarray) -> float:
-    """Return the log evidence a sample for one class's indicator; `squares` are the squared singular values."""
+def _evidence(left: np.ndarray, squares: np.ndarray, shape: tuple[int, int], wanted: np.ndarray) -> np.ndarray:
+    """Return the log evidence a sample for the indicator of each class, (classes,).
+
+    `squares` are the squared singular values, (r, 1); `wanted` the indicators, (samples, classes).
+    """
     count, dimensions = shape
     projected = np.square(left.T @ wanted)
-    outside = max(float(wanted @ wanted - projected.sum()), 0.0)  # of the labels: what no weights can explain
-    alpha, beta = 1.0, 1.0  # precisions of the weights and of the noise
+    outside = np.maximum(np.square(wanted).sum(0) - projected.sum(0), 0.0)  # of the labels: what no weights can explain
+
+    def weights_and_error(ratio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        weights = (squares * projected / np.square(ratio + squares)).sum(0)
+        return weights, (projected * np.square(ratio / (ratio + squares))).sum(0) + outside
+
+    alpha, beta = np.ones(wanted.shape[1]), np.ones(wanted.shape[1])  # precisions of the weights and of the noise
     for _ in range(_ROUNDS):
         ratio = alpha / beta
-        explained = float((squares / (ratio + squares)).sum())
-        weights = float((squares * projected / np.square(ratio + squares)).sum())
-        error = float((projected * np.square(ratio / (ratio + squares))).sum()) + outside
-        alpha, beta = explained / max(weights, 1e-12), (count - explained) / max(error, 1e-12)
-        if abs(alpha / beta - ratio) <= _TOLERANCE * ratio:
+        explained = (squares / (ratio + squares)).sum(0)
+        weights, error = weights_and_error(ratio)
+        alpha, beta = explained / np.maximum(weights, 1e-12), (count - explained) / np.maximum(error, 1e-12)
+        if (np.abs(alpha / beta - ratio) <= _TOLERANCE * ratio).all():
             break
-    ratio = alpha / beta
-    weights = float((squares * projected / np.square(ratio + squares)).sum())
-    error = float((projected * np.square(ratio / (ratio + squares))).sum()) + outside
-    precision = float(np.log(alpha + beta * squares).sum()) + (dimensions - len(squares)) * np.log(alpha)
+    weights, error = weights_and_error(alpha / beta)
+    precision = np.log(alpha + beta * squares).sum(0) + (dimensions - len(squares)) * np.log(alpha)
     total = dimensions * np.log(alpha) + count * np.log(beta) - precision - beta * error - alpha * weights
-    return float(total - count * np.log(2 * np.pi)) / (2 * count)
+    return np.asarray(total - count * np.log(2 * np.pi)) / (2 * count)
 
 
 def h_score(features: np.ndarray, labels: np.ndarray) -> float:

@@ -4,6 +4,8 @@ A sketch is what a domain tells of its data before any model travels. It has no 
 samples: with few samples a direction may resemble one. So a sketch needs `MIN_SAMPLES` samples for each direction.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from fedretina.errors import BadArgument
@@ -25,8 +27,8 @@ def sketch(features: np.ndarray, directions: int = 3) -> np.ndarray:
     Returns
     -------
     ndarray, shape (dimensions, directions), float16
-        Orthonormal columns (to half precision), the first with the most energy. The mean is not subtracted: it is what most
-        tells domains apart.
+        Orthonormal columns (to half precision), the first with the most energy. The mean is not subtracted: who does not
+        want it in the sketch subtracts it before.
 
     Raises
     ------
@@ -81,6 +83,19 @@ def sketch_distance(one: np.ndarray, other: np.ndarray) -> float:
     """
     if one.ndim != 2 or other.ndim != 2 or len(one) != len(other):
         raise BadArgument(f"sketches have shapes {one.shape} and {other.shape}: make both with the same network")
-    bases = [np.linalg.qr(np.asarray(each, dtype=np.float64))[0] for each in (one, other)]
-    cosines = np.linalg.svd(bases[0].T @ bases[1], compute_uv=False)
-    return float(np.degrees(np.arccos(np.clip(cosines, 0.0, 1.0))).sum())
+    return float(sketch_distances(one, [other])[0])
+
+
+def sketch_distances(one: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the distances of one sketch from others, all of one shape, as `sketch_distance` does.
+
+    Examples
+    --------
+    >>> axes = np.eye(4, dtype=np.float16)
+    >>> sketch_distances(axes[:, :1], [axes[:, :1], axes[:, 1:2]]).round(3).tolist()
+    [0.0, 90.0]
+    """
+    basis, bases = (np.linalg.qr(np.asarray(each, dtype=np.float64))[0] for each in (one, np.stack(others)))
+    cosines = np.linalg.svd(basis.T @ bases, compute_uv=False)
+    angles: np.ndarray = np.degrees(np.arccos(np.clip(cosines, 0.0, 1.0))).sum(-1)
+    return angles

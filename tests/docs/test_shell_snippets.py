@@ -26,6 +26,8 @@ OTHERS = {
     "uv",
     "sudo",
     "docker",
+    "ray",
+    "export",
 }
 """Commands that are not FedRetina's; their options are not checked."""
 EXTRAS = tomllib.loads(read(ROOT / "pyproject.toml"))["project"]["optional-dependencies"]

@@ -57,8 +57,23 @@ def test_a_lost_base_is_an_error_with_a_remedy(ends, tmp_path):
     publish(relay, mill, 1)
     with pytest.raises(UnknownBase, match="send a keyframe"):
         port.receive(relay.request("port", ["mill"]))
-    relay.forget("port")
-    assert port.receive(relay.request("port", ["mill"]))["mill"]["w"].shape == (64, 64)
+    assert port.receive(relay.request("port", ["mill"], whole=True))["mill"]["w"].shape == (64, 64)
+
+
+def test_a_receiver_that_lost_its_own_model_gets_it_back(ends):
+    relay, mill, port = ends
+    publish(relay, mill, 0)
+    publish(relay, mill, 1)
+    elsewhere = port  # another node, which never had it
+    with pytest.raises(UnknownBase, match="the receiver's own"):
+        elsewhere.own(relay.request("mill", []))
+    request = relay.request("mill", [], whole=True)
+    assert (elsewhere.own(request)["w"] == mill.own(request)["w"]).all()
+    assert elsewhere.receive(request) == {}
+    relay.acknowledge("mill", request)
+    assert "mill" not in relay.request("mill", []).array_records
+    publish(relay, elsewhere, 2)
+    assert relay.version("mill") == 3
 
 
 def test_what_is_not_one_payload_is_refused(ends):

@@ -28,7 +28,7 @@ def test_the_page_shows_map_gains_and_traffic(tmp_path, count):
     write_city(tmp_path, city(count))
     page = build_city(tmp_path).read_text()
     assert f"A city of {count} domains" in page
-    assert page.count("data:image/png") == 3
+    assert page.count("data:image/png") == 4
     assert "52.00" in page
     assert len(page) < 3_000_000
     assert len(strongest_arrows(city(count))) <= MOST_ARROWS

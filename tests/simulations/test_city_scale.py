@@ -1,17 +1,17 @@
 """The city in one process: killed and resumed, with other numbers of nodes, under a budget."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 from flwr.clientapp import ClientApp
 
 from city_task import CityTask, domain_names
 from fedretina.dom import DomConfig, ReferenceStore
-from fedretina.errors import BadArgument
+from fedretina.errors import BadArgument, UnknownBase
 from fedretina.flower import RelayedModels
 from fedretina.strategies.mutual_reuse import LinkModel, MutualReuse, MutualReuseClient, Selection
-from fedretina.strategies.peer_reuse import ReuseConfig, hosted_domains
+from fedretina.strategies.peer_reuse import Job, ReuseConfig, hosted_domains
 from fedretina.testing import LocalGrid
 from fedretina.train import Training
 
@@ -63,7 +63,7 @@ def test_every_domain_takes_all_its_turns_in_the_order_of_simulated_time(whole):
     assert [turn.end for turn in turns] == sorted(turn.end for turn in turns)
     assert not any(turn.error for turn in turns)
     assert len([m for m in grid.sent if m.metadata.message_type == "train"]) == len(turns)  # one a domain and turn
-    assert set(strategy.sketches) == set(domain_names(6))
+    assert set(strategy.choice.sketches) == set(domain_names(6))
 
 
 def test_nobody_waits_for_the_slowest(whole):
@@ -105,9 +105,11 @@ def test_a_node_that_lost_its_models_gets_keyframes(tmp_path, whole):
         run(tmp_path, killed_after=12)
     for file in (tmp_path / "references").iterdir():
         file.unlink()
-    turns, _, _ = run(tmp_path)
-    assert not any(turn.error for turn in turns)
-    assert len(turns) == len(whole[0])
+    turns, strategy, _ = run(tmp_path)
+    assert any(turn.resent for turn in turns)
+    assert as_json(replace(turn, resent=0) for turn in turns) == as_json(whole[0])
+    for name in domain_names(6):
+        assert strategy.relay.newest(name) == whole[1].relay.newest(name)
 
 
 def test_oracle_needs_true_gains(tmp_path):
@@ -124,3 +126,61 @@ def test_the_city_is_made_from_its_seed_and_bad_domains_have_random_labels():
         assert (one.inputs == two.inputs).all()
         assert (one.labels == two.labels).all() == (not bad.is_bad(name))
         assert set(one.labels.tolist()) == set(range(10))
+
+
+def test_every_message_is_in_the_ledger(whole):
+    turns, strategy, _ = whole
+    rows = strategy.ledger.rows
+    for turn in turns:
+        for direction, size in (("down", turn.down), ("up", turn.up)):
+            of_turn = [
+                row for row in rows if (row.domain, row.round, row.direction) == (turn.domain, turn.number, direction)
+            ]
+            assert sum(row.wire_bytes for row in of_turn) == size
+            versions = {row.stream: row.version for row in of_turn if row.stream}
+            assert versions == (turn.versions if direction == "down" else {turn.domain: turn.number})
+    assert {row.kind for row in rows if row.direction == "up"} == {"keyframe", "delta"}
+    assert all(row.encode_s > 0 for row in rows if row.direction == "up")
+    assert not any(row.error for row in rows)
+
+
+def test_a_lost_base_is_a_row_with_an_error(tmp_path):
+    with pytest.raises(Killed):
+        run(tmp_path, killed_after=12)
+    for file in (tmp_path / "references").iterdir():
+        file.unlink()
+    _, strategy, _ = run(tmp_path)
+    errors = [row.error for row in strategy.ledger.rows if row.error]
+    assert errors
+    assert set(errors) == {"the node lacks a base"}
+
+
+def test_a_domain_of_few_samples_makes_no_sketch_and_takes_part(tmp_path, monkeypatch):
+    splits = CityTask.splits
+    few = domain_names(6)[2]
+
+    def fewer(self, domain):
+        found = splits(self, domain)
+        return replace(found, unlabelled=found.unlabelled[:20], groups=found.groups[:30]) if domain == few else found
+
+    monkeypatch.setattr(CityTask, "splits", fewer)
+    turns, strategy, _ = run(tmp_path)
+    assert few not in strategy.choice.sketches
+    assert not any(turn.error for turn in turns)
+    assert any(few in turn.versions for turn in turns)
+
+
+def test_a_node_that_never_has_a_base_fails_its_turns_and_holds_nobody(tmp_path, monkeypatch):
+    receive = RelayedModels.receive
+
+    def refuse(self, content):
+        job = Job.read(content.config_records["job"])
+        if job.round == 2 and "d001" in job.work:
+            raise UnknownBase("no base")
+        return receive(self, content)
+
+    monkeypatch.setattr(RelayedModels, "receive", refuse)
+    turns, _, grid = run(tmp_path)
+    assert {(turn.domain, turn.number) for turn in turns if turn.error} == {("d001", 2)}
+    assert len(turns) == 18
+    assert len([m for m in grid.sent if m.metadata.message_type == "train"]) == 19

@@ -19,6 +19,8 @@ _PREFIX = struct.Struct("<4sII")  # magic, version, length of the head
 _MAGIC, _VERSION = b"FREF", 0
 _ALIGN = 64  # a file may be memory-mapped
 _SUFFIX = ".ref"
+_SIZES, _SIZE = "sizes", struct.Struct("<Q")
+_LISTED_EVERY = 1024  # versions
 _DIGEST = re.compile("[0-9a-f]{64}")
 
 
@@ -115,6 +117,9 @@ class ReferenceStore:
         return sorted(found)
 
     def _evict(self, keep: Path) -> None:
+        """Remove the versions that were used longest ago, if the folder may hold too much."""
+        if self._may_fit(keep):
+            return
         files = self._files()
         total = sum(size for _, size, _ in files)
         for _, size, path in files:
@@ -124,6 +129,25 @@ class ReferenceStore:
                 path.unlink(missing_ok=True)
                 total -= size
         remove_abandoned(self.folder)
+        with suppress(OSError):  # without it, the next `put` lists the folder again
+            write_bytes(self.folder / _SIZES, _SIZE.pack(total), private=True)
+
+    def _may_fit(self, new: Path) -> bool:
+        """Add a file's size to those written since the folder was listed last, and tell whether all of them fit.
+
+        Listing thousands of files for each version would take longer than coding it. Each `put` appends a size, also that of
+        a version which was there; what other processes remove counts until the next listing. So the sum is never too small,
+        but for sizes that are appended while another process lists the folder.
+        """
+        try:
+            with open(os.open(self.folder / _SIZES, os.O_RDWR | os.O_APPEND), "r+b", buffering=0) as file:  # noqa: PTH123
+                file.write(_SIZE.pack(new.stat().st_size))
+                file.seek(0)
+                sizes = file.read(_SIZE.size * (_LISTED_EVERY + 1))
+        except OSError:
+            return False
+        count = len(sizes) // _SIZE.size
+        return count <= _LISTED_EVERY and sum(struct.unpack(f"<{count}Q", sizes[: count * _SIZE.size])) <= self.max_bytes
 
 
 def _touch(path: Path) -> bool:

@@ -115,3 +115,22 @@ def test_several_processes_share_a_folder(tmp_path):
     workers = [subprocess.Popen([sys.executable, "-c", WORKER, tmp_path]) for _ in range(2)]
     assert [worker.wait() for worker in workers] == [0, 0]
     assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_the_folder_is_listed_rarely_and_the_limit_holds_over_many_stores(tmp_path, monkeypatch):
+    """Each store is a new object, as in processes that come and go."""
+    listings = []
+    files = ReferenceStore._files
+    monkeypatch.setattr(ReferenceStore, "_files", lambda self: listings.append(1) or files(self))
+    size = 0
+    for number in range(60):
+        store = ReferenceStore(tmp_path, max_bytes=40_000)
+        store.put(Version.of({"w": np.full(500, number, np.float32)}))
+        size = sum(path.stat().st_size for path in tmp_path.glob("*.ref"))
+        assert size <= 40_000
+    assert size > 30_000
+    assert len(listings) < 45  # of 60: the limit is reached after 17 versions, then each new one needs room
+    listings.clear()
+    for _ in range(100):
+        ReferenceStore(tmp_path, max_bytes=10**9).put(Version.of({"w": np.zeros(500, np.float32)}))
+    assert not listings

@@ -83,3 +83,19 @@ def test_what_is_unknown_or_impossible_is_refused():
         Budget(peers=0)
     with pytest.raises(BadArgument, match="transfer_bytes = -1: give the size"):
         Evidence(transfer_bytes=-1)
+
+
+def test_what_nothing_is_known_of_comes_in_the_order_of_its_sketches():
+    known = {name: Evidence(distance=float(12 - number)) for number, name in enumerate(NAMES)}
+    known[NAMES[0]] = Evidence(score=1.0, distance=99.0)
+    assert choose("t", NAMES, known, Budget(peers=3), policy="score") == [NAMES[0], NAMES[11], NAMES[10]]
+    assert choose("t", NAMES[1:], known, Budget(peers=2), policy="bound") == [NAMES[11], NAMES[10]]
+
+
+def test_the_bound_guesses_a_risk_from_those_at_a_similar_distance():
+    known = {f"near{i}": Evidence(distance=10.0 + i, risks=(0.2,)) for i in range(3)}
+    known |= {f"far{i}": Evidence(distance=90.0 + i, risks=(0.8,)) for i in range(3)}
+    known |= {"new near": Evidence(distance=11.5), "new far": Evidence(distance=91.5)}
+    ranked = choose("t", list(known), known, Budget(), policy="bound")
+    assert set(ranked[:4]) == {"near0", "near1", "near2", "new near"}
+    assert "new far" in ranked[4:]

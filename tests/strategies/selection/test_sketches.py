@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fedretina.errors import BadArgument
-from fedretina.strategies.selection import sketch, sketch_distance
+from fedretina.strategies.selection import sketch, sketch_distance, sketch_distances
 
 
 def domain(habit, seed, count=200, dimensions=32):
@@ -41,3 +41,9 @@ def test_what_may_show_samples_or_cannot_be_compared_is_refused():
         sketch(np.full((100, 5), np.inf))
     with pytest.raises(BadArgument, match="make both with the same network"):
         sketch_distance(np.eye(4)[:, :2], np.eye(5)[:, :2])
+
+
+def test_distances_from_many_are_those_from_each():
+    one, *others = (sketch(domain(habit, 7 + habit)) for habit in range(4))
+    found = sketch_distances(one, others)
+    assert found.tolist() == pytest.approx([sketch_distance(one, other) for other in others])

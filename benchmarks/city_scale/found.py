@@ -1,0 +1,68 @@
+"""What the page shows of the stored results of the policy study: numbers by seed, paired where two cells share it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from city_scale.cells import bad_domains
+from fedretina.study import Results
+
+Measured = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The stored cells of the policy study."""
+
+    by_key: Mapping[tuple[str, int, str, int], Measured]
+
+    @classmethod
+    def load(cls, folder: Path) -> "Cells":
+        """Read all cells of a folder."""
+        values = [entry.value for entry in Results(folder).entries()]
+        return cls({(v["policy"], v["budget"], v["bad"], v["seed"]): v for v in values if "policy" in v})
+
+    def seeds(self, policy: str, budget: int, bad: str = "") -> list[int]:
+        """List the seeds that were measured."""
+        return sorted(key[3] for key in self.by_key if key[:3] == (policy, budget, bad))
+
+    def rows(self, of: Callable[[Measured], float], policy: str, budget: int, bad: str = "") -> dict[int, float]:
+        """Compute a number of each measured seed."""
+        return {seed: of(self.by_key[policy, budget, bad, seed]) for seed in self.seeds(policy, budget, bad)}
+
+    def paired(self, of: Callable[[Measured], float], one: tuple[str, int, str], other: tuple[str, int, str]) -> list[float]:
+        """Subtract a number of one kind of cell from that of another, by seed."""
+        first, second = self.rows(of, *one), self.rows(of, *other)
+        return [first[seed] - second[seed] for seed in first if seed in second]
+
+
+def accuracy(turn: int) -> Callable[[Measured], float]:
+    """Return the mean accuracy of all domains after a turn, from 1."""
+    return lambda cell: _mean(cell["turns"][turn - 1]["accuracy"].values())
+
+
+def best_accuracy(cell: Measured) -> float:
+    """Return the mean accuracy after the last turn."""
+    return accuracy(len(cell["turns"]))(cell)
+
+
+def honest_accuracy(cell: Measured) -> float:
+    """Return the mean accuracy after the last turn of the domains that are honest in every city of the seed."""
+    bad = bad_domains(cell["seed"])
+    return _mean([value for name, value in cell["turns"][-1]["accuracy"].items() if name not in bad])
+
+
+def peer_bytes(cell: Measured) -> float:
+    """Return the bytes that a domain got in its turns with peers, headers included."""
+    return sum(row["down"] for row in cell["turns"][1:]) / len(cell["turns"][0]["accuracy"])
+
+
+def bytes_after(turn: int) -> Callable[[Measured], float]:
+    """Return the bytes that a domain has got when a turn is over, from 1."""
+    return lambda cell: sum(row["down"] for row in cell["turns"][:turn]) / len(cell["turns"][0]["accuracy"])
+
+
+def _mean(values: Any) -> float:
+    numbers = list(values)
+    return sum(numbers) / len(numbers)

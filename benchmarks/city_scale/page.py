@@ -1,0 +1,218 @@
+"""The page docs/results/city.md and its pictures, from what is stored."""
+
+import os
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from city_scale import defaults, pictures, tables
+from city_scale.cells import BAD, TASK, TRAINING
+from city_scale.found import Cells, best_accuracy, honest_accuracy, peer_bytes
+from city_scale.gains import STEPS
+from city_scale.others import FLARE_CLIENTS
+from city_scale.policies import DEFENDED, KINDS_OF_BAD, TENTH
+from city_scale.scaling import CODECS, ROUNDS, SIZES
+from fedretina.report import size
+from fedretina.study import Results, mean_and_deviation, table
+
+MARGIN, SHARE = 0.5, 0.1
+MOST_TIME = {1.0: 1.15, 10.0: 1.0}
+MOST_MEMORY = 4e9
+"""The aims: points of accuracy, share of bytes, time over plain Flower's by megabytes, bytes of memory at 1,000 nodes."""
+PAGE = """# A city of domains, measured
+
+Written by `python benchmarks/city_scale` ({machine}, {cores} cores); don't edit. [City of domains](../guides/city-scale.md)
+says how to run a city.
+
+## The defaults
+
+{defaults}
+
+## Which peers
+
+{domains} domains in {districts} districts, drawn anew for each seed. A domain has about {samples} images, {labelled:.0%} of
+them with labels. {turns} turns: the first one trains at home, the others with peers. These are the defaults of
+`simulations/city_scale`, but for the number of turns and the budget. All runs are in one process. Numbers of a row are means
+over its seeds, ± the standard error. The design of sketches was chosen on other seeds (7 and 8).
+
+{policies}
+"Bytes a domain": what a domain got in its turns with peers, headers included. "Less all": accuracy after the last turn, less
+that of all-to-all with the same seed. "Regret": the oracle's accuracy under the same budget, less the policy's. The
+oracle ranks by the true gains below, which it measures on test data: it shows the room above, and is no method.
+
+{verdict}
+
+![Accuracy over bytes](city-policies.png)
+
+## How well an estimate ranks
+
+Kendall's tau of each estimate with the true gain, over all {candidates} candidates of a target. The numbers are means over
+all targets, then over the seeds, ± the standard error. "Weighted tau" counts the best candidates most.
+
+{estimates}
+The true gain of a candidate: the target starts from the candidate's model, trains {steps} steps on its own labels, and is
+tested. The same with its own model is subtracted. The gain has the noise of 200 test images, which bounds every tau.
+
+## A bad tenth
+
+{bad:.0%} of the domains are bad from their first version on. The policy is `{defended}` with {tenth}. The accuracy is that
+of the domains that are honest in all rows.
+
+{bad_peers}
+{bad_verdict}
+
+## What a message costs
+
+Each node gets the newest model of another node, changes it by noise, and publishes its own. Flower simulates them with two
+actors. Plain Flower keeps each node's newest model and sends it as it is. {rounds} rounds; the numbers are of the last one.
+The runs shared the machine with other work: the load was {load} on {cores} cores. So processor time says more than passed
+time.
+
+{scaling}
+"Server's CPU": of the process of the ServerApp and of Flower's engine. "Node's CPU": from the message to the reply, in the
+actor. "Server's memory": its largest resident size. "Disk": the nodes' models, all nodes on one disk.
+
+{scaling_verdict}
+
+![Cost over nodes](city-scaling.png)
+
+## Other frameworks
+
+A model goes to each client, changes there, and comes back; the server averages. pfl-research: one process, one step of SGD.
+NVIDIA FLARE: its simulator, with tensors offloaded to disk, {flare} clients. The difference of two runs with 1 and 3 rounds
+is shown, so the start does not count. Both average, which a relay does not, and compress nothing.
+
+{others}
+{missing}
+"""
+
+
+def write(state: Path, docs: Path) -> None:
+    """Write the page and its pictures."""
+    cells = Cells.load(state / "policies")
+    runs = [entry.value for entry in Results(state / "scaling").entries()]
+    (docs / "city-policies.png").write_bytes(pictures.accuracy_over_bytes(cells))
+    (docs / "city-scaling.png").write_bytes(pictures.cost_over_nodes(runs))
+    text = PAGE.format(
+        machine=platform.machine(),
+        defaults=_defaults(state / "defaults"),
+        cores=os.cpu_count(),
+        domains=TASK.domains,
+        districts=TASK.districts,
+        samples=TASK.samples,
+        labelled=TASK.labelled,
+        turns=TRAINING.rounds,
+        candidates=TASK.domains - 1,
+        policies=tables.policies(cells),
+        verdict=_verdict(cells),
+        estimates=tables.estimates(state / "policies"),
+        steps=STEPS,
+        bad=BAD,
+        defended=DEFENDED,
+        tenth=size(TENTH),
+        bad_peers=tables.bad_peers(cells),
+        bad_verdict=_bad_verdict(cells),
+        rounds=ROUNDS,
+        load=_load(runs),
+        scaling=tables.scaling(runs),
+        scaling_verdict=_scaling_verdict(runs),
+        flare=FLARE_CLIENTS,
+        others=tables.others(state / "others"),
+        missing=_missing(runs),
+    )
+    (docs / "city.md").write_text(text, "utf-8")
+
+
+def _defaults(folder: Path) -> str:
+    """Say how long `flwr run` took, and what came of it."""
+    entry = Results(folder).entry(defaults.NAME)
+    if entry is None:
+        return "Not run yet."
+    found = entry.value
+    rows = [
+        [f"{row['round']}", f"{row['score']:.1f}", size(row["bytes"]), f"{row['seconds'] / 60:.0f} min"]
+        for row in found["rounds"]
+    ]
+    return (
+        f"`flwr run simulations/city_scale` took {found['seconds'] / 60:.1f} minutes from nothing to the page of the run. "
+        f"The load was {found['load']:.1f} on {os.cpu_count()} cores. {found['domains']} domains, {found['turns']} turns, "
+        f"{found['failed']} of them failed; the page has {size(found['page'])}.\n\n"
+        + table(["turn", "mean accuracy, %", "bytes until then", "half of the domains after (simulated)"], rows).rstrip()
+    )
+
+
+def _verdict(cells: Cells) -> str:
+    """Say whether the best policy reaches all-to-all's accuracy within half a point at a tenth of its bytes."""
+    policies = [
+        name for name in ("nearest", "score", "bound") if cells.paired(best_accuracy, (name, TENTH, ""), ("all", 0, ""))
+    ]
+    if not policies:
+        return "All-to-all is not measured yet."
+    gaps = {name: cells.paired(best_accuracy, (name, TENTH, ""), ("all", 0, "")) for name in policies}
+    best = max(gaps, key=lambda name: (len(gaps[name]), sum(gaps[name])))  # of those with the most seeds
+    own, whole = cells.rows(peer_bytes, best, TENTH), cells.rows(peer_bytes, "all", 0)
+    share = sum(own[seed] / whole[seed] for seed in own if seed in whole) / len(gaps[best])
+    mean, error = _mean_and_error(gaps[best])
+    met = mean - 2 * error >= -MARGIN and share <= SHARE
+    return (
+        f"The aim is all-to-all's accuracy within {MARGIN} points at a tenth of its bytes.\n"
+        f"`{best}` is {mean:+.2f} ± {error:.2f} points from it with {share:.1%} of its bytes.\n"
+        f"On the {len(gaps[best])} seeds that have both, the aim is {'met' if met else 'not met'}."
+    )
+
+
+def _bad_verdict(cells: Cells) -> str:
+    """Say of each kind of bad domains whether three seeds can tell it from none."""
+    good, lines = (DEFENDED, TENTH, ""), []
+    for kind in KINDS_OF_BAD:
+        lost = cells.paired(honest_accuracy, (DEFENDED, TENTH, kind), good)
+        if len(lost) < 2:  # a standard error needs two seeds
+            continue
+        mean, error = _mean_and_error(lost)
+        told = "the seeds can tell it" if abs(mean) > 2 * error else "less than the seeds can tell"
+        lines.append(f"{tables.KINDS[kind].capitalize()}: {mean:+.2f} ± {error:.2f} points, {told}.")
+    return "\n".join(lines)
+
+
+def _mean_and_error(values: Sequence[float]) -> tuple[float, float]:
+    mean, deviation = mean_and_deviation(values)
+    return mean, (deviation or 0.0) / len(values) ** 0.5
+
+
+def _scaling_verdict(runs: Sequence[dict[str, Any]]) -> str:
+    """Compare relays with plain Flower at the largest number of nodes of each size."""
+    by_key = {(run["codec"], run["nodes"], run["megabytes"]): run for run in runs if run["rounds"] and not run["killed"]}
+    lines = []
+    for megabytes in sorted({megabytes for _, megabytes in SIZES}):
+        both = [n for n, each in SIZES if each == megabytes and all((codec, n, megabytes) in by_key for codec in CODECS)]
+        if not both:
+            continue
+        plain, relay = (by_key[codec, max(both), megabytes] for codec in CODECS)
+        one, other = tables.message_cost(plain), tables.message_cost(relay)
+        cpu = [cost["server_cpu"] + cost["node_cpu"] for cost in (one, other)]
+        lines.append(
+            f"- {max(both):,} nodes x {megabytes:g} MB: {other['seconds'] / one['seconds']:.2f} times plain Flower's passed "
+            f"time a message, {cpu[1] / cpu[0]:.2f} times its processor time, of the server's alone "
+            f"{other['server_cpu'] / one['server_cpu']:.2f} times; {relay['rss'] / 1e9:.2f} GB at the server beside "
+            f"{plain['rss'] / 1e9:.2f} GB."
+        )
+        if megabytes in MOST_TIME:
+            met = other["seconds"] <= MOST_TIME[megabytes] * one["seconds"]
+            lines.append(f"  Aim: at most {MOST_TIME[megabytes]:.2f} times the passed time: {'met' if met else 'not met'}.")
+        if max(both) >= 1000:
+            met = relay["rss"] < MOST_MEMORY
+            lines.append(f"  Aim: memory under {MOST_MEMORY / 1e9:.0f} GB: {'met' if met else 'not met'}.")
+    return "\n".join(["Relays beside plain Flower:", "", *lines]) if lines else "Not measured yet."
+
+
+def _load(runs: Sequence[dict[str, Any]]) -> str:
+    loads = [run["load"] for run in runs]
+    return f"{min(loads):.1f} to {max(loads):.1f}" if loads else "not measured"
+
+
+def _missing(runs: Sequence[dict[str, Any]]) -> str:
+    """List what is planned and not measured."""
+    found = {(run["nodes"], run["megabytes"]) for run in runs}
+    missing = [f"{nodes:,} x {megabytes:g} MB" for nodes, megabytes in SIZES if (nodes, megabytes) not in found]
+    return f"Not measured on this machine: relays and plain Flower with {', '.join(missing)}." if missing else ""

@@ -1,0 +1,63 @@
+"""The pictures of the page: accuracy over bytes, and the cost of a message over the number of nodes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from city_scale.cells import TRAINING
+from city_scale.found import Cells, accuracy, bytes_after
+from city_scale.scaling import CODECS
+from city_scale.tables import ROWS, message_cost
+from fedretina.report import LIGHT, new_figure, style_axes, to_png
+
+POLICIES = ("oracle", "nearest", "score", "bound", "random", "all")
+
+
+def accuracy_over_bytes(cells: Cells) -> bytes:
+    """Draw the mean accuracy over the bytes that a domain has got, turn by turn; thin lines are seeds."""
+    figure = new_figure(LIGHT, 8, 4.5)
+    axes = figure.add_subplot()
+    style_axes(axes, LIGHT, title="Accuracy, %, over the bytes that a domain has got, after each turn")
+    turns = range(1, TRAINING.rounds + 1)
+    for policy, colour in zip(POLICIES, LIGHT.series, strict=False):
+        key = policy, ROWS[policy], ""
+        lines = [
+            [[of(turn)(cells.by_key[*key, seed]) for turn in turns] for of in (bytes_after, accuracy)]
+            for seed in cells.seeds(*key)
+        ]
+        if not lines:
+            continue
+        for line in lines:
+            axes.plot(*line, color=colour, linewidth=0.6, alpha=0.4)
+        axes.plot(*np.mean(lines, axis=0), marker="o", color=colour, label=policy)
+    axes.set_xscale("log")
+    axes.set_xlabel("bytes")
+    axes.legend(frameon=False)
+    return to_png(figure)
+
+
+def cost_over_nodes(found: Sequence[dict[str, Any]]) -> bytes:
+    """Draw processor time a message, bytes a message, and the server's memory over the number of nodes, at 1 MB."""
+    figure = new_figure(LIGHT, 11, 3.6)
+    titles = {"cpu": "processor ms a message", "bytes": "bytes a message, both ways", "rss": "server's memory, GB"}
+    for axes, (what, title) in zip(figure.subplots(1, len(titles)), titles.items(), strict=True):
+        style_axes(axes, LIGHT, title=title)
+        for codec, colour in zip(CODECS, (LIGHT.muted, LIGHT.series[0]), strict=True):
+            runs = [one for one in found if one["codec"] == codec and one["megabytes"] == 1 and one["rounds"]]
+            runs.sort(key=lambda one: one["nodes"])
+            axes.plot(
+                [one["nodes"] for one in runs], [_value(one, what) for one in runs], "o-", color=colour, label=CODECS[codec]
+            )
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xlabel("nodes")
+    axes.legend(frameon=False)
+    return to_png(figure)
+
+
+def _value(run: dict[str, Any], what: str) -> float:
+    cost = message_cost(run)
+    if what == "rss":
+        return float(run["rss"]) / 1e9
+    return cost["server_cpu"] + cost["node_cpu"] if what == "cpu" else cost["down"] + cost["up"]

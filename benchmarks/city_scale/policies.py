@@ -1,0 +1,41 @@
+"""The policy study: its cells in the order in which they are measured, and the store of their results."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from city_scale import estimates
+from city_scale.cells import Cell, measure
+from city_scale.gains import Gains
+from fedretina.study import Results
+
+TENTH = 50_000
+"""Bytes of payload for a target and turn: about a tenth of what all models take."""
+DEFENDED = "nearest"
+KINDS_OF_BAD = ("mislabelled", "sign-flipped")
+
+
+def cells(seeds: list[int]) -> Iterator[Cell]:
+    """List the cells, the most important first."""
+    for seed in seeds:
+        yield Cell(policy="nearest", budget=TENTH, seed=seed)
+        yield Cell(policy="all", budget=0, seed=seed)
+    for bad in KINDS_OF_BAD:
+        for seed in seeds:
+            yield Cell(policy=DEFENDED, budget=TENTH, bad=bad, seed=seed)
+    for policy in ("oracle", "random", "bound", "score"):
+        for seed in seeds:
+            yield Cell(policy=policy, budget=TENTH, seed=seed)
+
+
+def measure_all(folder: Path, seeds: list[int]) -> None:
+    """Measure the estimates and the cells that are not stored yet."""
+    results = Results(folder)
+    for seed in seeds:
+        known = results.measured(f"estimates-{seed}", lambda: estimates.measure(seed))  # noqa: B023
+        print(f"estimates-{seed}", known["tau"], flush=True)
+    for cell in cells(seeds):
+        gains = Gains(results.measured(f"estimates-{cell.seed}", dict)["gains"]) if cell.policy == "oracle" else None
+        found = results.measured(cell.name, lambda: asdict(cell) | measure(cell, gains))  # noqa: B023
+        shown = [f"{sum(row['accuracy'].values()) / len(row['accuracy']):.2f}" for row in found["turns"]]
+        print(cell.name, shown, [f"{row['down'] / 1e6:.2f} MB" for row in found["turns"]], flush=True)

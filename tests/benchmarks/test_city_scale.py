@@ -1,0 +1,112 @@
+"""The policy study: the stack of networks is the task's network, gains are paired, the page shows what is stored."""
+
+import numpy as np
+import pytest
+import torch
+from city_scale import page, policies, scaling
+from city_scale.cells import BAD, TASK, bad_domains, task_of
+from city_scale.found import Cells, best_accuracy, honest_accuracy
+from city_scale.gains import STEPS, Stack, true_gains
+
+from city_task import CityTask, domain_names
+from fedretina.study import Results
+from fedretina.train import Training, model_arrays
+
+
+def test_a_stack_computes_what_each_network_does_in_training():
+    task = CityTask(domains=3, districts=2, samples=60)
+    images, _ = task.tested("d000")
+    models = []
+    for seed in range(3):
+        torch.manual_seed(seed)
+        models.append(task.model("d000", 10))
+        torch.nn.init.normal_(models[-1].embedding[1].weight)
+    stack = Stack([model_arrays(model) for model in models])
+    for model, logits in zip(models, stack(images), strict=True):
+        torch.testing.assert_close(logits, model.train()(images), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(stack(images[:7], context=images), stack(images)[:, :7])  # statistics are the context's
+
+
+def test_a_peer_that_was_trained_gains_more_than_one_that_was_not():
+    task = CityTask(domains=4, districts=1, samples=100)
+    torch.manual_seed(0)
+    models = {name: task.model(name, 10) for name in domain_names(4)}
+    data = task.splits("d001").with_all_labels()
+    optimizer = torch.optim.Adam(models["d001"].parameters(), lr=0.01)
+    for _ in range(4 * STEPS):
+        optimizer.zero_grad()
+        task.loss(models["d001"](data.inputs), data.labels).backward()
+        optimizer.step()
+    arrays = {name: model_arrays(model) for name, model in models.items()}
+    found = true_gains(task, arrays, Training(batch_size=32, lr=0.005, device="cpu", precision="float32", seed=0))
+    assert found.of("d000")["d001"] > found.of("d000")["d002"] + 5
+    assert "d000" not in found.of("d000")
+
+
+def test_bad_domains_are_a_tenth_and_only_mislabelled_cities_change_their_labels():
+    bad = bad_domains(0)
+    assert len(bad) == round(BAD * TASK.domains)
+    name = min(bad)
+    assert not (task_of(0).splits(name).labels == task_of(0, "mislabelled").splits(name).labels).all()
+
+
+def cell(policy, budget, bad, seed, accuracy):
+    names = domain_names(TASK.domains)
+    hurt = bad_domains(seed) if bad else set()
+    rows = [
+        {
+            "accuracy": {name: 1.0 if name in hurt else accuracy + n for name in names},
+            "down": 10**n,
+            "up": 1,
+            "peers": n,
+            "end": n,
+        }
+        for n in range(3)
+    ]
+    return {"policy": policy, "budget": budget, "bad": bad, "seed": seed, "turns": rows}
+
+
+@pytest.fixture
+def state(tmp_path):
+    results = Results(tmp_path / "policies")
+    for seed in (0, 1, 2):
+        for one in policies.cells([seed]):
+            accuracy = {"all": 80.0, "oracle": 82.0, "random": 70.0}.get(one.policy, 79.9) + seed
+            results.put(one.name, cell(one.policy, one.budget, one.bad, seed, accuracy))
+        taus = dict.fromkeys(("sketch", "logme", "h-score", "risk"), 0.25)
+        results.put(f"estimates-{seed}", {"gains": {}, "tau": taus, "weighted tau": taus})
+    for codec, factor in (("plain", 1.0), ("relay", 0.5)):
+        last = {"seconds": factor, "server_cpu": factor, "node_cpu": factor, "down": 1e6 * factor, "up": 1e6 * factor}
+        Results(tmp_path / "scaling").put(
+            f"{codec}-10-1",
+            {
+                "rounds": [last],
+                "rss": 2e9,
+                "disk": 0,
+                "codec": codec,
+                "nodes": 10,
+                "megabytes": 1.0,
+                "killed": False,
+                "load": 1.0,
+            },
+        )
+    Results(tmp_path / "others").put("pfl-10-1", {"seconds": [0.1], "cpu": [0.1], "rss": 1e9, "nodes": 10, "megabytes": 1.0})
+    return tmp_path
+
+
+def test_differences_are_paired_by_seed_and_honest_domains_are_compared(state):
+    cells = Cells.load(state / "policies")
+    key = ("nearest", policies.TENTH, "")
+    np.testing.assert_allclose(cells.paired(best_accuracy, key, ("all", 0, "")), [-0.1] * 3)
+    np.testing.assert_allclose(cells.paired(honest_accuracy, ("nearest", policies.TENTH, "mislabelled"), key), [0] * 3)
+
+
+def test_the_page_shows_what_is_stored_and_names_what_is_not(state, tmp_path):
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    page.write(state, docs)
+    text = (docs / "city.md").read_text()
+    assert "points from it with 100.0% of its bytes.\nOn the 3 seeds that have both, the aim is not met." in text
+    assert "0.50 times the passed time" in text or "0.50 times plain Flower's passed" in text
+    assert f"{scaling.SIZES[-1][0]:,} x {scaling.SIZES[-1][1]:g} MB" in text
+    assert {file.name for file in docs.iterdir()} == {"city.md", "city-policies.png", "city-scaling.png"}

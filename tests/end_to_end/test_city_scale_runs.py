@@ -1,0 +1,83 @@
+"""The city by its own command: killed in the middle of a round and resumed; on Ray and in a pool, with equal models."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+APP = Path(__file__).parents[2] / "simulations" / "city_scale"
+SMALL = ("domains=6", "districts=2", "turns=3", "samples=60", "home-epochs=2")
+TIMEOUT_S = 600
+
+
+def start(tmp_path, *arguments):
+    environment = os.environ | {"FEDRETINA_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(APP), *SMALL, "processes=1", *arguments]
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+
+
+def run(tmp_path, *arguments):
+    with start(tmp_path, *arguments) as process:
+        printed, _ = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 0, printed
+    return printed
+
+
+def turns(folder):
+    return json.loads((folder / "city.json").read_text())["turns"]
+
+
+def models(folder, home):
+    """Digests of all versions of a run: they name the files in the nodes' folder."""
+    name = json.loads((folder / "config.json").read_text())["run-name"]
+    return {file.name for file in (home / "nodes" / "city_scale" / name).glob("*.ref")}
+
+
+def ledger(folder):
+    """Rows without what differs from run to run: nodes' identifiers, and seconds."""
+    rows = [json.loads(line) for line in (folder / "ledger.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in row.items() if key not in ("node", "encode_s", "decode_s")} for row in rows]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The folder of a run that nobody killed."""
+    folder = tmp_path_factory.mktemp("whole")
+    assert "round 3/3" in run(folder, f"out={folder / 'run'}")
+    return folder
+
+
+@pytest.mark.slow
+def test_a_run_killed_in_the_middle_of_a_round_is_resumed_to_the_same_numbers(tmp_path, whole):
+    out = tmp_path / "run"
+    with start(tmp_path, f"out={out}") as process:
+        end = time.monotonic() + TIMEOUT_S
+        while len(list(out.glob("replies/*/*.reply"))) < 9 and time.monotonic() < end:
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGKILL)
+    replies = len(list(out.glob("replies/*/*.reply")))
+    assert 9 <= replies < 18
+    assert not (out / "city.json").exists()
+    run(tmp_path, f"resume={out}")
+    assert turns(out) == turns(whole / "run")
+    assert models(out, tmp_path / "home") == models(whole / "run", whole / "home")
+    assert ledger(out) == ledger(whole / "run")
+    assert (out / "city.html").exists()
+
+
+@pytest.mark.slow
+def test_ray_and_a_pool_of_processes_give_equal_models_and_bytes(flower, tmp_path, whole):
+    out = tmp_path / "run"
+    config = " ".join(SMALL)
+    output = flower.run(f"{config} out='{out}'", app="city_scale", federation="num-supernodes=6 client-resources-num-cpus=1")
+    assert (out / "city.json").exists(), output[-3000:]
+    assert turns(out) == turns(whole / "run")
+    assert models(out, Path(flower.env["FEDRETINA_HOME"])) == models(whole / "run", whole / "home")
+    assert ledger(out) == ledger(whole / "run")
