@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ CHANNELS: Mapping[str, Callable[[], Codec]] = {
     "none": lambda: create("none"),
     "DoM small, error .9": lambda: create("dom", relative_error=0.9, effort="small"),
     "DoM balanced, error .9": lambda: create("dom", relative_error=0.9),
+    **{f"DoM one step, {step:g} RMS": partial(create, "dom", rms_step=step) for step in (1.0, 2.0, 3.0, 5.0, 8.0)},
     "DoM budget .25 bpw": lambda: create("dom", budget_bytes=33_500, effort="small"),
     "DoM budget .08 bpw": lambda: create("dom", budget_bytes=10_700, effort="small"),
     "SparseLoCo k = 64": lambda: create("sparseloco", k=64),
