@@ -51,7 +51,7 @@ class DomConfig:
         Whether `bits` holds for keyframes too, as in the paper's Table 4; it destroys models at ``bits=3``.
     budget_bytes : int or None, default None
         The most bytes that a payload may take. All steps are made so much larger or smaller that it takes at least 98 % of
-        them, where that is possible; `relative_error` and `keyframe_error` are unused then.
+        them, where that is possible; `relative_error` and `keyframe_error` are unused then. Differences have one step.
     rounding : {"deadzone", "nearest", "paper", "rdoq", "stochastic"} or None, default None
         With ``x = d / step``: "deadzone" is ``sign(x) * floor(|x| + dead_zone)``, symmetric as in video codecs;
         "nearest" is round half to even; "paper" is Eq. 6 read literally, ``round(x + dead_zone)``, which is biased and

@@ -1,9 +1,16 @@
 """Rate control: the steps that spend a given number of bytes with the least damage.
 
-Squared errors of steps s_t add up to about sum_t w_t * s_t**2 / 12 with sensitivities w_t, and a tensor's bits fall by one
-a weight when its step doubles: by Lagrange, the least damage has s_t proportional to w_t**-0.5. So one number, the scale, is
-left to be found; bytes fall with it. On the lattice steps are powers of two, and each tensor's jumps at another scale. The
-tensor whose jump would exceed the budget gets the finer step for a part of its values only.
+The steps of all tensors have fixed ratios. So one number, the scale, is left to be found; bytes fall with it. Differences
+have one step: at equal bytes a GPT loses much less of an update's improvement than with equal relative errors
+(`python benchmarks/codec --part loss`). Tensors without base, and all in format version 1, have steps by their size.
+
+Sensitivities change the ratios. Squared errors add up to about sum_t w_t * s_t**2 / 12, and a tensor's bits fall by one a
+weight when its step doubles, so fine steps do the least damage in proportion to w_t**-0.5. Coarse steps drop most values:
+there the Fisher information overstates the ratios. Of the powers -0.5, -0.25 and -0.125 the last lost least on a GPT's
+updates of .15 to .3 bits a weight; -0.5 lost more than no sensitivities.
+
+On the lattice steps are powers of two. Where a jump of all would exceed the budget, tensors get the finer step for a part of
+their values only.
 """
 
 import math
@@ -18,7 +25,7 @@ from fedretina.dom.format.job import Job, encode_job_tensor
 from fedretina.dom.quantisation.quantise import Pair
 from fedretina.dom.quantisation.steps import QuantisedWithStep, Step, given_step, lattice_floor
 from fedretina.dom.quantisation.trial import Trial
-from fedretina.dom.tensors import is_float, root_mean_square
+from fedretina.dom.tensors import Array, is_float, root_mean_square
 from fedretina.errors import BadArgument
 
 Key = tuple[str, Step | None, int]
@@ -27,6 +34,7 @@ _FILLED = 0.985  # good enough; promised are 98 %
 _COARSEST, _FINEST = 2.0**7, 2.0**-20
 _TRIES = 40
 _PARTS = 2**12
+_POWER = 0.125
 
 
 @dataclass
@@ -97,7 +105,7 @@ def _quantise(trial: Trial, step: Step, doubled: int) -> QuantisedWithStep | Non
 
 
 def _units(job: Job, sensitivities: Mapping[str, float] | None) -> dict[str, float]:
-    """Return each tensor's step at scale 1; a tensor that nobody names counts by its difference's size."""
+    """Return each tensor's step at scale 1."""
     units = {}
     for name, array in job.new.items():
         if is_float(array.dtype) and array.size and job.may_lose(name) and not is_coded_as_vector(job.config, array.shape):
@@ -107,6 +115,8 @@ def _units(job: Job, sensitivities: Mapping[str, float] | None) -> dict[str, flo
             ).sample
             units[name] = root_mean_square(part)
     units = {name: size for name, size in units.items() if SMALLEST < size < LARGEST}  # others travel exactly
+    if job.config.format > 1:
+        units |= _one_unit({name: size for name, size in units.items() if name in job.based}, job.new)
     given = {name: value for name, value in (sensitivities or {}).items() if name in units}
     for name, value in given.items():
         if not (math.isfinite(value) and value > 0):
@@ -114,8 +124,16 @@ def _units(job: Job, sensitivities: Mapping[str, float] | None) -> dict[str, flo
     if not given:
         return units
     # Given sensitivities have a unit of their own: the tensor of median step stays where it would be without them.
-    ratio = float(np.median([units[name] * value**0.5 for name, value in given.items()]))
-    return units | {name: ratio * value**-0.5 for name, value in given.items()}
+    power = 0.5 if job.config.format == 1 else _POWER
+    ratio = float(np.median([units[name] * value**power for name, value in given.items()]))
+    return units | {name: ratio * value**-power for name, value in given.items()}
+
+
+def _one_unit(sizes: Mapping[str, float], new: Mapping[str, Array]) -> dict[str, float]:
+    """Return the root mean square of all differences for each tensor, given each tensor's own."""
+    counts = np.array([new[name].size for name in sizes], np.float64)
+    scaled = np.array([*sizes.values()]) * np.sqrt(counts)
+    return dict.fromkeys(sizes, root_mean_square(scaled) * math.sqrt(len(sizes) / max(counts.sum(), 1.0)))
 
 
 def _bracket(size_at: Callable[[float], int], budget: int) -> tuple[float, float | None]:

@@ -79,7 +79,7 @@ def encode(
         Steps, rounding, effort.
     sensitivities : mapping of str to float, optional
         With ``config.budget_bytes``: by tensor, how much a squared error hurts (say, the mean of the Fisher information's
-        diagonal); steps are proportional to ``sensitivity**-0.5``. By default ``1 / mean square of the difference``.
+        diagonal); steps are proportional to ``sensitivity**-0.125``. By default all differences have one step.
     metadata : mapping of str to str, optional
         The text that the model's file keeps beside its tensors, as .safetensors does: travels with it, for `inspect`. A
         payload that has any is of format version 2.
@@ -228,7 +228,7 @@ def _compose(job: Job, sensitivities: Mapping[str, float] | None, *, keep: bool)
     if job.config.budget_bytes is None:
         step = SharedStep.of(job)
         based = frozenset() if step is None else job.based
-        small = encode_small(job, step and step.choose, keep=keep)
+        small = encode_small(job, None if step is None else step.choose, keep=keep)
 
         def code(name: str) -> CodedTensor:
             if name in small:
