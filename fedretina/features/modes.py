@@ -26,11 +26,11 @@ def eval_mode(model: nn.Module) -> Iterator[None]:
     >>> [m.training for m in model]
     [True, False]
     """
-    training = [module for module in model.modules() if module.training]
-    if training:  # frozen peers never are, and there may be hundreds
+    modes = {module: module.training for module in model.modules()}
+    if any(modes.values()):  # frozen peers never are, and there may be hundreds
         model.eval()
     try:
         yield
     finally:
-        for module in training:
-            module.training = True
+        for module, mode in modes.items():
+            module.training = mode

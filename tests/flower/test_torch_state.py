@@ -6,6 +6,7 @@ from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp.strategy import FedAvg
 
+from fedretina.dom import DomConfig
 from fedretina.errors import BadArgument
 from fedretina.flower import DomGrid, DomMod, record_from_state_dict, state_dict_from_record
 from fedretina.testing import LocalGrid
@@ -52,7 +53,7 @@ def test_a_bfloat16_model_travels_as_differences(tmp_path):
         return Message(RecordDict(content), reply_to=message)
 
     first = torch.randn(200, 200, generator=torch.Generator().manual_seed(0)).to(torch.bfloat16)
-    grid = DomGrid(LocalGrid(app, 3), store=tmp_path)
+    grid = DomGrid(LocalGrid(app, 3), store=tmp_path, config=DomConfig(relative_error=0.05))
     result = FedAvg(fraction_evaluate=0.0).start(grid, record_from_state_dict({"w": first}), num_rounds=3)
     last = state_dict_from_record(result.arrays)["w"]
     assert set(seen) == {torch.bfloat16}
