@@ -72,7 +72,7 @@ class PayloadRelay:
             self._whole[stream] = sum(map(len, self._payloads(None, stream)))
         return self._whole[stream]
 
-    def request(self, receiver: str, streams: Sequence[str], *, whole: bool = False) -> RecordDict:
+    def request(self, receiver: str, streams: Sequence[str]) -> RecordDict:
         """Make the content of a message: the payloads that lead a receiver to the newest versions of streams.
 
         It also says on which version of its own stream the receiver is to build, and whether it must publish a keyframe.
@@ -83,8 +83,6 @@ class PayloadRelay:
             The domain.
         streams : sequence of str
             The streams that it needs.
-        whole : bool, default False
-            Whether to send what leads there from nothing, and to the receiver's own newest version: its node lacks a base.
 
         Raises
         ------
@@ -93,18 +91,33 @@ class PayloadRelay:
         """
         if missing := [stream for stream in streams if stream not in self._logs]:
             raise BadArgument(f"{', '.join(missing)} cannot be relayed to {receiver!r}: no version was published yet")
-        held = {} if whole else self._held.get(receiver, {})
+        held = self._held.get(receiver, {})
         content = RecordDict({stream: records.pack(self._payloads(held.get(stream), stream)) for stream in streams})
-        newest = {stream: self._logs[stream].newest for stream in streams}
-        bases = {stream: held.get(stream) for stream in streams}
         own = self._logs.get(receiver)
         entries = {
-            "newest": newest,
-            "bases": bases,
+            "newest": {stream: self._logs[stream].newest for stream in streams},
+            "bases": {stream: held.get(stream) for stream in streams},
             "own": None if own is None else own.newest,
             "keyframe": own is None or own.number % KEYFRAME_EVERY == 0,
         }
-        if own is not None and whole:
+        content[NAME] = ConfigRecord({"json": json.dumps(entries)})
+        return content
+
+    def repeat(self, receiver: str, request: RecordDict) -> RecordDict:
+        """Make a request again for a node that lacks a base: what leads there from nothing, and the receiver's own version.
+
+        It leads to the versions of the first request: newer ones may have come, but what a turn learns from must not depend
+        on which node lacked what. A version that the log no longer has is replaced by the newest.
+        """
+        entries = _entries(request)
+        content = RecordDict()
+        for stream, digest in entries["newest"].items():
+            payloads = tuple(link.payload for link in self._logs[stream].path(None, digest))
+            if not payloads:
+                payloads, entries["newest"][stream] = self._payloads(None, stream), self._logs[stream].newest
+            content[stream] = records.pack(payloads)
+        entries["bases"] = dict.fromkeys(entries["newest"])
+        if entries["own"]:
             entries["own stream"] = receiver
             content[receiver] = records.pack(self._payloads(None, receiver))
         content[NAME] = ConfigRecord({"json": json.dumps(entries)})

@@ -156,7 +156,7 @@ class MutualReuse:
         else:
             sender.send(index, Message(member.request, dst_node_id=hosts[domain], message_type="train"))
 
-    def _request(self, index: int, *, whole: bool = False) -> RecordDict:
+    def _request(self, index: int, *, repeated: RecordDict | None = None) -> RecordDict:
         """Make the message of a turn: the job, and the peers' payloads. Without peers the domain trains at home."""
         domain, member = self.domains[index], self._members[index]
         peers = list(member.chosen)
@@ -169,7 +169,7 @@ class MutualReuse:
             baselines=False,
             settings=self.settings,
         )
-        content = self.relay.request(domain, peers, whole=whole)
+        content = self.relay.request(domain, peers) if repeated is None else self.relay.repeat(domain, repeated)
         content["job"] = job.record()
         member.rows += self._rows(index, content, "down")
         return content
@@ -200,7 +200,7 @@ class MutualReuse:
             _log.warning("%s lacks a base: %s", domain, reply.content.config_records["missing"]["text"])
             member.rows += self._rows(index, reply.content, "up", error="the node lacks a base")
             # It counts for no simulated time: which node has which models must not change who learns from whom.
-            member.request = self._request(index, whole=True)
+            member.request = self._request(index, repeated=member.request)
             member.resent = message_size(member.request, "down")
             sender.send(index, Message(member.request, dst_node_id=hosts[domain], message_type="train"))
             return

@@ -7,7 +7,7 @@ from flwr.app import ConfigRecord, RecordDict
 from fedretina.dom import DomConfig, ReferenceStore
 from fedretina.errors import BadArgument, Corrupt, UnknownBase
 from fedretina.flower import PayloadRelay, RelayedModels
-from fedretina.flower.payload_relay import KEYFRAME_EVERY
+from fedretina.flower.payload_relay import KEYFRAME_EVERY, newest_digests
 
 
 def model(number):
@@ -55,9 +55,34 @@ def test_a_lost_base_is_an_error_with_a_remedy(ends, tmp_path):
     publish(relay, mill, 0)
     relay.acknowledge("port", relay.request("port", ["mill"]))  # claimed, never decoded
     publish(relay, mill, 1)
+    request = relay.request("port", ["mill"])
     with pytest.raises(UnknownBase, match="send a keyframe"):
-        port.receive(relay.request("port", ["mill"]))
-    assert port.receive(relay.request("port", ["mill"], whole=True))["mill"]["w"].shape == (64, 64)
+        port.receive(request)
+    assert port.receive(relay.repeat("port", request))["mill"]["w"].shape == (64, 64)
+
+
+def test_a_repeated_request_leads_to_the_versions_of_the_first_though_newer_ones_came(ends):
+    relay, mill, port = ends
+    publish(relay, mill, 0)
+    relay.acknowledge("port", relay.request("port", ["mill"]))  # claimed, never decoded
+    publish(relay, mill, 1)
+    request = relay.request("port", ["mill"])
+    wanted = mill.receive(request)["mill"]["w"]
+    publish(relay, mill, 2)
+    repeated = relay.repeat("port", request)
+    assert newest_digests(repeated) == newest_digests(request)
+    assert (port.receive(repeated)["mill"]["w"] == wanted).all()
+
+
+def test_a_repeated_request_leads_to_the_newest_version_where_the_log_lost_the_first(ends):
+    relay, mill, port = ends
+    publish(relay, mill, 0)
+    request = relay.request("port", ["mill"])
+    for seed in range(1, 2 * KEYFRAME_EVERY + 1):
+        publish(relay, mill, seed)
+    repeated = relay.repeat("port", request)
+    assert newest_digests(repeated) == {"mill": relay.newest("mill")}
+    assert port.receive(repeated)["mill"]["w"].shape == (64, 64)
 
 
 def test_a_receiver_that_lost_its_own_model_gets_it_back(ends):
@@ -67,7 +92,7 @@ def test_a_receiver_that_lost_its_own_model_gets_it_back(ends):
     elsewhere = port  # another node, which never had it
     with pytest.raises(UnknownBase, match="the receiver's own"):
         elsewhere.own(relay.request("mill", []))
-    request = relay.request("mill", [], whole=True)
+    request = relay.repeat("mill", relay.request("mill", []))
     assert (elsewhere.own(request)["w"] == mill.own(request)["w"]).all()
     assert elsewhere.receive(request) == {}
     relay.acknowledge("mill", request)
