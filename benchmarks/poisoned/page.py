@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from scipy.stats import t as student
 
 from fedretina.atomic import write_bytes
 from fedretina.study import Results, mean_and_deviation, mean_text
@@ -169,7 +170,9 @@ def _verdict(gains: Sequence[Gain]) -> str:
         lines.append(
             "- Both arms have the committee, which checks votes on held-out labels. It may be why so little is lost without."
         )
-    lines.append(f"- Two standard errors of {len(none.open)} seeds are weak evidence.")
+    seeds, rows = len(none.open), len(shown) + len(rest)
+    chance = f": chance alone exceeds them in {student.sf(2, seeds - 1):.0%} of the rows (Student's t)" if seeds > 1 else ""
+    lines.append(f"- Two standard errors of {seeds} seeds are weak evidence{chance}. There are {rows} such rows.")
     return "\n".join(lines)
 
 

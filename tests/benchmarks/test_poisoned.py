@@ -59,6 +59,7 @@ def test_the_page_shows_what_is_stored(tmp_path):
     assert "- Without the defences these end the run: NaN, 1 bad." in text
     assert "- More than without an attack, by over two standard errors: scaled, 1 bad." in text
     assert "- **No help against the attack is shown**: scaled, 2 bad; random, 1 bad;" in text
+    assert "2 seeds are weak evidence: chance alone exceeds them in 15% of the rows (Student's t). There are 9" in text
     assert (tmp_path / "images" / "poisoned.png").read_bytes().startswith(b"\x89PNG")
     assert "| NaN | the run ends | 69.5 | not run | not run |" in text
     assert "> the model of 'msmt17' cannot be used" in text
