@@ -183,6 +183,8 @@ def status(
         return
     for row in rows:
         typer.echo(row.to_text())
+    if not rows:
+        typer.echo("No node is admitted yet. Next, with a request from an edge machine: fedretina city approve FILE.request")
 
 
 @app.command()

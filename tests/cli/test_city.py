@@ -124,6 +124,9 @@ def test_join_starts_nothing_on_a_machine_with_an_error(shell, fingerprint, star
 
 
 def test_status_as_text_and_as_json(shell, fingerprint):
+    code, printed = shell("status")
+    assert code == 0
+    assert "No node is admitted yet. Next, with a request from an edge machine: fedretina city approve" in printed
     shell("approve duke.request")
     code, printed = shell("status")
     assert code == 0
@@ -166,7 +169,9 @@ def test_units_are_printed(shell, fingerprint, tmp_path):
         ("units city --systemd --compose", "say either --systemd or --compose"),
         ("up nowhere", "nowhere has no node.json: make it with `fedretina city request"),
         ("up node", "has not joined a city: `fedretina city join FILE.join"),
-        ("status node", "node has no city.json: make it with `fedretina city init DIR"),
+        ("status nowhere", "nowhere has no city.json: make it with `fedretina city init DIR"),
+        ("status node", "node is the folder of a node; name the folder of a city instead"),
+        ("doctor city", "city is the folder of a city; name the folder of a node instead"),
     ],
 )
 def test_wrong_lines_are_refused_with_a_remedy(shell, fingerprint, line, said):
