@@ -116,6 +116,9 @@ def test_the_connection_is_added_and_renewed_beside_others(city):
 def test_a_sound_machine_has_no_finding(node):
     assert findings(node, "error") == findings(node, "warning") == []
     assert len(findings(node, "ok")) == 7
+    assert "the server's address is 127.0.0.1: " in findings(node, "ok")
+    named = replace(node, address=node.address.replace("127.0.0.1", "localhost"))
+    assert re.search(r"the server's name localhost leads to \S*127\.0\.0\.1", str(findings(named, "ok")))
 
 
 def test_keys_that_are_missing_or_open(node):
