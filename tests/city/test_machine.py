@@ -229,6 +229,7 @@ def test_systemd_takes_the_units(city, node, tmp_path):
         text = systemd_unit(folder, user="root")
         assert "RestartSec=70" in text
         assert "NoNewPrivileges=true" in text
+        assert f"ProtectSystem=strict\nReadWritePaths={folder.path}\n" in text
         assert f"ReadOnlyPaths={folder.path}/keys -{folder.path}/policy.toml" in text
         path = tmp_path / "fedretina.service"
         path.write_text(text)
@@ -252,6 +253,7 @@ def test_compose_takes_the_files(city, node, tmp_path):
         (service,) = found.values()
         assert service["command"][0] in {"flower-superlink", "flower-supernode"}
         assert service["restart"] == "always"
+        assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
         assert "--insecure" not in service["command"]
         assert service["user"] == f"{folder.path.stat().st_uid}:{folder.path.stat().st_gid}"
         if shutil.which("docker-compose"):  # as packaged by Debian; it needs no daemon
