@@ -86,11 +86,13 @@ class Rotation:
         return found
 
     def _padded(self, exponent: int) -> int:
-        return -(-self.count // 4**exponent) * 4**exponent
+        block: int = 4**exponent
+        return -(-self.count // block) * block
 
     @property
     def _blocks(self) -> int:
-        return self.size // 4**self.exponent
+        block: int = 4**self.exponent
+        return self.size // block
 
     @cached_property
     def _signs(self) -> NDArray[np.int8]:

@@ -45,7 +45,8 @@ class Dom(Codec):
 
     @classmethod
     def _with(cls, config: DomConfig, others: Mapping[str, Any], down: Codec | None) -> Self:
-        return cls(config=config, down=down, **({"decay": None} if config.is_unbiased else {}) | others)
+        decay = {"decay": None} if config.is_unbiased else {}
+        return cls(config=config, down=down, **{**decay, **others})
 
     @classmethod
     def own_settings(cls) -> frozenset[str]:
