@@ -11,12 +11,14 @@ CHANNELS: Mapping[str, Callable[[], Codec]] = {
     "DoM balanced, error .9": lambda: create("dom", relative_error=0.9),
     **{f"DoM one step, {step:g} RMS": partial(create, "dom", rms_step=step) for step in (1.0, 2.0, 3.0, 5.0, 8.0)},
     **{
-        f"DoM stochastic, {step:g} RMS, no feedback": partial(
-            create, "dom", rms_step=step, rounding="stochastic", decay=None
-        )
+        f"DoM stochastic, {step:g} RMS, no feedback": partial(create, "dom", rms_step=step, rounding="stochastic")
         for step in (10.0, 20.0, 40.0)
     },
-    **{f"DoM rotated, {step:g} RMS": partial(create, "dom-rotated", rms_step=step) for step in (4.0, 5.0, 5.5, 6.0)},
+    **{
+        f"DoM rotated, {step:g} RMS": partial(create, "dom", rms_step=step, rotated=True, vector_error=None)
+        for step in (4.0, 4.5, 5.0, 5.5, 6.0)
+    },
+    "DoM rotated, budget .08 bpw": partial(create, "dom", budget_bytes=10_700, rotated=True, vector_error=None),
     "DoM budget .25 bpw": lambda: create("dom", budget_bytes=33_500, effort="small"),
     "DoM budget .08 bpw": lambda: create("dom", budget_bytes=10_700, effort="small"),
     "SparseLoCo k = 64": lambda: create("sparseloco", k=64),

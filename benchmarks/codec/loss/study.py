@@ -42,7 +42,7 @@ def _trained(channel: str, what: federated.Federation, folder: Path, results: Re
     found = results.get(
         f"loss/federated/{re.sub('[^a-z0-9]+', '-', channel.lower())}",
         lambda: asdict(federated.federate(channel, codec, folder, what)),
-        code=(*code, DOM) if codec.name.startswith("dom") else code,
+        code=(*code, DOM) if codec.name == "dom" else code,
         vectors=what.size.name,
         settings=f"{codec} {what}",
     )
