@@ -49,6 +49,9 @@ def test_no_risk_that_cannot_be_compared(kind):
     assert risk(kind(targets=("faint",))) is None
 
 
-def test_no_risk_of_fewer_than_ten_labels():
+def test_no_risk_of_fewer_than_ten_samples_that_can_be_held_out():
     splits = task().splits("faint")
-    assert risk(task(), Splits(splits.inputs[:9], splits.labels[:9])) is None
+    pairs = torch.cat([(splits.labels == digit).nonzero()[:2, 0] for digit in range(5)])
+    assert risk(task(), Splits(splits.inputs[pairs], splits.labels[pairs])) is not None
+    one_less = pairs[1:]  # the first digit has no second sample, so neither of them is held out
+    assert risk(task(), Splits(splits.inputs[one_less], splits.labels[one_less])) is None
