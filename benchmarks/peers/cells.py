@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from fedretina.study import Setting
 
 SHARES = (0.3, 0.1)
-SELF, ONE, BODY, TURNS, FROZEN = "self-start", "one", "joint-body", "joint-turns", "committee"
+SELF, FROZEN, ONE, BODY, TURNS = "self-start", "committee", "one", "joint-body", "joint-turns"
 RECIPES = {
     SELF: "self-training from the best source",
     FROZEN: "frozen committee",
@@ -17,10 +17,9 @@ RECIPES = {
     "fedbn-equal": "FedBN, then fine-tuned",
 }
 """The recipes by method, as the page calls them."""
-MAIN = (SELF, ONE, BODY, TURNS, FROZEN)
-BODY_ROUNDS, EVERY = (0, 2, 10), (1, 10)
-NEW = {FROZEN: "committee-new", TURNS: "joint-turns-new"}
-"""The same recipe with new identities where less than 20 % of the samples are labelled."""
+MAIN = (SELF, TURNS, ONE, BODY, FROZEN)
+ROUNDS, EVERY = (0, 2, 5, 10), (1, 5, 10)
+"""Body rounds, and epochs between two averages, that are compared."""
 
 
 @dataclass(frozen=True)
@@ -31,86 +30,88 @@ class Target:
     sources: tuple[str, ...]
 
 
-PEDESTRIANS = (
-    Target("duke", ("cuhk03", "market1501", "msmt17")),
-    Target("market1501", ("msmt17", "duke", "cuhk03")),
+@dataclass(frozen=True)
+class Data:
+    """Data with their targets, the settings that differ from those of a study, and the metric."""
+
+    name: str
+    metric: str
+    targets: tuple[Target, ...]
+    differs: Setting
+
+    def base(self, target: Target, seed: int, labelled: float) -> Setting:
+        """Give the setting that all cells of a target share."""
+        return replace(self.differs, target=target.name, sources=target.sources, seed=seed, labelled=labelled)
+
+
+_ANY = Setting(method="", target="", sources=(), epochs=20, home_epochs=20, alone_last=4)
+PEDESTRIANS = Data(
+    "rendered pedestrians",
+    "mAP",
+    (Target("duke", ("cuhk03", "market1501", "msmt17")),),
+    replace(_ANY, loss="softmax+triplet", height=48, width=24),
 )
-DIGITS = (
-    Target("faint", ("noisy", "upright", "left")),
-    Target("upright", ("left", "faint", "upside-down")),
-    Target("shifted", ("upright", "noisy", "left")),
-    Target("left", ("upright", "right", "upside-down")),
-    Target("upside-down", ("faint", "left", "noisy")),
+DIGITS = Data(
+    "digits",
+    "accuracy",
+    (
+        Target("faint", ("noisy", "upright", "left")),
+        Target("upright", ("left", "faint", "upside-down")),
+        Target("shifted", ("upright", "noisy", "left")),
+        Target("left", ("upright", "right", "upside-down")),
+        Target("upside-down", ("faint", "left", "noisy")),
+    ),
+    replace(_ANY, data="digits", lr=0.01),
 )
 
 
-def pedestrians(target: Target, seed: int) -> Setting:
-    """Give the setting of a target of rendered pedestrians that all cells share."""
-    return Setting(method="", target=target.name, sources=target.sources, loss="softmax+triplet", seed=seed)
+def bases(data: Data, seeds: Sequence[int]) -> list[Setting]:
+    """List the settings of all targets, seeds and shares of labels."""
+    return [data.base(target, seed, share) for seed in seeds for target in data.targets for share in SHARES]
 
 
-def digits(target: Target, seed: int) -> Setting:
-    """Give the setting of a target of digits that all cells share."""
-    base = Setting(method="", target=target.name, sources=target.sources, data="digits", lr=0.01, seed=seed)
-    return replace(base, epochs=20, home_epochs=20, alone_last=4)
+def with_rounds(base: Setting, rounds: int) -> Setting:
+    """Give the cell of B with a number of body rounds; without any it starts from the best source."""
+    return replace(base, method=TURNS, body_rounds=rounds) if rounds else replace(base, method="turns")
 
 
-def main_cells(base: Setting, methods: Sequence[str]) -> Iterator[Setting]:
-    """List a target's cells with all its sources."""
-    for share in SHARES:
-        yield from (replace(base, method=method, labelled=share) for method in methods)
+def unlimited(base: Setting) -> Setting:
+    """Give the cell of B in which every source takes part."""
+    return replace(base, method=TURNS, risk_limit=0.0, own_limit=0.0)
 
 
-def by_count(base: Setting) -> Iterator[Setting]:
-    """List the cells with no source, and with some of the sources. With one source there is no joint body."""
-    for share in SHARES:
-        setting = replace(base, labelled=share)
-        yield from (replace(setting, method=method) for method in ("alone", "self"))
-        for count in range(1, len(base.sources)):
-            methods = MAIN if count > 1 else (SELF, ONE, FROZEN)
-            yield from (replace(setting, method=method, sources=base.sources[:count]) for method in methods)
+def relative_only(base: Setting) -> Setting:
+    """Give the cell of B with the relative limit alone."""
+    return replace(base, method=TURNS, own_limit=0.0)
 
 
-def fewer_rounds(base: Setting) -> Iterator[Setting]:
-    """List the cells with other numbers of body rounds, and other numbers of epochs between two averages."""
-    yield from (replace(base, method="turns" if not rounds else TURNS, **_rounds(rounds)) for rounds in BODY_ROUNDS)
-    yield from (replace(base, method=TURNS, average_every=every) for every in EVERY)
+def of_count(base: Setting, method: str, count: int) -> Setting:
+    """Give the cell of a recipe with the first sources of the target; A and B begin with two."""
+    return replace(base, method=method, sources=base.sources[:count])
 
 
-def _rounds(rounds: int) -> dict[str, int]:
-    return {"body_rounds": rounds} if rounds else {}
+def counts(base: Setting, method: str) -> range:
+    """List the numbers of sources of a recipe."""
+    return range(2 if method in (BODY, TURNS) else 1, len(base.sources) + 1)
 
 
-def without_limits(base: Setting) -> Iterator[Setting]:
-    """List the cells of B in which every source takes part."""
-    yield from (replace(base, method=TURNS, labelled=share, risk_limit=0.0, own_limit=0.0) for share in SHARES)
-    yield from (replace(base, method=TURNS, labelled=share, own_limit=0.0) for share in SHARES)
+def cells(data: Data, seeds: Sequence[int]) -> Iterator[Setting]:
+    """List all cells of some data, the main comparison first."""
+    every = bases(data, seeds)
+    yield from (replace(base, method=method) for base in every for method in MAIN)
+    if data is DIGITS:
+        yield from (make(base) for base in every for make in (unlimited, relative_only))
+    else:
+        yield from (replace(base, method=method) for base in _few(every) for method in ("committee-new", "joint-turns-new"))
+    yield from (replace(base, method=method) for base in every for method in ("fedavg-equal", "fedbn-equal"))
+    yield from (replace(base, method=method) for base in every for method in ("alone", "self"))
+    for base in every:
+        yield from (of_count(base, method, count) for method in MAIN for count in counts(base, method))
+    for base in every:
+        if base.labelled == SHARES[0]:
+            yield from (with_rounds(base, rounds) for rounds in ROUNDS)
+            yield from (replace(base, method=TURNS, average_every=every_k) for every_k in EVERY)
 
 
-def digit_cells(seeds: Sequence[int]) -> Iterator[Setting]:
-    """List the cells of digits: the main comparison first."""
-    bases = [digits(target, seed) for seed in seeds for target in DIGITS]
-    for base in bases:
-        yield from main_cells(base, MAIN)
-        yield from without_limits(base)
-    for base in bases:
-        yield from main_cells(base, ("fedavg-equal", "fedbn-equal"))
-        yield from fewer_rounds(base)
-        yield from by_count(base)
-
-
-def pedestrian_cells(seeds: Sequence[int]) -> Iterator[Setting]:
-    """List the cells of pedestrians: the main comparison on all seeds first."""
-    duke, market = PEDESTRIANS
-    for seed in seeds:
-        yield from main_cells(pedestrians(duke, seed), MAIN)
-    for seed in seeds[:2]:
-        yield from main_cells(pedestrians(market, seed), (SELF, ONE, TURNS))
-    for seed in seeds:
-        base = pedestrians(duke, seed)
-        yield from main_cells(base, ("fedavg-equal", "fedbn-equal"))
-        yield from (replace(base, method=method, labelled=0.1) for method in NEW.values())
-    for seed in seeds[:2]:
-        yield from by_count(pedestrians(duke, seed))
-    for seed in seeds[:2]:
-        yield from fewer_rounds(pedestrians(duke, seed))
+def _few(every: Sequence[Setting]) -> list[Setting]:
+    return [base for base in every if base.labelled == min(SHARES)]
