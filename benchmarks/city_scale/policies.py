@@ -12,7 +12,7 @@ from fedretina.study import Results
 TENTH = 50_000
 """Bytes of payload for a target and turn: about a tenth of what all models take."""
 DEFENDED = "nearest"
-KINDS_OF_BAD = ("mislabelled", "sign-flipped")
+KINDS_OF_BAD = ("mislabelled", "sign-flipped", "turns hostile")
 
 
 def cells(seeds: list[int]) -> Iterator[Cell]:
@@ -20,9 +20,10 @@ def cells(seeds: list[int]) -> Iterator[Cell]:
     for seed in seeds:
         yield Cell(policy="nearest", budget=TENTH, seed=seed)
         yield Cell(policy="all", budget=0, seed=seed)
-    for bad in KINDS_OF_BAD:
-        for seed in seeds:
-            yield Cell(policy=DEFENDED, budget=TENTH, bad=bad, seed=seed)
+    for trust in (False, True):
+        for bad in ("", *KINDS_OF_BAD) if trust else KINDS_OF_BAD:
+            for seed in seeds:
+                yield Cell(policy=DEFENDED, budget=TENTH, bad=bad, seed=seed, trust=trust)
     for policy in ("oracle", "random", "bound", "score"):
         for seed in seeds:
             yield Cell(policy=policy, budget=TENTH, seed=seed)

@@ -11,12 +11,13 @@ from typing import Any
 from flwr.serverapp import Grid
 
 from city_task import CityTask, domain_names
-from fedretina.flower import ProcessGrid
+from fedretina.flower import PayloadRelay, ProcessGrid, SignedRelay
 from fedretina.ledger import Ledger
 from fedretina.report import build_city
 from fedretina.runs import City, CityDomain, RunFolder, read_config, write_city
 from fedretina.strategies.mutual_reuse import MutualReuse, Turn, positions
-from settings_city import NODE_KEYS, check, links_of, reuse_of, selection_of, task_of, training_of
+from fedretina.trust import SERVER
+from settings_city import NODE_KEYS, check, links_of, reuse_of, selection_of, task_of, training_of, trusted_city
 
 Say = Callable[[str], None]
 RUN = "run-name"
@@ -68,24 +69,36 @@ def run(config: Mapping[str, Any], grid: Grid | None, *, say: Say, on_turn: Call
             on_turn(turn)
 
     folder.ledger.unlink(missing_ok=True)  # a resumed run writes all its rows again, from the journal
-    strategy = MutualReuse(
-        domain_names(task.domains),
-        training_of(config),
-        reuse_of(config),
-        run=str(config[RUN]),
-        selection=selection_of(config),
-        links=links_of(config),
-        settings={key: config[key] for key in NODE_KEYS},
-        journal=folder.path / "replies",
-        ledger=Ledger(folder.ledger),
-        on_turn=after,
-    )
-    with chosen_grid(config, grid) as nodes:
-        turns = strategy.start(nodes)
+    with Ledger(folder.ledger) as ledger:
+        strategy = MutualReuse(
+            domain_names(task.domains),
+            training_of(config),
+            reuse_of(config),
+            run=str(config[RUN]),
+            selection=selection_of(config),
+            links=links_of(config),
+            settings={key: config[key] for key in NODE_KEYS},
+            relay=relay_of(config, folder),
+            journal=folder.path / "replies",
+            ledger=ledger,
+            on_turn=after,
+        )
+        with chosen_grid(config, grid) as nodes:
+            turns = strategy.start(nodes)
     city = city_of(task, strategy, turns)
     write_city(folder.path, city)
     say(f"the page: {build_city(folder.path)}")
     return city
+
+
+def relay_of(config: Mapping[str, Any], folder: RunFolder) -> PayloadRelay:
+    """Make the relay. With trust, the server forgets all versions first: a resumed run reads all replies again."""
+    city = trusted_city(config)
+    if city is None:
+        return PayloadRelay()
+    identity = folder.path / "server"
+    (identity / "memory.json").unlink(missing_ok=True)
+    return SignedRelay(city.identity(identity, SERVER))
 
 
 def city_of(task: CityTask, strategy: MutualReuse, turns: list[Turn]) -> City:

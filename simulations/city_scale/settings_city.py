@@ -1,15 +1,18 @@
 """Read and check the configuration of a city: the task, the training, the choice of peers, the links."""
 
-from city_task import CityTask
+from functools import cache
+
+from city_task import CityTask, domain_names
 from fedretina.dom import DomConfig
 from fedretina.errors import BadArgument
-from fedretina.settings import Config, choice, number, text, whole
+from fedretina.settings import Config, choice, flag, number, text, whole
 from fedretina.strategies.mutual_reuse import LinkModel, Selection
 from fedretina.strategies.peer_reuse import ReuseConfig
 from fedretina.strategies.selection import POLICIES
 from fedretina.train import Training
+from fedretina.trust import SimulatedCity
 
-NODE_KEYS = ("domains", "districts", "samples", "labelled", "bad", "seed", "relative-error", "keyframe-error")
+NODE_KEYS = ("domains", "districts", "samples", "labelled", "bad", "seed", "relative-error", "keyframe-error", "trust")
 """What nodes are told. Nothing of it depends on the engine or on folders: equal cities have messages of equal size."""
 LINKS = ("down-mbit", "up-mbit", "latency-ms", "train-s", "spread", "offline", "off-s")
 
@@ -59,6 +62,18 @@ def links_of(config: Config) -> LinkModel:
     return LinkModel(**{key.replace("-", "_"): number(config, key) for key in LINKS})
 
 
+def trusted_city(config: Config) -> SimulatedCity | None:
+    """Make the identities of the city; None without trust."""
+    if not flag(config, "trust"):
+        return None
+    return _identities(whole(config, "domains"), whole(config, "seed"))
+
+
+@cache
+def _identities(domains: int, seed: int) -> SimulatedCity:
+    return SimulatedCity(domain_names(domains), seed=seed)
+
+
 def codec_of(config: Config) -> DomConfig:
     """Read how versions are coded."""
     return DomConfig(relative_error=number(config, "relative-error"), keyframe_error=number(config, "keyframe-error"))
@@ -67,5 +82,6 @@ def codec_of(config: Config) -> DomConfig:
 def check(config: Config) -> None:
     """Read everything once, so that a wrong value ends the run before it begins."""
     task_of(config), training_of(config), reuse_of(config), selection_of(config), links_of(config), codec_of(config)
+    trusted_city(config)
     choice(config, "engine", ("flower", "inprocess"))
     whole(config, "processes", at_least=0), text(config, "out"), text(config, "resume")

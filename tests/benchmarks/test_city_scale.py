@@ -5,7 +5,7 @@ import pytest
 import torch
 from city_scale import page, policies, scaling
 from city_scale.cells import BAD, TASK, bad_domains, task_of
-from city_scale.found import Cells, best_accuracy, honest_accuracy
+from city_scale.found import Cells, best_accuracy, honest_accuracy, refused_versions
 from city_scale.gains import STEPS, Stack, true_gains
 
 from city_task import CityTask, domain_names
@@ -50,7 +50,7 @@ def test_bad_domains_are_a_tenth_and_only_mislabelled_cities_change_their_labels
     assert not (task_of(0).splits(name).labels == task_of(0, "mislabelled").splits(name).labels).all()
 
 
-def cell(policy, budget, bad, seed, accuracy):
+def cell(policy, budget, bad, seed, accuracy, trust):
     names = domain_names(TASK.domains)
     hurt = bad_domains(seed) if bad else set()
     rows = [
@@ -60,10 +60,11 @@ def cell(policy, budget, bad, seed, accuracy):
             "up": 1,
             "peers": n,
             "end": n,
+            "refused": [[min(set(names) - hurt), peer] for peer in sorted(hurt)] if trust and bad == "turns hostile" else [],
         }
         for n in range(3)
     ]
-    return {"policy": policy, "budget": budget, "bad": bad, "seed": seed, "turns": rows}
+    return {"policy": policy, "budget": budget, "bad": bad, "seed": seed, "trust": trust, "turns": rows}
 
 
 @pytest.fixture
@@ -72,7 +73,7 @@ def state(tmp_path):
     for seed in (0, 1, 2):
         for one in policies.cells([seed]):
             accuracy = {"all": 80.0, "oracle": 82.0, "random": 70.0}.get(one.policy, 79.9) + seed
-            results.put(one.name, cell(one.policy, one.budget, one.bad, seed, accuracy))
+            results.put(one.name, cell(one.policy, one.budget, one.bad, seed, accuracy, one.trust))
         taus = dict.fromkeys(("sketch", "logme", "h-score", "risk"), 0.25)
         results.put(f"estimates-{seed}", {"gains": {}, "tau": taus, "weighted tau": taus})
     for codec, factor in (("plain", 1.0), ("relay", 0.5)):
@@ -99,6 +100,13 @@ def test_differences_are_paired_by_seed_and_honest_domains_are_compared(state):
     key = ("nearest", policies.TENTH, "")
     np.testing.assert_allclose(cells.paired(best_accuracy, key, ("all", 0, "")), [-0.1] * 3)
     np.testing.assert_allclose(cells.paired(honest_accuracy, ("nearest", policies.TENTH, "mislabelled"), key), [0] * 3)
+
+
+def test_refused_versions_are_counted_by_who_made_them(state):
+    cells = Cells.load(state / "policies")
+    key = "nearest", policies.TENTH, "turns hostile", True
+    assert cells.rows(refused_versions(bad=True), *key) == dict.fromkeys((0, 1, 2), 30)
+    assert cells.rows(refused_versions(bad=False), *key) == dict.fromkeys((0, 1, 2), 0)
 
 
 def test_the_page_shows_what_is_stored_and_names_what_is_not(state, tmp_path):
