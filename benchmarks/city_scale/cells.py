@@ -1,8 +1,9 @@
 """One cell of the policy study: a whole run of the city in this process, by one policy under one budget."""
 
 import tempfile
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,15 @@ TRAINING = Training(
 )  # fmt: skip
 CODEC = DomConfig(relative_error=0.25, keyframe_error=0.02)
 BAD = 0.1
-FLIPPING = ("sign-flipped", "turns hostile")
+FLIPPING = {"sign-flipped": 1, "turns hostile": 3}
+"""Kinds of hostile domains, and their first bad version."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
     """A policy, its bytes of payload for a target and turn (0: no limit), what a tenth of the domains does, and the seed.
 
-    With `trust` the domains sign their versions, and admit only sound ones.
+    With `trust` the domains sign their versions, and admit only sound ones. `turns` is the number of turns of a domain.
     """
 
     policy: str
@@ -41,11 +43,14 @@ class Cell:
     bad: str = ""
     seed: int = 0
     trust: bool = False
+    turns: int = TRAINING.rounds
 
     @property
     def name(self) -> str:
         """The cell's name in the store."""
-        return f"{self.policy}-{self.budget}-{self.bad.replace(' ', '-') or 'good'}{'-trust' * self.trust}-{self.seed}"
+        parts = [self.policy, self.budget, self.bad.replace(" ", "-") or "good", self.seed]
+        parts += ["trust"] if self.trust else []
+        return "-".join(map(str, parts + ([f"{self.turns}-turns"] if self.turns != TRAINING.rounds else [])))
 
 
 def task_of(seed: int, bad: str = "") -> CityTask:
@@ -59,24 +64,26 @@ def bad_domains(seed: int) -> set[str]:
     return {name for name in domain_names(task.domains) if task.is_bad(name)}
 
 
-@dataclass(frozen=True)
+@dataclass
 class Attack:
     """What hostile domains publish in the place of their models: all signs flipped, from a version on.
 
     Parameters
     ----------
-    domains : frozenset of str
+    domains : set of str
         The hostile domains.
-    from_first : bool
-        Whether their first versions are bad already.
+    since : int
+        The number of their first bad version.
     """
 
-    domains: frozenset[str] = frozenset()
-    from_first: bool = True
+    domains: set[str]
+    since: int
+    published: Counter[str] = field(default_factory=Counter)
 
-    def model(self, stream: str, model: Model, *, is_first: bool) -> Model:
-        """Return what a domain publishes in the place of a model."""
-        return sign_flipped(model) if stream in self.domains and (self.from_first or not is_first) else model
+    def change(self, stream: str, model: Model) -> Model:
+        """Return what a domain publishes in the place of its next version."""
+        self.published[stream] += 1
+        return sign_flipped(model) if stream in self.domains and self.published[stream] >= self.since else model
 
 
 @dataclass(frozen=True)
@@ -87,7 +94,7 @@ class UnsignedModels(RelayedModels):
 
     def publish(self, stream: str, model: Model, content: RecordDict) -> RecordDict:
         """Publish a version of a stream."""
-        return super().publish(stream, self.attack.model(stream, model, is_first=self.own(content) is None), content)
+        return super().publish(stream, self.attack.change(stream, model), content)
 
 
 @dataclass(frozen=True)
@@ -98,17 +105,14 @@ class TrustedModels(SignedModels):
 
     def publish(self, stream: str, model: Model, content: RecordDict) -> RecordDict:
         """Publish a version of a stream."""
-        return super().publish(stream, self.attack.model(stream, model, is_first=self.own(content) is None), content)
+        return super().publish(stream, self.attack.change(stream, model), content)
 
 
-def run(
-    cell: Cell, folder: Path, *, rounds: int = TRAINING.rounds, gains: Gains | None = None
-) -> tuple[MutualReuse, list[Turn]]:
+def run(cell: Cell, folder: Path, *, gains: Gains | None = None) -> tuple[MutualReuse, list[Turn]]:
     """Run a city; its models are kept under the folder."""
-    task, training = task_of(cell.seed, cell.bad), replace(TRAINING, rounds=rounds, seed=cell.seed)
+    task, training = task_of(cell.seed, cell.bad), replace(TRAINING, rounds=cell.turns, seed=cell.seed)
     names = domain_names(task.domains)
-    flips = cell.bad in FLIPPING
-    attack = Attack(frozenset(bad_domains(cell.seed) if flips else ()), from_first=cell.bad != "turns hostile")
+    attack = Attack(bad_domains(cell.seed) if cell.bad in FLIPPING else set(), FLIPPING.get(cell.bad, 0))
     city = SimulatedCity(names, seed=cell.seed) if cell.trust else None
     store = ReferenceStore(folder)
     app = ClientApp()
@@ -141,7 +145,7 @@ def measure(cell: Cell, gains: Gains | None = None) -> dict[str, Any]:
         _, turns = run(cell, Path(folder), gains=gains)
     if failed := [turn for turn in turns if turn.error]:
         raise SystemExit(f"{cell.name}: {len(failed)} turns failed, the first one: {failed[0].error}")
-    return {"turns": [_row([turn for turn in turns if turn.number == n + 1]) for n in range(TRAINING.rounds)]}
+    return {"turns": [_row([turn for turn in turns if turn.number == n + 1]) for n in range(cell.turns)]}
 
 
 def _row(turns: list[Turn]) -> Mapping[str, Any]:

@@ -5,36 +5,36 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from city_scale.cells import bad_domains
+from city_scale.cells import TRAINING, bad_domains
 from fedretina.study import Results
 
 Measured = Mapping[str, Any]
 Of = Callable[[Measured], float]
-Kind = tuple[str, int, str] | tuple[str, int, str, bool]
-"""Policy, budget, what the bad tenth does, and whether there is trust (not by default)."""
+Kind = tuple[str, int, str] | tuple[str, int, str, bool, int]
+"""Policy, budget, what bad domains do, whether there is trust (by default not), and the number of turns (by default 3)."""
 
 
 @dataclass(frozen=True)
 class Cells:
     """The stored cells of the policy study."""
 
-    by_key: Mapping[tuple[str, int, str, bool, int], Measured]
+    by_key: Mapping[tuple[str, int, str, bool, int, int], Measured]
 
     @classmethod
     def load(cls, folder: Path) -> "Cells":
         """Read all cells of a folder."""
         values = [entry.value for entry in Results(folder).entries()]
-        cells = [value for value in values if "policy" in value]  # older ones have no key "trust"
-        return cls({(v["policy"], v["budget"], v["bad"], v.get("trust", False), v["seed"]): v for v in cells})
+        cells = [{"trust": False} | value for value in values if "policy" in value]  # older ones have no key "trust"
+        return cls({(v["policy"], v["budget"], v["bad"], v["trust"], len(v["turns"]), v["seed"]): v for v in cells})
 
-    def seeds(self, policy: str, budget: int, bad: str = "", trust: bool = False) -> list[int]:
+    def seeds(self, policy: str, budget: int, bad: str = "", trust: bool = False, turns: int = TRAINING.rounds) -> list[int]:
         """List the seeds that were measured."""
-        return sorted(key[4] for key in self.by_key if key[:4] == (policy, budget, bad, trust))
+        return sorted(key[-1] for key in self.by_key if key[:-1] == (policy, budget, bad, trust, turns))
 
-    def rows(self, of: Of, policy: str, budget: int, bad: str = "", trust: bool = False) -> dict[int, float]:
-        """Compute a number of each measured seed."""
-        key = policy, budget, bad, trust
-        return {seed: of(self.by_key[*key, seed]) for seed in self.seeds(*key)}
+    def rows(self, of: Of, *kind: Any) -> dict[int, float]:
+        """Compute a number of each measured seed; the kind of cells is given as for `seeds`."""
+        whole = (*kind, *("", False, TRAINING.rounds)[len(kind) - 2 :])
+        return {seed: of(self.by_key[*whole, seed]) for seed in self.seeds(*whole)}
 
     def paired(self, of: Of, one: Kind, other: Kind) -> list[float]:
         """Subtract a number of one kind of cell from that of another, by seed."""

@@ -8,7 +8,7 @@ from city_scale.cells import TRAINING
 from city_scale.estimates import ESTIMATES
 from city_scale.found import Cells, accuracy, best_accuracy, honest_accuracy, peer_bytes, refused_versions
 from city_scale.others import FLARE_CLIENTS, FLARE_ROUNDS, FLARE_RUNS
-from city_scale.policies import DEFENDED, KINDS_OF_BAD, TENTH
+from city_scale.policies import DEFENDED, KINDS_OF_BAD, TENTH, TURNS_WITH_BAD
 from city_scale.scaling import CODECS
 from fedretina.report import size
 from fedretina.study import Results, mean_text
@@ -20,7 +20,7 @@ KINDS = {
     "": "nothing bad",
     "mislabelled": "random labels",
     "sign-flipped": "all signs of the published model flipped",
-    "turns hostile": "the same from its second version on",
+    "turns hostile": "the same from its third version on",
 }
 NONE = "not run"
 
@@ -58,9 +58,9 @@ def bad_peers(cells: Cells) -> str:
     rows = []
     for trust in (False, True):
         for bad in ("", *KINDS_OF_BAD):
-            key = DEFENDED, TENTH, bad, trust
+            key = DEFENDED, TENTH, bad, trust, TURNS_WITH_BAD
             values = list(cells.rows(honest_accuracy, *key).values())
-            lost = cells.paired(honest_accuracy, key, (DEFENDED, TENTH, "", trust)) if bad else []
+            lost = cells.paired(honest_accuracy, key, (DEFENDED, TENTH, "", trust, TURNS_WITH_BAD)) if bad else []
             counts = [
                 text(list(cells.rows(refused_versions(bad=which), *key).values()), ".1f") if trust else ""
                 for which in (True, False)

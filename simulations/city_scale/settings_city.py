@@ -1,10 +1,14 @@
 """Read and check the configuration of a city: the task, the training, the choice of peers, the links."""
 
 from functools import cache
+from pathlib import Path
+from typing import Any
 
-from city_task import CityTask, domain_names
+from city_task import CityTask
 from fedretina.dom import DomConfig
 from fedretina.errors import BadArgument
+from fedretina.home import decoded
+from fedretina.reid import SlicedTask, SplitBy, sliced_task
 from fedretina.settings import Config, choice, flag, number, text, whole
 from fedretina.strategies.mutual_reuse import LinkModel, Selection
 from fedretina.strategies.peer_reuse import ReuseConfig
@@ -12,13 +16,17 @@ from fedretina.strategies.selection import POLICIES
 from fedretina.train import Training
 from fedretina.trust import SimulatedCity
 
+Task = CityTask | SlicedTask
+SLICES = ("data-root", "split-by", "cameras", "model")
 NODE_KEYS = ("domains", "districts", "samples", "labelled", "bad", "seed", "relative-error", "keyframe-error", "trust")
-"""What nodes are told. Nothing of it depends on the engine or on folders: equal cities have messages of equal size."""
+"""What nodes are told, and `SLICES` of given data. No other folder is told: equal cities have messages of equal size."""
 LINKS = ("down-mbit", "up-mbit", "latency-ms", "train-s", "spread", "offline", "off-s")
 
 
-def task_of(config: Config) -> CityTask:
+def task_of(config: Config) -> Task:
     """Make the city. Here and below, a wrong value raises `BadArgument` with the key, the value and what is allowed."""
+    if config.get("data-root"):
+        return sliced_task_of(config)
     for key in ("labelled", "bad"):
         if not 0 <= number(config, key) <= 1:
             raise BadArgument(f"{key} = {config[key]!r}: allowed is a number from 0 to 1")
@@ -30,6 +38,35 @@ def task_of(config: Config) -> CityTask:
         bad=number(config, "bad"),
         seed=whole(config, "seed", at_least=0),
     )
+
+
+def sliced_task_of(config: Config) -> SlicedTask:
+    """Make the task over slices of the given data; their labels stay as they are."""
+    if number(config, "bad"):
+        raise BadArgument(f"bad = {config['bad']!r} with data-root: only a made city has bad domains; give bad = 0")
+    root = Path(text(config, "data-root"))
+    if not root.is_absolute():
+        raise BadArgument(f"data-root = {config['data-root']!r}: give an absolute path, which all nodes have")
+    by: SplitBy = "site" if choice(config, "split-by", ("camera", "site")) == "site" else "camera"
+    return _sliced(
+        root,
+        by=by,
+        cameras=whole(config, "cameras", at_least=1),
+        domains=whole(config, "domains", at_least=2),
+        labelled=number(config, "labelled"),
+        model=text(config, "model"),
+        seed=whole(config, "seed", at_least=0),
+    )
+
+
+@cache
+def _sliced(root: Path, *, model: str, **options: Any) -> SlicedTask:
+    return sliced_task(root, models={"": model}, decoded=decoded(), **options)
+
+
+def node_settings(config: Config) -> dict[str, Any]:
+    """Choose what nodes are told."""
+    return {key: config[key] for key in (*NODE_KEYS, *(SLICES if config["data-root"] else ()))}
 
 
 def training_of(config: Config) -> Training:
@@ -66,12 +103,12 @@ def trusted_city(config: Config) -> SimulatedCity | None:
     """Make the identities of the city; None without trust."""
     if not flag(config, "trust"):
         return None
-    return _identities(whole(config, "domains"), whole(config, "seed"))
+    return _identities(task_of(config).names, whole(config, "seed"))
 
 
 @cache
-def _identities(domains: int, seed: int) -> SimulatedCity:
-    return SimulatedCity(domain_names(domains), seed=seed)
+def _identities(names: tuple[str, ...], seed: int) -> SimulatedCity:
+    return SimulatedCity(names, seed=seed)
 
 
 def codec_of(config: Config) -> DomConfig:
