@@ -12,7 +12,9 @@ from fedretina.study import Results
 TENTH = 50_000
 """Bytes of payload for a target and turn: about a tenth of what all models take."""
 DEFENDED = "nearest"
-KINDS_OF_BAD = ("mislabelled", "sign-flipped")
+TURNS_WITH_BAD = 4
+"""A domain that turns hostile must first have a history, and then be heard."""
+KINDS_OF_BAD = ("turns hostile", "sign-flipped", "mislabelled")
 
 
 def cells(seeds: list[int]) -> Iterator[Cell]:
@@ -20,9 +22,10 @@ def cells(seeds: list[int]) -> Iterator[Cell]:
     for seed in seeds:
         yield Cell(policy="nearest", budget=TENTH, seed=seed)
         yield Cell(policy="all", budget=0, seed=seed)
-    for bad in KINDS_OF_BAD:
-        for seed in seeds:
-            yield Cell(policy=DEFENDED, budget=TENTH, bad=bad, seed=seed)
+    for seed in seeds:
+        for bad in ("", *KINDS_OF_BAD):
+            for trust in (False, True):
+                yield Cell(policy=DEFENDED, budget=TENTH, bad=bad, seed=seed, trust=trust, turns=TURNS_WITH_BAD)
     for policy in ("oracle", "random", "bound", "score"):
         for seed in seeds:
             yield Cell(policy=policy, budget=TENTH, seed=seed)

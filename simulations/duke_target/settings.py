@@ -39,6 +39,7 @@ def reuse_of(config: Config) -> ReuseConfig:
         alpha=text(config, "alpha"),
         init=text(config, "init"),
         committee=flag(config, "committee"),
+        new_classes_below=number(config, "new-classes-below"),
         layers=names(config, "layers"),
         body_rounds=whole(config, "body-rounds"),
         co_training=text(config, "co-training"),
@@ -47,6 +48,7 @@ def reuse_of(config: Config) -> ReuseConfig:
         alone_last=whole(config, "alone-last"),
         turns_by=text(config, "turns-by"),
         risk_limit=number(config, "risk-limit"),
+        own_limit=number(config, "own-limit"),
         share=flag(config, "share"),
     )
 
