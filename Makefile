@@ -23,6 +23,7 @@ bench: ## the tables of docs/, which take hours; runs of the main job that are i
 	python benchmarks/transfer.py
 	python benchmarks/main_job.py build/main-job
 	python benchmarks/joint_training.py build/joint-training
+	python benchmarks/peers build/peers
 	python benchmarks/committee.py --targets duke --seeds 0,1,2
 	python benchmarks/codec
 	python benchmarks/any_strategy all build/any-strategy

@@ -37,6 +37,7 @@ VERSION_2 = {
     "pools_lattice": DomConfig(lattice=True, effort="fast"),
     "exact_layouts": DomConfig(lossless=True),
     "metadata": DomConfig(),
+    "rotated": DomConfig(rms_step=4.0, rotated=True),
 }
 CONFIGS = {name: replace(config, format=1) for name, config in VERSION_1.items()} | VERSION_2
 

@@ -63,6 +63,10 @@ def study(
     average_every: Annotated[int, typer.Option(min=1, help="peers: epochs between two averages in co-training.")] = 5,
     share_target: Annotated[float, typer.Option(min=0, max=1, help="peers: the target's weight in an average.")] = 0.6,
     alone_last: Annotated[int, typer.Option(min=0, help="peers: last epochs, in which the target trains alone.")] = 6,
+    risk_limit: Annotated[
+        float, typer.Option(min=0, help="peers: no turn above this multiple of the best R_m; 0: off.")
+    ] = 2,
+    own_limit: Annotated[float, typer.Option(min=0, help="peers: no turn above this multiple of its own risk; 0: off.")] = 1,
 ) -> None:
     """Run one of the paper's experiments over several seeds; write a table (Markdown, JSON) and a plot.
 
@@ -80,6 +84,7 @@ def study(
         data=str(data_root.expanduser().absolute()) if data_root else EMBEDDED,
         epoch_samples=QUICK_SAMPLES if quick else 4000,
         body_rounds=body_rounds, average_every=average_every, share_target=share_target, alone_last=alone_last,
+        risk_limit=risk_limit, own_limit=own_limit,
     )  # fmt: skip
     folder = out or home.studies() / (f"{base.target}-quick" if quick else base.target)
     runner = StudyRunner(task_of, Store(folder), device)

@@ -46,7 +46,15 @@ class DomConfig:
         bytes it harms a transformer's loss less. Keyframes stay relative. On the lattice it is the nearest power of two.
     rms_step : float or None, default None
         The same, as a multiple of the RMS of all differences together (of what is quantised, without vectors): 2 loses
-        about a percent of a transformer's improvement, 0.5 nothing that can be measured.
+        about a percent of a transformer's improvement, 0.5 nothing that can be measured. With `rotated` each tensor counts
+        in units of about its own RMS.
+    rotated : bool, default False
+        Whether all differences are rotated at random before they are quantised, together and with one step (`rms_step`, or
+        what `budget_bytes` allows), and scaled so that the mean over rotations is right (EDEN, Vargaftik et al., ICML
+        2022). Then steps of 4 or 5 train, at 0.3 or 0.1 bits a weight, where errors average out: over the nodes of a round,
+        and over rounds that start from the model that was sent. There is no error feedback, which would add the errors up:
+        so it is not for a node's own stream, nor for strategies that keep their own model. The rotation follows from the
+        base's digest: give the model that the receiver holds, not zeros. Vectors and keyframes are coded as without.
     absolute_keyframes : bool, default False
         Whether `bits` holds for keyframes too, as in the paper's Table 4; it destroys models at ``bits=3``.
     budget_bytes : int or None, default None
@@ -94,6 +102,7 @@ class DomConfig:
     bits: int | None = None
     step: float | None = None
     rms_step: float | None = None
+    rotated: bool = False
     absolute_keyframes: bool = False
     budget_bytes: int | None = None
     rounding: Rounding | None = None
@@ -114,6 +123,17 @@ class DomConfig:
                     f"DomConfig.{other} is {getattr(self, other)!r} with {field}={getattr(self, field)!r}; "
                     f"allowed: one of them, since {why}"
                 )
+        if self.rotated:
+            self._check_rotated()
+
+    def _check_rotated(self) -> None:
+        if self.rms_step is None and self.budget_bytes is None:
+            raise BadArgument("DomConfig.rotated without rms_step or budget_bytes; allowed: one of them; give rms_step=4")
+        if self.rounding not in (None, "nearest") or self.format == 1:
+            raise BadArgument(
+                f"DomConfig.rotated with rounding={self.rounding!r}, format={self.format!r}; allowed: 'nearest', 2; "
+                "leave them out"
+            )
 
     @property
     def quantiser(self) -> Rounding:
@@ -130,6 +150,11 @@ class DomConfig:
         return self.step is not None or self.rms_step is not None
 
     @property
+    def is_unbiased(self) -> bool:
+        """Whether what quantisation loses has mean 0 and is not fed back: rotated, or rounded by chance."""
+        return self.rotated or self.rounding == "stochastic"
+
+    @property
     def dependent(self) -> bool:
         """Whether values may be quantised by a trellis: effort "small", off the lattice, no rounding or step asked for."""
         return self.effort == "small" and not self.lattice and self.rounding is None and not self.has_shared_step
@@ -138,10 +163,15 @@ class DomConfig:
         """Return the configuration as a JSON object."""
         return json.dumps(asdict(self))
 
+    @property
+    def exact(self) -> "DomConfig":
+        """The configuration that loses nothing, with the same effort and format, on the lattice if this one is."""
+        return DomConfig(lossless=True, effort=self.effort, lattice=self.lattice, format=self.format)
+
     @cached_property
     def for_vectors(self) -> "DomConfig":
         """The configuration by which vectors are quantised: without bias, and without the choices that need many values."""
-        return replace(self, rounding="nearest", bits=None, step=None, rms_step=None, budget_bytes=None)
+        return replace(self, rounding="nearest", bits=None, step=None, rms_step=None, rotated=False, budget_bytes=None)
 
     def may_lose(self, name: str) -> bool:
         """Tell whether a tensor of that name may be quantised: by `lossless` and `lossy_tensors`.
@@ -221,6 +251,7 @@ _FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "bits": ("None or an integer in [0, 15]", _bits),
     "step": ("None or a positive number", lambda value: value is None or _positive(value)),
     "rms_step": ("None or a positive number", lambda value: value is None or _positive(value)),
+    "rotated": ("True | False", _flag),
     "absolute_keyframes": ("True | False", _flag),
     "budget_bytes": ("None or a positive integer", _budget),
     "rounding": ("None | deadzone | nearest | paper | rdoq | stochastic", _rounding),
@@ -234,6 +265,8 @@ _FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
 _EXCLUSIVE = (
     ("lattice", "bits", "10**-c is no power of two"),
     ("lattice", "rounding", "the paper's rounding is biased, which a stream would add up"),
+    ("lattice", "rotated", "rotated differences lie on no lattice"),
+    ("rotated", "lossless", "a rotated difference loses"),
     ("bits", "step", "both are steps"),
     ("bits", "rms_step", "both are steps"),
     ("step", "rms_step", "both are steps"),

@@ -35,6 +35,7 @@ from fedretina.flower.transfers import (
     Codec,
     ExchangeOptions,
     check_feedback,
+    check_rotated,
     choose_configs,
     preset_schedule,
     read_round,
@@ -73,9 +74,11 @@ class DomGrid(Grid):
         What a reply's model is. "one-shot": a model to be aggregated, coded against the model that the node just received.
         "stream": a version of the node's own stream, which has the record's name. The server keeps it for relaying.
     feedback_up : bool, default False
-        Whether nodes add the residual of their last reply (what quantisation lost) to the next reply.
+        Whether nodes add the residual of their last reply (what quantisation lost) to the next reply, unless its mean is 0
+        (`DomConfig.is_unbiased`).
     feedback_down : Strategy, optional
-        The strategy, if the residual of each aggregate is to be added to the next one. By default it is not.
+        The strategy, if the residual of each aggregate is to be added to the next one (unless its mean is 0). By default it
+        is not.
     rules : sequence of RecordRule, optional
         Which other records than the model may lose precision, and which may not.
     ledger : Ledger, optional
@@ -324,6 +327,7 @@ class DomGrid(Grid):
 
     def _options(self, message_type: str, number: int) -> ExchangeOptions:
         down, up = (round_to_nearest(config) for config in choose_configs(self._config, message_type, number))
+        check_rotated(down, up, feedback_down=self._feedback_down, uplink=self._uplink)
         if self._trust is not None and (down is None or up is None):
             raise BadArgument(
                 "config=None with trust: only coded models are signed; give DomConfig(lossless=True) for exact ones"

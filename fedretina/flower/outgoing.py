@@ -12,7 +12,7 @@ from fedretina.flower.acknowledgements import Acknowledgements
 from fedretina.flower.coded import CodedRecord, header_entry, newest_of, route_of, sealed_version, statement_of
 from fedretina.flower.contents import ContentCopy, RecordCopy
 from fedretina.flower.hints import PrecisionHints
-from fedretina.flower.precision import MODEL_TYPES, classify, find_model_name, find_rule, lossless_config, rule_config
+from fedretina.flower.precision import MODEL_TYPES, classify, find_model_name, find_rule, rule_config
 from fedretina.flower.relay import SealedRelay
 from fedretina.flower.reply import MIN_CODED_BYTES
 from fedretina.flower.sealed import SealedSource
@@ -160,7 +160,7 @@ class MessagePacker:
         kind = classify(rule, to.message_type, is_main=is_main)
         config = options.down if rule is None else rule_config(options.down, rule)
         if kind == "data" and not self.streams.continues(name, model):
-            made = publish(model, base=None, config=lossless_config(config))
+            made = publish(model, base=None, config=config.exact)
             order = records.order_of(record.record)
             return CodedRecord(None, made.version.digest, made.payload, order, record.plain_bytes, rule is not None)
         if rule is None and not config.lossless:

@@ -107,13 +107,8 @@ def classify(rule: RecordRule | None, message_type: str, *, is_main: bool) -> Re
     return "model" if is_main and message_type in MODEL_TYPES else "data"
 
 
-def lossless_config(config: DomConfig) -> DomConfig:
-    """Return a configuration that loses nothing, with the same effort."""
-    return DomConfig(lossless=True, effort=config.effort)
-
-
 def rule_config(config: DomConfig, rule: RecordRule) -> DomConfig:
     """Return the configuration for a record that a rule names."""
     if not rule.lossy:
-        return lossless_config(config)
+        return config.exact
     return config if config.lossless or rule.tensors == ("*",) else replace(config, lossy_tensors=rule.tensors)

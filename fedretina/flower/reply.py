@@ -8,7 +8,7 @@ from flwr.app import ArrayRecord, Context, Message, RecordDict
 
 from fedretina.dom import DomConfig, Model, Published, ReferenceStore, Version, add_residual, publish
 from fedretina.flower import header, node_state, records
-from fedretina.flower.precision import MODEL_NAMES, find_model_name, find_rule, lossless_config, rule_config
+from fedretina.flower.precision import MODEL_NAMES, find_model_name, find_rule, rule_config
 from fedretina.flower.seals import UpSeal
 from fedretina.flower.similarity import dissimilar_tensors, has_same_tensors, is_similar, is_small, matching_tensors
 from fedretina.flower.sizes import message_size, wire_size
@@ -139,9 +139,9 @@ class ReplyEncoder:
         if rule is not None:
             return _CodingPlan(base, rule_config(config, rule))
         if base is None or not is_similar(model, base.model):
-            return _CodingPlan(None, lossless_config(config))
+            return _CodingPlan(None, config.exact)
         if self.message_type != "train" or not is_main or is_small(model):
-            return _CodingPlan(base, lossless_config(config))
+            return _CodingPlan(base, config.exact)
         return _CodingPlan(base, config, dissimilar_tensors(model, base.model))
 
     def _base(self, name: str, model: Model) -> Version | None:
@@ -175,7 +175,7 @@ class ReplyEncoder:
             packed=records.pack([payload]),
             plain=records.to_record(add_residual(model, previous), records.order_of(record)) if previous else record,
             model=info,
-            residual=Version.of(published.residual) if feeds_back and not plan.config.lossless else None,
+            residual=Version.of(published.residual) if feeds_back and published.residual else None,
             statement=statement,
             seal=seal,
         )

@@ -10,7 +10,7 @@ from typing import Any
 from fedretina.dom import DomConfig, Model, ReferenceStore, Stream, Version, accept, add_residual, digest, residual_of
 from fedretina.errors import Corrupt, UnknownBase
 from fedretina.flower.ownership import FirstPublisherOwns, Ownership
-from fedretina.flower.precision import RecordKind, lossless_config
+from fedretina.flower.precision import RecordKind
 from fedretina.flower.similarity import count_weights, is_similar, is_small, matching_tensors, restore_dtypes
 
 MIN_LOSSY_WEIGHTS = 4096
@@ -19,8 +19,8 @@ _NEVER = object()
 
 
 def stream_config(config: DomConfig) -> DomConfig:
-    """Return the configuration for a stream: on the lattice, unless `bits` asks for the paper's absolute steps."""
-    return replace(config, lattice=config.bits is None and config.rounding != "paper")
+    """Return the configuration for a stream: on the lattice, unless it asks for the paper's steps or rotates."""
+    return replace(config, lattice=config.bits is None and config.rounding != "paper" and not config.rotated)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class NewModel:
     shared : bool, default True
         Whether several nodes get this model.
     feedback : bool, default False
-        Whether the residual (what quantisation loses) is added to the next version.
+        Whether the residual (what quantisation loses) is added to the next version, unless its mean is 0.
     """
 
     name: str
@@ -105,12 +105,12 @@ class StreamRegistry:
         newest = self.open(name).newest
         model = new.model if newest is None else restore_dtypes(new.model, newest.model)
         uncoded = digest(model)
-        coding = config if self._may_be_lossy(name, model, new.kind, shared=new.shared) else lossless_config(config)
+        coding = config if self._may_be_lossy(name, model, new.kind, shared=new.shared) else config.exact
         if (known := self._find_coded(uncoded, exact=coding.lossless)) is not None:
             return known
         if f"{name}@{new.node}" in self._streams or self._round_keys.get(name, _NEVER) == new.round_key:
             name = f"{name}@{new.node}"
-            coding = config if self._may_be_lossy(name, model, new.kind, shared=False) else lossless_config(config)
+            coding = config if self._may_be_lossy(name, model, new.kind, shared=False) else config.exact
         self._round_keys[name] = new.round_key
         if new.shared and self.open(name).log.newest is None:
             self._shared.add(name)
@@ -175,7 +175,9 @@ class StreamRegistry:
         stream.config = stream_config(config)
         first, residual = stream.log.newest is None, self._residual(stream.name, model) if feedback else {}
         stream.publish(add_residual(model, residual))
-        if feedback and not first:  # what a keyframe lost is not added later: training starts without it
+        if config.is_unbiased:
+            self._residuals.pop(stream.name, None)
+        elif feedback and not first:  # what a keyframe lost is not added later: training starts without it
             assert stream.newest is not None
             lost = Version.of(residual_of(model, residual, stream.newest.model))
             self.store.put(lost)

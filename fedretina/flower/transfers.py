@@ -127,6 +127,34 @@ def preset_schedule(name: str, *, feedback_down: bool) -> Schedule:
     return lambda transfer: preset.up if transfer.direction == "up" else down
 
 
+def check_rotated(down: DomConfig | None, up: DomConfig | None, *, feedback_down: bool, uplink: header.Uplink) -> None:
+    """Raise if models are rotated where the next difference contains what quantisation lost.
+
+    A rotated difference loses more than it keeps, and only the mean is right. In a series of differences against what was
+    published, each one contains the loss of the one before: losses would grow from round to round.
+
+    Raises
+    ------
+    BadArgument
+        If replies are versions of the node's own stream; if it is not known that the strategy starts from the model that
+        was sent, see `check_feedback`.
+
+    Examples
+    --------
+    >>> check_rotated(None, DomConfig(rms_step=4, rotated=True), feedback_down=False, uplink="one-shot")
+    """
+    if up is not None and up.rotated and uplink == "stream":
+        raise BadArgument(
+            "DomConfig.rotated up with uplink='stream': the next difference of a stream contains what quantisation lost, "
+            "which would grow; leave rotated out, and give an rms_step of at most 2"
+        )
+    if down is not None and down.rotated and not feedback_down:
+        raise BadArgument(
+            "DomConfig.rotated down without feedback_down: it is right only if the strategy starts from the model that was "
+            "sent; give feedback_down=strategy, which checks that, or leave rotated out"
+        )
+
+
 def round_to_nearest(config: DomConfig | None) -> DomConfig | None:
     """Return the configuration with rounding to nearest, if it leaves the rounding open.
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, fields
 
 import fedretina
 from fedretina.checks import check_domains
-from fedretina.train import Training
+from fedretina.train import OWN_LIMIT, RISK_LIMIT, Training
 
-VERSION = 3
+VERSION = 4
 """Increase it when a setting gives another result within a release, or when a default changes. Stored results are then
 measured again. Keys contain only the fields that differ from their defaults."""
-_CO_TRAINING = {"body_rounds", "average_every", "share_target", "alone_last"}
+_CO_TRAINING = {"body_rounds", "average_every", "share_target", "alone_last", "risk_limit", "own_limit"}
 _OF_TARGET = {"method", "target", "sources", "labelled", "gamma", "epochs"} | _CO_TRAINING
 
 
@@ -54,6 +54,8 @@ class Setting:
         The target's weight in these averages.
     alone_last : int, default 6
         The last epochs, in which the target trains alone.
+    risk_limit, own_limit : float, default 2.0, 1.0
+        Which sources take part in co-training, see `fedretina.train.TurnRules`.
     seed : int, default 0
         Seed of all random choices, also of which samples are labelled.
 
@@ -84,6 +86,8 @@ class Setting:
     average_every: int = 5
     share_target: float = 0.6
     alone_last: int = 6
+    risk_limit: float = RISK_LIMIT
+    own_limit: float = OWN_LIMIT
     seed: int = 0
 
     @property

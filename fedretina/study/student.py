@@ -194,23 +194,6 @@ def embedding_layer(task: Task) -> str:
     return task.embedding or list(task.layers)[-1]
 
 
-def logits(output: object) -> Tensor:
-    """Give the class scores of a model's output, (N, classes): the output itself, or its `logits`. Parts are averaged.
-
-    Examples
-    --------
-    >>> import torch
-    >>> logits(torch.zeros(2, 5)).shape
-    torch.Size([2, 5])
-    """
-    scores = getattr(output, "logits", output)
-    if not isinstance(scores, Tensor):
-        raise BadArgument(
-            f"a model gave a {type(output).__name__}: this method needs class scores, as a tensor or as `.logits`"
-        )
-    return scores.mean(1) if scores.ndim == 3 else scores
-
-
 def freeze(models: Mapping[str, nn.Module]) -> list[nn.Module]:
     """Freeze models, put them into eval mode, and list them in the order of their names."""
     return [models[name].requires_grad_(False).eval() for name in sorted(models)]

@@ -134,7 +134,7 @@ ABLATION = {
         "committee-reuse",
         "committee-plain",
         "committee-ungrouped",
-        "committee-closed",
+        "committee-new",
         "committee-open",
         "committee-damping",
     ),
@@ -143,7 +143,7 @@ ABLATION = {
 }
 NOT_IN_QUICK = {
     "reuse-uniform", "reuse-nonlinear", "self", "committee-two", "committee-scratch", "committee-plain",
-    "committee-ungrouped", "committee-closed", "committee-open", "committee-damping", "fmr-start", "fedper",
+    "committee-ungrouped", "committee-new", "committee-open", "committee-damping", "fmr-start", "fedper",
 }  # fmt: skip
 """Variants that a quick ablation leaves out, so that it ends within ten minutes."""
 
@@ -178,11 +178,11 @@ PEERS = {
 }
 """The recipes of the study of peers, by method."""
 PEER_CONTROLS = (
-    "finetune", "turns", "joint-one", "joint-all", "joint-turns-equal", "joint-turns-risk", "soup", "fedavg-equal",
-    "fedprox-equal", "fedbn-equal", "all-labels",
+    "finetune", "turns", "joint-one", "joint-all", "joint-turns-equal", "joint-turns-risk", "joint-turns-new", "soup",
+    "fedavg-equal", "fedprox-equal", "fedbn-equal", "all-labels",
 )  # fmt: skip
-COUNTED = {"one", "turns", "fedavg-equal", "fedprox-equal", "fedbn-equal"} | {m for m in METHODS if m.startswith("joint")}
-"""The methods that count what they send."""
+UNCOUNTED = {"finetune", "soup", "all-labels"}
+"""The methods that do not count what they send."""
 
 
 def peers(base: Setting, quick: bool) -> Study:
@@ -210,10 +210,10 @@ def _by_count(base: Setting) -> Grid:
 
 def _traffic(base: Setting, quick: bool) -> Grid:
     cells = {}
-    for method in ("one", "joint-body", "joint-turns", *(() if quick else PEER_CONTROLS)):
+    for method in (*PEERS, *(() if quick else PEER_CONTROLS)):
         setting, label = replace(base, method=method), METHODS[method].label
         cells[label, "mAP / Rank-1"] = Cell(setting)
-        if method in COUNTED:
+        if method not in UNCOUNTED:
             cells[label, "models sent"] = Cell(setting, ("transfers",))
             cells[label, "MB"] = Cell(setting, ("megabytes",))
     return Grid("All sources: mAP beside the traffic", "recipe", cells)

@@ -25,9 +25,10 @@ True
 from fedretina.train.batches import Batch, Batches, DomainBatches
 from fedretina.train.bodies import Body, average_bodies, average_states, load_body, mix_bodies, shared_body
 from fedretina.train.checkpoints import Checkpoints
-from fedretina.train.compute import forward_function, training_device
+from fedretina.train.compute import class_scores, forward_function, training_device
 from fedretina.train.joint import OnRound, body_span, train_from, train_jointly
 from fedretina.train.learner import Learner, OnEpoch
+from fedretina.train.own_risk import held_out_risk
 from fedretina.train.peers import Peers, SourceWeights, adapt_peers, check_finite, load_arrays, model_arrays, tensor_of
 from fedretina.train.pseudo_labels import ClassMemoryTerm, PseudoLabelBatches, PseudoLabels
 from fedretina.train.rehearsal import CHECKPOINT_FACTOR, check_disk_space, model_bytes, rehearse
@@ -38,15 +39,27 @@ from fedretina.train.seeds import seeded, seeded_model
 from fedretina.train.start import clean_batches, start_from, start_from_average
 from fedretina.train.term import ForwardPass, SupervisedLoss, Term
 from fedretina.train.training import Training
-from fedretina.train.turns import Segment, TurnsBy, make_schedule, segment_spans, turn_weights
+from fedretina.train.turn_sources import (
+    OWN_LIMIT,
+    RISK_LIMIT,
+    CoTraining,
+    TurnRules,
+    TurnsBy,
+    TurnSources,
+    choose_sources,
+)
+from fedretina.train.turns import Segment, make_schedule, segment_spans
 
 __all__ = [
     "CHECKPOINT_FACTOR",
+    "OWN_LIMIT",
+    "RISK_LIMIT",
     "Batch",
     "Batches",
     "Body",
     "Checkpoints",
     "ClassMemoryTerm",
+    "CoTraining",
     "DomainBatches",
     "EpochRange",
     "ForwardPass",
@@ -62,6 +75,8 @@ __all__ = [
     "SupervisedLoss",
     "Term",
     "Training",
+    "TurnRules",
+    "TurnSources",
     "TurnsBy",
     "adapt_peers",
     "average_bodies",
@@ -69,8 +84,11 @@ __all__ = [
     "body_span",
     "check_disk_space",
     "check_finite",
+    "choose_sources",
+    "class_scores",
     "clean_batches",
     "forward_function",
+    "held_out_risk",
     "load_arrays",
     "load_body",
     "make_schedule",
@@ -90,6 +108,5 @@ __all__ = [
     "train_from",
     "train_jointly",
     "training_device",
-    "turn_weights",
     "warm_up_inputs",
 ]

@@ -73,6 +73,20 @@ def to_float32(output: Any) -> Any:
     return output
 
 
+def class_scores(output: object) -> Tensor:
+    """Give the class scores of a model's output, (N, classes): the output itself, or its `logits`. Parts are averaged.
+
+    Examples
+    --------
+    >>> class_scores(torch.zeros(2, 5)).shape
+    torch.Size([2, 5])
+    """
+    scores = getattr(output, "logits", output)
+    if not isinstance(scores, Tensor):
+        raise BadArgument(f"a model gave a {type(output).__name__}: class scores are needed, as a tensor or as `.logits`")
+    return scores.mean(1) if scores.ndim == 3 else scores
+
+
 def has_bfloat16(where: torch.device) -> bool:
     """Tell whether a device multiplies bfloat16 natively. If it is emulated, it is slower than float32."""
     if where.type == "cuda":

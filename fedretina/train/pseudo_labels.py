@@ -46,6 +46,8 @@ class PseudoLabels:
     ----------
     metrics : dict of str to float
         Metrics of the last labelling: "share" and "accuracy" in percent, "new" in classes. Empty before the first.
+    accuracies : list of float
+        The held-out accuracy of each labelling so far, in percent.
     memory : ClassMemory or None
         Centres of the classes; None if no class is new.
     """
@@ -63,13 +65,14 @@ class PseudoLabels:
         self.task, self.splits, self.samples = task, splits, splits.everything()
         self.layer = task.embedding or list(task.layers)[-1]
         self.metrics: Metrics = {}
+        self.accuracies: list[float] = []
         self.memory: ClassMemory | None = None
         self._labelling: Labelling | None = None
         self._groups = None if splits.groups is None else splits.groups.numpy()
         labels = torch.cat([splits.labels, torch.full((len(self.samples) - len(splits.labels),), -1)])
         features = {name: self._embed(peer) for name, peer in peers.items()}
         options = replace(options or CommitteeOptions(), seed=training.seed)
-        if task.kind == "classification":
+        if task.kind == "classification":  # all classes are known
             options = replace(options, new_classes_below=0.0)
         self._committee = Committee(features, labels.numpy(), groups=self._groups, alpha=alpha, options=options)
 
@@ -92,6 +95,7 @@ class PseudoLabels:
         self.metrics = {"share": 100 * labelling.share, "new": float(labelling.new)}
         if labelling.accuracy is not None:
             self.metrics["accuracy"] = 100 * labelling.accuracy
+            self.accuracies.append(self.metrics["accuracy"])
         return True
 
     def labelled(self) -> tuple[Tensor, Tensor]:

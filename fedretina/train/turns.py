@@ -1,17 +1,14 @@
 """The schedule of co-training: at which epochs bodies are averaged, and which source trains for which target.
 
-It is a pure function of the configuration, the sizes of the domains, and the risks of the sources. So it can be printed
-before the training, and a resumed run continues with the same one.
+It is a pure function of the configuration, the sizes of the domains, and the risks of the sources and the target. So it can
+be printed before the training, and a resumed run continues with the same one.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from fedretina.train.bodies import MOST_SAMPLES
 from fedretina.train.training import Training
 
-TurnsBy = Literal["size", "risk", "equal"]
 Weights = Mapping[str, float]
 
 
@@ -59,44 +56,6 @@ def segment_spans(training: Training, *, average_every: int, alone_last: int) ->
     return [(start, min(start + average_every, (start // epochs + 1) * epochs, end)) for start in starts if start < end]
 
 
-def turn_weights(
-    sizes: Mapping[str, int], risks: Weights, *, by: TurnsBy = "size", risk_limit: float = 0.0, only_best: bool = False
-) -> dict[str, float]:
-    """Choose the sources that train for a target, and how often.
-
-    Parameters
-    ----------
-    sizes : mapping of str to int
-        Number of labelled samples of each source that can take part.
-    risks : mapping of str to float
-        R_m of Theorem 1 by source.
-    by : {"size", "risk", "equal"}, default "size"
-        A source's turns are in proportion to its samples, at most 4,000; to 1 / R_m; or equal for all.
-    risk_limit : float, default 0
-        A source takes no part if its R_m is more than this multiple of the smallest R_m; 0: all take part.
-    only_best : bool, default False
-        Whether only the source with the smallest R_m takes part.
-
-    Examples
-    --------
-    >>> sizes, risks = {"cuhk03": 7000, "pku": 300, "noise": 6000}, {"cuhk03": 0.3, "pku": 0.4, "noise": 0.9}
-    >>> turn_weights(sizes, risks, risk_limit=2.0)
-    {'cuhk03': 4000.0, 'pku': 300.0}
-    >>> turn_weights(sizes, risks, by="equal", only_best=True)
-    {'cuhk03': 1.0}
-    """
-    if not sizes:
-        return {}
-    smallest = min(risks[source] for source in sizes)
-    names = [source for source in sizes if not risk_limit or risks[source] <= risk_limit * smallest]
-    if only_best:
-        names = [min(names, key=lambda source: risks[source])]
-    weights = {source: float(min(sizes[source], MOST_SAMPLES)) for source in names}
-    if by == "size":
-        return weights
-    return {source: 1 / risks[source] if by == "risk" else 1.0 for source in names}
-
-
 def make_schedule(spans: Sequence[tuple[int, int]], weights: Mapping[str, Weights], *, in_turn: bool) -> list[Segment]:
     """Choose the sources of each segment.
 
@@ -108,7 +67,7 @@ def make_schedule(spans: Sequence[tuple[int, int]], weights: Mapping[str, Weight
     spans : sequence of (int, int)
         See `segment_spans`.
     weights : mapping of str to mapping of str to float
-        By target and source, see `turn_weights`.
+        By target and source, see `TurnSources.weights`.
     in_turn : bool
         False: all sources of a target train in every segment.
 

@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+import torch
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from fedretina import home
 from fedretina.flower import dom_mod
 from fedretina.strategies import Job, ModelFolder, PeerReuseClient, hosted_domains
-from settings import progress_of, task_of
+from settings import progress_of, task_of, threads_of
 
 app = ClientApp(mods=[dom_mod])
 
@@ -18,6 +19,8 @@ def answer(message: Message, context: Context) -> Message:
     config = {**context.run_config, **Job.of(message).settings}
     if data := context.node_config.get("data"):  # a real node has its data where its owner put them
         config["data-root"] = data
+    if threads := threads_of(config):
+        torch.set_num_threads(threads)
     share = bool(context.node_config.get("share", True))  # the owner's decision, not the run's
     client = PeerReuseClient(task_of(config), home.nodes(), progress=progress_of(config), share=share)
     return client(message, context)

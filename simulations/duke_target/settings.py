@@ -39,6 +39,7 @@ def reuse_of(config: Config) -> ReuseConfig:
         alpha=text(config, "alpha"),
         init=text(config, "init"),
         committee=flag(config, "committee"),
+        new_classes_below=number(config, "new-classes-below"),
         layers=names(config, "layers"),
         body_rounds=whole(config, "body-rounds"),
         co_training=text(config, "co-training"),
@@ -47,6 +48,7 @@ def reuse_of(config: Config) -> ReuseConfig:
         alone_last=whole(config, "alone-last"),
         turns_by=text(config, "turns-by"),
         risk_limit=number(config, "risk-limit"),
+        own_limit=number(config, "own-limit"),
         share=flag(config, "share"),
     )
 
@@ -78,9 +80,21 @@ def progress_of(config: Config) -> Literal["epoch", "round"]:
     return "epoch" if choice(config, "progress", ("epoch", "round")) == "epoch" else "round"
 
 
+def threads_of(config: Config) -> int | None:
+    """Read how many CPU threads train a domain; None: torch's own choice.
+
+    The small network's operations are short: two threads are no faster on an idle machine, and many times slower beside
+    another process, as each operation waits for the thread that was interrupted.
+    """
+    asked = within(config, "threads", 0, 1024, "0 (one for the small network, torch's choice for others) or more")
+    small = set(_by_domain(config, "model", topology_of(config).domains).values()) <= {"small"}
+    return asked or (1 if small else None)
+
+
 def check(config: Config) -> None:
     """Check all settings; the data are not opened."""
     progress_of(config)
+    threads_of(config)
     text(config, "logger")
     topology = topology_of(config)
     training_of(config)

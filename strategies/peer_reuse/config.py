@@ -5,6 +5,7 @@ from typing import Literal
 
 from fedretina.checks import check_at_least, check_domain_name, check_number, check_one_of
 from fedretina.errors import BadArgument
+from fedretina.train import OWN_LIMIT, RISK_LIMIT, TurnRules
 
 INITS = ("best-peer", "average", "given", "scratch")
 ALPHAS = ("learned", "bound", "uniform")
@@ -104,6 +105,9 @@ class ReuseConfig:
     committee : bool, default True
         Whether the sources' models and the target's own state label the target's unlabelled samples, on which it then
         trains. Without the committee, reuse is Eq. 1 alone, and half of every batch is unlabelled.
+    new_classes_below : float, default 0
+        The committee makes new classes of clusters without a labelled sample, if a smaller fraction of a target's samples
+        than this is labelled; 0: never. See `fedretina.reuse.CommitteeOptions`.
     layers : tuple of str
         Submodules whose outputs are reconstructed; empty (default) means the task's own.
     body_rounds : int, default 0
@@ -122,7 +126,12 @@ class ReuseConfig:
     turns_by : {"size", "risk", "equal"}, default "size"
         How often a source has its turn: in proportion to its samples, at most 4,000; to 1 / R_m; or all equally often.
     risk_limit : float, default 2.0
-        A source has no turn if its R_m is more than this multiple of the smallest R_m; 0: every source has turns.
+        A source has no turn if its R_m is more than this multiple of the smallest R_m; 0: no such limit.
+    own_limit : float, default 1.0
+        A source has no turn if its R_m is more than this multiple of the target's own risk: the error of the target alone,
+        on labelled samples that are held out (`fedretina.train.held_out_risk`). If no source passes, the target starts from
+        the joint body and trains alone. It applies to tasks whose labels mean the same in every domain; elsewhere R_m has
+        no such counterpart. 0: no such limit.
     share : bool, default True
         Whether weights that were trained on a target's data go to other domains. False: there is no co-training, whatever
         `co_training` says. A node can refuse for itself (`PeerReuseClient`).
@@ -143,6 +152,7 @@ class ReuseConfig:
     alpha: Literal["learned", "bound", "uniform"] = "learned"
     init: Literal["best-peer", "average", "given", "scratch"] = "best-peer"
     committee: bool = True
+    new_classes_below: float = 0.0
     layers: tuple[str, ...] = ()
     body_rounds: int = 0
     co_training: Literal["off", "one", "turns", "all"] = "off"
@@ -150,13 +160,16 @@ class ReuseConfig:
     share_target: float = 0.6
     alone_last: int = 6
     turns_by: Literal["size", "risk", "equal"] = "size"
-    risk_limit: float = 2.0
+    risk_limit: float = RISK_LIMIT
+    own_limit: float = OWN_LIMIT
     share: bool = True
 
     def __post_init__(self) -> None:
         check_number("gamma", self.gamma, positive=False)
         check_one_of("alpha", self.alpha, ALPHAS)
         check_one_of("init", self.init, INITS)
+        if not 0 <= self.new_classes_below <= 1:
+            raise BadArgument(f"new-classes-below = {self.new_classes_below}: a number from 0 to 1 is allowed")
         self._check_joint()
 
     def _check_joint(self) -> None:
@@ -168,6 +181,7 @@ class ReuseConfig:
             raise BadArgument(f"share-target = {self.share_target}: a number above 0, at most 1, is allowed")
         if self.risk_limit and not self.risk_limit >= 1:
             raise BadArgument(f"risk-limit = {self.risk_limit}: 0, or a number of 1 or more, is allowed")
+        check_number("own-limit", self.own_limit, positive=False)
         if self.is_joint and self.init != "best-peer":
             raise BadArgument(
                 f"init = {self.init!r} with body-rounds = {self.body_rounds}, co-training = {self.co_training!r}: there a "
@@ -178,6 +192,13 @@ class ReuseConfig:
     def co_trains(self) -> bool:
         """Whether sources go on training with the targets."""
         return self.share and self.co_training != "off"
+
+    @property
+    def turn_rules(self) -> TurnRules:
+        """The rules by which sources take part in co-training."""
+        return TurnRules(
+            co_training=self.co_training, by=self.turns_by, risk_limit=self.risk_limit, own_limit=self.own_limit
+        )
 
     @property
     def is_joint(self) -> bool:

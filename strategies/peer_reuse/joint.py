@@ -5,17 +5,17 @@ the server averages what comes back. Each average is the next version of a strea
 difference to the version that it received.
 """
 
-import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord
+from flwr.app import Array, ArrayRecord, Message
 
 from fedretina.errors import FedRetinaError
 from fedretina.flower import RecordRule
 from fedretina.strategies.peer_reuse.config import ReuseConfig, Topology
+from fedretina.strategies.peer_reuse.facts import DomainFacts, TargetRisks
 from fedretina.strategies.peer_reuse.jobs import Work
 from fedretina.strategies.peer_reuse.replies import metrics_of
 from fedretina.strategies.peer_reuse.results import RunResult
@@ -23,52 +23,20 @@ from fedretina.train import (
     Body,
     Segment,
     Training,
+    TurnSources,
     average_bodies,
     body_span,
+    choose_sources,
     make_schedule,
     mix_bodies,
     segment_spans,
-    source_risks,
     tensor_of,
-    turn_weights,
 )
 
 _log = logging.getLogger("fedretina.strategies")
 PREFIX = "joint/"
 JOINT_RULES = (RecordRule(lossy=True, record=f"{PREFIX}*"),)
 """The rules for a `DomGrid` under joint training: bodies travel as differences both ways."""
-Scores = Mapping[str, Mapping[str, float]]
-"""By target and source: the source's score in percent on the target's labels."""
-
-
-@dataclass(frozen=True)
-class DomainFacts:
-    """What a node says of a domain before the training.
-
-    Attributes
-    ----------
-    labelled, unlabelled : int
-        Numbers of samples.
-    kind : str
-        Equal for domains whose bodies have the same tensors.
-    tensors : tuple of str
-        Names of the tensors of a body.
-    share : bool
-        Whether the node lets weights that were trained on this target's data go to other domains.
-    """
-
-    labelled: int
-    unlabelled: int
-    kind: str
-    tensors: tuple[str, ...]
-    share: bool
-
-    @classmethod
-    def of(cls, counts: MetricRecord, model: ConfigRecord) -> "DomainFacts":
-        """Read the records of a reply."""
-        numbers = {name: int(float(str(counts[name]))) for name in ("labelled", "unlabelled")}
-        tensors = tuple(json.loads(str(model["tensors"])))
-        return cls(**numbers, kind=str(model["kind"]), tensors=tensors, share=bool(model["share"]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,8 +114,7 @@ class JointTraining:
         if number == 1 and self.reuse.body_rounds:
             self._run_body_rounds(ask, result)
         if self.reuse.co_trains and self._schedule is None:
-            scores = self._ask_scores(ask, result, peers) if number == 1 else _known_scores(result)
-            self._start_co_training(result, scores)
+            self._start_co_training(result, self._ask_scores(ask, result, peers))
         segments = self._segments(number)
         for segment in segments:
             self._run_segment(ask, result, segment, peers)
@@ -170,13 +137,16 @@ class JointTraining:
             spans=dict.fromkeys(co_training, (done, number * epochs, self.training.epochs)),
         )
 
-    def _ask_scores(self, ask: Ask, result: RunResult, peers: Mapping[str, ArrayRecord]) -> Scores:
-        """Let the targets measure the sources' models; they get the joint body too."""
+    def _ask_scores(self, ask: Ask, result: RunResult, peers: Mapping[str, ArrayRecord]) -> dict[str, TargetRisks]:
+        """Let the targets measure the sources' models from home, and themselves; they get the joint body too.
+
+        A resumed run asks again, and gets the same answers: these models do not change.
+        """
         targets = self._sharing_targets()
         bodies = {target: [self.joint_body(target)] for target in targets if self.joint_body(target) in result.models}
         models = {**peers, **{name: result.models[name] for names in bodies.values() for name in names}}
         replies = ask(Request(work=dict.fromkeys(targets, "score"), bodies=bodies, models=models)) if targets else []
-        return {target: metrics_of(replies, f"{target}/scores") for target in targets}
+        return {target: TargetRisks.of(metrics_of(replies, f"{target}/scores")) for target in targets}
 
     def _co_training_targets(self, result: RunResult) -> list[str]:
         return [target for target in self._sharing_targets() if self.shared_body(target) in result.models]
@@ -206,21 +176,24 @@ class JointTraining:
             if bodies := bodies_of(ask(request), stream, sources, sent=result.models[stream]):
                 result.models[stream] = to_record(average_bodies(bodies, self.sizes))
 
-    def _start_co_training(self, result: RunResult, scores: Scores) -> None:
+    def _start_co_training(self, result: RunResult, risks: Mapping[str, TargetRisks]) -> None:
         """Make the schedule, print it, and let the shared bodies begin: with the joint body, or with the best source's.
 
         A shared body of a resumed run stays.
         """
-        weights = {target: self._turn_weights(target, scores[target]) for target in self._sharing_targets()}
+        chosen = {target: self._choose_sources(target, risks[target]) for target in self._sharing_targets()}
+        for target, sources in chosen.items():
+            _log.info("co-training of %s: %s", target, sources)
+        weights = {target: sources.weights for target, sources in chosen.items()}
         reuse = self.reuse
         spans = segment_spans(self.training, average_every=reuse.average_every, alone_last=reuse.alone_last)
         self._schedule = make_schedule(spans, weights, in_turn=reuse.co_training == "turns")
         for segment in self._schedule:
             _log.info("co-training, %s", segment)
-        for target, sources in weights.items():
+        for target, names in weights.items():
             stream, joint = self.shared_body(target), self.joint_body(target)
-            if sources and stream not in result.models:
-                best = min(sources, key=lambda source: source_risk(scores[target][source]))
+            if names and stream not in result.models:
+                best = min(names, key=lambda source: risks[target].sources[source])
                 result.models[stream] = result.models.get(joint) or self._cut_body(result, best)
 
     def _segments(self, number: int) -> list[Segment]:
@@ -261,12 +234,10 @@ class JointTraining:
     def _sharing_targets(self) -> list[str]:
         return [target for target in self.topology.targets if self.facts[target].share]
 
-    def _turn_weights(self, target: str, scores: Mapping[str, float]) -> dict[str, float]:
+    def _choose_sources(self, target: str, risks: TargetRisks) -> TurnSources:
         kind = self.facts[target].kind
-        sizes = {source: self.sizes[source] for source in scores if self.facts[source].kind == kind}
-        risks = {source: source_risk(score) for source, score in scores.items()}
-        only_best = self.reuse.co_training == "one"
-        return turn_weights(sizes, risks, by=self.reuse.turns_by, risk_limit=self.reuse.risk_limit, only_best=only_best)
+        sizes = {source: self.sizes[source] for source in risks.sources if self.facts[source].kind == kind}
+        return choose_sources(sizes, risks.sources, risks.own, self.reuse.turn_rules)
 
     def _samples(self, target: str) -> int:
         return self.facts[target].labelled + self.facts[target].unlabelled
@@ -275,19 +246,6 @@ class JointTraining:
         """Take the body out of a source's model from home."""
         record = result.models[source]
         return ArrayRecord({name: record[name] for name in self.facts[source].tensors})
-
-
-def _known_scores(result: RunResult) -> Scores:
-    """Give the scores of the first round, for a resumed run; the sources' models from home are the same since then."""
-    return {
-        target: {source: peer["score"] for source, peer in found.rounds[0].peers.items()}
-        for target, found in result.targets.items()
-    }
-
-
-def source_risk(score: float) -> float:
-    """Compute R_m of one source from its score in the first round."""
-    return source_risks({"": [score]}, "learned")[""]
 
 
 def to_record(body: Body) -> ArrayRecord:

@@ -11,11 +11,12 @@ from flwr.serverapp import Grid
 from fedretina.errors import BadArgument, FedRetinaError
 from fedretina.flower import DomGrid
 from fedretina.strategies.peer_reuse.config import ReuseConfig, Topology
+from fedretina.strategies.peer_reuse.facts import DomainFacts
 from fedretina.strategies.peer_reuse.fitting import check_layers
 from fedretina.strategies.peer_reuse.front_ends import deliver
 from fedretina.strategies.peer_reuse.hosts import find_hosts
 from fedretina.strategies.peer_reuse.jobs import Job, Setting, Work
-from fedretina.strategies.peer_reuse.joint import DomainFacts, JointTraining, Request
+from fedretina.strategies.peer_reuse.joint import JointTraining, Request
 from fedretina.strategies.peer_reuse.replies import (
     failure_of,
     good_replies,

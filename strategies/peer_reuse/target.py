@@ -12,8 +12,9 @@ from torch import nn
 from fedretina.atomic import replacing, write_text
 from fedretina.errors import BadArgument, Corrupt, translate_errors
 from fedretina.features import adapt_batchnorm
-from fedretina.reuse import ReuseObjective, theorem_alpha
+from fedretina.reuse import CommitteeOptions, ReuseObjective, theorem_alpha
 from fedretina.strategies.peer_reuse.admission import Admission, AdmissionLimits
+from fedretina.strategies.peer_reuse.facts import OWN
 from fedretina.strategies.peer_reuse.jobs import Work
 from fedretina.strategies.peer_reuse.joint import PREFIX
 from fedretina.strategies.peer_reuse.joint_worker import BodyWorker, body_in
@@ -34,6 +35,7 @@ from fedretina.train import (
     Term,
     adapt_peers,
     clean_batches,
+    held_out_risk,
     load_body,
     seeded,
     shared_body,
@@ -174,10 +176,13 @@ class TargetWorker(BodyWorker):
             self.save_at(learner, span.last, repeat_from=self.round_start)
 
     def _score(self, weights: SourceWeights, bodies: SourceWeights) -> None:
-        """Report the sources' scores on the target's labels, from which the schedule of the turns follows."""
+        """Report the sources' scores on the target's labels, and its own risk. The schedule follows from them."""
         self._keep_joint_body(bodies)
-        peers = adapt_peers(weights, self.task, self.task.splits(self.domain), self.domain)
-        self.report("scores", peers.scores)
+        splits = self.task.splits(self.domain)
+        scores = adapt_peers(weights, self.task, splits, self.domain).scores
+        limited = self.job.reuse.own_limit > 0
+        own = held_out_risk(self.task, splits, self.domain, self.training) if limited else None
+        self.report("scores", scores if own is None else {**scores, OWN: own})
 
     def _require_sharing(self) -> None:
         if not self.share:
@@ -240,7 +245,8 @@ class TargetWorker(BodyWorker):
         voters = {**peers.models, **joint}
         uniform = self.job.reuse.alpha == "uniform"
         alpha = dict.fromkeys(voters, 1 / len(voters)) if uniform else theorem_alpha(risks)
-        return PseudoLabels(self.task, splits, voters, alpha=alpha, training=self.training)
+        options = CommitteeOptions(new_classes_below=self.job.reuse.new_classes_below)
+        return PseudoLabels(self.task, splits, voters, alpha=alpha, training=self.training, options=options)
 
     def _learner(
         self, model: nn.Module, splits: Splits, name: str, equation: ReuseTerm | None, labels: PseudoLabels | None

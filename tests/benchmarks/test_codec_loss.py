@@ -3,9 +3,11 @@
 import pytest
 
 from codec.loss.bars import bars, needs
-from codec.loss.federated import CHANNELS, QUICK, Federation, Training, federate
+from codec.loss.channels import CHANNELS, QUICK
+from codec.loss.federated import Federation, Training, federate
 from codec.loss.sweep import Judged, LossPoint
 from codec.vectors.language import TINY
+from fedretina.study.codecs import create
 
 
 def point(family, bpw, lost, error=0.2):
@@ -47,9 +49,9 @@ def test_federated_bars_compare_last_losses(ours, met):
 
 def test_federated_training_learns_and_repeats_itself(tmp_path):
     what = Federation(TINY, rounds=2, steps=2)
-    first, again = (federate("SparseLoCo k = 64", tmp_path, what) for _ in range(2))
+    first, again = (federate("sparse", create("sparseloco", k=64), tmp_path, what) for _ in range(2))
     assert first == again
-    uncoded = federate("none", tmp_path, what)
+    uncoded = federate("none", create("none"), tmp_path, what)
     assert uncoded.bpw == 32
     assert uncoded.losses[-1] < uncoded.losses[0] == first.losses[0]
     assert 0.2 < first.bpw < 0.4

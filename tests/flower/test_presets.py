@@ -1,5 +1,7 @@
 """Presets of `DomGrid`: what nodes and server do with them."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
@@ -14,8 +16,16 @@ from fedretina.testing import LocalGrid
 SIDE, ROUNDS, NODES = 120, 6, 3
 
 
+class Walk(NamedTuple):
+    """The last model's error, in differences of a round; the share of the way that it went; and the bytes."""
+
+    lost: float
+    way: float
+    sent: int
+
+
 def federate(folder, **options):
-    """Let nodes add equal small differences in every round; return the last model's error, and the bytes."""
+    """Let nodes add equal small differences in every round."""
     app = ClientApp(mods=[DomMod(folder)])
     rng = np.random.default_rng(1)
     first = rng.normal(size=(SIDE, SIDE)).astype(np.float32)
@@ -32,16 +42,33 @@ def federate(folder, **options):
         options["feedback_down"] = strategy
     grid = DomGrid(LocalGrid(app, NODES), store=folder, **options)
     result = strategy.start(grid, ArrayRecord({"w": Array(first)}), num_rounds=ROUNDS)
-    lost = result.arrays["w"].numpy() - first - ROUNDS * moved
+    walked = result.arrays["w"].numpy() - first
+    lost = np.linalg.norm(walked - ROUNDS * moved) / np.linalg.norm(moved)
+    way = np.vdot(walked, moved) / np.vdot(moved, moved) / ROUNDS
     sent = sum(row.wire_bytes for row in grid.ledger.rows if row.round > 1)
-    return float(np.linalg.norm(lost) / np.linalg.norm(moved)), sent
+    return Walk(float(lost), float(way), sent)
 
 
 @pytest.mark.parametrize("name", PRESETS)
 @pytest.mark.parametrize("both_ways", [False, True])
 def test_what_quantisation_lost_in_earlier_rounds_arrives(tmp_path, name, both_ways):
-    lost, _ = federate(tmp_path, preset=name, both_ways=both_ways)
-    assert lost < 1.5  # of one round's difference: what is lost does not add up over six rounds
+    walk = federate(tmp_path, preset=name, both_ways=both_ways)
+    assert abs(walk.way - 1) < 0.25
+    assert walk.lost < 1.5  # of one round's difference: what is lost does not add up over six rounds
+
+
+def test_rotated_models_go_the_whole_way_where_rounded_ones_stay(tmp_path):
+    def way(**options):
+        return federate(tmp_path / str(options), config=DomConfig(rms_step=5.0, **options), both_ways=True).way
+
+    assert abs(way(rotated=True) - 1) < 0.06
+    assert way() < 0.5
+
+
+@pytest.mark.parametrize("options", [{"uplink": "stream"}, {}])
+def test_rotated_models_are_refused_where_losses_would_grow(tmp_path, options):
+    with pytest.raises(BadArgument, match="leave rotated out"):
+        DomGrid(LocalGrid(ClientApp(), 1), DomConfig(rms_step=4.0, rotated=True), store=tmp_path, **options)
 
 
 def test_nodes_follow_the_configuration_and_the_feedback_of_the_preset(tmp_path):
@@ -53,7 +80,7 @@ def test_nodes_follow_the_configuration_and_the_feedback_of_the_preset(tmp_path)
 
 
 def test_coarser_presets_take_fewer_bytes(tmp_path):
-    sizes = [federate(tmp_path / name, preset=name, both_ways=True)[1] for name in ("coarse", "balanced", "fine")]
+    sizes = [federate(tmp_path / name, preset=name, both_ways=True).sent for name in ("coarse", "balanced", "fine")]
     assert sizes == sorted(sizes)
 
 

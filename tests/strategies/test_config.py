@@ -10,6 +10,8 @@ from fedretina.strategies import ReuseConfig, Topology
         ("gamma", -1.0, "gamma = -1.0"),
         ("alpha", "guess", "alpha = 'guess': allowed are 'learned', 'bound', 'uniform'"),
         ("init", "x", "init = 'x'"),
+        ("new_classes_below", 1.1, "new-classes-below = 1.1: a number from 0 to 1"),
+        ("new_classes_below", float("nan"), "new-classes-below = nan"),
     ],
 )
 def test_a_wrong_value_of_the_reuse_names_key_value_and_what_is_allowed(key, value, said):

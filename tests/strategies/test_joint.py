@@ -12,12 +12,14 @@ from torch import nn
 from digits import Digits
 from fedretina.errors import BadArgument, FedRetinaError
 from fedretina.strategies import PeerReuse, ReuseConfig, RunResult, TargetResult, Topology
-from fedretina.strategies.peer_reuse.joint import bodies_of, reply_name, source_risk, target_of
+from fedretina.strategies.peer_reuse.facts import TargetRisks, source_risk
+from fedretina.strategies.peer_reuse.joint import bodies_of, reply_name, target_of
+from fedretina.study.tasks import DigitDomains
 from fedretina.testing import LocalGrid
 
 ONE = Topology(targets=("faint",), sources=("upright", "left", "upside-down"))
 BOTH_ROLES = Topology(targets=("faint", "left"), sources=("upright", "left", "upside-down"))
-SHORT = {"rounds": 2, "local_epochs": 3, "home_epochs": 6, "baselines": False, "risk_limit": 0.0}
+SHORT = {"rounds": 2, "local_epochs": 3, "home_epochs": 6, "baselines": False, "risk_limit": 0.0, "own_limit": 0.0}
 TURNS = SHORT | {"body_rounds": 2, "co_training": "turns", "average_every": 2, "alone_last": 1}
 
 
@@ -118,6 +120,57 @@ def test_a_much_worse_source_gets_no_turn(tmp_path):
     result, wire = run(tmp_path, topology=ONE, **TURNS | {"risk_limit": 2.0})
     shared = f"{joint_stream(result)}/faint"
     assert len(rows(wire, "up", reply_name(shared, "upright"))) == 3
+
+
+LIMITED = TURNS | {"risk_limit": 2.0, "own_limit": 1.0, "local_epochs": 10, "home_epochs": 20, "average_every": 5}
+
+
+def run_limited(folder, targets, *, sources=("upright", "left", "upside-down"), **settings):
+    grid = LocalGrid(client_app(folder, DigitDomains(targets=targets)), 2)
+    return run(folder, topology=Topology(targets=targets, sources=sources), grid=grid, **LIMITED | settings)
+
+
+def co_training_lines(caplog):
+    return [line for line in caplog.messages if line.startswith("co-training")]
+
+
+def test_a_target_without_a_good_source_gets_the_joint_body_and_trains_alone(tmp_path, caplog):
+    caplog.set_level("INFO", "fedretina.strategies")
+    result, wire = run_limited(tmp_path, ("left",), sources=("faint", "upright", "upside-down"))
+    (line,) = (line for line in co_training_lines(caplog) if line.startswith("co-training of left: "))
+    assert line.startswith("co-training of left: no source, so the target trains alone; left out: faint, R_m 0.")
+    assert line.count("(own risk)") == 3
+    joint = joint_stream(result)
+    assert rows(wire, "down", joint)
+    assert not [row for row in wire.ledger.rows if row.stream.startswith(f"{joint}/left")]
+    assert result.targets["left"].rounds[-1].metrics["accuracy"] > 70
+
+
+def test_limits_are_those_of_each_target(tmp_path, caplog):
+    caplog.set_level("INFO", "fedretina.strategies")
+    result, _ = run_limited(tmp_path, ("faint", "left"))
+    one, other, *schedule = co_training_lines(caplog)
+    assert one.startswith("co-training of faint: upright; left out: left, R_m 0.")
+    assert other.startswith("co-training of left: no source, ")
+    assert len(schedule) == 4
+    assert all(line.endswith(": faint with upright; left with no source") for line in schedule)
+    assert all(target.rounds[-1].metrics["accuracy"] > 70 for target in result.targets.values())
+
+
+def test_a_resumed_run_has_the_same_schedule(tmp_path, caplog):
+    caplog.set_level("INFO", "fedretina.strategies")
+    saved = {}
+
+    def save(number, result):
+        saved[number] = {name: list(target.rounds) for name, target in result.targets.items()}, dict(result.models)
+
+    whole, _ = run_limited(tmp_path, ("faint",), config=None, on_round=save, risk_limit=0.0)
+    first = co_training_lines(caplog)
+    caplog.clear()
+    resumed, _ = run_limited(tmp_path, ("faint",), config=None, result=restored(saved[1]), risk_limit=0.0)
+    assert co_training_lines(caplog) == first
+    assert any("own risk" in line for line in first)
+    assert resumed.targets == whole.targets
 
 
 def test_without_body_rounds_the_shared_body_is_the_best_sources(tmp_path):
@@ -241,6 +294,11 @@ def test_a_bad_body_is_left_out(value, caplog):
     assert "the body of b is left out" in caplog.text
 
 
+def test_risks_of_a_reply():
+    assert TargetRisks.of({"upright": 75.0, "own/risk": 0.3}) == TargetRisks({"upright": 0.25}, 0.3)
+    assert TargetRisks.of({"upright": 75.0}).own is None
+
+
 def test_names_of_records():
     assert target_of("joint/1f2e/market1501") == "market1501"
     assert target_of("joint/1f2e") == ""
@@ -256,6 +314,7 @@ def test_names_of_records():
         ({"average_every": 0}, "average-every = 0: an integer of 1 or more"),
         ({"share_target": 0.0}, r"share-target = 0\.0: a number above 0, at most 1"),
         ({"risk_limit": 0.5}, r"risk-limit = 0\.5: 0, or a number of 1 or more"),
+        ({"own_limit": -1.0}, r"own-limit = -1\.0: a number of 0 or more"),
         ({"body_rounds": 2, "init": "scratch"}, "init = 'scratch' with body-rounds = 2.* say init = 'best-peer'"),
     ],
 )

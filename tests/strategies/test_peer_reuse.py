@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 from digits_run import TARGET, TOPOLOGY, client_app, run, same_models
@@ -39,6 +40,28 @@ def test_a_committee_labels_and_reports_its_accuracy(done):
     assert last.committee["share"] > 50
     assert last.committee["accuracy"] > 80
     assert last.committee["new"] == 0  # a classification knows its classes
+
+
+class FiveKnown(Digits):
+    """Retrieval: the target's labels show five digits, and its unlabelled samples all ten."""
+
+    kind, head = "retrieval", "3"
+
+    def splits(self, domain):
+        splits = super().splits(domain)
+        known = splits.labels < 5
+        return replace(splits, inputs=splits.inputs[known], labels=splits.labels[known]) if domain == TARGET else splits
+
+    def loss(self, output, labels):
+        known = labels < output.shape[1]
+        return super().loss(output[known], labels[known]) if known.any() else 0 * output.sum()
+
+
+@pytest.mark.parametrize("below", [0.0, 0.2])
+def test_new_classes_are_made_if_they_are_wanted(tmp_path, below):
+    grid = LocalGrid(client_app(tmp_path, FiveKnown()), 2)
+    result, _ = run(tmp_path, grid=grid, rounds=1, baselines=False, new_classes_below=below)
+    assert (of_target(result).rounds[-1].committee["new"] > 0) == (below > 0)
 
 
 def test_without_a_committee_it_is_eq_1_alone(done, tmp_path):

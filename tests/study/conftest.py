@@ -5,12 +5,17 @@ from dataclasses import replace
 
 import pytest
 
-from digits import Digits
 from fedretina.study import METHODS, Setting, Store, Student
+from fedretina.study.tasks import DigitDomains
+from fedretina.task import Task
 
 BASE = Setting(
     method="alone", target="faint", sources=("upright", "upside-down"), data="digits", lr=0.01, epochs=12, home_epochs=20
 )
+
+
+def digit_domains(setting: Setting) -> Task:
+    return DigitDomains(targets=(setting.target,), labelled=setting.labelled, seed=setting.seed)
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +38,7 @@ def digits_store(tmp_path_factory) -> Store:
 def student(digits_store) -> Callable[..., Student]:
     def make(method: str = "alone", **differs) -> Student:
         setting = replace(BASE, method=method, **differs)
-        return Student(setting, lambda s: Digits(targets=(s.target,)), digits_store, lambda *_: None, device="cpu")
+        return Student(setting, digit_domains, digits_store, lambda *_: None, device="cpu")
 
     return make
 

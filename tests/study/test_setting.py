@@ -9,7 +9,7 @@ OTHER = {
     "method": "finetune", "target": "yard", "sources": ("hall",), "data": "/data", "labelled": 0.1, "loss": "triplet",
     "head": "parts", "model": "resnet18", "weights": "w.pth", "height": 128, "width": 64, "gamma": 1.0, "epochs": 3,
     "home_epochs": 4, "epoch_samples": 0, "lr": 0.1, "seed": 9, "body_rounds": 2, "average_every": 3, "share_target": 0.5,
-    "alone_last": 1,
+    "alone_last": 1, "risk_limit": 0.0, "own_limit": 2.0,
 }  # fmt: skip
 
 
@@ -33,7 +33,7 @@ def test_a_new_field_at_its_default_changes_no_key(base):
 
 def test_a_source_is_trained_anew_only_for_what_changes_its_training(base):
     same = {"method", "target", "sources", "labelled", "gamma", "epochs"}
-    same |= {"body_rounds", "average_every", "share_target", "alone_last"}
+    same |= {"body_rounds", "average_every", "share_target", "alone_last", "risk_limit", "own_limit"}
     for name, value in OTHER.items():
         unchanged = replace(base, **{name: value}).source_key("hall") == base.source_key("hall")
         assert unchanged == (name in same), name

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from digits import Digits
+from fedretina.reuse import CommitteeOptions
 from fedretina.train import (
     ClassMemoryTerm,
     DomainBatches,
@@ -46,10 +47,10 @@ def peers():
     return found
 
 
-def pseudo_labels(peers, task=None):
+def pseudo_labels(peers, task=None, options=None):
     task = task or Digits()
     alpha = dict.fromkeys(peers, 1.0)
-    return PseudoLabels(task, task.splits("faint"), peers, alpha=alpha, training=TRAINING)
+    return PseudoLabels(task, task.splits("faint"), peers, alpha=alpha, training=TRAINING, options=options)
 
 
 def student(task=None):
@@ -133,7 +134,8 @@ def contrast_of(labels, embeddings, classes):
 
 def test_unknown_classes_are_learnt_from_a_memory(peers):
     task = Retrieval()
-    labels, model = pseudo_labels(peers, task), seeded_model(task, "faint", 5, TRAINING, "target")
+    labels = pseudo_labels(peers, task, CommitteeOptions(new_classes_below=0.2))
+    model = seeded_model(task, "faint", 5, TRAINING, "target")
     assert contrast_of(labels, torch.zeros(2, 48), torch.tensor([0, 1])) is None
     learner_with(labels, model, task).train(EpochRange(0, 6, 6), 300, QUIET)
     assert labels.metrics["new"] > 0

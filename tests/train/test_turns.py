@@ -3,10 +3,9 @@ from itertools import pairwise
 
 import pytest
 
-from fedretina.train import Training, make_schedule, segment_spans, turn_weights
+from fedretina.train import Training, make_schedule, segment_spans
 
-SIZES = {"msmt17": 9000, "cuhk03": 2000, "pku": 300}
-RISKS = {"msmt17": 0.5, "cuhk03": 0.4, "pku": 0.9}
+BY_SIZE = {"msmt17": 4000.0, "cuhk03": 2000.0, "pku": 300.0}
 
 
 @pytest.mark.parametrize("rounds", [1, 3, 6])
@@ -26,10 +25,8 @@ def turns(weights, count, target="duke"):
     return [segment.turns[target] for segment in make_schedule(spans, {target: weights}, in_turn=True)]
 
 
-def test_turns_are_in_proportion_to_the_samples_up_to_4000():
-    weights = turn_weights(SIZES, RISKS)
-    assert weights == {"msmt17": 4000, "cuhk03": 2000, "pku": 300}
-    counts = Counter(turns(weights, 63))
+def test_turns_are_in_proportion_to_the_weights():
+    counts = Counter(turns(BY_SIZE, 63))
     assert counts == {("msmt17",): 40, ("cuhk03",): 20, ("pku",): 3}
 
 
@@ -42,26 +39,11 @@ def test_no_source_is_ever_a_turn_or_more_ahead_or_behind_by_more_than_one():
 
 
 def test_equal_turns_are_round_robin():
-    chosen = [source for (source,) in turns(turn_weights(SIZES, RISKS, by="equal"), 6)]
+    chosen = [source for (source,) in turns(dict.fromkeys(BY_SIZE, 1.0), 6)]
     assert chosen == ["msmt17", "cuhk03", "pku"] * 2
 
 
-def test_turns_by_risk_favour_the_source_that_fits():
-    weights = turn_weights(SIZES, RISKS, by="risk")
-    assert weights["cuhk03"] > weights["msmt17"] > weights["pku"]
-
-
-def test_a_much_worse_source_has_no_turn():
-    assert set(turn_weights(SIZES, RISKS, risk_limit=2.0)) == {"msmt17", "cuhk03"}
-    assert set(turn_weights(SIZES, RISKS, risk_limit=0)) == set(SIZES)
-
-
-def test_the_best_source_alone():
-    assert set(turn_weights(SIZES, RISKS, only_best=True)) == {"cuhk03"}
-
-
 def test_without_sources_there_are_no_turns():
-    assert turn_weights({}, {}) == {}
     assert turns({}, 2) == [(), ()]
 
 

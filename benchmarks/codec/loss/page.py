@@ -16,6 +16,10 @@ from codec.results import HERE
 from fedretina.study import table
 
 NAME = "codec-loss.md"
+_COMPARED = (
+    ("DoM balanced, equal errors", "error 0.25"),
+    *(("DoM balanced, one step", f"{step} RMS") for step in (0.5, 1, 2, 3)),
+)
 
 
 def write(study: LossStudy, docs: Path) -> Path:
@@ -41,6 +45,7 @@ def _render(study: LossStudy) -> str:
         vectors=_vectors(study.vectors),
         bars=_bars(study),
         needs=_needs(study.vectors),
+        one_step=_steps(study.vectors),
         judged=[{"name": judged.name, "points": _points(judged.points)} for judged in study.vectors],
         federated=_federated(study.trained),
         size=f"{study.federation.weights:,}",
@@ -66,6 +71,17 @@ def _bars(study: LossStudy) -> str:
 def _needs(vectors: Sequence[Judged]) -> str:
     rows = [_need(judged.name, need) for judged in vectors for need in needs(judged)]
     return table(["vector", "lost at most", "ours, bpw", "setting", "best peer, bpw", "setting"], rows)
+
+
+def _steps(vectors: Sequence[Judged]) -> str:
+    columns = [f"{label}: bpw, lost" for _, label in _COMPARED]
+    rows = [[judged.name, *(_at(judged.points, *setting) for setting in _COMPARED)] for judged in vectors]
+    return table(["vector", *columns], rows)
+
+
+def _at(points: Sequence[LossPoint], family: str, label: str) -> str:
+    found = [point for point in points if (point.family, point.label) == (family, label)]
+    return ", ".join(f"{point.bpw:.3f}, {100 * point.lost:.2f} %" for point in found) or "not measured"
 
 
 def _need(name: str, need: Need) -> list[str]:

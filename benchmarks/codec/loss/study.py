@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from codec.loss import federated
+from codec.loss import channels, federated
 from codec.loss.sweep import CODECS, Judged, JudgedVector
 from codec.results import DOM, HERE, Results
 from codec.vectors.language import TINY, base
@@ -32,16 +32,17 @@ def study(folder: Path, results: Results, *, quick: bool) -> LossStudy:
         judged.append(JudgedVector(name, vector, folder, quick).measured(results))
     what = federated.Federation(TINY, rounds=2, steps=3) if quick else federated.Federation()
     base(what.size, folder)
-    channels = federated.QUICK if quick else federated.CHANNELS
-    return LossStudy(source(), judged, what, [_trained(channel, what, folder, results) for channel in channels])
+    names = channels.QUICK if quick else channels.CHANNELS
+    return LossStudy(source(), judged, what, [_trained(channel, what, folder, results) for channel in names])
 
 
 def _trained(channel: str, what: federated.Federation, folder: Path, results: Results) -> federated.Training:
-    codec = federated.CHANNELS[channel]()
+    codec = channels.CHANNELS[channel]()
+    code = (HERE / "loss" / "federated.py", HERE / "vectors" / "language.py", CODECS)
     found = results.get(
         f"loss/federated/{re.sub('[^a-z0-9]+', '-', channel.lower())}",
-        lambda: asdict(federated.federate(channel, folder, what)),
-        code=(HERE / "loss" / "federated.py", HERE / "vectors" / "language.py", DOM if codec.name == "dom" else CODECS),
+        lambda: asdict(federated.federate(channel, codec, folder, what)),
+        code=(*code, DOM) if codec.name == "dom" else code,
         vectors=what.size.name,
         settings=f"{codec} {what}",
     )

@@ -10,7 +10,6 @@ from codec.rates import source_of
 from codec.results import DOM, HERE, Results
 from codec.roster import by_family, iso, peers
 from codec.schemes.base import Scheme
-from codec.schemes.one_step import OneStep
 from codec.schemes.ours import Ours
 from codec.update import Update
 from codec.vectors.judge import Judge
@@ -110,7 +109,8 @@ def schemes(rms: float, *, quick: bool) -> Iterator[Scheme]:
     for effort in ("balanced", "small"):
         for error in ERRORS[::every]:
             yield Ours(f"DoM {effort}, equal errors", f"error {error:g}", DomConfig(relative_error=error, effort=effort))
-        yield from (OneStep(effort, step * rms) for step in STEPS[::every])
+        for step in STEPS[::every]:
+            yield Ours(f"DoM {effort}, one step", f"{step:g} RMS", DomConfig(rms_step=step, effort=effort))
     yield from peers()
     if nncodec_is_available():
         yield from (iso("smallest", step * rms) for step in STEPS[::2])

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from fedretina.dom.format.coder import coder
 from fedretina.dom.format.compose import Composed, compose
 from fedretina.dom.format.encoder import LARGEST, SMALLEST, CodedTensor, is_coded_as_vector
 from fedretina.dom.format.job import Job, encode_job_tensor
@@ -69,6 +70,18 @@ class _Search:
         return Step(round(math.log2(size))) if self.job.config.lattice else Step.near(size)
 
 
+@dataclass(frozen=True)
+class _RotatedSearch:
+    """A job whose differences are rotated: one step, as a multiple of their RMS, is to be found."""
+
+    job: Job
+
+    def compose(self, rms_step: float, *, keep: bool = False) -> Composed:
+        """Return the payload with a step."""
+        job = replace(self.job, config=replace(self.job.config, budget_bytes=None, rms_step=rms_step))
+        return compose(job, coder(job, keep=keep))
+
+
 def compose_within(job: Job, sensitivities: Mapping[str, float] | None, *, keep: bool) -> Composed:
     """Code a model in at most `config.budget_bytes`.
 
@@ -79,7 +92,7 @@ def compose_within(job: Job, sensitivities: Mapping[str, float] | None, *, keep:
     """
     budget = job.config.budget_bytes
     assert budget is not None
-    search = _Search(job, _units(job, sensitivities))
+    search = _RotatedSearch(job) if job.config.rotated else _Search(job, _units(job, sensitivities))
     least = len(search.compose(_COARSEST).payload)
     if least > budget and job.config.vector_error is not None:  # fine vectors alone would take more
         return compose_within(replace(job, config=replace(job.config, vector_error=None)), sensitivities, keep=keep)
@@ -88,7 +101,7 @@ def compose_within(job: Job, sensitivities: Mapping[str, float] | None, *, keep:
             f"DomConfig.budget_bytes is {budget}; the least that this model can take is {least}; allow that much"
         )
     scale, finer = _bracket(lambda scale: len(search.compose(scale).payload), budget)
-    if finer is None or not job.config.lattice:
+    if finer is None or isinstance(search, _RotatedSearch) or not job.config.lattice:
         return search.compose(scale, keep=keep)
     parts = _fill(lambda parts: len(search.compose(scale, fine=finer, parts=parts).payload), budget)
     return search.compose(scale, fine=finer if parts else None, parts=parts, keep=keep)

@@ -5,16 +5,14 @@ from dataclasses import dataclass, field
 
 from fedretina.dom.config import DomConfig
 from fedretina.dom.format.budget import compose_within
-from fedretina.dom.format.bundle import encode_small
+from fedretina.dom.format.coder import coder
 from fedretina.dom.format.compose import Composed, compose
 from fedretina.dom.format.decoder import declared_tensors, restore_tensors, specs_of
-from fedretina.dom.format.encoder import CodedTensor, is_coded_as_vector
 from fedretina.dom.format.envelope import check_base, read_envelope
 from fedretina.dom.format.header import check_lattice, read_header
-from fedretina.dom.format.job import Job, encode_job_tensor
+from fedretina.dom.format.job import Job
 from fedretina.dom.format.metadata import unpack_metadata
 from fedretina.dom.format.mismatch import warn_about_useless_base
-from fedretina.dom.format.shared_step import SharedStep
 from fedretina.dom.parallel import count_threads
 from fedretina.dom.quantisation.feedback import add_residual, check_residual, residual_of
 from fedretina.dom.tensors import MAX_RAW_BYTES, Array, Model, check_model, freeze, is_float
@@ -44,15 +42,21 @@ class Published:
     error: float
     _model: Model = field(repr=False, compare=False)
     _previous: Model = field(repr=False, compare=False)
+    _config: DomConfig = field(repr=False, compare=False)
 
     @property
     def residual(self) -> Model:
         """What quantisation lost, with the residual that was handed in: give it to the next `publish` for error feedback.
 
         One float array a tensor (float64 for float64, else float32), for floating-point tensors only. Over any series of
-        one-shots, the sum of what was decoded and the last residual is the sum of what was meant (up to rounding).
+        one-shots, the sum of what was decoded and the last residual is the sum of what was meant (up to rounding). Empty
+        if nothing was lost, or if losses have mean 0 (`DomConfig.is_unbiased`): fed back, they would add up.
         """
-        return residual_of(self._model, self._previous, self.version.model)
+        return (
+            {}
+            if self._config.lossless or self._config.is_unbiased
+            else residual_of(self._model, self._previous, self.version.model)
+        )
 
 
 def encode(
@@ -212,7 +216,7 @@ def publish(
     job = Job(add_residual(checked, previous), base, config, count, frozenset(exact), metadata or {})
     composed = _compose(job, sensitivities, keep=True)
     version = Version(freeze(composed.model), composed.digest)
-    return Published(composed.payload, version, composed.error, checked, previous)
+    return Published(composed.payload, version, composed.error, checked, previous, config)
 
 
 def accept(payload: bytes, *, base: Version | None, max_bytes: int = MAX_RAW_BYTES, threads: int | None = None) -> Version:
@@ -226,20 +230,7 @@ def _compose(job: Job, sensitivities: Mapping[str, float] | None, *, keep: bool)
     if job.base is not None and not any(is_float(job.new[name].dtype) for name in job.based):
         warn_about_useless_base(job.new, job.base.model)
     if job.config.budget_bytes is None:
-        step = SharedStep.of(job)
-        based = frozenset() if step is None else job.based
-        small = encode_small(job, None if step is None else step.choose, keep=keep)
-
-        def code(name: str) -> CodedTensor:
-            if name in small:
-                return small[name]
-            if step is None or name not in based:
-                return encode_job_tensor(job, name, keep=keep)
-            is_vector = is_coded_as_vector(job.config, job.new[name].shape)
-            chooser = step.choose_for_vector if is_vector else step.choose
-            return encode_job_tensor(job, name, chooser=chooser, keep=keep)
-
-        return compose(job, code)
+        return compose(job, coder(job, keep=keep))
     return compose_within(job, sensitivities, keep=keep)
 
 
@@ -252,8 +243,11 @@ def _decode(payload: bytes, base: Version | None, max_bytes: int, threads: int) 
     header = read_header(envelope.header, envelope.version)
     check_lattice(header, claimed=envelope.lattice)
     specs = declared_tensors(header, header.kept(specs_of(held)), max_bytes)
+    restored = restore_tensors(
+        header, envelope.body, specs, held, seed=envelope.base or b"", threads=threads, finite=envelope.is_finite
+    )
     rows = []
-    for name, array, bits in restore_tensors(header, envelope.body, specs, held, threads=threads, finite=envelope.is_finite):
+    for name, array, bits in restored:
         rows.append((name, array.dtype, array.shape, bits))
         yield name, array
     found = digest_rows(rows)

@@ -15,6 +15,7 @@ from fedretina.dom.format.spec import (
     BITS,
     PREDICTED,
     RAW,
+    ROTATED,
     STEPS,
     TIED,
     WITH_STEP,
@@ -29,6 +30,7 @@ from fedretina.dom.parallel import ordered_map
 from fedretina.dom.prediction.factors import Factors, predict
 from fedretina.dom.quantisation.lossless import add_bits
 from fedretina.dom.quantisation.restore import restore
+from fedretina.dom.quantisation.rotation import Rotation
 from fedretina.dom.quantisation.steps import Step
 from fedretina.dom.tensors import Array, Model, can_convert, convert, is_finite
 from fedretina.dom.version import digest_bits
@@ -82,11 +84,11 @@ def check_pieces(header: Header, specs: Sequence[Spec], body_bytes: int) -> list
 
 
 def restore_tensors(
-    header: Header, body: bytes, specs: Sequence[Spec], base: Model, *, threads: int, finite: bool
+    header: Header, body: bytes, specs: Sequence[Spec], base: Model, *, seed: bytes, threads: int, finite: bool
 ) -> Iterator[tuple[str, Array, bytes]]:
     """Yield each tensor's name, values and digest; tensors that equal the base's are the base's own arrays.
 
-    With `finite`, NaN and infinity are `Corrupt`.
+    `seed` is what rotations follow from. With `finite`, NaN and infinity are `Corrupt`.
     """
     kept = [base[spec.name] for spec in specs[: header.kept_count]]
     fresh = (
@@ -105,7 +107,7 @@ def restore_tensors(
     tied = tied_names(specs, header.codings, header.tied)
 
     def restore_group(group: _Group) -> list[tuple[str, Array, bytes]]:
-        return [(name, array, digest_bits(array)) for name, array in _restore_group(group, decompressor, finite)]
+        return [(name, array, digest_bits(array)) for name, array in _restore_group(group, decompressor, seed, finite)]
 
     # The largest first: threads that begin with it do not wait for it at the end.
     ranked = sorted([*bodiless, *groups], key=lambda group: group.size, reverse=True)
@@ -153,7 +155,7 @@ def _groups(
     return groups
 
 
-def _restore_group(group: _Group, decompressor: Decompressor, finite: bool) -> list[tuple[str, Array]]:
+def _restore_group(group: _Group, decompressor: Decompressor, seed: bytes, finite: bool) -> list[tuple[str, Array]]:
     coding, spec, old = group.coding, group.specs[0], group.olds[0]
     if coding.kind == PREDICTED:
         zeros = np.broadcast_to(np.int8(0), (spec.count,))
@@ -162,6 +164,8 @@ def _restore_group(group: _Group, decompressor: Decompressor, finite: bool) -> l
         return [(spec.name, np.zeros(spec.shape, spec.dtype) if old is None else old)]
     if coding.kind == RAW:
         return [(spec.name, _from_raw(spec, group.pieces, finite))]
+    if coding.kind == ROTATED:
+        return _unrotated(group, decompressor, seed)
     if coding.kind == BITS and coding.layout:
         flat = None if old is None else old.reshape(-1)
         integers = unpack_bits(
@@ -186,6 +190,18 @@ def _restore_group(group: _Group, decompressor: Decompressor, finite: bool) -> l
             _from_bits(spec, base, part, finite) if step is None else _from_steps(spec, base, part, step, own),
         )
         for spec, base, step, own, part in zip(group.specs, bases, group.steps, group.offsets, parts, strict=True)
+    ]
+
+
+def _unrotated(group: _Group, decompressor: Decompressor, seed: bytes) -> list[tuple[str, Array]]:
+    if any(old is None for old in group.olds):
+        raise Corrupt("the payload has a rotated tensor that builds on nothing; drop it")
+    rotation = Rotation(sum(spec.count for spec in group.specs), seed)
+    integers = rotation.unrotate(unpack(group.pieces, (rotation.size,), decompressor))
+    parts = splits(integers, [spec.count for spec in group.specs])
+    return [
+        (spec.name, _from_steps(spec, _base_of(spec, old, None), part, step or Step(0), b""))
+        for spec, old, step, part in zip(group.specs, group.olds, group.steps, parts, strict=True)
     ]
 
 

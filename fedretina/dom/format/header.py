@@ -11,7 +11,7 @@ import numpy as np
 
 from fedretina.dom.format.envelope import MAX_HEADER_BYTES
 from fedretina.dom.format.factor_columns import FactorColumns, read_factor_columns
-from fedretina.dom.format.spec import PREDICTED, STEPS, TIED, WITH_STEP, Coding, Spec
+from fedretina.dom.format.spec import PREDICTED, ROTATED, STEPS, TIED, WITH_STEP, Coding, Spec
 from fedretina.dom.quantisation.steps import MAX_EXPONENT, Step
 from fedretina.dom.tensors import (
     DTYPES,
@@ -39,7 +39,7 @@ class Header:
     dropped: bytes  # a bit per tensor of the base that has no counterpart here; empty: none
     fresh: list[Spec]
     codings: list[Coding]
-    steps: list[Step]  # one per tensor of kind STEPS or PREDICTED
+    steps: list[Step]  # one per tensor of kind STEPS, PREDICTED or ROTATED
     errors: bytes  # one per tensor of these kinds: its relative error is 2**(-byte / 8)
     pieces: list[list[int]]  # lengths of the body's pieces, by group
     offsets: bytes  # three per tensor of kind STEPS, or none at all; in version 1 those of pooled tensors are 0
@@ -79,7 +79,9 @@ class Header:
     @property
     def is_on_lattice(self) -> bool:
         """Whether every step is a power of two, without offsets, and every integer on it may be what it likes."""
-        if self.converted or not self.factors.is_on_lattice or any(coding.trellis for coding in self.codings):
+        if self.converted or not self.factors.is_on_lattice:
+            return False
+        if any(coding.trellis or coding.kind == ROTATED for coding in self.codings):
             return False
         return not self.offsets and not any(step.exponent is None or step.mantissa for step in self.steps)
 

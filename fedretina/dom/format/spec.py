@@ -12,10 +12,10 @@ from fedretina.dom.coding.trellis import MIN_TRELLIS_VALUES
 from fedretina.dom.tensors import is_float
 from fedretina.errors import Corrupt
 
-SAME, STEPS, BITS, RAW, LOST, PREDICTED, TIED = range(7)
-KINDS = ("same", "steps", "bits", "raw", "lost", "predicted", "tied")
+SAME, STEPS, BITS, RAW, LOST, PREDICTED, TIED, ROTATED = range(8)
+KINDS = ("same", "steps", "bits", "raw", "lost", "predicted", "tied", "rotated")
 WITHOUT_BODY = (SAME, LOST, PREDICTED, TIED)
-WITH_STEP = (STEPS, PREDICTED)
+WITH_STEP = (STEPS, PREDICTED, ROTATED)
 BIT_LAYOUTS = {0: "plain", 1: "by exponent", 2: "touched rows", 3: "touched rows, by exponent"}  # of differences of bits
 _POOLED = 8
 _LAYOUT_SHIFT, _LAYOUT_MASK = 4, 7
@@ -99,12 +99,12 @@ def group(specs: Sequence[Spec], codings: Sequence[Coding]) -> list[list[int]]:
     """Return the tensors (by position) that share the body's groups, in the body's order: pools first, then the others.
 
     Pooled integers on steps share the pool of their number, whatever their dtype: `format.pool` keeps them alike.
-    Differences of bits share one per dtype.
+    Differences of bits share one per dtype, rotated tensors one.
     """
     pools: dict[tuple[int, int, str], list[int]] = {}
     own = []
     for index, (spec, coding) in enumerate(zip(specs, codings, strict=True)):
-        if coding.pooled:
+        if coding.pooled or coding.kind == ROTATED:
             dtype = spec.dtype.name if coding.kind == BITS else ""
             pools.setdefault((coding.kind, coding.pool, dtype), []).append(index)
         elif coding.kind not in WITHOUT_BODY:
@@ -115,7 +115,7 @@ def group(specs: Sequence[Spec], codings: Sequence[Coding]) -> list[list[int]]:
 def check_codings(specs: Sequence[Spec], codings: Sequence[Coding]) -> None:
     """Raise `Corrupt` if a tensor cannot have been coded as the header says."""
     for spec, coding in zip(specs, codings, strict=True):
-        if coding.kind == STEPS and not is_float(spec.dtype):
+        if coding.kind in (STEPS, ROTATED) and not is_float(spec.dtype):
             raise Corrupt(f"tensor {spec.name!r} is {spec.dtype} and coded on steps; drop the payload")
         if coding.kind == STEPS and coding.layout and not is_sortable(spec.shape, spec.count):
             raise Corrupt(f"tensor {spec.name!r} is too small to be sorted; drop the payload")

@@ -5,7 +5,6 @@ import os
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 
 from fedretina.dom.config import DomConfig
 from fedretina.dom.format.codec import accept, publish
@@ -305,8 +304,7 @@ class Stream:
             base = self.store.get(holds) if holds is not None and holds in self.store else None
             if holds is not None and base is None:
                 return None
-            config = replace(self.config, lossless=True)
-            self._exact_payloads[holds] = publish(newest.model, base=base, config=config).payload
+            self._exact_payloads[holds] = publish(newest.model, base=base, config=self.config.exact).payload
         return Route("skip" if holds is not None and self._on_lattice else "lossless", (self._exact_payloads[holds],))
 
     @property

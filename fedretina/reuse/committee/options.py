@@ -23,9 +23,10 @@ class CommitteeOptions:
         worse on every data set that was tried: large, dense classes then win against the nearest class.
     share : float, default 0.8
         Fraction of the unlabelled samples that get labels, the most confident first. Above 0, at most 1.
-    new_classes_below : float, default 0.2
+    new_classes_below : float, default 0
         Clusters without a labelled sample become new classes if a smaller fraction of the samples than this is labelled.
-        0: never, for tasks whose classes are all known. 1: always. Without any label, there are only clusters.
+        0: never. 1: always. Without any label, there are only clusters. With 10 % labels new classes cost accuracy on all
+        data sets that were tried.
     share_new : float, default 0.5
         Replaces `share` where new classes are made.
     eps, min_samples : float, int, default 0.5, 3
@@ -58,7 +59,7 @@ class CommitteeOptions:
     shrink: float = 0.3
     damping: float = 0.3
     share: float = 0.8
-    new_classes_below: float = 0.2
+    new_classes_below: float = 0.0
     share_new: float = 0.5
     eps: float = 0.5
     min_samples: int = 3

@@ -24,8 +24,8 @@ from fedretina.study.tasks import FederatedTask
 
 STUDY = Path(__file__).parents[1]
 ROWS = "rows.jsonl"
-OURS = ("dom", "dom-rotated")
-_OWN_CODE = ("dom.py", "dom_rotated.py")  # of the folder of codecs: no peer depends on them
+OURS = "dom"
+_OWN_CODE = ("dom.py",)  # of the folder of codecs: no peer depends on it
 _CODE = (STUDY / "codecs", STUDY / "tasks", STUDY / "bandwidth" / "federation.py")
 _DOM = Path(fedretina.dom.__file__).parent
 
@@ -171,7 +171,7 @@ def _trained(cells: Sequence[Cell], jobs: int) -> Iterator[tuple[Cell, dict[str,
 
 @cache
 def _code(codec: str) -> str:
-    return code_digest((*_CODE, _DOM)) if codec in OURS else code_digest(_CODE, without=_OWN_CODE)
+    return code_digest((*_CODE, _DOM)) if codec == OURS else code_digest(_CODE, without=_OWN_CODE)
 
 
 def _digest(value: Mapping[str, Any]) -> str:

@@ -29,7 +29,7 @@ class Line:
     @property
     def is_ours(self) -> bool:
         """Whether it is of `fedretina.dom`."""
-        return self.codec in OURS
+        return self.codec == OURS
 
     @property
     def name(self) -> str:

@@ -31,9 +31,8 @@ def method(cells: Sequence[Measured]) -> str:
 - **Every curve was run.** `none` is averaging without compression, trained with the same batches.
 - **Both directions** are coded by the same codec. Settings that begin with `down_` hold on the way down only. A preset of
   ours has a configuration for each direction. The server sends its step once for all clients; it counts once a client.
-- **Ours** is `dom`, the codec as strategies use it, and `dom-rotated`. The second rotates an update before `fedretina.dom`
-  codes it. It is in `fedretina.study.codecs`; strategies do not have it yet.
-- **What `dom-rotated` owes to others**: the random rotation and the scale that makes it unbiased are EDEN's, a peer here.
+- **Ours** is `dom`, the codec as strategies use it: settings are fields of `DomConfig`.
+- **What `rotated` owes to others**: the random rotation and the scale that makes it unbiased are EDEN's, a peer here.
 - **Error feedback** is on where the scheme has it, at clients and at the server. The residuals stay where they are made.
 - **Local steps** are the same for all codecs: fewer rounds are the training's saving, not a codec's. The server's step:
   {outers}.

@@ -144,8 +144,8 @@ def _limits(parts: Parts) -> str:
     head = ["task", "codec", *(f"{part} {way}" for way in DIRECTIONS for part in PARTS), "largest"]
     return (
         "## What limits ours\n\n"
-        f"Shares of the bytes of the first {ROUNDS} rounds. `dom-rotated` codes vectors with all other weights. Headers are "
-        "names, shapes, steps, digests and scales.\n\n"
+        f"Shares of the bytes of the first {ROUNDS} rounds. With `vector_error=none` vectors are among the integers. "
+        "Headers are names, shapes, steps, digests and scales.\n\n"
         + table(head, [_limit_row(name, *pair) for name, pair in parts.items()])
     ).rstrip()
 

@@ -22,10 +22,10 @@ def colours(tasks: Sequence[TaskResult]) -> dict[str, str]:
     """Return a colour for each codec: ours have the first, the uncompressed one the ink, peers all others in turn."""
     codecs = dict.fromkeys(line.codec for task in tasks for line in task.lines)
     ours, *others = LIGHT.series
-    peers = [codec for codec in codecs if codec not in (*OURS, REFERENCE)]
+    peers = [codec for codec in codecs if codec not in (OURS, REFERENCE)]
     return {
         **{codec: others[index % len(others)] for index, codec in enumerate(peers)},
-        **dict.fromkeys(OURS, ours),
+        OURS: ours,
         REFERENCE: LIGHT.ink,
     }
 
@@ -108,7 +108,7 @@ def _dashes(task: TaskResult) -> dict[str, str]:
     """Return a line style for each codec: as there are more peers than colours, those that come round again are dashed."""
     peers = [line.codec for line in task.best if not line.is_ours and line.codec != REFERENCE]
     styles = {codec: ("-", "--", ":")[index // (len(LIGHT.series) - 1) % 3] for index, codec in enumerate(peers)}
-    return {**{line.codec: "-" for line in task.best}, **styles, OURS[0]: "--"}
+    return {line.codec: "-" for line in task.best} | styles
 
 
 def _limit(axes: Axes, task: TaskResult, scores: Sequence[float]) -> None:

@@ -19,9 +19,9 @@ DEFAULTS: Mapping[str, Sequence[Settings]] = {
     "dom": (
         *({"preset": preset} for preset in ("coarse", "balanced", "fine")),
         *({"rms_step": step, "vector_error": None, "effort": "small"} for step in (2, 3, 4)),
-        *({"rms_step": step, "vector_error": None, "rounding": "stochastic", "decay": None} for step in (4, 24)),
+        *({"rms_step": step, "vector_error": None, "rounding": "stochastic"} for step in (4, 24)),
+        *({"rms_step": step, "vector_error": None, "rotated": True} for step in (3, 4, 4.5, 5, 6, 7)),
     ),
-    "dom-rotated": tuple({"rms_step": step} for step in (3, 4, 4.5, 5, 6, 7)),
     "qsgd": (*({"bits": bits} for bits in (4, 3, 2)), *({"bits": 2, "bucket": bucket} for bucket in (1024, 2048))),
     "eden": (*({"bits": bits} for bits in (3, 2, 1)), *({"share": share} for share in (0.5, 0.2, 0.05))),
     "stc": ({"share": 0.04}, {"share": 0.01}),

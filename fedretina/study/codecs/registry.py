@@ -8,7 +8,6 @@ from typing import Any
 from fedretina.errors import BadArgument
 from fedretina.study.codecs.codec import Codec
 from fedretina.study.codecs.dom import Dom
-from fedretina.study.codecs.dom_rotated import DomRotated
 from fedretina.study.codecs.eden import Eden
 from fedretina.study.codecs.ef21 import Ef21
 from fedretina.study.codecs.half import BFloat16, Float16
@@ -27,7 +26,7 @@ GROUP = "fedretina.codecs"
 
 _OURS: tuple[type[Codec], ...] = (
     *(Uncoded, Float16, BFloat16, Int8, BlockwiseInt8, NormalFloat4, Qsgd, Eden, SparseTernary, TopK),
-    *(Ef21, SparseLoCo, Sign, PowerSgd, Zstd, ZipNN, NNCodec, Dom, DomRotated),
+    *(Ef21, SparseLoCo, Sign, PowerSgd, Zstd, ZipNN, NNCodec, Dom),
 )
 
 

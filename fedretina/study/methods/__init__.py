@@ -32,6 +32,7 @@ class Method:
     train: Callable[[Student], nn.Module]
 
 
+NEW = CommitteeOptions(new_classes_below=0.2)
 METHODS: Mapping[str, Method] = {
     "alone": Method("target alone", alone),
     "direct": Method("best source, not trained", direct),
@@ -53,9 +54,7 @@ METHODS: Mapping[str, Method] = {
         "committee: all, own, not whitened", partial(committee, options=CommitteeOptions(whitening=0))
     ),
     "committee-ungrouped": Method("committee: all, own, without cameras", partial(committee, grouped=False)),
-    "committee-closed": Method(
-        "committee: all, own, no new identities", partial(committee, options=CommitteeOptions(new_classes_below=0))
-    ),
+    "committee-new": Method("committee: all, own, new identities below 20 % labels", partial(committee, options=NEW)),
     "committee-open": Method(
         "committee: all, own, new identities always", partial(committee, options=CommitteeOptions(new_classes_below=1))
     ),
@@ -66,6 +65,7 @@ METHODS: Mapping[str, Method] = {
     "joint-turns": Method("B: joint body, co-training in turn", partial(joint, co_training="turns")),
     "joint-turns-equal": Method("B, equal turns", partial(joint, co_training="turns", by="equal")),
     "joint-turns-risk": Method("B, turns by 1/R_m", partial(joint, co_training="turns", by="risk")),
+    "joint-turns-new": Method("B, new identities below 20 % labels", partial(joint, co_training="turns", options=NEW)),
     "joint-one": Method("joint body, co-training with the best source", partial(joint, co_training="one")),
     "joint-all": Method("joint body, co-training with all sources at once", partial(joint, co_training="all")),
     "turns": Method("co-training in turn, no joint body", partial(joint, with_body=False, co_training="turns")),

@@ -11,7 +11,9 @@ from torch import nn
 
 from fedretina.reuse import CommitteeOptions, theorem_alpha
 from fedretina.study.methods.reuse import initial_model, reuse_term
+from fedretina.study.store import Metrics
 from fedretina.study.student import Student
+from fedretina.study.traffic import Traffic
 from fedretina.train import ClassMemoryTerm, PseudoLabelBatches, PseudoLabels, Term
 
 Voters = Literal["none", "best", "two", "all"]
@@ -44,12 +46,30 @@ def committee(
         Settings of the committee.
     """
     model = initial_model(student, start)
+    if start != "scratch" or voters != "none":
+        traffic = Traffic()
+        publish_home_models(student, traffic)
+        student.metrics |= traffic.metrics()
     terms: list[Term] = [reuse_term(student, model)] if with_reuse else []
     labels = _pseudo_labels(student, _names(student, voters), grouped, options)
     batches = PseudoLabelBatches(labels, student.training.batch_size)
     student.fit(model, batches=batches, terms=[*terms, ClassMemoryTerm(labels)])
-    student.metrics |= {f"committee.{key}": value for key, value in labels.metrics.items()}
+    student.metrics |= committee_metrics(labels)
     return model
+
+
+def publish_home_models(student: Student, traffic: Traffic) -> None:
+    """Count the sources' models from home on their way to the target. It gets all of them, to find the best one."""
+    for name in student.setting.sources:
+        traffic.publish(student.peers.models[name].state_dict(), receivers=1)
+
+
+def committee_metrics(labels: PseudoLabels) -> Metrics:
+    """Give the metrics of the last labelling, and the held-out accuracy of the first and of the best one."""
+    metrics = dict(labels.metrics)
+    if labels.accuracies:
+        metrics |= {"first": labels.accuracies[0], "best": max(labels.accuracies)}
+    return {f"committee.{name}": value for name, value in metrics.items()}
 
 
 def _names(student: Student, voters: Voters) -> Sequence[str]:

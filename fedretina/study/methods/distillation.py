@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fedretina.study.methods.reuse import Start, initial_model
-from fedretina.study.student import Student, freeze, logits
-from fedretina.train import ForwardPass, Term, seeded
+from fedretina.study.student import Student, freeze
+from fedretina.train import ForwardPass, Term, class_scores, seeded
 
 TEMPERATURE = 3.0
 
@@ -56,7 +56,7 @@ class Distillation(Term):
 
     def _part(self, scores: Tensor, source: nn.Module, inputs: Tensor) -> Tensor:
         with torch.no_grad():
-            soft_labels = (logits(source(inputs)) / TEMPERATURE).softmax(1)
+            soft_labels = (class_scores(source(inputs)) / TEMPERATURE).softmax(1)
         return TEMPERATURE**2 * F.kl_div((scores / TEMPERATURE).log_softmax(1), soft_labels, reduction="batchmean")
 
 
@@ -64,7 +64,7 @@ def distill(student: Student, *, start: Start = "best-peer") -> nn.Module:
     """Train on the labels and on the sources' outputs."""
     model, sources = initial_model(student, start), freeze(student.peers.models)
     with torch.no_grad():
-        counts = [logits(source(student.example.to(student.device))).shape[1] for source in sources]
+        counts = [class_scores(source(student.example.to(student.device))).shape[1] for source in sources]
     with seeded(student.training, "heads"):
         term = Distillation(sources, counts, layer=student.layer, width=student.embedding_width(model))
     return student.fit(model, terms=[term])

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from fedretina.features import Taps
-from fedretina.study.student import Student, logits
-from fedretina.train import ForwardPass, Term
+from fedretina.study.student import Student
+from fedretina.train import ForwardPass, Term, class_scores
 
 ReadExpert = Callable[[nn.Module, Tensor], Tensor]
 
@@ -32,7 +32,7 @@ def embedding_arguments(student: Student, model: nn.Module) -> dict[str, Any]:
 
 def log_probabilities(expert: nn.Module, inputs: Tensor) -> Tensor:
     """Compute the logarithms of an expert's class probabilities, (N, classes)."""
-    return logits(expert(inputs)).log_softmax(1)
+    return class_scores(expert(inputs)).log_softmax(1)
 
 
 class Fusion(nn.Module):

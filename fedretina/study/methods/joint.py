@@ -5,19 +5,19 @@ The flow of data is that of `fedretina.strategies.peer_reuse`, in one process: t
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Literal
 
 import torch
 from torch import nn
 
 from fedretina.features import adapt_batchnorm
-from fedretina.reuse import theorem_alpha
-from fedretina.study.methods.committee import committee
+from fedretina.reuse import CommitteeOptions, theorem_alpha
+from fedretina.study.methods.committee import committee, committee_metrics, publish_home_models
 from fedretina.study.student import Student
 from fedretina.study.traffic import Traffic
 from fedretina.train import (
     Body,
     ClassMemoryTerm,
+    CoTraining,
     DomainBatches,
     EpochRange,
     Learner,
@@ -26,9 +26,12 @@ from fedretina.train import (
     PseudoLabels,
     Segment,
     SupervisedLoss,
+    TurnRules,
     TurnsBy,
     average_states,
+    choose_sources,
     clean_batches,
+    held_out_risk,
     load_body,
     make_schedule,
     mix_bodies,
@@ -39,10 +42,8 @@ from fedretina.train import (
     tensor_of,
     train_from,
     train_jointly,
-    turn_weights,
 )
 
-CoTraining = Literal["off", "one", "turns", "all"]
 JOINT = "joint"
 """The joint body's name among the peers."""
 
@@ -123,7 +124,14 @@ class JointSources:
         )
 
 
-def joint(student: Student, *, with_body: bool = True, co_training: CoTraining = "off", by: TurnsBy = "size") -> nn.Module:
+def joint(
+    student: Student,
+    *,
+    with_body: bool = True,
+    co_training: CoTraining = "off",
+    by: TurnsBy = "size",
+    options: CommitteeOptions | None = None,
+) -> nn.Module:
     """Train the target with its peers.
 
     Parameters
@@ -136,17 +144,18 @@ def joint(student: Student, *, with_body: bool = True, co_training: CoTraining =
         Which sources train on with the target: none, the best, one in turn, or all at once.
     by : {"size", "risk", "equal"}, default "size"
         How often a source has a turn.
+    options : CommitteeOptions, optional
+        Settings of the committee.
     """
     traffic = Traffic()
     sources = JointSources(student, rounds=student.setting.body_rounds if with_body else 0, traffic=traffic)
-    for name in sources.names:
-        traffic.publish(student.peers.models[name].state_dict(), receivers=1)
+    publish_home_models(student, traffic)
     model = student.model_from_best()
     if sources.body is not None:
         load_body(model, sources.body, student.task.head)
         adapt_batchnorm(model.to(student.device), _clean(student))
         traffic.send(JOINT, sources.body, [student.setting.target])
-    labels = _pseudo_labels(student, model if sources.body is not None else None)
+    labels = _pseudo_labels(student, model if sources.body is not None else None, options)
     target = _target_learner(student, model, labels)
     schedule = _schedule(student, sources, co_training, by)
     body = _co_train(student, target, sources, schedule)
@@ -154,7 +163,7 @@ def joint(student: Student, *, with_body: bool = True, co_training: CoTraining =
     done = schedule[-1].last if schedule else 0
     total = student.training.epochs
     target.train(EpochRange(done, total, total), student.samples, _progress(student, student.setting.method))
-    student.metrics |= {f"committee.{key}": value for key, value in labels.metrics.items()}
+    student.metrics |= committee_metrics(labels)
     student.metrics |= traffic.metrics()
     return model
 
@@ -180,27 +189,35 @@ def _co_train(student: Student, target: Learner, sources: JointSources, schedule
 
 
 def _schedule(student: Student, sources: JointSources, co_training: CoTraining, by: TurnsBy) -> list[Segment]:
+    """Make the schedule as `fedretina.strategies.PeerReuse` does. The metrics contain the risks."""
     if co_training == "off":
         return []
-    setting = student.setting
+    setting, risks = student.setting, student.peers.risks
+    own = held_out_risk(student.task, student.splits, setting.target, student.training)
+    rules = TurnRules(co_training=co_training, by=by, risk_limit=setting.risk_limit, own_limit=setting.own_limit)
+    weights = choose_sources(sources.samples, risks, own, rules).weights
+    student.metrics |= {f"risk.{name}": risk for name, risk in risks.items()} | {"turns.sources": float(len(weights))}
+    if own is not None:
+        student.metrics["risk.own"] = own
+    if not weights:
+        return []
     spans = segment_spans(student.training, average_every=setting.average_every, alone_last=setting.alone_last)
-    weights = turn_weights(sources.samples, student.peers.risks, by=by, only_best=co_training == "one")
     return make_schedule(spans, {setting.target: weights}, in_turn=co_training == "turns")
 
 
-def _pseudo_labels(student: Student, joint_model: nn.Module | None) -> PseudoLabels:
+def _pseudo_labels(student: Student, joint_model: nn.Module | None, options: CommitteeOptions | None) -> PseudoLabels:
     """Make the committee: the sources as they are at home, the joint body, and the target itself."""
     models, risks = dict(student.peers.models), dict(student.peers.risks)
     if joint_model is not None:
         models[JOINT], risks[JOINT] = joint_model, min(risks.values())
     alpha = theorem_alpha(risks)
-    return PseudoLabels(student.task, student.splits, models, alpha=alpha, training=student.training)
+    return PseudoLabels(student.task, student.splits, models, alpha=alpha, training=student.training, options=options)
 
 
 def _target_learner(student: Student, model: nn.Module, labels: PseudoLabels) -> Learner:
     batches = PseudoLabelBatches(labels, student.training.batch_size)
     terms = [SupervisedLoss(student.task), ClassMemoryTerm(labels)]
-    name = f"{student.setting.target}/{student.setting.method}"
+    name = f"{student.setting.target}/joint"  # all recipes draw the same batches
     return Learner(model, student.task, student.training, name=name, batches=batches, terms=terms)
 
 

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fedretina.features import Taps
-from fedretina.study.student import Student, logits
+from fedretina.study.student import Student
 from fedretina.task import Task
-from fedretina.train import ForwardPass, Term
+from fedretina.train import ForwardPass, Term, class_scores
 
 
 def divergence(one: Tensor, other: Tensor) -> Tensor:
@@ -86,7 +86,7 @@ class MutualLearning(Term):
             z = taps.collect()[self.layers[0]]
         total = self.task.loss(output, forward.labels)
         for one, other in ((forward.output, output), (output, forward.output)):
-            total = total + divergence(logits(one), logits(other))
+            total = total + divergence(class_scores(one), class_scores(other))
         own = forward.z[self.layers[0]]
         return total + distance_difference(own, z) + distance_difference(z, own)
 

@@ -8,10 +8,13 @@ A `FederatedTask` has clients, a first model, training on a client's data, and o
 >>> task.measure(trained) > task.measure(model)
 True
 
+`DigitDomains` is a `Task` for studies of reuse.
+
 The text of the GPT ships with Python: the sources of its standard library, and its documentation.
 """
 
 from fedretina.study.tasks.corpus import CLIENTS, DOCUMENTATION, VOCABULARY, Share, batches, shares, source
+from fedretina.study.tasks.digit_domains import DigitDomains
 from fedretina.study.tasks.digits import Digits
 from fedretina.study.tasks.domains import DomainsTask
 from fedretina.study.tasks.federated import FederatedTask, Model, NetworkTask
@@ -24,6 +27,7 @@ __all__ = [
     "RANK",
     "VOCABULARY",
     "Adapters",
+    "DigitDomains",
     "Digits",
     "DomainsTask",
     "FederatedTask",

@@ -255,3 +255,23 @@ def _chain_bytes(kept, held):
         if at < len(kept) and kept[at].base == holds:
             return sum(len(link.payload) for link in kept[at:])
     return float("inf")
+
+
+@pytest.mark.parametrize(
+    "config", [DomConfig(rms_step=2.0, lattice=True), DomConfig(step=1e-3, lattice=True), DomConfig(bits=3)]
+)
+def test_a_receiver_that_missed_versions_gets_an_exact_payload(tmp_path, config):
+    stream = Stream("test", store=ReferenceStore(tmp_path), config=config, keep=2)
+    models = [*_models(6)]
+    versions = [stream.publish(model) and stream.newest for model in models]
+    for held in (versions[0], None):
+        route = stream.route(None if held is None else held.digest)
+        assert follow(route.payloads, base=held) == stream.newest
+        assert inspect(route.payloads[-1]).lossless
+
+
+def test_rotated_versions_are_followed_one_by_one(tmp_path):
+    stream = Stream("test", store=ReferenceStore(tmp_path), config=DomConfig(rms_step=2.0, rotated=True))
+    for model in _models(4):
+        stream.publish(model)
+    assert follow(stream.route(None).payloads, base=None) == stream.newest

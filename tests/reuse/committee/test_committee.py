@@ -157,16 +157,15 @@ def test_without_labels_there_are_clusters():
         assert not len(members) or np.bincount(members).max() / len(members) > 0.7
 
 
-def test_where_labels_are_few_unknown_identities_become_new_classes():
+def test_if_wanted_unknown_identities_become_new_classes_where_labels_are_few():
     labels = np.where(IDENTITY < 20, few(0.2), -1)
-    labelling = Committee(PEERS, labels, groups=CAMERA).label()
+    labelling = Committee(PEERS, labels, groups=CAMERA, options=CommitteeOptions(new_classes_below=0.2)).label()
     fresh = labelling.labels >= labelling.known
     assert labelling.known == 20
     assert labelling.new >= 10
     assert (IDENTITY[fresh] >= 20).mean() > 0.85
     assert labelling.share > 0.4
-    closed = Committee(PEERS, labels, groups=CAMERA, options=CommitteeOptions(new_classes_below=0)).label()
-    assert closed.new == 0
+    assert Committee(PEERS, labels, groups=CAMERA).label().new == 0  # the default
 
 
 def test_equal_input_equal_labels():

@@ -69,8 +69,8 @@ def test_a_bar_that_is_not_met_is_said(cells):
 
 
 def test_the_best_of_ours_counts(cells):
-    (task,) = results([*cells, measurement("dom-rotated", [10, 99, 99, 99], 7)])
-    assert Verdict.of(task).ours.codec == "dom-rotated"
+    (task,) = results([*cells, measurement("dom", [10, 99, 99, 99], 7, setting={"rms_step": 5.0})])
+    assert Verdict.of(task).ours.variant.label == "rms_step=5.0"
 
 
 def test_without_a_reference_there_is_no_goal(cells):

@@ -7,7 +7,11 @@ from fedretina.study.bandwidth import Cell, Plan, Variant, composition, federate
 from fedretina.study.bandwidth.parts import DIRECTIONS, PARTS
 
 PLAN = Plan(rounds=2, local_steps=2, clients=2)
-SETTINGS = [("dom", {"preset": "coarse"}), ("dom", {"rms_step": 3, "vector_error": None}), ("dom-rotated", {"rms_step": 5})]
+SETTINGS = [
+    ("dom", {"preset": "coarse"}),
+    ("dom", {"rms_step": 3, "vector_error": None}),
+    ("dom", {"rms_step": 5, "rotated": True}),
+]
 
 
 @pytest.mark.parametrize(("codec", "settings"), SETTINGS)

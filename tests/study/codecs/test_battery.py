@@ -14,7 +14,7 @@ from fedretina.study.codecs.nncodec import nncodec_is_available
 
 SETTINGS = [
     *(("none", {}), ("fp16", {}), ("bf16", {}), ("int8", {}), ("int8-blocks", {}), ("int8-blocks", {"block": 64})),
-    *(("eden", {}), ("eden", {"bits": 4}), ("eden", {"share": 0.1}), ("dom-rotated", {}), ("dom-rotated", {"rms_step": 1})),
+    *(("eden", {}), ("eden", {"bits": 4}), ("eden", {"share": 0.1}), ("dom", {"rms_step": 4, "rotated": True})),
     *(("dom", {"preset": "balanced"}), ("nf4", {}), ("qsgd", {})),
     *(("qsgd", {"bits": 2}), ("qsgd", {"bits": 8}), ("stc", {}), ("stc", {"share": 0.1})),
     *(("topk", {}), ("topk", {"share": 0.5}), ("ef21", {}), ("ef21", {"share": 0.2}), ("sparseloco", {})),
@@ -29,7 +29,7 @@ FEEDBACK = [
     *(("fp16", {"decay": 1.0}), ("bf16", {"decay": 1.0}), ("int8-blocks", {"decay": 1.0}), ("zstd", {"decay": 1.0})),
     *(("zipnn", {"decay": 1.0}), ("nncodec", {"decay": 1.0}), ("eden", {"bits": 4, "decay": 0.5})),
 ]
-NO_RESIDUAL = {"ef21", "dom-rotated"}  # an estimate in its place, and a scheme that is right in the mean; tested below
+NO_RESIDUAL = {"ef21"}  # an estimate in its place; tested below
 
 
 def make(name, settings):
@@ -179,9 +179,11 @@ def test_both_ends_of_ef21_have_one_estimate_that_comes_nearer():
     assert all(after <= contraction * before * 1.001 for before, after in pairwise(errors))
 
 
-def test_ours_on_a_rotated_update_takes_no_feedback():
-    with pytest.raises(BadArgument, match="unbiased"):
-        create("dom-rotated", decay=1.0)
+@pytest.mark.parametrize("settings", [{"rotated": True}, {"rounding": "stochastic"}])
+def test_what_is_right_in_the_mean_takes_no_feedback(settings):
+    assert create("dom", rms_step=4, **settings).decay is None
+    with pytest.raises(BadArgument, match="right in the mean"):
+        create("dom", rms_step=4, decay=1.0, **settings)
 
 
 def test_settings_with_down_replace_others_on_the_way_down():

@@ -121,7 +121,7 @@ def test_eden_is_unbiased_and_has_the_papers_error(bits, share):
 
 def test_ours_on_a_rotated_update_is_unbiased():
     """Values of more than half a step are sent as one step, so the error is that of the normal distribution's tails."""
-    codec, values = create("dom-rotated", rms_step=5), update((64, 512))
+    codec, values = create("dom", rms_step=5, rotated=True, vector_error=None), update((64, 512))
     state, end = State.of(values), State.of(values)
     arrived = [codec.decode(codec.encode(values, state), end)["w"] for _ in range(100)]
     norm = np.linalg.norm(values["w"])
@@ -135,7 +135,7 @@ def test_ours_on_a_rotated_update_is_unbiased():
 
 def test_sums_of_clients_stay_sparse_since_all_rotate_alike():
     """The server's step arrives as it is, where a rotation of its own would leave nothing of it above half a step."""
-    codec, step = create("dom-rotated", rms_step=6), create("dom-rotated", rms_step=11)
+    codec, step = (create("dom", rms_step=size, rotated=True, vector_error=None) for size in (6, 11))
     clients = [update(seed=seed) for seed in range(2)]
     arrived = [codec.decode(codec.encode(one, State.of(one)), State.of(one))["w"] for one in clients]
     mean = {"w": (arrived[0] + arrived[1]) / 2}

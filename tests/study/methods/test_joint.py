@@ -29,7 +29,8 @@ def test_transfers_are_those_of_the_recipe(student):
     # Epochs 1-5 and 6-10 are co-trained: the target and a source, down and up; at last down to the target. The first
     # segment starts from the joint body, which the target holds already.
     assert transfers(student, "joint-turns", body_rounds=2) == home + body + 1 + 2 * 4 - 1 + 1
-    assert transfers(student, "joint-all", body_rounds=2) == home + body + 1 + 2 * 6 - 1 + 1
+    everybody = {"body_rounds": 2, "risk_limit": 0.0, "own_limit": 0.0}
+    assert transfers(student, "joint-all", **everybody) == home + body + 1 + 2 * 6 - 1 + 1
 
 
 def test_the_joint_training_is_stored(student):
@@ -46,6 +47,29 @@ def test_the_joint_training_is_stored(student):
 def test_another_number_of_body_rounds_is_another_training(student):
     assert student("joint-body", body_rounds=2).setting.body_key != student("joint-body", body_rounds=3).setting.body_key
     assert student("joint-body").setting.body_key == student("joint-turns", labelled=0.1).setting.body_key
+
+
+def test_study_and_strategy_choose_sources_by_the_same_limits(student):
+    it = student("joint-turns", sources=("upright", "left", "upside-down"))
+    METHODS["joint-turns"].train(it)
+    limit = min(it.metrics["risk.own"], 2 * min(it.peers.risks.values()))
+    assert it.metrics["turns.sources"] == sum(risk <= limit for risk in it.peers.risks.values()) == 1
+    assert it.metrics["risk.left"] == it.peers.risks["left"] > limit
+
+
+def test_where_no_source_is_good_the_target_trains_from_the_joint_body(student, accuracy):
+    closed = {"target": "left", "sources": ("upright", "faint"), "labelled": 0.3, "body_rounds": 2}
+    it = student("joint-turns", **closed)
+    METHODS["joint-turns"].train(it)
+    assert it.metrics["turns.sources"] == 0
+    assert accuracy("joint-turns", **closed) == accuracy("joint-body", **closed)
+    assert transfers(student, "joint-turns", **closed) == transfers(student, "joint-body", **closed)
+
+
+def test_limits_can_be_switched_off(student):
+    it = student("joint-turns", target="left", sources=("upright", "faint"), own_limit=0.0, risk_limit=0.0)
+    METHODS["joint-turns"].train(it)
+    assert it.metrics["turns.sources"] == 2
 
 
 @pytest.mark.parametrize("name", ["fedavg-equal", "fedprox-equal", "fedbn-equal"])

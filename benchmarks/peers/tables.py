@@ -1,0 +1,184 @@
+"""The tables of the page."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+
+from fedretina.study import Setting, mean_text, table
+from peers.cells import (
+    EVERY,
+    FROZEN,
+    MAIN,
+    ONE,
+    RECIPES,
+    ROUNDS,
+    SELF,
+    SHARES,
+    TURNS,
+    Data,
+    counts,
+    of_count,
+    relative_only,
+    unlimited,
+    with_rounds,
+)  # fmt: skip
+from peers.numbers import Difference, Make, Scores, rank_correlation
+
+
+def recipe(method: str) -> Make:
+    """Give the function that makes a recipe's cell."""
+    return partial(replace, method=method)
+
+
+def percent(share: float) -> str:
+    """Write a share of labels."""
+    return f"{100 * share:.0f} %"
+
+
+def of_share(every: Iterable[Setting], share: float) -> list[Setting]:
+    """List the bases of a share of labels."""
+    return [base for base in every if base.labelled == share]
+
+
+def shown(difference: Difference | None) -> str:
+    """Write a difference; empty if nothing was measured."""
+    return "" if difference is None else str(difference)
+
+
+def main_table(scores: Scores, every: Sequence[Setting]) -> str:
+    """Compare the recipes with all sources: score, differences, traffic."""
+    rows = []
+    for share in SHARES:
+        some = of_share(every, share)
+        for method, name in RECIPES.items():
+            own = recipe(method)
+            if not scores.values(map(own, some)):
+                continue
+            over = ["" if method == other else shown(scores.difference(some, own, recipe(other))) for other in (SELF, ONE)]
+            sent = [scores.text(map(own, some), "transfers", ".0f"), scores.text(map(own, some), "megabytes", ".2f")]
+            pairs = str(len(scores.values(map(own, some))))
+            rows.append([percent(share), name, scores.text(map(own, some)), *over, pairs, *(s.split(" ±")[0] for s in sent)])
+    head = ["labels", "recipe", scores.metric, "over self-training", "over C", "cells", "models sent", "MB"]
+    return table(head, rows)
+
+
+def count_table(scores: Scores, every: Sequence[Setting]) -> str:
+    """Compare the numbers of sources, and the last number with the one before."""
+    most = max(len(base.sources) for base in every)
+    rows = []
+    for share in SHARES:
+        some = of_share(every, share)
+        for method in MAIN:
+            complete = whole(scores, some, method)
+            texts = [_count_text(scores, complete, method, count) for count in range(1, most + 1)]
+            all_of_them, two = (partial(of_count, method=method, count=count) for count in (most, 2))
+            gain = shown(scores.difference(complete, all_of_them, two))
+            rows.append([percent(share), RECIPES[method], *texts, gain, str(len(complete))])
+    return table(["labels", "recipe", *map(str, range(1, most + 1)), f"{most} over 2 sources", "cells"], rows)
+
+
+def whole(scores: Scores, some: Sequence[Setting], method: str) -> list[Setting]:
+    """List the bases on which a recipe was measured with each number of sources."""
+    return [
+        base for base in some if all(scores.of(of_count(base, method, count)) is not None for count in counts(base, method))
+    ]
+
+
+def _count_text(scores: Scores, some: Sequence[Setting], method: str, count: int) -> str:
+    wanted = [of_count(base, method, count) for base in some if count in counts(base, method)]
+    return scores.text(wanted)
+
+
+def limit_table(scores: Scores, data: Data, every: Sequence[Setting]) -> str:
+    """Show by target what the limits of R_m do."""
+    rows = []
+    for share in SHARES:
+        for target in data.targets:
+            some = [base for base in of_share(every, share) if base.target == target.name]
+            risks = [_best_risk(scores, base) for base in some]
+            known = [risk for risk in risks if risk is not None]
+            if not known:
+                continue
+            turns = [replace(base, method=TURNS) for base in some]
+            gains = [
+                shown(scores.difference(some, make, recipe(SELF))) for make in (unlimited, relative_only, recipe(TURNS))
+            ]
+            own, passed = scores.text(turns, "risk.own", ".2f"), scores.text(turns, "turns.sources")
+            best = mean_text(known, ".2f", error=True)
+            rows.append([percent(share), target.name, best, own, passed, *gains])
+    head = ["labels", "target", "best R_m", "own risk", "sources that pass", "no limit", "relative limit", "both limits"]
+    return table(head, rows)
+
+
+def _best_risk(scores: Scores, base: Setting) -> float | None:
+    found = scores.store.load(replace(base, method=TURNS)) or {}
+    risks = [found[f"risk.{source}"] for source in base.sources if f"risk.{source}" in found]
+    return min(risks) if risks else None
+
+
+def round_table(scores: Scores, every: Sequence[Setting]) -> str:
+    """Compare numbers of body rounds, and of epochs between two averages."""
+    some, rows = of_share(every, SHARES[0]), []
+    for rounds in ROUNDS:
+        rows.append(_round_row(scores, some, f"{rounds} body rounds", partial(with_rounds, rounds=rounds)))
+    for epochs in EVERY:
+        make = partial(replace, method=TURNS, average_every=epochs)
+        rows.append(_round_row(scores, some, f"an average every {epochs} epochs", make))
+    return table(["B with", scores.metric, "over self-training", "over the default", "cells", "models sent"], rows)
+
+
+def _round_row(scores: Scores, some: Sequence[Setting], name: str, make: Make) -> list[str]:
+    cells = list(map(make, some))
+    over = [shown(scores.difference(some, make, recipe(SELF))), shown(scores.difference(some, make, recipe(TURNS)))]
+    sent = scores.text(cells, "transfers", ".0f").split(" ±")[0]
+    return [name, scores.text(cells), *over, str(len(scores.values(cells))), sent]
+
+
+def label_table(scores: Scores, every: Sequence[Setting]) -> str:
+    """Show how the held-out accuracy of the pseudo-labels develops."""
+    rows = []
+    for share in SHARES:
+        for method in MAIN:
+            cells = list(map(recipe(method), of_share(every, share)))
+            names = ("committee.first", "committee.best", "committee.accuracy")
+            falls = [
+                best - last
+                for best, last in zip(scores.values(cells, names[1]), scores.values(cells, names[2]), strict=True)
+            ]
+            if falls:
+                most = f"{max(falls):.1f}"
+                rows.append([percent(share), RECIPES[method], *(scores.text(cells, name) for name in names), most])
+    return table(["labels", "recipe", "first", "best", "last", "largest fall"], rows)
+
+
+def prediction(scores: Scores, every: Sequence[Setting]) -> str:
+    """Say which numbers, known before the training, go with the gain of co-training without limits."""
+    facts = []
+    for base in every:
+        found = scores.store.load(replace(base, method=TURNS)) or {}
+        risks = [found[f"risk.{source}"] for source in base.sources if f"risk.{source}" in found]
+        free, plain = scores.of(unlimited(base)), scores.of(replace(base, method=SELF))
+        if risks and free is not None and plain is not None and "risk.own" in found:
+            facts.append((free - plain, min(risks), max(risks) / min(risks), found["risk.own"] - min(risks)))
+    if len(facts) < 3:
+        return ""
+    gain, best, spread, margin = map(list, zip(*facts, strict=True))
+    rows = [
+        ["level: the smallest R_m", f"{rank_correlation(best, gain):+.2f}"],
+        ["spread: largest over smallest R_m", f"{rank_correlation(spread, gain):+.2f}"],
+        ["own risk less the smallest R_m", f"{rank_correlation(margin, gain):+.2f}"],
+    ]
+    return table([f"number before the training ({len(facts)} cells)", "Kendall's tau with the gain"], rows)
+
+
+def new_table(scores: Scores, every: Sequence[Setting]) -> str:
+    """Compare no new identities with new identities at few labels."""
+    some, rows = of_share(every, min(SHARES)), []
+    for method, new in ((FROZEN, "committee-new"), (TURNS, "joint-turns-new")):
+        if difference := scores.difference(some, recipe(method), recipe(new)):
+            cells = [list(map(recipe(name), some)) for name in (method, new)]
+            texts = [scores.text(group) for group in cells]
+            right = [scores.text(group, "committee.accuracy") for group in cells]
+            rows.append([RECIPES[method], *texts, str(difference), str(len(difference.values)), *right])
+    head = ["recipe", "none", "new", "none over new", "pairs", "held out: none", "held out: new"]
+    return table(head, rows) if rows else ""

@@ -1,0 +1,96 @@
+"""All differences of a model as one vector, rotated and quantised with one step, and scaled so that the mean is right."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedretina.dom.coding.integers import narrow, pack, splits
+from fedretina.dom.format.encoder import LARGEST, SMALLEST, CodedTensor, holds_whole_numbers, is_coded_as_vector
+from fedretina.dom.format.job import Job
+from fedretina.dom.format.spec import ROTATED, Coding, Spec
+from fedretina.dom.quantisation.quantise import Pair, Quantised, measure
+from fedretina.dom.quantisation.rotation import Rotation
+from fedretina.dom.quantisation.steps import Step
+from fedretina.dom.tensors import energy, is_float, root_mean_square
+
+_LARGEST_STEP = 1.5  # over the largest value: it is always sent, or a small model would never move
+_FINEST = 2.0**-24  # steps over the RMS; finer ones say nothing more of float32
+
+
+def encode_rotated(job: Job, *, keep: bool) -> dict[str, CodedTensor]:
+    """Return the tensors that are rotated together, coded: all that may lose, build on the base, and differ from it.
+
+    Each tensor is divided by the power of two that is nearest to its RMS, so that errors are in proportion to its own
+    difference. The rotation follows from the base's digest: in a round, the replies of all nodes rotate alike, and so does
+    the server's next model, whose difference is a sum of theirs. It is as sparse there as they are.
+    """
+    exponents = {name: each for name in job.order if (each := _exponent(job, name)) is not None}
+    if not exponents or job.base is None:
+        return {}
+    pairs = [Pair(job.new[name].reshape(-1), _flat_base(job, name)) for name in exponents]
+    vector = np.concatenate([_scaled(pair, -each) for pair, each in zip(pairs, exponents.values(), strict=True)])
+    rotation = Rotation(vector.size, bytes.fromhex(job.base.digest))
+    rotated = rotation.rotate(vector)
+    del vector
+    integers, scale = _quantised(rotated, max(job.config.rms_step or 0.0, _FINEST))
+    unit = Step.near(scale * 0.5**rotation.exponent)
+    parts = splits(rotation.unrotate(integers), [pair.new.size for pair in pairs])
+    coded = []
+    for (name, exponent), pair, part in zip(exponents.items(), pairs, parts, strict=True):
+        step = replace(unit, exponent=(unit.exponent or 0) + exponent)
+        found = measure(pair, part, step=step.size, offsets=b"", work=np.float64, keep=keep)
+        coded.append(_coded_tensor(Spec(name, job.new[name].dtype, job.new[name].shape), step, found))
+    coded[0] = replace(coded[0], pieces=pack(integers, job.config.effort))
+    return {each.spec.name: each for each in _with_one_error(coded)}
+
+
+def _exponent(job: Job, name: str) -> int | None:
+    """Return the exponent of the power of two nearest to the RMS of a difference; None if it is not rotated."""
+    new = job.new[name]
+    if not is_float(new.dtype) or is_coded_as_vector(job.config, new.shape) or not job.may_lose(name) or name in job.ties:
+        return None
+    base = _flat_base(job, name)
+    if base is None or holds_whole_numbers(new.reshape(-1)):
+        return None
+    roots = [root_mean_square(values) * math.sqrt(values.size) for _, values in Pair(new.reshape(-1), base).blocks()]
+    root = math.hypot(*roots) / math.sqrt(max(1, new.size))
+    return round(math.log2(root)) if SMALLEST < root < LARGEST else None
+
+
+def _flat_base(job: Job, name: str) -> Any:
+    base = job.base_of(name)
+    return None if base is None else base.reshape(-1)
+
+
+def _scaled(pair: Pair, exponent: int) -> NDArray[np.float32]:
+    """Return a difference times a power of two."""
+    scaled = np.empty(pair.new.size, np.float32)
+    for at, difference in pair.blocks():
+        scaled[at] = np.ldexp(difference, exponent)
+    return scaled
+
+
+def _quantised(rotated: NDArray[np.float32], rms_step: float) -> tuple[Any, float]:
+    """Return integers, and the factor that makes them right in the mean over rotations (EDEN, Theorem 2.1)."""
+    total = energy(rotated.astype(np.float64))
+    step = min(rms_step * math.sqrt(total / rotated.size), _LARGEST_STEP * float(np.abs(rotated).max()))
+    integers = np.rint(rotated / np.float32(step))
+    aligned = float(np.einsum("i,i->", rotated, integers, dtype=np.float64))
+    return narrow(integers.astype(np.int64)), total / aligned
+
+
+def _coded_tensor(spec: Spec, step: Step, found: Quantised) -> CodedTensor:
+    restored = None if found.restored is None else found.restored.reshape(spec.shape)
+    return CodedTensor(spec, Coding(ROTATED), restored, found.digest, step, error=found.error, energy=found.energy)
+
+
+def _with_one_error(coded: list[CodedTensor]) -> Iterator[CodedTensor]:
+    """Yield the tensors with the error of all together: one number for all is short in the header."""
+    total = math.fsum(each.energy for each in coded)
+    error = math.sqrt(math.fsum(each.error**2 * each.energy for each in coded) / total) if total else 0.0
+    for each in coded:
+        yield replace(each, error=error)

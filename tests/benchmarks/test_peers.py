@@ -1,0 +1,73 @@
+"""The benchmark of several peers: its cells, and its page from stored ones."""
+
+from dataclasses import replace
+
+import pytest
+from peers.cells import BODY, DIGITS, ONE, PEDESTRIANS, SELF, SHARES, TURNS, bases, cells, unlimited
+from peers.command import make_task
+from peers.numbers import Difference, Scores, rank_correlation
+from peers.page import write
+
+from fedretina.study import METHODS, Store
+
+
+@pytest.mark.parametrize("data", [PEDESTRIANS, DIGITS], ids=["pedestrians", "digits"])
+def test_every_cell_can_be_measured(data):
+    found = list(cells(data, [0]))
+    assert {setting.method for setting in found} <= set(METHODS)
+    assert {setting.labelled for setting in found} == set(SHARES)
+    for setting in found:
+        assert setting.training().epochs == 20
+        assert setting.target not in setting.sources
+
+
+def test_every_target_of_digits_has_its_data():
+    for base in bases(DIGITS, [1]):
+        task = make_task(base)
+        assert len(task.splits(base.target).labels) == round(180 * base.labelled)
+        assert all(len(task.splits(source).labels) == 180 for source in base.sources)
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict"),
+    [((2.0, 2.5, 3.0), "better"), ((-2.0, -2.5), "worse"), ((-1.0, 1.5), "not shown"), ((4.0,), "one pair")],
+)
+def test_a_difference_is_shown_beyond_two_standard_errors(values, verdict):
+    assert Difference(values).verdict == verdict
+
+
+def test_differences_are_paired(tmp_path):
+    store, (base, other, *_) = Store(tmp_path), bases(DIGITS, [0])
+    for setting, score in ((replace(base, method=SELF), 70.0), (replace(base, method=TURNS), 75.0)):
+        store.save(setting, {"accuracy": score})
+    store.save(replace(other, method=TURNS), {"accuracy": 10.0})  # without its pair
+    scores = Scores(store, "accuracy")
+    difference = scores.difference([base, other], lambda it: replace(it, method=TURNS), lambda it: replace(it, method=SELF))
+    assert difference.values == (5.0,)
+    assert scores.difference([other], unlimited, unlimited) is None
+
+
+def test_rank_correlation():
+    assert rank_correlation([1, 2, 3, 4], [1, 2, 4, 3]) == pytest.approx(4 / 6)
+
+
+def test_the_page_shows_what_is_stored_and_what_was_missed(tmp_path):
+    store = Store(tmp_path)
+    for data in (PEDESTRIANS, DIGITS):
+        for base in bases(data, [0, 1]):
+            risks = {f"risk.{source}": 0.1 * (i + 1) for i, source in enumerate(base.sources)}
+            facts = {"transfers": 53.0, "megabytes": 1.0, "risk.own": 0.3, "turns.sources": 2.0, **risks}
+            held_out = {"committee.first": 50.0, "committee.best": 60.0, "committee.accuracy": 58.0}
+            for method, gain in ((SELF, 0.0), (ONE, 1.0), (BODY, 2.0), (TURNS, 4.0)):
+                score = 60.0 + gain + base.seed * (1 + 0.2 * gain)
+                store.save(replace(base, method=method), {data.metric: score, **facts, **held_out})
+            store.save(unlimited(base), {data.metric: 59.0 + base.seed})
+    page = tmp_path / "peers.md"
+    text = write(store, [0, 1], [0, 1], page=page)
+    assert page.read_text() == text
+    assert page.with_suffix(".png").stat().st_size > 10_000
+    assert "| 30 % | B: joint body, co-training in turn | 64.9 ± 0.9 | +4.4 ± 0.4 | +3.3 ± 0.3 | 2 | 53 | 1.00 |" in text
+    assert "B over self-training +4.4 ± 0.4 (better)" in text
+    assert text.count("| met |") == 16
+    assert "| 10 % | left | 0.10 ± 0.00 | 0.30 ± 0.00 | 2.0 ± 0.0 | -1.0 ± 0.0 |  | +4.4 ± 0.4 |" in text
+    assert "| 2.0 |" in text  # the largest fall of the held-out accuracy
