@@ -12,7 +12,7 @@ from city_scale.found import Cells, best_accuracy, honest_accuracy, peer_bytes
 from city_scale.gains import STEPS
 from city_scale.others import FLARE_CLIENTS
 from city_scale.policies import DEFENDED, TENTH, TURNS_WITH_BAD
-from city_scale.scaling import CODECS, ROUNDS, SIZES
+from city_scale.scaling import CODECS, LIMIT_GB, ROUNDS, SIZES
 from fedretina.report import size
 from fedretina.strategies.mutual_reuse import MUTUAL_LIMITS
 from fedretina.study import Results, mean_and_deviation, table
@@ -260,7 +260,13 @@ def _load(runs: Sequence[dict[str, Any]]) -> str:
 
 
 def _missing(runs: Sequence[dict[str, Any]]) -> str:
-    """List what is planned and not measured."""
+    """List what is planned and not measured, and what it takes."""
     found = {(run["nodes"], run["megabytes"]) for run in runs}
-    missing = [f"{nodes:,} x {megabytes:g} MB" for nodes, megabytes in SIZES if (nodes, megabytes) not in found]
-    return f"Not measured on this machine: relays and plain Flower with {', '.join(missing)}." if missing else ""
+    lines = [
+        f"- {nodes:,} x {megabytes:g} MB: takes {nodes * megabytes / 1000:g} GB of memory at a server that keeps whole models, "
+        f"and {ROUNDS * nodes * megabytes / 1000:g} GB of disk for the nodes' versions in {ROUNDS} rounds."
+        for nodes, megabytes in SIZES
+        if (nodes, megabytes) not in found
+    ]
+    head = f"Not measured on this machine, where a run is ended at {LIMIT_GB:g} GB of memory:"
+    return "\n".join([head, "", *lines]) if lines else ""
