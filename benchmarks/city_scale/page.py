@@ -263,7 +263,7 @@ def _missing(runs: Sequence[dict[str, Any]]) -> str:
     """List what is planned and not measured, and what it takes."""
     found = {(run["nodes"], run["megabytes"]) for run in runs}
     lines = [
-        f"- {nodes:,} x {megabytes:g} MB: takes {nodes * megabytes / 1000:g} GB of memory at a server that keeps whole models, "
+        f"- {nodes:,} x {megabytes:g} MB: {nodes * megabytes / 1000:g} GB of memory at a server that keeps whole models, "
         f"and {ROUNDS * nodes * megabytes / 1000:g} GB of disk for the nodes' versions in {ROUNDS} rounds."
         for nodes, megabytes in SIZES
         if (nodes, megabytes) not in found

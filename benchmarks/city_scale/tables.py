@@ -20,7 +20,7 @@ KINDS = {
     "": "nothing bad",
     "mislabelled": "random labels",
     "sign-flipped": "all signs of the published model flipped",
-    "turns hostile": "the same from its third version on",
+    "turns hostile": "all signs flipped from its third version on",
 }
 NONE = "not run"
 
