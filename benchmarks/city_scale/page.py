@@ -11,8 +11,8 @@ from city_scale.cells import BAD, TASK, TRAINING
 from city_scale.found import Cells, best_accuracy, honest_accuracy, peer_bytes
 from city_scale.gains import STEPS
 from city_scale.others import FLARE_CLIENTS
-from city_scale.policies import DEFENDED, KINDS_OF_BAD, TENTH, TURNS_WITH_BAD
-from city_scale.scaling import CODECS, ROUNDS, SIZES
+from city_scale.policies import DEFENDED, TENTH, TURNS_WITH_BAD
+from city_scale.scaling import CODECS, LIMIT_GB, ROUNDS, SIZES
 from fedretina.report import size
 from fedretina.strategies.mutual_reuse import MUTUAL_LIMITS
 from fedretina.study import Results, mean_and_deviation, table
@@ -63,7 +63,7 @@ tested. The same with its own model is subtracted. The gain has the noise of 200
 ## A bad tenth
 
 {bad:.0%} of the domains are bad, from their first version on if nothing else is said. The policy is `{defended}` with
-{tenth}, and a domain has {bad_turns} turns. The accuracy is that of the domains that are honest in all rows. With trust
+{tenth}. The accuracy is that of the domains that are honest in all rows. With trust
 (`trust=true`) versions are signed, and admitted if they are finite and changed by no more than {change:g} of their norm.
 Hostile domains sign too.
 
@@ -123,7 +123,6 @@ def write(state: Path, docs: Path) -> None:
         bad=BAD,
         defended=DEFENDED,
         tenth=size(TENTH),
-        bad_turns=TURNS_WITH_BAD,
         change=MUTUAL_LIMITS.change,
         bad_peers=tables.bad_peers(cells),
         bad_verdict=_bad_verdict(cells),
@@ -208,20 +207,19 @@ def _bad_verdict(cells: Cells) -> str:
     """Say of each kind of bad domains whether three seeds can tell it from none."""
     lines = []
     for trust in (False, True):
-        good = DEFENDED, TENTH, "", trust, TURNS_WITH_BAD
-        for kind in KINDS_OF_BAD:
-            lost = cells.paired(honest_accuracy, (DEFENDED, TENTH, kind, trust, TURNS_WITH_BAD), good)
+        for kind, turns in TURNS_WITH_BAD.items():
+            lost = cells.paired(honest_accuracy, *((DEFENDED, TENTH, bad, trust, turns) for bad in (kind, "")))
             if len(lost) < 2:  # a standard error needs two seeds
                 continue
             mean, error = _mean_and_error(lost)
             told = "the seeds can tell it" if abs(mean) > 2 * error else "less than the seeds can tell"
             name = f"{tables.KINDS[kind].capitalize()}, {'with' if trust else 'without'} trust"
             lines.append(f"- {name}: {mean:+.2f} ± {error:.2f} points, {told}.")
-    plain, trusted = ((DEFENDED, TENTH, "", trust, TURNS_WITH_BAD) for trust in (False, True))
-    costs = cells.paired(honest_accuracy, trusted, plain)
-    if len(costs) > 1:
-        mean, error = _mean_and_error(costs)
-        lines.append(f"- Trust itself, with nothing bad: {mean:+.2f} ± {error:.2f} points.")
+    for turns in sorted(set(TURNS_WITH_BAD.values())):
+        costs = cells.paired(honest_accuracy, *((DEFENDED, TENTH, "", trust, turns) for trust in (True, False)))
+        if len(costs) > 1:
+            mean, error = _mean_and_error(costs)
+            lines.append(f"- Trust itself, with nothing bad, {turns} turns: {mean:+.2f} ± {error:.2f} points.")
     return "\n".join(lines)
 
 
@@ -262,7 +260,13 @@ def _load(runs: Sequence[dict[str, Any]]) -> str:
 
 
 def _missing(runs: Sequence[dict[str, Any]]) -> str:
-    """List what is planned and not measured."""
+    """List what is planned and not measured, and what it takes."""
     found = {(run["nodes"], run["megabytes"]) for run in runs}
-    missing = [f"{nodes:,} x {megabytes:g} MB" for nodes, megabytes in SIZES if (nodes, megabytes) not in found]
-    return f"Not measured on this machine: relays and plain Flower with {', '.join(missing)}." if missing else ""
+    lines = [
+        f"- {nodes:,} x {megabytes:g} MB: {nodes * megabytes / 1000:g} GB of memory at a server that keeps whole models, "
+        f"and {ROUNDS * nodes * megabytes / 1000:g} GB of disk for the nodes' versions in {ROUNDS} rounds."
+        for nodes, megabytes in SIZES
+        if (nodes, megabytes) not in found
+    ]
+    head = f"Not measured on this machine, where a run is ended at {LIMIT_GB:g} GB of memory:"
+    return "\n".join([head, "", *lines]) if lines else ""

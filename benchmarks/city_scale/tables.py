@@ -8,7 +8,7 @@ from city_scale.cells import TRAINING
 from city_scale.estimates import ESTIMATES
 from city_scale.found import Cells, accuracy, best_accuracy, honest_accuracy, peer_bytes, refused_versions
 from city_scale.others import FLARE_CLIENTS, FLARE_ROUNDS, FLARE_RUNS
-from city_scale.policies import DEFENDED, KINDS_OF_BAD, TENTH, TURNS_WITH_BAD
+from city_scale.policies import DEFENDED, TENTH, TURNS_WITH_BAD
 from city_scale.scaling import CODECS
 from fedretina.report import size
 from fedretina.study import Results, mean_text
@@ -20,7 +20,7 @@ KINDS = {
     "": "nothing bad",
     "mislabelled": "random labels",
     "sign-flipped": "all signs of the published model flipped",
-    "turns hostile": "the same from its third version on",
+    "turns hostile": "all signs flipped from its third version on",
 }
 NONE = "not run"
 
@@ -56,17 +56,19 @@ def policies(cells: Cells) -> str:
 def bad_peers(cells: Cells) -> str:
     """Show what a bad tenth costs the honest domains, without trust and with it."""
     rows = []
-    for trust in (False, True):
-        for bad in ("", *KINDS_OF_BAD):
-            key = DEFENDED, TENTH, bad, trust, TURNS_WITH_BAD
-            values = list(cells.rows(honest_accuracy, *key).values())
-            lost = cells.paired(honest_accuracy, key, (DEFENDED, TENTH, "", trust, TURNS_WITH_BAD)) if bad else []
-            counts = [
-                text(list(cells.rows(refused_versions(bad=which), *key).values()), ".1f") if trust else ""
-                for which in (True, False)
-            ]
-            rows.append([KINDS[bad], "yes" if trust else "no", text(values), text(lost, "+.2f") if bad else "", *counts])
-    head = ["the bad tenth has", "trust", "accuracy of the honest domains, %", "difference, by seed"]
+    for turns in sorted(set(TURNS_WITH_BAD.values())):
+        for trust in (False, True):
+            for bad in ("", *(kind for kind, needed in TURNS_WITH_BAD.items() if needed == turns)):
+                key = DEFENDED, TENTH, bad, trust, turns
+                values = list(cells.rows(honest_accuracy, *key).values())
+                lost = cells.paired(honest_accuracy, key, (DEFENDED, TENTH, "", trust, turns))
+                refused = [cells.rows(refused_versions(bad=which), *key) for which in (True, False)] if trust else []
+                counts = [text(list(by_seed.values()), ".1f") for by_seed in refused] or ["", ""]
+                rows.append([
+                    KINDS[bad], str(turns), "yes" if trust else "no", ", ".join(map(str, cells.seeds(*key))), text(values),
+                    text(lost, "+.2f") if bad else "", *counts,
+                ])  # fmt: skip
+    head = ["the bad tenth has", "turns", "trust", "seeds", "accuracy of the honest domains, %", "difference, by seed"]
     return table_of([*head, "bad versions refused", "others refused"], rows)
 
 

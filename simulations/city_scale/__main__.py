@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
+INTERRUPTED = 130
+"""The exit status of a program that Ctrl-C ended, as shells have it."""
 FLAGS = {"true": True, "false": False}
 sys.path.insert(0, str(HERE))
 
@@ -40,3 +42,5 @@ if __name__ == "__main__":
         run(with_given(sys.argv[1:]), None, say=lambda line: print(line, flush=True))
     except FedRetinaError as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

@@ -93,8 +93,12 @@ def run(config: Mapping[str, Any], grid: Grid | None, *, say: Say, on_turn: Call
             ledger=ledger,
             on_turn=after,
         )
-        with chosen_grid(config, grid) as nodes:
-            turns = strategy.start(nodes)
+        try:
+            with chosen_grid(config, grid) as nodes:
+                turns = strategy.start(nodes)
+        except KeyboardInterrupt:
+            say(f"interrupted; go on with resume={str(folder.path)!r}")
+            raise
     city = city_of(task, strategy, turns)
     write_city(folder.path, city)
     say(f"the page: {build_city(folder.path)}")

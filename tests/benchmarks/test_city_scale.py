@@ -108,14 +108,14 @@ def state(tmp_path):
 
 def test_differences_are_paired_by_seed_and_honest_domains_are_compared(state):
     cells = Cells.load(state / "policies")
-    key, four = ("nearest", policies.TENTH, ""), (False, policies.TURNS_WITH_BAD)
+    key = ("nearest", policies.TENTH, "")
     np.testing.assert_allclose(cells.paired(best_accuracy, key, ("all", 0, "")), [-0.1] * 3)
-    np.testing.assert_allclose(cells.paired(honest_accuracy, (*key[:2], "mislabelled", *four), (*key, *four)), [0] * 3)
+    np.testing.assert_allclose(cells.paired(honest_accuracy, (*key[:2], "mislabelled"), key), [0] * 3)
 
 
 def test_refused_versions_are_counted_by_who_made_them(state):
     cells = Cells.load(state / "policies")
-    key = "nearest", policies.TENTH, "turns hostile", True, policies.TURNS_WITH_BAD
+    key = "nearest", policies.TENTH, "turns hostile", True, policies.TURNS_WITH_BAD["turns hostile"]
     assert cells.rows(refused_versions(bad=True), *key) == dict.fromkeys((0, 1, 2), 40)
     assert cells.rows(refused_versions(bad=False), *key) == dict.fromkeys((0, 1, 2), 0)
 
