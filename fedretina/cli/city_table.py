@@ -1,0 +1,41 @@
+"""What `fedretina city status` prints."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.filesize import decimal
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from fedretina.city import NodeStatus
+
+
+def status_table(rows: Sequence["NodeStatus"]) -> Group:
+    """Return a row for each node, and below it the packages that nodes run; equal ones are told once."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("node", "domains", "role", "Flower", "version", "behind", "report", "today", "refused"):
+        table.add_column(name, justify="right" if name in ("version", "behind", "today") else "left", overflow="fold")
+    releases: dict[str, list[str]] = {}
+    for row in rows:
+        releases.setdefault(row.release or "unknown", []).append(row.node)
+        table.add_row(*_cells(row))
+    packages = [Text(f"packages on {', '.join(nodes)}: {release}") for release, nodes in releases.items()]
+    return Group(table, Text(), *packages)
+
+
+def _cells(row: "NodeStatus") -> tuple[Text, ...]:
+    refused = ", ".join(f"{name} {count}" for name, count in row.attacks.items())
+    cells = (
+        row.node,
+        ", ".join(row.domains) or "none",
+        row.role,
+        row.connection,
+        str(row.version) if row.version else "none",
+        str(row.behind),
+        "never" if row.last_report_s is None else f"{row.last_report_s:.0f} s ago",
+        decimal(row.bytes_today),
+        refused or "none",
+    )
+    return tuple(Text(cell, style="red" if cell == refused else "") for cell in cells)
