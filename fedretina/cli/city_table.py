@@ -13,20 +13,27 @@ if TYPE_CHECKING:
 
 
 def status_table(rows: Sequence["NodeStatus"]) -> Group:
-    """Return a row for each node, and below it the packages that nodes run; equal ones are told once."""
+    """Return a row for each node, and below them what each refused, and the packages that nodes run; equal ones once."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("node", "domains", "role", "Flower", "version", "behind", "report", "today", "refused"):
-        table.add_column(name, justify="right" if name in ("version", "behind", "today") else "left", overflow="fold")
+        table.add_column(
+            name, justify="right" if name in ("version", "behind", "today", "refused") else "left", overflow="fold"
+        )
     releases: dict[str, list[str]] = {}
     for row in rows:
         releases.setdefault(row.release or "unknown", []).append(row.node)
         table.add_row(*_cells(row))
+    refused = [Text(f"{row.node} refused: {_attacks(row)}", style="red") for row in rows if row.attacks]
     packages = [Text(f"packages on {', '.join(nodes)}: {release}") for release, nodes in releases.items()]
-    return Group(table, Text(), *packages)
+    return Group(table, Text(), *refused, *packages)
+
+
+def _attacks(row: "NodeStatus") -> str:
+    return ", ".join(f"{name} {count}" for name, count in row.attacks.items())
 
 
 def _cells(row: "NodeStatus") -> tuple[Text, ...]:
-    refused = ", ".join(f"{name} {count}" for name, count in row.attacks.items())
+    refused = sum(row.attacks.values())
     cells = (
         row.node,
         ", ".join(row.domains) or "none",
@@ -36,6 +43,6 @@ def _cells(row: "NodeStatus") -> tuple[Text, ...]:
         str(row.behind),
         "never" if row.last_report_s is None else f"{row.last_report_s:.0f} s ago",
         decimal(row.bytes_today),
-        refused or "none",
+        str(refused),
     )
-    return tuple(Text(cell, style="red" if cell == refused else "") for cell in cells)
+    return tuple(map(Text, cells))

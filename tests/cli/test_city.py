@@ -162,7 +162,8 @@ def test_the_table_of_nodes_fits_a_terminal_and_shows_what_differs():
     console.print(status_table(rows))
     printed = console.file.getvalue()
     assert max(map(len, printed.splitlines())) <= 80
-    assert "RolledBack" in printed
+    assert "duke refused: RolledBack 2" in printed
+    assert "front-end  offline" in printed
     assert "42 s ago" in printed
     assert printed.count("fedretina 0.1.0") == 1
     assert "packages on duke, north: fedretina 0.1.0" in printed
