@@ -33,7 +33,7 @@ def measure(seed: int) -> dict[str, Any]:
         "gains" by target and candidate; "tau" and "weighted tau" by estimate: the mean over the targets.
     """
     with tempfile.TemporaryDirectory() as folder:
-        strategy, _ = run(Cell(policy="random", budget=0, seed=seed), Path(folder), rounds=1)
+        strategy, _ = run(Cell(policy="random", budget=0, seed=seed, turns=1), Path(folder))
         store = ReferenceStore(Path(folder))
         models = {name: store.get(strategy.relay.newest(name)).model for name in strategy.domains}
     task = task_of(seed)

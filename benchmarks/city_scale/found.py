@@ -5,33 +5,38 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from city_scale.cells import bad_domains
+from city_scale.cells import TRAINING, bad_domains
 from fedretina.study import Results
 
 Measured = Mapping[str, Any]
+Of = Callable[[Measured], float]
+Kind = tuple[str, int, str] | tuple[str, int, str, bool, int]
+"""Policy, budget, what bad domains do, whether there is trust (by default not), and the number of turns (by default 3)."""
 
 
 @dataclass(frozen=True)
 class Cells:
     """The stored cells of the policy study."""
 
-    by_key: Mapping[tuple[str, int, str, int], Measured]
+    by_key: Mapping[tuple[str, int, str, bool, int, int], Measured]
 
     @classmethod
     def load(cls, folder: Path) -> "Cells":
         """Read all cells of a folder."""
         values = [entry.value for entry in Results(folder).entries()]
-        return cls({(v["policy"], v["budget"], v["bad"], v["seed"]): v for v in values if "policy" in v})
+        cells = [{"trust": False} | value for value in values if "policy" in value]  # older ones have no key "trust"
+        return cls({(v["policy"], v["budget"], v["bad"], v["trust"], len(v["turns"]), v["seed"]): v for v in cells})
 
-    def seeds(self, policy: str, budget: int, bad: str = "") -> list[int]:
+    def seeds(self, policy: str, budget: int, bad: str = "", trust: bool = False, turns: int = TRAINING.rounds) -> list[int]:
         """List the seeds that were measured."""
-        return sorted(key[3] for key in self.by_key if key[:3] == (policy, budget, bad))
+        return sorted(key[-1] for key in self.by_key if key[:-1] == (policy, budget, bad, trust, turns))
 
-    def rows(self, of: Callable[[Measured], float], policy: str, budget: int, bad: str = "") -> dict[int, float]:
-        """Compute a number of each measured seed."""
-        return {seed: of(self.by_key[policy, budget, bad, seed]) for seed in self.seeds(policy, budget, bad)}
+    def rows(self, of: Of, *kind: Any) -> dict[int, float]:
+        """Compute a number of each measured seed; the kind of cells is given as for `seeds`."""
+        whole = (*kind, *("", False, TRAINING.rounds)[len(kind) - 2 :])
+        return {seed: of(self.by_key[*whole, seed]) for seed in self.seeds(*whole)}
 
-    def paired(self, of: Callable[[Measured], float], one: tuple[str, int, str], other: tuple[str, int, str]) -> list[float]:
+    def paired(self, of: Of, one: Kind, other: Kind) -> list[float]:
         """Subtract a number of one kind of cell from that of another, by seed."""
         first, second = self.rows(of, *one), self.rows(of, *other)
         return [first[seed] - second[seed] for seed in first if seed in second]
@@ -51,6 +56,17 @@ def honest_accuracy(cell: Measured) -> float:
     """Return the mean accuracy after the last turn of the domains that are honest in every city of the seed."""
     bad = bad_domains(cell["seed"])
     return _mean([value for name, value in cell["turns"][-1]["accuracy"].items() if name not in bad])
+
+
+def refused_versions(*, bad: bool) -> Of:
+    """Return how many versions of the bad tenth, or of the others, were not admitted in a run."""
+
+    def count(cell: Measured) -> float:
+        hostile = bad_domains(cell["seed"])
+        refused = [pair for turn in cell["turns"] for pair in turn["refused"]]
+        return sum((peer in hostile) == bad for domain, peer in refused if domain not in hostile)
+
+    return count
 
 
 def peer_bytes(cell: Measured) -> float:

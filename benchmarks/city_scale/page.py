@@ -6,20 +6,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from city_scale import defaults, pictures, tables
+from city_scale import defaults, pictures, resumed, tables
 from city_scale.cells import BAD, TASK, TRAINING
 from city_scale.found import Cells, best_accuracy, honest_accuracy, peer_bytes
 from city_scale.gains import STEPS
 from city_scale.others import FLARE_CLIENTS
-from city_scale.policies import DEFENDED, KINDS_OF_BAD, TENTH
-from city_scale.scaling import CODECS, ROUNDS, SIZES
+from city_scale.policies import DEFENDED, TENTH, TURNS_WITH_BAD
+from city_scale.scaling import CODECS, LIMIT_GB, ROUNDS, SIZES
 from fedretina.report import size
+from fedretina.strategies.mutual_reuse import MUTUAL_LIMITS
 from fedretina.study import Results, mean_and_deviation, table
 
 MARGIN, SHARE = 0.5, 0.1
 MOST_TIME = {1.0: 1.15, 10.0: 1.0}
 MOST_MEMORY = 4e9
-"""The aims: points of accuracy, share of bytes, time over plain Flower's by megabytes, bytes of memory at 1,000 nodes."""
+MOST_MINUTES = 45
+"""The aims: points of accuracy, share of bytes, time over plain Flower's by megabytes; bytes and minutes at 1,000 nodes."""
 PAGE = """# A city of domains, measured
 
 Written by `python benchmarks/city_scale` ({machine}, {cores} cores); don't edit. [City of domains](../guides/city-scale.md)
@@ -28,6 +30,10 @@ says how to run a city.
 ## The defaults
 
 {defaults}
+
+## A thousand domains, killed and resumed
+
+{resumed}
 
 ## Which peers
 
@@ -56,8 +62,13 @@ tested. The same with its own model is subtracted. The gain has the noise of 200
 
 ## A bad tenth
 
-{bad:.0%} of the domains are bad from their first version on. The policy is `{defended}` with {tenth}. The accuracy is that
-of the domains that are honest in all rows.
+{bad:.0%} of the domains are bad, from their first version on if nothing else is said. The policy is `{defended}` with
+{tenth}. The accuracy is that of the domains that are honest in all rows. With trust
+(`trust=true`) versions are signed, and admitted if they are finite and changed by no more than {change:g} of their norm.
+Hostile domains sign too.
+
+"Refused": versions that honest domains did not admit, in a run. "Difference": to the row of the same trust with nothing bad.
+The limit was chosen by the changes of honest domains, on other seeds (7 and 8).
 
 {bad_peers}
 {bad_verdict}
@@ -97,6 +108,7 @@ def write(state: Path, docs: Path) -> None:
     text = PAGE.format(
         machine=platform.machine(),
         defaults=_defaults(state / "defaults"),
+        resumed=_resumed(state / "resumed"),
         cores=os.cpu_count(),
         domains=TASK.domains,
         districts=TASK.districts,
@@ -111,6 +123,7 @@ def write(state: Path, docs: Path) -> None:
         bad=BAD,
         defended=DEFENDED,
         tenth=size(TENTH),
+        change=MUTUAL_LIMITS.change,
         bad_peers=tables.bad_peers(cells),
         bad_verdict=_bad_verdict(cells),
         rounds=ROUNDS,
@@ -142,6 +155,34 @@ def _defaults(folder: Path) -> str:
     )
 
 
+def _resumed(folder: Path) -> str:
+    """Compare the run that was killed and resumed with the one that was not."""
+    entries = [Results(folder).entry(name) for name in ("whole", "killed", "resumed", "equal")]
+    if any(entry is None for entry in entries):
+        return "Not run yet."
+    whole, killed, rest, equal = (entry.value for entry in entries if entry is not None)
+    total = killed["seconds"] + rest["seconds"]
+    slowest = max(total, whole["seconds"])
+    scores = ", ".join(f"{row['score']:.2f}" for row in whole["rounds"])
+    rows = [
+        ["not killed", f"{whole['seconds'] / 60:.1f}", f"{whole['cpu'] / 60:.1f}", f"{whole['load']:.1f}"],
+        [f"until it was killed, after {killed['replies']:,} replies", f"{killed['seconds'] / 60:.1f}", "", ""],
+        ["resumed, to the end", f"{rest['seconds'] / 60:.1f}", f"{rest['cpu'] / 60:.1f}", f"{rest['load']:.1f}"],
+    ]
+    kinds = ", ".join(f"{name} {'equal' if same else 'not equal'}" for name, same in equal.items())
+    met = slowest <= MOST_MINUTES * 60 and all(equal.values())
+    return (
+        f"`python simulations/city_scale {' '.join(resumed.command(processes=whole['processes']))}`, seed 0, on "
+        f"{whole['cores']} core(s), which other work shared. The second run was killed with all its processes "
+        f"(SIGKILL), and resumed by `resume=`.\n\n"
+        + table(["run", "minutes", "minutes of processor time", "load"], rows)
+        + f"\nMean accuracy after each turn: {scores}. The largest process had {whole['rss'] / 1e9:.2f} GB.\n"
+        f"Compared: {kinds}.\n"
+        f"The aim is {MOST_MINUTES} minutes on 2 cores with equal numbers: {'met' if met else 'not met'}; "
+        f"the killed run took {total / 60:.1f} minutes in both parts."
+    )
+
+
 def _verdict(cells: Cells) -> str:
     """Say whether the best policy reaches all-to-all's accuracy within half a point at a tenth of its bytes."""
     policies = [
@@ -164,14 +205,21 @@ def _verdict(cells: Cells) -> str:
 
 def _bad_verdict(cells: Cells) -> str:
     """Say of each kind of bad domains whether three seeds can tell it from none."""
-    good, lines = (DEFENDED, TENTH, ""), []
-    for kind in KINDS_OF_BAD:
-        lost = cells.paired(honest_accuracy, (DEFENDED, TENTH, kind), good)
-        if len(lost) < 2:  # a standard error needs two seeds
-            continue
-        mean, error = _mean_and_error(lost)
-        told = "the seeds can tell it" if abs(mean) > 2 * error else "less than the seeds can tell"
-        lines.append(f"{tables.KINDS[kind].capitalize()}: {mean:+.2f} ± {error:.2f} points, {told}.")
+    lines = []
+    for trust in (False, True):
+        for kind, turns in TURNS_WITH_BAD.items():
+            lost = cells.paired(honest_accuracy, *((DEFENDED, TENTH, bad, trust, turns) for bad in (kind, "")))
+            if len(lost) < 2:  # a standard error needs two seeds
+                continue
+            mean, error = _mean_and_error(lost)
+            told = "the seeds can tell it" if abs(mean) > 2 * error else "less than the seeds can tell"
+            name = f"{tables.KINDS[kind].capitalize()}, {'with' if trust else 'without'} trust"
+            lines.append(f"- {name}: {mean:+.2f} ± {error:.2f} points, {told}.")
+    for turns in sorted(set(TURNS_WITH_BAD.values())):
+        costs = cells.paired(honest_accuracy, *((DEFENDED, TENTH, "", trust, turns) for trust in (True, False)))
+        if len(costs) > 1:
+            mean, error = _mean_and_error(costs)
+            lines.append(f"- Trust itself, with nothing bad, {turns} turns: {mean:+.2f} ± {error:.2f} points.")
     return "\n".join(lines)
 
 
@@ -212,7 +260,13 @@ def _load(runs: Sequence[dict[str, Any]]) -> str:
 
 
 def _missing(runs: Sequence[dict[str, Any]]) -> str:
-    """List what is planned and not measured."""
+    """List what is planned and not measured, and what it takes."""
     found = {(run["nodes"], run["megabytes"]) for run in runs}
-    missing = [f"{nodes:,} x {megabytes:g} MB" for nodes, megabytes in SIZES if (nodes, megabytes) not in found]
-    return f"Not measured on this machine: relays and plain Flower with {', '.join(missing)}." if missing else ""
+    lines = [
+        f"- {nodes:,} x {megabytes:g} MB: {nodes * megabytes / 1000:g} GB of memory at a server that keeps whole models, "
+        f"and {ROUNDS * nodes * megabytes / 1000:g} GB of disk for the nodes' versions in {ROUNDS} rounds."
+        for nodes, megabytes in SIZES
+        if (nodes, megabytes) not in found
+    ]
+    head = f"Not measured on this machine, where a run is ended at {LIMIT_GB:g} GB of memory:"
+    return "\n".join([head, "", *lines]) if lines else ""

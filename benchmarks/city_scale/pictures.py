@@ -21,7 +21,7 @@ def accuracy_over_bytes(cells: Cells) -> bytes:
     style_axes(axes, LIGHT, title="Accuracy, %, over the bytes that a domain has got, after each turn")
     turns = range(1, TRAINING.rounds + 1)
     for policy, colour in zip(POLICIES, LIGHT.series, strict=False):
-        key = policy, ROWS[policy], ""
+        key = policy, ROWS[policy], "", False, TRAINING.rounds
         lines = [
             [[of(turn)(cells.by_key[*key, seed]) for turn in turns] for of in (bytes_after, accuracy)]
             for seed in cells.seeds(*key)

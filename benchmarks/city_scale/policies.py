@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 
 from city_scale import estimates
@@ -12,7 +13,8 @@ from fedretina.study import Results
 TENTH = 50_000
 """Bytes of payload for a target and turn: about a tenth of what all models take."""
 DEFENDED = "nearest"
-KINDS_OF_BAD = ("mislabelled", "sign-flipped")
+TURNS_WITH_BAD = {"turns hostile": 4, "sign-flipped": 3, "mislabelled": 3}
+"""Kinds of bad domains, and the turns of a domain. One that turns hostile must first have a history, and then be heard."""
 
 
 def cells(seeds: list[int]) -> Iterator[Cell]:
@@ -20,9 +22,10 @@ def cells(seeds: list[int]) -> Iterator[Cell]:
     for seed in seeds:
         yield Cell(policy="nearest", budget=TENTH, seed=seed)
         yield Cell(policy="all", budget=0, seed=seed)
-    for bad in KINDS_OF_BAD:
+    for bad, turns in TURNS_WITH_BAD.items():
         for seed in seeds:
-            yield Cell(policy=DEFENDED, budget=TENTH, bad=bad, seed=seed)
+            for kind, trust in product(("", bad), (False, True)):
+                yield Cell(policy=DEFENDED, budget=TENTH, bad=kind, seed=seed, trust=trust, turns=turns)
     for policy in ("oracle", "random", "bound", "score"):
         for seed in seeds:
             yield Cell(policy=policy, budget=TENTH, seed=seed)
@@ -34,7 +37,7 @@ def measure_all(folder: Path, seeds: list[int]) -> None:
     for seed in seeds:
         known = results.measured(f"estimates-{seed}", lambda: estimates.measure(seed))  # noqa: B023
         print(f"estimates-{seed}", known["tau"], flush=True)
-    for cell in cells(seeds):
+    for cell in dict.fromkeys(cells(seeds)):
         gains = Gains(results.measured(f"estimates-{cell.seed}", dict)["gains"]) if cell.policy == "oracle" else None
         found = results.measured(cell.name, lambda: asdict(cell) | measure(cell, gains))  # noqa: B023
         shown = [f"{sum(row['accuracy'].values()) / len(row['accuracy']):.2f}" for row in found["turns"]]

@@ -47,4 +47,5 @@ def _run(codec: str, nodes: int, megabytes: float) -> dict[str, Any]:
         "all_processes": peak,
         "killed": watch.killed,
         "load": os.getloadavg()[1],
+        "cores": len(os.sched_getaffinity(0)),
     }

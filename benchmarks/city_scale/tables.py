@@ -6,9 +6,9 @@ from typing import Any
 
 from city_scale.cells import TRAINING
 from city_scale.estimates import ESTIMATES
-from city_scale.found import Cells, accuracy, best_accuracy, honest_accuracy, peer_bytes
+from city_scale.found import Cells, accuracy, best_accuracy, honest_accuracy, peer_bytes, refused_versions
 from city_scale.others import FLARE_CLIENTS, FLARE_ROUNDS, FLARE_RUNS
-from city_scale.policies import DEFENDED, KINDS_OF_BAD, TENTH
+from city_scale.policies import DEFENDED, TENTH, TURNS_WITH_BAD
 from city_scale.scaling import CODECS
 from fedretina.report import size
 from fedretina.study import Results, mean_text
@@ -16,7 +16,12 @@ from fedretina.study import table as table_of
 
 ROWS = {"all": 0, "nearest": TENTH, "score": TENTH, "bound": TENTH, "random": TENTH, "oracle": TENTH}
 """The budget of each policy."""
-KINDS = {"mislabelled": "random labels", "sign-flipped": "all signs of the published model flipped"}
+KINDS = {
+    "": "nothing bad",
+    "mislabelled": "random labels",
+    "sign-flipped": "all signs of the published model flipped",
+    "turns hostile": "all signs flipped from its third version on",
+}
 NONE = "not run"
 
 
@@ -49,14 +54,22 @@ def policies(cells: Cells) -> str:
 
 
 def bad_peers(cells: Cells) -> str:
-    """Show what a bad tenth costs the honest domains."""
-    good = DEFENDED, TENTH, ""
-    rows = [["none", text(list(cells.rows(honest_accuracy, *good).values())), ""]]
-    for kind in KINDS_OF_BAD:
-        key = DEFENDED, TENTH, kind
-        values = list(cells.rows(honest_accuracy, *key).values())
-        rows.append([KINDS[kind], text(values), text(cells.paired(honest_accuracy, key, good), "+.2f")])
-    return table_of(["the bad tenth has", "accuracy of the honest domains, %", "difference, by seed"], rows)
+    """Show what a bad tenth costs the honest domains, without trust and with it."""
+    rows = []
+    for turns in sorted(set(TURNS_WITH_BAD.values())):
+        for trust in (False, True):
+            for bad in ("", *(kind for kind, needed in TURNS_WITH_BAD.items() if needed == turns)):
+                key = DEFENDED, TENTH, bad, trust, turns
+                values = list(cells.rows(honest_accuracy, *key).values())
+                lost = cells.paired(honest_accuracy, key, (DEFENDED, TENTH, "", trust, turns))
+                refused = [cells.rows(refused_versions(bad=which), *key) for which in (True, False)] if trust else []
+                counts = [text(list(by_seed.values()), ".1f") for by_seed in refused] or ["", ""]
+                rows.append([
+                    KINDS[bad], str(turns), "yes" if trust else "no", ", ".join(map(str, cells.seeds(*key))), text(values),
+                    text(lost, "+.2f") if bad else "", *counts,
+                ])  # fmt: skip
+    head = ["the bad tenth has", "turns", "trust", "seeds", "accuracy of the honest domains, %", "difference, by seed"]
+    return table_of([*head, "bad versions refused", "others refused"], rows)
 
 
 def estimates(folder: Path) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from scipy.stats import t as student
 
 from fedretina.atomic import write_bytes
 from fedretina.study import Results, mean_and_deviation, mean_text
@@ -88,21 +89,22 @@ class Gain:
     def label(self) -> str:
         return f"{self.attack or 'none'}, {self.bad} bad" if self.attack else "none"
 
+    def changes(self, none: "Gain") -> tuple[dict[int, float], dict[int, float]]:
+        """By seed, without and with the defences: the attack less no attack."""
+        return _less(self.open, none.open), _less(self.defended, none.defended)
+
+    def beyond(self, none: "Gain") -> dict[int, float]:
+        """By seed: the gain less the gain without an attack."""
+        return _less(self.gain, none.gain)
+
     def row(self, none: "Gain") -> list[str]:
         """Write a row of the table; `none` is the row without an attack."""
-        changes = [_less(self.open, none.open), _less(self.defended, none.defended)] if self.attack else [{}, {}]
-        cells = [_points(found) if self.attack else "" for found in changes]
-        beyond = _points(_less(self.gain, none.gain)) if self.attack else ""
+        cells = [_points(found) if self.attack else "" for found in self.changes(none)]
+        beyond = _points(self.beyond(none)) if self.attack else ""
         if self.ends_without:
             cells[0], beyond = "the run ends", "the run goes on"
         gain = "" if self.ends_without else _points(self.gain)
         return [LABELS.get(self.attack, "none"), str(self.bad), *cells, gain, beyond]
-
-    def is_shown(self, none: "Gain") -> bool:
-        """Whether the gain, less the gain without an attack, is more than two standard errors above zero."""
-        found = list(_less(self.gain, none.gain).values())
-        mean, deviation = mean_and_deviation(found) if found else (0.0, None)
-        return deviation is not None and mean > 2 * deviation / len(found) ** 0.5
 
 
 def write(state: Path, training: Training, page: Path) -> None:
@@ -156,20 +158,43 @@ def _points(found: Mapping[int, float]) -> str:
     return mean_text(list(found.values()), "+.1f", error=True) if found else "not run"
 
 
+def _direction(found: Mapping[int, float]) -> int:
+    """Return 1 or -1 if the mean over the seeds is more than two standard errors above or below zero; else 0."""
+    mean, deviation = mean_and_deviation(list(found.values())) if found else (0.0, None)
+    if deviation is None or abs(mean) <= 2 * deviation / len(found) ** 0.5:
+        return 0
+    return 1 if mean > 0 else -1
+
+
 def _verdict(gains: Sequence[Gain]) -> str:
-    """Say against what the defences help, and where no help is shown."""
+    """Say which attacks cost something, against what the defences help, and where no help is shown."""
     none, *attacks = gains
-    ends = [gain.label for gain in attacks if gain.ends_without]
-    shown = [gain.label for gain in attacks if gain.is_shown(none)]
-    rest = [gain.label for gain in attacks if not gain.is_shown(none) and not gain.ends_without]
-    lines = [f"- Without the defences these end the run: {'; '.join(ends)}."] if ends else []
-    lines += [f"- More than without an attack, by over two standard errors: {'; '.join(shown)}."] if shown else []
-    lines += [f"- **No help against the attack is shown**: {'; '.join(rest)}."] if rest else []
-    if rest:
+    going = [gain for gain in attacks if not gain.ends_without]
+    direction = {gain.label: _direction(gain.beyond(none)) for gain in going}
+    found = {
+        "Without the defences these end the run": [gain.label for gain in attacks if gain.ends_without],
+        "Without the defences these cost over two standard errors": [
+            gain.label for gain in going if _direction(gain.changes(none)[0]) < 0
+        ],
+        "With the defences these cost over two standard errors": [
+            gain.label for gain in attacks if _direction(gain.changes(none)[1]) < 0
+        ],
+        "More gain than without an attack, by over two standard errors": [name for name in direction if direction[name] > 0],
+        "**Less gain than without an attack**, by over two standard errors": [
+            name for name in direction if direction[name] < 0
+        ],
+        "**No help against the attack is shown**": [name for name in direction if direction[name] == 0],
+    }
+    lines = [f"- {what}: {'; '.join(labels)}." for what, labels in found.items() if labels]
+    if not all(sign > 0 for sign in direction.values()):
         lines.append(
             "- Both arms have the committee, which checks votes on held-out labels. It may be why so little is lost without."
         )
-    lines.append(f"- Two standard errors of {len(none.open)} seeds are weak evidence.")
+    seeds = len(none.open)
+    chance = ""
+    if seeds > 1:
+        chance = f": chance alone exceeds them to each side in {student.sf(2, seeds - 1):.0%} of the rows (Student's t)"
+    lines.append(f"- Two standard errors of {seeds} seeds are weak evidence{chance}. There are {len(going)} such rows.")
     return "\n".join(lines)
 
 

@@ -91,22 +91,25 @@ def _membership(node: NodeFolder) -> Iterator[Finding]:
 
 def _name(node: NodeFolder) -> Iterator[Finding]:
     host, _ = split_address(node.address)
+    if _is_address(host):
+        yield Finding("ok", f"the server's address is {host}")
+        return
     try:
-        found = {entry[4][0] for entry in socket.getaddrinfo(host, None)}
+        found = {str(entry[4][0]) for entry in socket.getaddrinfo(host, None)}
     except OSError:
         yield Finding(
             "error", f"the server's name {host} cannot be resolved", "add it to DNS or /etc/hosts, or use its address"
         )
         return
-    loopback = all(ip_address(str(address)).is_loopback for address in found)
-    if loopback and host not in {"localhost"} and not _is_address(host):
+    addresses = ", ".join(sorted(found))
+    if host != "localhost" and all(ip_address(address).is_loopback for address in found):
         yield Finding(
             "warning",
-            f"the server's name {host} leads to this machine itself ({', '.join(map(str, found))})",
+            f"the server's name {host} leads to this machine itself ({addresses})",
             "if the server is another machine, correct /etc/hosts or DNS",
         )
     else:
-        yield Finding("ok", f"{host} is {', '.join(sorted(map(str, found)))}")
+        yield Finding("ok", f"the server's name {host} leads to {addresses}")
 
 
 def _server(node: NodeFolder) -> Iterator[Finding]:

@@ -22,6 +22,7 @@ class _Folder:
 
     FILE: ClassVar[str]
     MADE_BY: ClassVar[str]
+    OF: ClassVar[str]
     path: Path
 
     @property
@@ -52,6 +53,9 @@ class _Folder:
         try:
             found = json.loads((path / cls.FILE).read_text(encoding="utf-8"))
         except FileNotFoundError as error:
+            others = [kind.OF for kind in _Folder.__subclasses__() if (path / kind.FILE).exists()]
+            if others:
+                raise BadArgument(f"{path} is the folder of {others[0]}; name the folder of {cls.OF} instead") from error
             raise BadArgument(f"{path} has no {cls.FILE}: make it with `{cls.MADE_BY}`, or name another folder") from error
         except (OSError, ValueError) as error:
             raise BadArgument(f"{path / cls.FILE} cannot be read ({error}): restore it from a backup") from error
@@ -87,6 +91,7 @@ class CityFolder(_Folder):
 
     FILE: ClassVar[str] = "city.json"
     MADE_BY: ClassVar[str] = "fedretina city init DIR --name NAME --address HOST:PORT"
+    OF: ClassVar[str] = "a city"
     name: str
     hosts: list[str]
     port: int
@@ -151,6 +156,7 @@ class NodeFolder(_Folder):
 
     FILE: ClassVar[str] = "node.json"
     MADE_BY: ClassVar[str] = "fedretina city request --domains NAME -o NAME.request"
+    OF: ClassVar[str] = "a node"
     name: str
     domains: list[str]
     role: str

@@ -20,8 +20,9 @@ CityDir = Annotated[Path, typer.Option("--dir", help="Folder of the city.")]
 CITY_DIR, NODE_DIR = Path("city"), Path("node")
 
 
-def _show(command: str) -> None:
-    typer.echo(f"$ {command}", err=True)
+def _show(line: str) -> None:
+    """Print a command as a reader would type it; lines that begin with "#" are remarks."""
+    typer.echo(line if line.startswith("#") else f"$ {line}", err=True)
 
 
 @app.command()
@@ -147,7 +148,9 @@ def join(
 
     def ask(shown: str) -> str:
         typer.echo(f"The file's city root has the fingerprint\n\n    {shown}\n")
-        return fingerprint or (shown if typer.confirm("Does the operator read the same aloud?") else "another")
+        if fingerprint is not None:
+            return fingerprint
+        return shown if typer.confirm("Does the operator read the same aloud?") else "what the operator reads aloud"
 
     node = city.join(city.NodeFolder.load(folder), read_bytes(answer), ask)
     typer.echo(f"{node.name} belongs to the city {node.city} at {node.address}.")
@@ -181,6 +184,8 @@ def status(
         return
     for row in rows:
         typer.echo(row.to_text())
+    if not rows:
+        typer.echo("No node is admitted yet. Next, with a request from an edge machine: fedretina city approve FILE.request")
 
 
 @app.command()

@@ -9,8 +9,8 @@
 `RecordRule` says which records may lose precision. `Transfer` is what a schedule of configurations decides by.
 `record_from_state_dict` and `state_dict_from_record` are for PyTorch models, bfloat16 included. With
 ``DomGrid(trust=..., seal=True)`` nodes seal models for each other; `sealed_digest` tells what a sealed record stands for.
-`PayloadRelay` and `RelayedModels` relay versions without decoding them; `relay_rows`
-makes the ledger's rows of their messages. `ProcessGrid` runs nodes in a pool of
+`PayloadRelay` and `RelayedModels` relay versions without decoding them, `SignedRelay` and `SignedModels` with
+signatures; `relay_rows` makes the ledger's rows of their messages. `ProcessGrid` runs nodes in a pool of
 processes; it and the grids of `fedretina.testing` are `LocalNodes`.
 """
 
@@ -22,6 +22,7 @@ from fedretina.flower.precision import RecordRule
 from fedretina.flower.process_grid import ProcessGrid
 from fedretina.flower.relay import sealed_digest
 from fedretina.flower.relay_traffic import relay_rows
+from fedretina.flower.signed_relay import SignedModels, SignedRelay
 from fedretina.flower.sizes import message_size
 from fedretina.flower.torch_state import record_from_state_dict, state_dict_from_record
 from fedretina.flower.transfers import Transfer
@@ -35,6 +36,8 @@ __all__ = [
     "ProcessGrid",
     "RecordRule",
     "RelayedModels",
+    "SignedModels",
+    "SignedRelay",
     "Transfer",
     "dom_mod",
     "message_size",

@@ -136,7 +136,7 @@ class PayloadRelay:
             As `PayloadLog.append`; the version before stays in force.
         """
         log = self._logs.get(stream) or PayloadLog(stream, keep=KEYFRAME_EVERY)
-        link = log.append(_single_payload(stream, reply))
+        link = log.append(single_payload(stream, reply))
         self._logs[stream] = log
         self._whole.pop(stream, None)
         return link
@@ -221,12 +221,18 @@ def newest_digests(content: RecordDict) -> dict[str, str]:
     return dict(_entries(content)["newest"]) if NAME in content.config_records else {}
 
 
+def own_version(content: RecordDict) -> str:
+    """Return the digest of the receiver's own newest version, as a request names it; "" if there is none."""
+    return str(_entries(content)["own"] or "") if NAME in content.config_records else ""
+
+
 def _entries(content: RecordDict) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(str(content.config_records[NAME]["json"]))
     return found
 
 
-def _single_payload(stream: str, reply: RecordDict) -> bytes:
+def single_payload(stream: str, reply: RecordDict) -> bytes:
+    """Return the payload of a reply's version; `Corrupt` if it has none, or several."""
     payloads = records.unpack(reply.array_records[stream]) if stream in reply.array_records else ()
     if len(payloads) != 1:
         raise Corrupt(f"stream {stream!r}: the reply has {len(payloads)} payloads, allowed is one; drop the reply")

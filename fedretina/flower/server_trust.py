@@ -175,12 +175,17 @@ class ServerTrust:
         recipients : mapping of str to tuple of str, or None
             As in `DownTrust`.
         """
-        found = [Statement.from_body(Signed.from_bytes(data).body) for data in statements.values()]
-        digests = set(versions.values())
-        streams = {one.stream: (one.counter, one.digest) for one in found if one.digest.hex() in digests}
         version = self.root_of(node)
         roots = () if version is None else tuple(self.identity.newer_roots(version))
-        return DownTrust(roots, self.identity.sign_newest(streams), dict(statements), seals, recipients)
+        return DownTrust(roots, self.sign_newest(statements, versions), dict(statements), seals, recipients)
+
+    def sign_newest(self, statements: Mapping[str, bytes], versions: Mapping[str, str]) -> bytes:
+        """Sign the list of the newest versions among a message's statements; parameters as for `down`."""
+        found = [Statement.from_body(Signed.from_bytes(data).body) for data in statements.values()]
+        digests = set(versions.values())
+        return self.identity.sign_newest(
+            {one.stream: (one.counter, one.digest) for one in found if one.digest.hex() in digests}
+        )
 
     def _sign(self, stream: str, payload: bytes, digest: str, *, base: str = "", size: int, purpose: str) -> bytes:
         return self.identity.sign(

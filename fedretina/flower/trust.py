@@ -34,7 +34,7 @@ UPDATE = "update"
 DATA = "data"
 """Purpose of other arrays of the server's."""
 RELEASE = f"fedretina {fedretina.__version__}, flwr {flwr.__version__}"
-_REMEDY = "run the strategy over DomGrid(grid, trust=...)"
+_REMEDY = "run the strategy over DomGrid(grid, trust=...), or relay versions with SignedRelay"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@
   identities, `load_images` decodes photos and caches them. `render` renders the embedded data.
 - Training: `build` makes a network; `PKSampler`, `augment` and the losses train it.
 - Test: `evaluate` and `evaluate_features` score by the standard protocol, `rerank` re-ranks, `top` lists rankings.
-- `make_task` combines all of them in a `ReIdTask`.
+- `make_task` combines all of them in a `ReIdTask`, `sliced_task` over the cameras of a data set.
 """
 
 from fedretina.reid.aligned import aligned_loss, local_distances
@@ -22,6 +22,7 @@ from fedretina.reid.published import Counts, published_counts
 from fedretina.reid.rendering import render
 from fedretina.reid.reranking import rerank
 from fedretina.reid.sampler import PKSampler
+from fedretina.reid.slices import Slice, SlicedTask, SplitBy, sliced_task, slices_of
 from fedretina.reid.task import ReIdTask
 
 __all__ = [
@@ -34,6 +35,9 @@ __all__ = [
     "Ranked",
     "ReIdTask",
     "Scores",
+    "Slice",
+    "SlicedTask",
+    "SplitBy",
     "aligned_loss",
     "all_triplets_loss",
     "ambiguous",
@@ -53,6 +57,8 @@ __all__ = [
     "read_domain",
     "render",
     "rerank",
+    "sliced_task",
+    "slices_of",
     "task_of",
     "to_float",
     "top",

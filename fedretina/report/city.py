@@ -157,10 +157,12 @@ def _html(city: City, charts: Mapping[str, Figure]) -> str:
         for name, figure in charts.items()
     )
     failed = sum(1 for turn in city.turns if turn["error"])
+    refused = sum(len(turn.get("refused", ())) for turn in city.turns)  # runs of older releases have none
     return (
         "<!doctype html><meta charset='utf-8'><title>City</title><style>body{font:16px sans-serif;max-width:920px;"
         "margin:2em auto;color:#1b2330}td,th{padding:.2em 1em;text-align:right}img{max-width:100%}</style>"
-        f"<h1>A city of {len(city.domains)} domains</h1><p>{len(city.turns)} turns, {failed} of them failed. "
+        f"<h1>A city of {len(city.domains)} domains</h1><p>{len(city.turns)} turns, {failed} of them failed; "
+        f"{refused} peers' versions were not admitted. "
         "Times are simulated, from the drawn links.</p><table><tr><th>round<th>mean "
         f"{escape(city.metric)}<th>bytes until then<th>half of the domains after<th>the city's mean is that high after</tr>"
         f"{rows}</table>{images}\n"

@@ -69,5 +69,8 @@ def _copy_picture(picture: Fields, folder: Path, name: str, data: Path) -> dict[
 def _inside(name: str, data: Path) -> Path:
     path, root = (Path(os.path.normpath(Path(each).absolute())) for each in (name, data))
     if "\0" in name or not path.is_relative_to(root) or not path.is_file():
-        raise Untrusted(f"picture {name!r:.200} is not a file in {root}: a node may show pictures of its own domain only")
+        raise Untrusted(
+            f"picture {name!r:.200} is not a file in {root}. Images stay on their node: "
+            "a report shows only those that lie in the same folder of the server"
+        )
     return path

@@ -31,6 +31,7 @@ from fedretina.trust.root_chain import fingerprint, pin, update
 from fedretina.trust.sealing import Sealed, is_sealed, open_sealed, seal, sealed_length
 from fedretina.trust.sealing_keys import RecipientKey, SealingKey
 from fedretina.trust.signed import Signed
+from fedretina.trust.simulated import SimulatedCity
 from fedretina.trust.statement import Statement
 from fedretina.trust.verifier import SERVER, Verifier, owner_of
 
@@ -60,6 +61,7 @@ __all__ = [
     "SealingKey",
     "Signed",
     "SigningKey",
+    "SimulatedCity",
     "Statement",
     "TrustMemory",
     "UnknownSigner",

@@ -9,6 +9,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from fedretina import atomic
@@ -73,7 +74,7 @@ class IdentityFolder:
             If there is none that can be read.
         """
         try:
-            return CityRoot.from_bytes(Signed.from_bytes(self.signed_roots()[-1]).body)
+            return _read_root(self.signed_roots()[-1])
         except (IndexError, OSError, FedRetinaError) as error:
             raise BadArgument(
                 f"{self.roots} holds no city root that can be read ({error}): restore it from a backup"
@@ -116,13 +117,24 @@ class Identity:
     @property
     def known_owners(self) -> set[str]:
         """All domains that a root that is kept here listed, also those that are revoked by now."""
-        roots = (CityRoot.from_bytes(Signed.from_bytes(data).body) for data in self.folder.signed_roots())
-        return {domain for root in roots for domain in root.domains}
+        return {domain for data in self.folder.signed_roots() for domain in _read_root(data).domains}
 
     def sign(
-        self, payload: bytes, *, stream: str, owner: str, digest: bytes, base: bytes, size: int, purpose: str = "model"
+        self,
+        payload: bytes,
+        *,
+        stream: str,
+        owner: str,
+        digest: bytes,
+        base: bytes,
+        size: int,
+        purpose: str = "model",
+        after: int = 0,
     ) -> bytes:
         """Sign the next version of a stream; parameters as for `Statement`.
+
+        The version's number is larger than `after`, and than all that were signed here. A domain that moved to this machine
+        goes on from the number of its newest statement.
 
         Raises
         ------
@@ -136,7 +148,7 @@ class Identity:
         now = int(self._clock())
         found = Statement(
             stream=stream,
-            counter=self.verifier.memory.next_counter(stream),
+            counter=self.verifier.memory.next_counter(stream, at_least=after + 1),
             digest=digest,
             base=base,
             length=len(payload),
@@ -215,6 +227,12 @@ class Identity:
         known = self.verifier.root.version
         self.verifier.update_root(newer)
         for data in newer:
-            version = CityRoot.from_bytes(Signed.from_bytes(data).body).version
+            version = _read_root(data).version
             if known < version <= self.verifier.root.version:
                 self.folder.add_root(version, data)
+
+
+@lru_cache(maxsize=64)
+def _read_root(signed: bytes) -> CityRoot:
+    """Read a root that was checked when it was kept; the root of a large city takes long to read."""
+    return CityRoot.from_bytes(Signed.from_bytes(signed).body)

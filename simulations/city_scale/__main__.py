@@ -2,9 +2,14 @@
 
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
+INTERRUPTED = 130
+"""The exit status of a program that Ctrl-C ended, as shells have it."""
+FLAGS = {"true": True, "false": False}
 sys.path.insert(0, str(HERE))
 
 from city import run  # noqa: E402
@@ -23,11 +28,12 @@ def with_given(arguments: list[str]) -> dict:
         key, _, value = argument.partition("=")
         if key not in config:
             raise BadArgument(f"{key!r} is no key of this app: allowed are {', '.join(config)}")
-        kind = type(config[key])
+        read: Callable[[str], Any] = FLAGS.__getitem__ if isinstance(config[key], bool) else type(config[key])
         try:
-            config[key] = kind(value)
-        except ValueError:
-            raise BadArgument(f"{key} = {value!r}: give a value like {config[key]!r}") from None
+            config[key] = read(value)
+        except (KeyError, ValueError):
+            allowed = "true or false" if isinstance(config[key], bool) else f"a value like {config[key]!r}"
+            raise BadArgument(f"{key} = {value!r}: give {allowed}") from None
     return config | {"engine": "inprocess"}
 
 
@@ -36,3 +42,5 @@ if __name__ == "__main__":
         run(with_given(sys.argv[1:]), None, say=lambda line: print(line, flush=True))
     except FedRetinaError as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

@@ -10,13 +10,23 @@ from typing import Any
 
 from flwr.serverapp import Grid
 
-from city_task import CityTask, domain_names
-from fedretina.flower import ProcessGrid
+from fedretina.flower import PayloadRelay, ProcessGrid, SignedRelay
 from fedretina.ledger import Ledger
 from fedretina.report import build_city
 from fedretina.runs import City, CityDomain, RunFolder, read_config, write_city
 from fedretina.strategies.mutual_reuse import MutualReuse, Turn, positions
-from settings_city import NODE_KEYS, check, links_of, reuse_of, selection_of, task_of, training_of
+from fedretina.trust import SERVER
+from settings_city import (
+    Task,
+    check,
+    links_of,
+    node_settings,
+    reuse_of,
+    selection_of,
+    task_of,
+    training_of,
+    trusted_city,
+)
 
 Say = Callable[[str], None]
 RUN = "run-name"
@@ -60,7 +70,8 @@ def run(config: Mapping[str, Any], grid: Grid | None, *, say: Say, on_turn: Call
     if not config["resume"]:
         config = {**config, RUN: uuid.uuid4().hex}
         folder.begin(config)
-    task, progress = task_of(config), Progress(int(config["domains"]), int(config["turns"]), say)
+    task = task_of(config)
+    progress = Progress(task.metric, int(config["domains"]), int(config["turns"]), say)
 
     def after(turn: Turn) -> None:
         progress.add(turn)
@@ -68,27 +79,43 @@ def run(config: Mapping[str, Any], grid: Grid | None, *, say: Say, on_turn: Call
             on_turn(turn)
 
     folder.ledger.unlink(missing_ok=True)  # a resumed run writes all its rows again, from the journal
-    strategy = MutualReuse(
-        domain_names(task.domains),
-        training_of(config),
-        reuse_of(config),
-        run=str(config[RUN]),
-        selection=selection_of(config),
-        links=links_of(config),
-        settings={key: config[key] for key in NODE_KEYS},
-        journal=folder.path / "replies",
-        ledger=Ledger(folder.ledger),
-        on_turn=after,
-    )
-    with chosen_grid(config, grid) as nodes:
-        turns = strategy.start(nodes)
+    with Ledger(folder.ledger) as ledger:
+        strategy = MutualReuse(
+            task.names,
+            training_of(config),
+            reuse_of(config),
+            run=str(config[RUN]),
+            selection=selection_of(config),
+            links=links_of(config),
+            settings=node_settings(config),
+            relay=relay_of(config, folder),
+            journal=folder.path / "replies",
+            ledger=ledger,
+            on_turn=after,
+        )
+        try:
+            with chosen_grid(config, grid) as nodes:
+                turns = strategy.start(nodes)
+        except KeyboardInterrupt:
+            say(f"interrupted; go on with resume={str(folder.path)!r}")
+            raise
     city = city_of(task, strategy, turns)
     write_city(folder.path, city)
     say(f"the page: {build_city(folder.path)}")
     return city
 
 
-def city_of(task: CityTask, strategy: MutualReuse, turns: list[Turn]) -> City:
+def relay_of(config: Mapping[str, Any], folder: RunFolder) -> PayloadRelay:
+    """Make the relay. With trust, the server forgets all versions first: a resumed run reads all replies again."""
+    city = trusted_city(config)
+    if city is None:
+        return PayloadRelay()
+    identity = folder.path / "server"
+    (identity / "memory.json").unlink(missing_ok=True)
+    return SignedRelay(city.identity(identity, SERVER))
+
+
+def city_of(task: Task, strategy: MutualReuse, turns: list[Turn]) -> City:
     """Summarise the run for its page."""
     places = positions(strategy.choice.sketches)
     domains = []
@@ -101,6 +128,7 @@ def city_of(task: CityTask, strategy: MutualReuse, turns: list[Turn]) -> City:
 class Progress:
     """Prints a line when as many turns are over as a round has."""
 
+    metric: str
     domains: int
     rounds: int
     say: Say
@@ -114,7 +142,7 @@ class Progress:
         self.over += 1
         self.bytes += turn.down + turn.up
         if not turn.error:
-            self.last[turn.domain] = turn.metrics["accuracy"]
+            self.last[turn.domain] = turn.metrics[self.metric]
         if self.over % self.domains == 0:
             self.say(self._line(turn.end))
 
@@ -123,6 +151,6 @@ class Progress:
         left = passed / number * (self.rounds - number)
         mean = sum(self.last.values()) / max(1, len(self.last))
         return (
-            f"round {number}/{self.rounds}: accuracy {mean:.2f}, {self.bytes / 1e6:.2f} MB, "
+            f"round {number}/{self.rounds}: {self.metric} {mean:.2f}, {self.bytes / 1e6:.2f} MB, "
             f"simulated {simulated / 3600:.2f} h; {passed:.0f} s, about {left:.0f} s left"
         )

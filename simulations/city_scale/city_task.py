@@ -58,6 +58,11 @@ class CityTask(Task):
     metric = "accuracy"
     layers = ("embedding",)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The domains."""
+        return tuple(domain_names(self.domains))
+
     def district(self, domain: str) -> int:
         """Return the number of a domain's district."""
         return self._index(domain) % self.districts

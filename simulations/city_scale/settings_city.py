@@ -1,21 +1,32 @@
 """Read and check the configuration of a city: the task, the training, the choice of peers, the links."""
 
+from functools import cache
+from pathlib import Path
+from typing import Any
+
 from city_task import CityTask
 from fedretina.dom import DomConfig
 from fedretina.errors import BadArgument
-from fedretina.settings import Config, choice, number, text, whole
+from fedretina.home import decoded
+from fedretina.reid import SlicedTask, SplitBy, sliced_task
+from fedretina.settings import Config, choice, flag, number, text, whole
 from fedretina.strategies.mutual_reuse import LinkModel, Selection
 from fedretina.strategies.peer_reuse import ReuseConfig
 from fedretina.strategies.selection import POLICIES
 from fedretina.train import Training
+from fedretina.trust import SimulatedCity
 
-NODE_KEYS = ("domains", "districts", "samples", "labelled", "bad", "seed", "relative-error", "keyframe-error")
-"""What nodes are told. Nothing of it depends on the engine or on folders: equal cities have messages of equal size."""
+Task = CityTask | SlicedTask
+SLICES = ("data-root", "split-by", "cameras", "model")
+NODE_KEYS = ("domains", "districts", "samples", "labelled", "bad", "seed", "relative-error", "keyframe-error", "trust")
+"""What nodes are told, and `SLICES` of given data. No other folder is told: equal cities have messages of equal size."""
 LINKS = ("down-mbit", "up-mbit", "latency-ms", "train-s", "spread", "offline", "off-s")
 
 
-def task_of(config: Config) -> CityTask:
+def task_of(config: Config) -> Task:
     """Make the city. Here and below, a wrong value raises `BadArgument` with the key, the value and what is allowed."""
+    if config.get("data-root"):
+        return sliced_task_of(config)
     for key in ("labelled", "bad"):
         if not 0 <= number(config, key) <= 1:
             raise BadArgument(f"{key} = {config[key]!r}: allowed is a number from 0 to 1")
@@ -27,6 +38,35 @@ def task_of(config: Config) -> CityTask:
         bad=number(config, "bad"),
         seed=whole(config, "seed", at_least=0),
     )
+
+
+def sliced_task_of(config: Config) -> SlicedTask:
+    """Make the task over slices of the given data; their labels stay as they are."""
+    if number(config, "bad"):
+        raise BadArgument(f"bad = {config['bad']!r} with data-root: only a made city has bad domains; give bad = 0")
+    root = Path(text(config, "data-root"))
+    if not root.is_absolute():
+        raise BadArgument(f"data-root = {config['data-root']!r}: give an absolute path, which all nodes have")
+    by: SplitBy = "site" if choice(config, "split-by", ("camera", "site")) == "site" else "camera"
+    return _sliced(
+        root,
+        by=by,
+        cameras=whole(config, "cameras", at_least=1),
+        domains=whole(config, "domains", at_least=2),
+        labelled=number(config, "labelled"),
+        model=text(config, "model"),
+        seed=whole(config, "seed", at_least=0),
+    )
+
+
+@cache
+def _sliced(root: Path, *, model: str, **options: Any) -> SlicedTask:
+    return sliced_task(root, models={"": model}, decoded=decoded(), **options)
+
+
+def node_settings(config: Config) -> dict[str, Any]:
+    """Choose what nodes are told."""
+    return {key: config[key] for key in (*NODE_KEYS, *(SLICES if config["data-root"] else ()))}
 
 
 def training_of(config: Config) -> Training:
@@ -59,6 +99,18 @@ def links_of(config: Config) -> LinkModel:
     return LinkModel(**{key.replace("-", "_"): number(config, key) for key in LINKS})
 
 
+def trusted_city(config: Config) -> SimulatedCity | None:
+    """Make the identities of the city; None without trust."""
+    if not flag(config, "trust"):
+        return None
+    return _identities(task_of(config).names, whole(config, "seed"))
+
+
+@cache
+def _identities(names: tuple[str, ...], seed: int) -> SimulatedCity:
+    return SimulatedCity(names, seed=seed)
+
+
 def codec_of(config: Config) -> DomConfig:
     """Read how versions are coded."""
     return DomConfig(relative_error=number(config, "relative-error"), keyframe_error=number(config, "keyframe-error"))
@@ -67,5 +119,6 @@ def codec_of(config: Config) -> DomConfig:
 def check(config: Config) -> None:
     """Read everything once, so that a wrong value ends the run before it begins."""
     task_of(config), training_of(config), reuse_of(config), selection_of(config), links_of(config), codec_of(config)
+    trusted_city(config)
     choice(config, "engine", ("flower", "inprocess"))
     whole(config, "processes", at_least=0), text(config, "out"), text(config, "resume")

@@ -11,7 +11,7 @@ The server keeps payloads and digests, never a model. Nobody waits for the slowe
 """
 
 from fedretina.strategies.mutual_reuse.choosing import Selection
-from fedretina.strategies.mutual_reuse.client import MutualReuseClient
+from fedretina.strategies.mutual_reuse.client import MUTUAL_LIMITS, MutualReuseClient
 from fedretina.strategies.mutual_reuse.dispatcher import Dispatcher
 from fedretina.strategies.mutual_reuse.journal import Journal
 from fedretina.strategies.mutual_reuse.links import Link, LinkModel
@@ -21,6 +21,7 @@ from fedretina.strategies.mutual_reuse.timetable import Timetable
 from fedretina.strategies.mutual_reuse.turns import Turn
 
 __all__ = [
+    "MUTUAL_LIMITS",
     "Dispatcher",
     "Journal",
     "Link",

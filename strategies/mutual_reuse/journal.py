@@ -68,7 +68,7 @@ def _dump(reply: RecordDict) -> bytes:
         head["arrays"][name] = [[key, a.dtype, list(a.shape), a.stype, len(a.data)] for key, a in record.items()]
         blobs += [array.data for array in record.values()]
     for name, config in reply.config_records.items():
-        head["configs"][name] = {k: {"hex": v.hex()} if isinstance(v, bytes) else v for k, v in config.items()}
+        head["configs"][name] = {key: _to_json(value) for key, value in config.items()}
     text = json.dumps(head).encode()
     return b"".join([len(text).to_bytes(_HEAD_BYTES), text, *blobs])
 
@@ -78,7 +78,7 @@ def _load(data: bytes) -> RecordDict:
     head = parse_json(data[_HEAD_BYTES:end])
     reply = RecordDict({name: MetricRecord(record) for name, record in head["metrics"].items()})
     for name, config in head["configs"].items():
-        reply[name] = ConfigRecord({k: bytes.fromhex(v["hex"]) if isinstance(v, dict) else v for k, v in config.items()})
+        reply[name] = ConfigRecord({key: _from_json(value) for key, value in config.items()})
     for name, arrays in head["arrays"].items():
         record = ArrayRecord()
         for key, dtype, shape, stype, size in arrays:
@@ -88,3 +88,16 @@ def _load(data: bytes) -> RecordDict:
     if end != len(data):
         raise ValueError(f"it has {len(data)} bytes, its head says {end}")
     return reply
+
+
+def _to_json(value: Any) -> Any:
+    """Return a value of a ConfigRecord, or a list of them, with bytes in hexadecimal digits."""
+    if isinstance(value, list):
+        return [_to_json(each) for each in value]
+    return {"hex": value.hex()} if isinstance(value, bytes) else value
+
+
+def _from_json(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_from_json(each) for each in value]
+    return bytes.fromhex(value["hex"]) if isinstance(value, dict) else value

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from flwr.app import Message, MetricRecord, RecordDict
+from flwr.app import ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp import Grid
 
 from fedretina.checks import check_domain_name
@@ -66,6 +66,8 @@ class MutualReuse:
         Name of the run. Nodes save their checkpoints under it, so a resumed run must have the same name.
     settings : mapping of str to bool, int, float or str, optional
         Settings for the nodes' app.
+    relay : PayloadRelay, optional
+        Keeps and relays the versions; a `SignedRelay` checks and relays signatures too.
     journal : Path, optional
         Folder of the replies. A run that finds replies there takes them instead of asking the nodes again.
     ledger : Ledger, optional
@@ -96,6 +98,7 @@ class MutualReuse:
         selection: Selection = Selection(),  # noqa: B008  # frozen
         links: LinkModel = LinkModel(),  # noqa: B008  # frozen
         settings: Mapping[str, Setting] | None = None,
+        relay: PayloadRelay | None = None,
         journal: Path | None = None,
         ledger: Ledger | None = None,
         on_turn: Callable[[Turn], None] | None = None,
@@ -108,7 +111,7 @@ class MutualReuse:
         self.link_model, self.settings = links, dict(settings or {})
         self.choice = PeerChoice(self.domains, selection, seed=training.seed)
         self.links = links.draw(self.domains, seed=training.seed)
-        self.relay = PayloadRelay()
+        self.relay = PayloadRelay() if relay is None else relay
         self.ledger = Ledger(None) if ledger is None else ledger
         self._journal = None if journal is None else Journal(journal)
         self._hosts: Mapping[str, int] = {}
@@ -277,6 +280,7 @@ class MutualReuse:
     def _metrics(self, domain: str, member: _Member, reply: RecordDict) -> dict[str, Any]:
         records = {name: numbers_of(record) for name, record in reply.metric_records.items()}
         values = records.get(f"{domain}/reuse") or records.get(f"{domain}/home", {})
+        refused = reply.config_records.get(f"{domain}/refused", ConfigRecord())
         peers = {name.removeprefix("peer."): score for name, score in values.items() if name.startswith("peer.")}
         return {
             "metrics": {name: value for name, value in values.items() if "." not in name},
@@ -284,6 +288,7 @@ class MutualReuse:
             "risks": source_risks({name: [score] for name, score in peers.items()}, "learned"),
             "scores": records.get(f"{domain}/logme", {}),
             "versions": member.chosen,
+            "refused": {peer: str(why) for peer, why in refused.items()},
             "raw_down": sum(self._raw[peer] for peer in member.chosen),
             "raw_up": self._raw[domain],
         }

@@ -35,7 +35,9 @@ class Turn:
     alpha, risks, scores : mapping of str to float
         By peer: its weight, its R_m, and its LogME.
     versions : mapping of str to int
-        By peer: the number of the version that was reused.
+        By peer: the number of the version that was sent.
+    refused : mapping of str to str
+        By peer: why that version was not admitted.
     error : str
         Why the turn failed; "" if it did not.
     """
@@ -54,6 +56,7 @@ class Turn:
     risks: Mapping[str, float] = field(default_factory=dict)
     scores: Mapping[str, float] = field(default_factory=dict)
     versions: Mapping[str, int] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
     error: str = ""
 
 

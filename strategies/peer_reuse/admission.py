@@ -93,7 +93,9 @@ class Admission:
     def __init__(self, folder: Path, limits: AdmissionLimits) -> None:
         self.folder, self.limits = folder / "admitted", limits
 
-    def admit(self, weights: Mapping[str, Arrays], round_number: int) -> tuple[dict[str, Arrays], dict[str, str]]:
+    def admit(
+        self, weights: Mapping[str, Arrays], round_number: int, *, needed: bool = True
+    ) -> tuple[dict[str, Arrays], dict[str, str]]:
         """Choose what the target uses of each peer.
 
         Parameters
@@ -102,6 +104,8 @@ class Admission:
             The new versions, by source.
         round_number : int
             The round. A round that is repeated adds no change to the history.
+        needed : bool, default True
+            Whether it is an error if no source is left.
 
         Returns
         -------
@@ -113,7 +117,7 @@ class Admission:
         Raises
         ------
         BadArgument
-            If no source is left.
+            If no source is left, and one is needed.
         Corrupt
             If a file of the history is damaged.
         """
@@ -129,7 +133,7 @@ class Admission:
             elif history.last:
                 used[source] = history.last
         refused = {source: why for source, why in refused.items() if why}
-        if not used:
+        if needed and not used:
             raise BadArgument(
                 f"no peer's model is admitted: {'; '.join(f'{name}: {why}' for name, why in refused.items())}; mend the "
                 "peers, or leave them out of the sources"

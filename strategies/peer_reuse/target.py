@@ -214,9 +214,9 @@ class TargetWorker(BodyWorker):
         adapt_batchnorm(model, clean_batches(self.task, splits))
         return {JOINT_VOTER: model.requires_grad_(False).eval()}
 
-    def _admit(self, weights: SourceWeights, limits: AdmissionLimits) -> SourceWeights:
+    def _admit(self, weights: SourceWeights, limits: AdmissionLimits, *, needed: bool = True) -> SourceWeights:
         """Leave out what is no sound next version of a peer, and report it."""
-        used, refused = Admission(self.folder / self.domain, limits).admit(weights, self.job.round)
+        used, refused = Admission(self.folder / self.domain, limits).admit(weights, self.job.round, needed=needed)
         for source, why in refused.items():
             self.say(f"refused the version of {source}: {why}; {'the last one' if source in used else 'none'} is used")
         if refused:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from city_scale import page, policies, scaling
 from city_scale.cells import BAD, TASK, bad_domains, task_of
-from city_scale.found import Cells, best_accuracy, honest_accuracy
+from city_scale.found import Cells, best_accuracy, honest_accuracy, refused_versions
 from city_scale.gains import STEPS, Stack, true_gains
 
 from city_task import CityTask, domain_names
@@ -50,7 +50,7 @@ def test_bad_domains_are_a_tenth_and_only_mislabelled_cities_change_their_labels
     assert not (task_of(0).splits(name).labels == task_of(0, "mislabelled").splits(name).labels).all()
 
 
-def cell(policy, budget, bad, seed, accuracy):
+def cell(policy, budget, bad, seed, accuracy, trust, turns):
     names = domain_names(TASK.domains)
     hurt = bad_domains(seed) if bad else set()
     rows = [
@@ -60,10 +60,11 @@ def cell(policy, budget, bad, seed, accuracy):
             "up": 1,
             "peers": n,
             "end": n,
+            "refused": [[min(set(names) - hurt), peer] for peer in sorted(hurt)] if trust and bad == "turns hostile" else [],
         }
-        for n in range(3)
+        for n in range(turns)
     ]
-    return {"policy": policy, "budget": budget, "bad": bad, "seed": seed, "turns": rows}
+    return {"policy": policy, "budget": budget, "bad": bad, "seed": seed, "trust": trust, "turns": rows}
 
 
 @pytest.fixture
@@ -72,7 +73,7 @@ def state(tmp_path):
     for seed in (0, 1, 2):
         for one in policies.cells([seed]):
             accuracy = {"all": 80.0, "oracle": 82.0, "random": 70.0}.get(one.policy, 79.9) + seed
-            results.put(one.name, cell(one.policy, one.budget, one.bad, seed, accuracy))
+            results.put(one.name, cell(one.policy, one.budget, one.bad, seed, accuracy, one.trust, one.turns))
         taus = dict.fromkeys(("sketch", "logme", "h-score", "risk"), 0.25)
         results.put(f"estimates-{seed}", {"gains": {}, "tau": taus, "weighted tau": taus})
     for codec, factor in (("plain", 1.0), ("relay", 0.5)):
@@ -90,6 +91,17 @@ def state(tmp_path):
                 "load": 1.0,
             },
         )
+    run = {
+        "seconds": 600.0, "cpu": 300.0, "rss": 1e9, "load": 1.0, "cores": 1, "processes": 1, "replies": 3000,
+        "rounds": [{"score": 60.0}, {"score": 80.0}],
+    }  # fmt: skip
+    for name, value in (
+        ("whole", run),
+        ("killed", {"seconds": 300.0, "replies": 1500}),
+        ("resumed", run),
+        ("equal", {"turns": True, "models": True, "ledger": False}),
+    ):
+        Results(tmp_path / "resumed").put(name, value)
     Results(tmp_path / "others").put("pfl-10-1", {"seconds": [0.1], "cpu": [0.1], "rss": 1e9, "nodes": 10, "megabytes": 1.0})
     return tmp_path
 
@@ -98,7 +110,14 @@ def test_differences_are_paired_by_seed_and_honest_domains_are_compared(state):
     cells = Cells.load(state / "policies")
     key = ("nearest", policies.TENTH, "")
     np.testing.assert_allclose(cells.paired(best_accuracy, key, ("all", 0, "")), [-0.1] * 3)
-    np.testing.assert_allclose(cells.paired(honest_accuracy, ("nearest", policies.TENTH, "mislabelled"), key), [0] * 3)
+    np.testing.assert_allclose(cells.paired(honest_accuracy, (*key[:2], "mislabelled"), key), [0] * 3)
+
+
+def test_refused_versions_are_counted_by_who_made_them(state):
+    cells = Cells.load(state / "policies")
+    key = "nearest", policies.TENTH, "turns hostile", True, policies.TURNS_WITH_BAD["turns hostile"]
+    assert cells.rows(refused_versions(bad=True), *key) == dict.fromkeys((0, 1, 2), 40)
+    assert cells.rows(refused_versions(bad=False), *key) == dict.fromkeys((0, 1, 2), 0)
 
 
 def test_the_page_shows_what_is_stored_and_names_what_is_not(state, tmp_path):
@@ -108,5 +127,7 @@ def test_the_page_shows_what_is_stored_and_names_what_is_not(state, tmp_path):
     text = (docs / "city.md").read_text()
     assert "points from it with 100.0% of its bytes.\nOn the 3 seeds that have both, the aim is not met." in text
     assert "0.50 times the passed time" in text or "0.50 times plain Flower's passed" in text
+    assert "turns equal, models equal, ledger not equal" in text
+    assert "equal numbers: not met; the killed run took 15.0 minutes in both parts." in text
     assert f"{scaling.SIZES[-1][0]:,} x {scaling.SIZES[-1][1]:g} MB" in text
     assert {file.name for file in docs.iterdir()} == {"city.md", "city-policies.png", "city-scaling.png"}

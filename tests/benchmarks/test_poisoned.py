@@ -57,8 +57,13 @@ def test_the_page_shows_what_is_stored(tmp_path):
     assert "| scaled by 10 | 1 | +10.5 ± 0.5 | +19.0 ± 0.0 | +29.5 ± 0.5 | +8.5 ± 0.5 |" in text
     assert "| NaN | 1 | the run ends | -0.5 |  | the run goes on |" in text
     assert "- Without the defences these end the run: NaN, 1 bad." in text
-    assert "- More than without an attack, by over two standard errors: scaled, 1 bad." in text
-    assert "- **No help against the attack is shown**: scaled, 2 bad; random, 1 bad;" in text
+    assert "- With the defences these cost over two standard errors: random, 1 bad." in text
+    assert "these cost over two standard errors: scaled" not in text
+    assert "- More gain than without an attack, by over two standard errors: scaled, 1 bad." in text
+    assert "- **Less gain than without an attack**, by over two standard errors: random, 1 bad." in text
+    assert "- **No help against the attack is shown**: scaled, 2 bad; random, 2 bad;" in text
+    assert "2 seeds are weak evidence: chance alone exceeds them to each side in 15% of the rows" in text
+    assert "There are 9 such rows." in text
     assert (tmp_path / "images" / "poisoned.png").read_bytes().startswith(b"\x89PNG")
     assert "| NaN | the run ends | 69.5 | not run | not run |" in text
     assert "> the model of 'msmt17' cannot be used" in text

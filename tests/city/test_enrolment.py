@@ -4,6 +4,8 @@ import stat
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_ssh_private_key
 from members import ask, join, quiet
 
 from fedretina.city import (
@@ -43,16 +45,36 @@ def test_two_files_make_a_member(city, tmp_path, registered):
     assert node.ca.read_bytes() == (city.tls / "ca.crt").read_bytes()
 
 
-def test_no_private_key_leaves_its_machine(city, tmp_path, registered):
-    request, node = ask(tmp_path, "duke")
+def secrets_of(path):
+    """Return the secret bytes of a file with private keys."""
+    data = path.read_bytes()
+    if b"OPENSSH" in data:
+        keys = [load_ssh_private_key(data, None)]
+    else:
+        keys = [load_pem_private_key(b"-----BEGIN " + block, None) for block in data.split(b"-----BEGIN ")[1:]]
+    for key in keys:
+        if isinstance(key, ec.EllipticCurvePrivateKey):
+            yield key.private_numbers().private_value.to_bytes(key.key_size // 8, "big")
+        else:
+            yield key.private_bytes_raw()
+
+
+@pytest.mark.parametrize("post_quantum", [False, True])
+def test_no_private_key_leaves_its_machine(city, tmp_path, registered, post_quantum):
+    request = make_request(tmp_path / "node", ["duke"], role="edge", data=None, post_quantum=post_quantum)
+    node = NodeFolder.load(tmp_path / "node")
     _, answer = approve(city, request, quiet)
-    for path in [*node.keys.iterdir(), *city.keys.iterdir(), *city.tls.glob("*.key")]:
-        private = path.suffix != ".pub"
-        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0 or not private
-        if private:
-            body = b"".join(path.read_bytes().splitlines()[1:-1])
-            assert body[8:40] not in request + answer
-    assert stat.S_IMODE(node.keys.stat().st_mode) == 0o700
+    join(city, node, answer)
+    rotation = make_rotation(node, "duke")
+    files = [*node.keys.iterdir(), *city.keys.iterdir(), *city.tls.glob("*.key")]
+    private = [path for path in files if path.suffix != ".pub"]
+    assert len(private) == 9  # of Flower, of duke (old and new), of root and server, of authority and certificate
+    for path in private:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        for secret in secrets_of(path):
+            assert len(secret) >= 32
+            assert secret not in request + answer + rotation
+    assert stat.S_IMODE(node.keys.stat().st_mode) == stat.S_IMODE(city.keys.stat().st_mode) == 0o700
 
 
 def test_later_members_learn_all_roots_and_pin_the_first(city, tmp_path, registered):

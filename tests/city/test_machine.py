@@ -34,12 +34,12 @@ def city(tmp_path, monkeypatch) -> CityFolder:
 class Server(threading.Thread):
     """A TLS server that answers every connection with one text."""
 
-    def __init__(self, city: CityFolder, answer: str) -> None:
+    def __init__(self, city: CityFolder, answer: str, host: str = "127.0.0.1") -> None:
         super().__init__(daemon=True)
         self.answer = answer
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(city.tls / "server.crt", city.tls / "server.key")
-        self.plain = socket.create_server(("127.0.0.1", 0))
+        self.plain = socket.create_server((host, 0))
         self.port = self.plain.getsockname()[1]
         self.context = context
 
@@ -116,6 +116,9 @@ def test_the_connection_is_added_and_renewed_beside_others(city):
 def test_a_sound_machine_has_no_finding(node):
     assert findings(node, "error") == findings(node, "warning") == []
     assert len(findings(node, "ok")) == 7
+    assert "the server's address is 127.0.0.1: " in findings(node, "ok")
+    named = replace(node, address=node.address.replace("127.0.0.1", "localhost"))
+    assert re.search(r"the server's name localhost leads to \S*127\.0\.0\.1", str(findings(named, "ok")))
 
 
 def test_keys_that_are_missing_or_open(node):
@@ -159,10 +162,22 @@ def test_a_closed_port(node):
     assert "nothing answers at" in one(replace(node, address=f"127.0.0.1:{port}"))
 
 
-def test_a_certificate_for_another_name(node, city, tmp_path):
-    other = create(tmp_path / "other", "other", ["10.9.9.9"])
+def test_a_certificate_of_another_city(node, tmp_path):
+    other = create(tmp_path / "other", "other", ["127.0.0.1"])
     shutil.copy(other.tls / "ca.crt", node.ca)
-    assert "does not fit" in one(node)
+    found = one(node)
+    assert re.search(r"the certificate of 127\.0\.0\.1:\d+ does not fit: (self-signed|unable to get local issuer)", found)
+    assert "use an address that `city init --address` named, or end an older SuperLink there" in found
+
+
+def test_a_certificate_for_another_name(node, city):
+    """The server can be reached under an address that `city init` was not told."""
+    server = Server(city, "HTTP/1.1 200 OK\r\n\r\n", host="127.0.0.2")
+    server.start()
+    found = one(replace(node, address=f"127.0.0.2:{server.port}"))
+    server.plain.close()
+    assert "does not fit: IP address mismatch, certificate is not valid for '127.0.0.2'" in found
+    assert "use an address that `city init --address` named" in found
 
 
 def test_a_port_that_speaks_no_tls(node):
@@ -214,6 +229,7 @@ def test_systemd_takes_the_units(city, node, tmp_path):
         text = systemd_unit(folder, user="root")
         assert "RestartSec=70" in text
         assert "NoNewPrivileges=true" in text
+        assert f"ProtectSystem=strict\nReadWritePaths={folder.path}\n" in text
         assert f"ReadOnlyPaths={folder.path}/keys -{folder.path}/policy.toml" in text
         path = tmp_path / "fedretina.service"
         path.write_text(text)
@@ -237,6 +253,7 @@ def test_compose_takes_the_files(city, node, tmp_path):
         (service,) = found.values()
         assert service["command"][0] in {"flower-superlink", "flower-supernode"}
         assert service["restart"] == "always"
+        assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
         assert "--insecure" not in service["command"]
         assert service["user"] == f"{folder.path.stat().st_uid}:{folder.path.stat().st_gid}"
         if shutil.which("docker-compose"):  # as packaged by Debian; it needs no daemon

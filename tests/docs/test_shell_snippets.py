@@ -127,6 +127,11 @@ def test_commands_name_what_is_there(page):
             raise AssertionError(f"{name_of(page)}: {shlex.join(words)}: {error}") from error
 
 
+@pytest.mark.parametrize("page", [*SHOWN, ROOT / "SECURITY.md"], ids=name_of)
+def test_no_page_shows_a_connection_without_tls(page):
+    assert "--insecure" not in read(page)
+
+
 def test_there_are_commands():
     assert len([words for page in SHOWN for words in commands(page)]) > 50
 

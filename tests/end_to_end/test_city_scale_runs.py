@@ -54,22 +54,53 @@ def whole(tmp_path_factory):
     return folder
 
 
+def wait_for(replies, out, process):
+    end = time.monotonic() + TIMEOUT_S
+    while len(list(out.glob("replies/*/*.reply"))) < replies and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.02)
+
+
+def check_equal(tmp_path, whole):
+    assert turns(tmp_path / "run") == turns(whole / "run")
+    assert models(tmp_path / "run", tmp_path / "home") == models(whole / "run", whole / "home")
+    assert ledger(tmp_path / "run") == ledger(whole / "run")
+
+
 @pytest.mark.slow
-def test_a_run_killed_in_the_middle_of_a_round_is_resumed_to_the_same_numbers(tmp_path, whole):
+@pytest.mark.parametrize("ended_by", [signal.SIGKILL, signal.SIGINT])
+def test_a_run_ended_in_the_middle_of_a_round_is_resumed_to_the_same_numbers(tmp_path, whole, ended_by):
     out = tmp_path / "run"
     with start(tmp_path, f"out={out}") as process:
-        end = time.monotonic() + TIMEOUT_S
-        while len(list(out.glob("replies/*/*.reply"))) < 9 and time.monotonic() < end:
-            time.sleep(0.02)
-        os.killpg(process.pid, signal.SIGKILL)
-    replies = len(list(out.glob("replies/*/*.reply")))
-    assert 9 <= replies < 18
+        wait_for(9, out, process)
+        os.killpg(process.pid, ended_by)  # Ctrl-C reaches all processes too
+        printed, _ = process.communicate(timeout=TIMEOUT_S)
+    if ended_by == signal.SIGINT:
+        assert process.returncode == 130
+        assert printed.endswith(f"interrupted; go on with resume='{out}'\n")
+    assert 9 <= len(list(out.glob("replies/*/*.reply"))) < 18
     assert not (out / "city.json").exists()
     run(tmp_path, f"resume={out}")
-    assert turns(out) == turns(whole / "run")
-    assert models(out, tmp_path / "home") == models(whole / "run", whole / "home")
-    assert ledger(out) == ledger(whole / "run")
+    check_equal(tmp_path, whole)
     assert (out / "city.html").exists()
+
+
+def workers(process):
+    """Find the processes that take turns: those of the pool that multiprocessing has started."""
+    text = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+    commands = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in text.split()}
+    return [pid for pid, command in commands.items() if b"spawn_main" in command]
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_changes_no_number(tmp_path, whole):
+    out = tmp_path / "run"
+    with start(tmp_path, f"out={out}") as process:
+        wait_for(4, out, process)
+        (killed,) = workers(process)
+        os.kill(killed, signal.SIGKILL)
+        printed, _ = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 0, printed
+    check_equal(tmp_path, whole)
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ def city(count):
     turns = [
         {
             "domain": name, "number": number, "end": float(100 * number + i), "down": 100 * i, "up": 50, "error": "",
+            "refused": {names[i - 1]: "it changed"} if number > 1 else {},
             "metrics": {"accuracy": 50.0 + number}, "alpha": {names[i - 1]: 0.7, names[i - 2]: 0.3} if number > 1 else {},
         }
         for number in (1, 2) for i, name in enumerate(names)
@@ -29,6 +30,7 @@ def test_the_page_shows_map_gains_and_traffic(tmp_path, count):
     page = build_city(tmp_path).read_text()
     assert f"A city of {count} domains" in page
     assert page.count("data:image/png") == 4
+    assert f"0 of them failed; {count} peers' versions were not admitted" in page
     assert "52.00" in page
     assert len(page) < 3_000_000
     assert len(strongest_arrows(city(count))) <= MOST_ARROWS

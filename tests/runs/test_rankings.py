@@ -55,6 +55,7 @@ def test_no_other_file_of_the_server_is_copied(tmp_path, data, picture, place, c
     assert {path.read_bytes() for path in copied} <= {good.read_bytes()}
     assert not (folder.path / "ranking.json").exists()
     assert "the rankings of duke are left out: picture" in caplog.text
+    assert "Images stay on their node: a report shows only those that lie in the same folder of the server" in caplog.text
 
 
 @pytest.mark.parametrize(

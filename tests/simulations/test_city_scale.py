@@ -3,14 +3,16 @@
 import json
 from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
+from city_scale_run import CITY
 from flwr.clientapp import ClientApp
 
 from city_task import CityTask, domain_names
 from fedretina.dom import DomConfig, ReferenceStore
 from fedretina.errors import BadArgument, UnknownBase
 from fedretina.flower import RelayedModels
-from fedretina.strategies.mutual_reuse import LinkModel, MutualReuse, MutualReuseClient, Selection
+from fedretina.strategies.mutual_reuse import LinkModel, MutualReuse, MutualReuseClient, Selection, Turn
 from fedretina.strategies.peer_reuse import Job, ReuseConfig, hosted_domains
 from fedretina.testing import LocalGrid
 from fedretina.train import Training
@@ -126,6 +128,28 @@ def test_the_city_is_made_from_its_seed_and_bad_domains_have_random_labels():
         assert (one.inputs == two.inputs).all()
         assert (one.labels == two.labels).all() == (not bad.is_bad(name))
         assert set(one.labels.tolist()) == set(range(10))
+
+
+def test_sizes_and_shares_of_labels_are_log_normal():
+    city = CityTask(domains=400, districts=4, samples=1000)
+    splits = [city.make_splits(name) for name in domain_names(400)]
+    sizes = np.log([len(each.everything()) for each in splits])
+    shares = np.log([len(each.labels) / len(each.everything()) for each in splits])
+    assert np.exp(np.median(sizes)) == pytest.approx(1000, rel=0.15)
+    assert sizes.std() == pytest.approx(0.7, abs=0.1)
+    assert np.exp(np.median(shares)) == pytest.approx(0.2, rel=0.15)
+    assert shares.std() == pytest.approx(0.5, abs=0.1)
+
+
+def test_a_line_a_round_has_the_mean_the_bytes_and_the_time_that_is_left():
+    lines = []
+    progress = CITY.Progress("accuracy", domains=2, rounds=4, say=lines.append)
+    progress.began -= 10.0
+    for number, (domain, accuracy) in enumerate([("d0", 40.0), ("d1", 60.0), ("d0", 80.0)], 1):
+        turn = Turn(domain=domain, number=1, start=0.0, end=3600.0 * number, down=500_000, metrics={"accuracy": accuracy})
+        progress.add(turn)
+    (line,) = lines
+    assert line == "round 1/4: accuracy 50.00, 1.00 MB, simulated 2.00 h; 10 s, about 30 s left"
 
 
 def test_every_message_is_in_the_ledger(whole):

@@ -95,7 +95,7 @@ def test_a_rotated_key(city, node):
     refused(node, UnknownSigner, "known keys signed", city.statement().sign([old]), stream=STREAM)
 
 
-def test_expired_statement_and_root(city, node):
+def test_expired_statement(city, node):
     data = city.statement().sign([city.duke])
     city.now += 2 * DAY
     refused(node, Expired, "version 1 is past its date", data, stream=STREAM)
