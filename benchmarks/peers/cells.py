@@ -32,12 +32,13 @@ class Target:
 
 @dataclass(frozen=True)
 class Data:
-    """Data with their targets, the settings that differ from those of a study, and the metric."""
+    """Data with their metric, their targets, the settings that differ from those of a study, and groups of targets."""
 
     name: str
     metric: str
     targets: tuple[Target, ...]
     differs: Setting
+    groups: tuple[tuple[str, tuple[str, ...]], ...]
 
     def base(self, target: Target, seed: int, labelled: float) -> Setting:
         """Give the setting that all cells of a target share."""
@@ -50,6 +51,7 @@ PEDESTRIANS = Data(
     "mAP",
     (Target("duke", ("cuhk03", "market1501", "msmt17")),),
     replace(_ANY, loss="softmax+triplet", height=48, width=24),
+    (("pedestrians", ("duke",)),),
 )
 DIGITS = Data(
     "digits",
@@ -62,6 +64,7 @@ DIGITS = Data(
         Target("upside-down", ("faint", "left", "noisy")),
     ),
     replace(_ANY, data="digits", lr=0.01),
+    (("digits with a good source", ("faint", "upright")), ("digits without one", ("shifted", "left", "upside-down"))),
 )
 
 

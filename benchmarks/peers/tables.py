@@ -110,6 +110,20 @@ def limit_table(scores: Scores, data: Data, every: Sequence[Setting]) -> str:
     return table(head, rows)
 
 
+def risk_table(scores: Scores, every: Sequence[Setting]) -> str:
+    """Show R_m of each source beside what co-training gains, by cell."""
+    rows = []
+    for base in sorted(every, key=lambda base: (-base.labelled, base.seed)):
+        found = scores.store.load(replace(base, method=TURNS)) or {}
+        risks = [found[f"risk.{source}"] for source in base.sources if f"risk.{source}" in found]
+        if risks:
+            gains = [shown(scores.difference([base], recipe(TURNS), recipe(other))) for other in (SELF, ONE)]
+            spread = f"{max(risks) / min(risks):.2f}"
+            rows.append([percent(base.labelled), str(base.seed), *(f"{risk:.2f}" for risk in risks), spread, *gains])
+    names = [f"R_m of {source}" for source in every[0].sources]
+    return table(["labels", "seed", *names, "largest / smallest", "B over self-training", "B over C"], rows)
+
+
 def _best_risk(scores: Scores, base: Setting) -> float | None:
     found = scores.store.load(replace(base, method=TURNS)) or {}
     risks = [found[f"risk.{source}"] for source in base.sources if f"risk.{source}" in found]

@@ -4,6 +4,7 @@ Every command is shown before it runs, so that a reader can type it.
 """
 
 import os
+import re
 import shlex
 import signal
 import socket
@@ -20,6 +21,8 @@ CITY_VARIABLE = "FEDRETINA_CITY"
 """The environment variable by which a ServerApp finds the folder of its city."""
 START_S = 60.0
 STOP_S = 20.0
+LINES = 3
+"""So many lines of a log are in an error's message."""
 _ADMITTED = b"SuperNode ID:"
 """What a SuperNode prints when the server has admitted it."""
 Show = Callable[[str], None]
@@ -127,7 +130,11 @@ def wait_until_admitted(node: NodeFolder, begin: int, *, seconds: float = START_
     end = time.monotonic() + seconds
     while _ADMITTED not in node.log.read_bytes()[begin:]:
         if not is_running(node):
-            raise NotStarted(f"the server refused the node: {_first_error(node.log, begin)}; the whole log is {node.log}")
+            names = ", ".join(node.domains)
+            raise NotStarted(
+                f"the server refused the node: {_first_error(node.log, begin)}; the whole log is {node.log}. "
+                f"Ask the server's operator whether `fedretina city status` lists {names}: it may be revoked"
+            )
         if time.monotonic() > end:
             raise NotStarted(f"the server did not admit the node in {seconds:.0f} s; `fedretina city doctor` may say why")
         time.sleep(0.2)
@@ -190,13 +197,18 @@ def _bind_host(city: CityFolder) -> str:
     return "127.0.0.1" if city.hosts[0] in {"127.0.0.1", "localhost"} else "0.0.0.0"
 
 
-def _last_lines(log: Path, count: int = 3) -> str:
-    lines = log.read_text(errors="replace").strip().splitlines()
-    return " / ".join(lines[-count:])
+def _last_lines(log: Path) -> str:
+    return " / ".join(_lines(log.read_bytes())[-LINES:])
 
 
 def _first_error(log: Path, begin: int) -> str:
-    """Return three lines of a log, from the first one after byte `begin` that tells of an error."""
-    lines = log.read_bytes()[begin:].decode(errors="replace").strip().splitlines()
+    """Return some lines of a log, from the first one after byte `begin` that tells of an error."""
+    lines = _lines(log.read_bytes()[begin:])
     first = next((number for number, line in enumerate(lines) if "ERROR" in line or "Exit Code" in line), 0)
-    return " / ".join(line.strip() for line in lines[first : first + 3])
+    return " / ".join(lines[first : first + LINES])
+
+
+def _lines(data: bytes) -> list[str]:
+    """Split what a process printed into lines, without the colours of a terminal."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", data.decode(errors="replace"))
+    return [" ".join(line.split()) for line in plain.strip().splitlines()]

@@ -20,8 +20,9 @@ CityDir = Annotated[Path, typer.Option("--dir", help="Folder of the city.")]
 CITY_DIR, NODE_DIR = Path("city"), Path("node")
 
 
-def _show(command: str) -> None:
-    typer.echo(f"$ {command}", err=True)
+def _show(line: str) -> None:
+    """Print a command as a reader would type it; lines that begin with "#" are remarks."""
+    typer.echo(line if line.startswith("#") else f"$ {line}", err=True)
 
 
 @app.command()

@@ -69,6 +69,17 @@ def test_up_starts_the_local_nodes_again(tmp_path, monkeypatch, shell, started):
     assert started == ["duke"]
 
 
+def test_commands_and_remarks_are_told_apart(shell, monkeypatch):
+    def start(node, show):
+        show("flower-supernode --superlink 10.0.0.1:9093")
+        show("# refused: next try in 10 s")
+
+    monkeypatch.setattr(city, "start", start)
+    shell("request --domains duke -o duke.request")
+    _, printed = shell("up node")
+    assert printed.startswith("$ flower-supernode --superlink 10.0.0.1:9093\n# refused: next try in 10 s\n")
+
+
 def test_up_starts_a_node_by_its_folder(shell, started):
     shell("request --domains duke -o duke.request")
     code, printed = shell("up node")
