@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 def status_table(rows: Sequence["NodeStatus"]) -> Group:
     """Return a row for each node, and below them what each refused, and the packages that nodes run; equal ones once."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("node", "domains", "role", "Flower", "version", "behind", "report", "today", "refused"):
-        table.add_column(
-            name, justify="right" if name in ("version", "behind", "today", "refused") else "left", overflow="fold"
-        )
+    for name in ("node", "domains", "role", "Flower", "report"):
+        table.add_column(name, overflow="fold", no_wrap=name != "domains")
+    for name in ("version", "behind", "today", "refused"):
+        table.add_column(name, justify="right", no_wrap=True)
     releases: dict[str, list[str]] = {}
     for row in rows:
         releases.setdefault(row.release or "unknown", []).append(row.node)
@@ -39,9 +39,9 @@ def _cells(row: "NodeStatus") -> tuple[Text, ...]:
         ", ".join(row.domains) or "none",
         row.role,
         row.connection,
+        "never" if row.last_report_s is None else f"{row.last_report_s:.0f} s ago",
         str(row.version) if row.version else "none",
         str(row.behind),
-        "never" if row.last_report_s is None else f"{row.last_report_s:.0f} s ago",
         decimal(row.bytes_today),
         str(refused),
     )
