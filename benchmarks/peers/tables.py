@@ -6,6 +6,7 @@ from functools import partial
 
 from fedretina.study import Setting, mean_text, table
 from peers.cells import (
+    ALONE,
     EVERY,
     FROZEN,
     MAIN,
@@ -68,13 +69,17 @@ def count_table(scores: Scores, every: Sequence[Setting]) -> str:
     rows = []
     for share in SHARES:
         some = of_share(every, share)
+        for method, name in ALONE.items():
+            cells = scores.values(map(recipe(method), some))
+            alone = mean_text(cells, error=True) if cells else ""
+            rows.append([percent(share), name, alone, *[""] * (most + 1), str(len(cells))])
         for method in MAIN:
             complete = whole(scores, some, method)
             texts = [_count_text(scores, complete, method, count) for count in range(1, most + 1)]
             all_of_them, two = (partial(of_count, method=method, count=count) for count in (most, 2))
             gain = shown(scores.difference(complete, all_of_them, two))
-            rows.append([percent(share), RECIPES[method], *texts, gain, str(len(complete))])
-    return table(["labels", "recipe", *map(str, range(1, most + 1)), f"{most} over 2 sources", "cells"], rows)
+            rows.append([percent(share), RECIPES[method], "", *texts, gain, str(len(complete))])
+    return table(["labels", "recipe", *map(str, range(most + 1)), f"{most} over 2 sources", "cells"], rows)
 
 
 def whole(scores: Scores, some: Sequence[Setting], method: str) -> list[Setting]:
