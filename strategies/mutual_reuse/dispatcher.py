@@ -14,7 +14,13 @@ POLL_S = 0.05
 POLL_SHARE = 0.1
 """At most this share of the time is spent on asking for replies: with thousands in flight, asking takes long."""
 RETRIES = 2
-"""How often a message is sent again to a node that failed, such as one whose process was killed."""
+"""How often a message is sent again whose node failed."""
+DEATHS = 60
+"""How often a message is sent again whose actor or worker process is dead: Flower gives messages to dead actors for ever."""
+DEAD = ("ActorDied", "ActorUnavailable", "was killed")
+"""Words of errors that say so: Ray's, and those of `ProcessGrid`."""
+LONGEST_PAUSE_S = 10.0
+"""Such a message is sent again after a pause, when a living actor may be free: one second longer each time, up to this."""
 
 
 @dataclass
@@ -32,6 +38,7 @@ class Dispatcher:
     _flying: dict[str, tuple[int, Message]] = field(default_factory=dict)
     _busy: set[int] = field(default_factory=set)
     _failed: dict[int, int] = field(default_factory=dict)
+    _paused: list[tuple[float, int, Message]] = field(default_factory=list)
     _pull_s: float = 0.0
 
     def send(self, domain: int, message: Message) -> None:
@@ -42,24 +49,39 @@ class Dispatcher:
     def wait(self) -> Iterable[tuple[int, Message]]:
         """Wait for replies; yield each with its domain's position. A message whose node failed is sent again."""
         while not (replies := self._pull()):
-            if isinstance(self.grid, ProcessGrid):
+            if isinstance(self.grid, ProcessGrid) and self._flying:
                 self.grid.wait(1.0)
             else:
                 time.sleep(max(POLL_S, self._pull_s * (1 / POLL_SHARE - 1)))
+            self._send_paused()
         for reply in replies:
             domain, message = self._flying.pop(reply.metadata.reply_to_message_id)
             self._busy.discard(message.metadata.dst_node_id)
-            if reply.has_error() and self._failed.get(domain, 0) < RETRIES:
-                self._failed[domain] = self._failed.get(domain, 0) + 1
-                self.send(domain, Message(message.content, dst_node_id=message.metadata.dst_node_id, message_type="train"))
+            if reply.has_error() and self._failed.get(domain, 0) < _most_repeats(reply):
+                self._repeat(domain, message, reply)
             else:
                 self._failed.pop(domain, None)
                 yield domain, reply
         self._push()
 
+    def _repeat(self, domain: int, message: Message, reply: Message) -> None:
+        """Send a message again: at once, or after a pause if what ran it is dead."""
+        self._failed[domain] = self._failed.get(domain, 0) + 1
+        again = Message(message.content, dst_node_id=message.metadata.dst_node_id, message_type="train")
+        pause = min(self._failed[domain], LONGEST_PAUSE_S) if _most_repeats(reply) == DEATHS else 0.0
+        self._paused.append((time.monotonic() + pause, domain, again))
+        self._send_paused()
+
+    def _send_paused(self) -> None:
+        now = time.monotonic()
+        due = [entry for entry in self._paused if entry[0] <= now]
+        self._paused = [entry for entry in self._paused if entry[0] > now]
+        for _, domain, message in due:
+            self.send(domain, message)
+
     def _pull(self) -> list[Message]:
         began = time.monotonic()
-        replies = list(self.grid.pull_messages(list(self._flying)))
+        replies = list(self.grid.pull_messages(list(self._flying))) if self._flying else []
         self._pull_s = time.monotonic() - began
         return replies
 
@@ -71,3 +93,7 @@ class Dispatcher:
                 self._busy.add(node)
                 (name,) = self.grid.push_messages([message])
                 self._flying[name] = domain, message
+
+
+def _most_repeats(reply: Message) -> int:
+    return DEATHS if any(word in reply.error.reason for word in DEAD) else RETRIES

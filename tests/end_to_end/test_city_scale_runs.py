@@ -112,3 +112,18 @@ def test_ray_and_a_pool_of_processes_give_equal_models_and_bytes(flower, tmp_pat
     assert turns(out) == turns(whole / "run")
     assert models(out, Path(flower.env["FEDRETINA_HOME"])) == models(whole / "run", whole / "home")
     assert ledger(out) == ledger(whole / "run")
+
+
+@pytest.mark.slow
+def test_a_ray_actor_that_is_killed_changes_no_number(own_flower, tmp_path, whole):
+    out = tmp_path / "run"
+    federation = "num-supernodes=6 client-resources-num-cpus=1"
+    with own_flower.start(*SMALL, f"out='{out}'", app="city_scale", federation=federation) as process:
+        wait_for(4, out, process)
+        actors = [pid for pid in own_flower.processes() if b"ClientAppActor" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        assert actors
+        os.kill(actors[0], signal.SIGKILL)
+        printed, _ = process.communicate(timeout=TIMEOUT_S)
+    assert (out / "city.json").exists(), printed[-3000:]
+    assert turns(out) == turns(whole / "run")
+    assert models(out, Path(own_flower.env["FEDRETINA_HOME"])) == models(whole / "run", whole / "home")
