@@ -73,6 +73,8 @@ of digits without a good source. By cell:
 Digits: co-training with every source over self-training.
 
 {prediction}
+Spread and level of R_m on pedestrians are in the table above; six cells are too few for a correlation.
+
 ## Fewer body rounds
 
 {share} labels, all sources. Without body rounds the target starts from the best source.
