@@ -41,6 +41,8 @@ Models sent: each model or body on its way to the server or to a domain. MB: the
 
 ## All sources
 
+FedAvg and FedBN take as many steps of every domain as B, and send about as many models. They have no pseudo-labels.
+
 Pedestrians:
 
 {pedestrians_main}
