@@ -62,7 +62,8 @@ Digits:
 ## Sources that are worse than the target itself
 
 Co-training over self-training, by target of digits: with every source, with the relative limit (R_m at most twice the
-smallest), and with both limits, as is the default. Own risk: the target's error on held-out labels.
+smallest), and with both limits, as is the default. Own risk: the target's error on held-out labels. How it is
+estimated was changed once after cells of digits had been seen, so these seeds are no fresh test of it.
 
 {limits}
 On pedestrians each domain has a head of its own. R_m is one minus the mAP on the target's labelled images there, and the
