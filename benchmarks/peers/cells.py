@@ -18,6 +18,8 @@ RECIPES = {
 }
 """The recipes by method, as the page calls them."""
 MAIN = (SELF, TURNS, ONE, BODY, FROZEN)
+ALONE = {"alone": "target alone", "self": "self-training from scratch"}
+"""What a target reaches without sources, by method."""
 ROUNDS, EVERY = (0, 2, 5, 10), (1, 5, 10)
 """Body rounds, and epochs between two averages, that are compared."""
 
@@ -107,7 +109,7 @@ def cells(data: Data, seeds: Sequence[int]) -> Iterator[Setting]:
     else:
         yield from (replace(base, method=method) for base in _few(every) for method in ("committee-new", "joint-turns-new"))
     yield from (replace(base, method=method) for base in every for method in ("fedavg-equal", "fedbn-equal"))
-    yield from (replace(base, method=method) for base in every for method in ("alone", "self"))
+    yield from (replace(base, method=method) for base in every for method in ALONE)
     for base in every:
         yield from (of_count(base, method, count) for method in MAIN for count in counts(base, method))
     for base in every:

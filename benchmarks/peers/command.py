@@ -25,7 +25,7 @@ def run(
     out: Path,
     *,
     seeds: Annotated[str, typer.Option(help="of pedestrians, comma-separated")] = "0,1,2",
-    digit_seeds: Annotated[str, typer.Option(help="of digits, comma-separated")] = "0,1,2,3,4,5",
+    digit_seeds: Annotated[str, typer.Option(help="of digits, comma-separated")] = "0,1,2,3",
     stored: Annotated[bool, typer.Option("--stored", help="measure nothing: the page of the finished cells")] = False,
 ) -> None:
     """Measure and write. An interrupted command continues with the cells that are missing."""

@@ -1,6 +1,7 @@
 """The picture of the page: score over the number of sources, by recipe."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -26,6 +27,12 @@ def by_count(data: Sequence[tuple[str, Scores, Sequence[Setting]]]) -> Figure:
 
 def _panel(axes: Axes, scores: Scores, some: Sequence[Setting]) -> None:
     labels = []
+    if values := scores.values(replace(base, method="self") for base in some):
+        mean, deviation = mean_and_deviation(values)
+        error = (deviation or 0.0) / len(values) ** 0.5
+        axes.errorbar([0], [mean], yerr=[error], color=LIGHT.muted, marker="P", capsize=3, linestyle="none")
+        words = {"color": LIGHT.muted, "fontsize": 9, "va": "center"}
+        axes.annotate("self-training\nfrom scratch", (0, mean), xytext=(8, 0), textcoords="offset points", **words)
     for index, method in enumerate(MAIN):
         points = []
         for count in counts(some[0], method):

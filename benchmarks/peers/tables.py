@@ -6,6 +6,7 @@ from functools import partial
 
 from fedretina.study import Setting, mean_text, table
 from peers.cells import (
+    ALONE,
     EVERY,
     FROZEN,
     MAIN,
@@ -68,13 +69,17 @@ def count_table(scores: Scores, every: Sequence[Setting]) -> str:
     rows = []
     for share in SHARES:
         some = of_share(every, share)
+        for method, name in ALONE.items():
+            cells = scores.values(map(recipe(method), some))
+            alone = mean_text(cells, error=True) if cells else ""
+            rows.append([percent(share), name, alone, *[""] * (most + 1), str(len(cells))])
         for method in MAIN:
             complete = whole(scores, some, method)
             texts = [_count_text(scores, complete, method, count) for count in range(1, most + 1)]
             all_of_them, two = (partial(of_count, method=method, count=count) for count in (most, 2))
             gain = shown(scores.difference(complete, all_of_them, two))
-            rows.append([percent(share), RECIPES[method], *texts, gain, str(len(complete))])
-    return table(["labels", "recipe", *map(str, range(1, most + 1)), f"{most} over 2 sources", "cells"], rows)
+            rows.append([percent(share), RECIPES[method], "", *texts, gain, str(len(complete))])
+    return table(["labels", "recipe", *map(str, range(most + 1)), f"{most} over 2 sources", "cells"], rows)
 
 
 def whole(scores: Scores, some: Sequence[Setting], method: str) -> list[Setting]:
@@ -176,13 +181,22 @@ def prediction(scores: Scores, every: Sequence[Setting]) -> str:
             facts.append((free - plain, min(risks), max(risks) / min(risks), found["risk.own"] - min(risks)))
     if len(facts) < 3:
         return ""
-    gain, best, spread, margin = map(list, zip(*facts, strict=True))
-    rows = [
-        ["level: the smallest R_m", f"{rank_correlation(best, gain):+.2f}"],
-        ["spread: largest over smallest R_m", f"{rank_correlation(spread, gain):+.2f}"],
-        ["own risk less the smallest R_m", f"{rank_correlation(margin, gain):+.2f}"],
-    ]
-    return table([f"number before the training ({len(facts)} cells)", "Kendall's tau with the gain"], rows)
+    gain, *numbers = map(list, zip(*facts, strict=True))
+    names = ("level: the smallest R_m", "spread: largest over smallest R_m", "own risk less the smallest R_m")
+    taus = {name: rank_correlation(values, gain) for name, values in zip(names, numbers, strict=True)}
+    strongest = max(taus, key=lambda name: abs(taus[name]))
+    rows = [[name, f"{tau:+.2f}"] for name, tau in taus.items()]
+    text = table([f"number before the training ({len(facts)} cells)", "Kendall's tau with the gain"], rows)
+    passed = [value >= 0 for value in numbers[2]]
+    means = [_mean([g for g, is_good in zip(gain, passed, strict=True) if is_good == wanted]) for wanted in (True, False)]
+    return f"""{text}
+The strongest is "{strongest.partition(":")[0]}". Where the best source passes the absolute limit, the gain is {means[0]}.
+Where none passes, it is {means[1]}.
+"""
+
+
+def _mean(values: Sequence[float]) -> str:
+    return mean_text(values, "+.1f", error=True) if values else "not measured"
 
 
 def new_table(scores: Scores, every: Sequence[Setting]) -> str:

@@ -15,7 +15,7 @@ def test_each_scheme_has_its_papers_number(number):
 def test_every_peer_is_in_one_of_both_tables():
     checked = {number.codec for number in known_numbers()}
     assert checked.isdisjoint(UNCHECKED)
-    assert checked | UNCHECKED.keys() | set(OURS) == set(codecs())
+    assert checked | UNCHECKED.keys() | {OURS} == set(codecs())
 
 
 @pytest.mark.parametrize(
