@@ -58,24 +58,6 @@ class NodeStatus:
         """Return the row as JSON."""
         return asdict(self)
 
-    def to_text(self) -> str:
-        """Return the row as a few short lines, for a terminal of 80 columns."""
-        last = "never" if self.last_report_s is None else f"{self.last_report_s:.0f} s ago"
-        version = f"{self.version}, {self.behind} behind" if self.version else "none"
-        refused = ", ".join(f"{name} {count}" for name, count in self.attacks.items()) or "none"
-        hosted = ", ".join(self.domains) or "no domain of the city root"
-        return "\n".join(
-            [
-                f"{self.node}  ({self.role}, {self.connection})",
-                f"    domains  {hosted}",
-                f"    version  {version}",
-                f"    report   {last}",
-                f"    today    {self.bytes_today / 1e6:.1f} MB",
-                f"    runs     {self.release or 'unknown'}",
-                f"    refused  {refused}",
-            ]
-        )
-
 
 @dataclass(frozen=True)
 class _Known:

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 
+from fedretina.cli.city_table import status_table
 from fedretina.cli.options import parse_names, read_bytes
 from fedretina.errors import BadArgument
 
@@ -182,9 +184,9 @@ def status(
     if as_json:
         typer.echo(json.dumps([row.to_json() for row in rows], indent=1))
         return
-    for row in rows:
-        typer.echo(row.to_text())
-    if not rows:
+    if rows:
+        Console().print(status_table(rows))
+    else:
         typer.echo("No node is admitted yet. Next, with a request from an edge machine: fedretina city approve FILE.request")
 
 

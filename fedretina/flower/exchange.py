@@ -12,9 +12,9 @@ from fedretina.flower.contents import ContentCopy, copy_contents
 from fedretina.flower.failures import (
     EXPIRED,
     LATE,
-    NOT_DECODED,
     REJECTED,
     UNUSABLE_REPLY,
+    describe_missing,
     error_reply,
     find_remedy,
     read_reply_header,
@@ -223,7 +223,7 @@ class Exchange:
 
     def _resend(self, sent: SentMessage, up: header.UpHeader, reply: Message) -> Message | None:
         """Send other payloads to a node that could not decode: for the versions that it reports, or whole models."""
-        reason = f"{NOT_DECODED} {'; '.join(f'{name}: {why}' for name, why in up.missing.items())}"
+        reason = describe_missing(up.missing)
         self._write_failure(sent, reason, message_size(reply.content, "up"))
         self.state.acknowledgements.replace(sent.node, up.held if sent.sends == 1 else {})
         self.state.streams.check_relayed(sent.versions)

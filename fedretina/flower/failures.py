@@ -1,5 +1,7 @@
 """Failures of messages: the reasons that the ledger and error replies give, and what to do about them."""
 
+from collections.abc import Mapping
+
 from flwr.app import Error, Message
 
 from fedretina import __version__
@@ -13,6 +15,7 @@ REJECTED = "rejected by the grid"
 LATE = "no reply in time"
 EXPIRED = "no reply before its time to live ended"
 NOT_DECODED = "the node could not decode"
+REFUSED = "the node refused the message"
 NEVER_ACKNOWLEDGED = (
     "this node has never acknowledged a model over DoM; check that dom_mod is the FIRST mod of its ClientApp: "
     "mods=[dom_mod, ...]"
@@ -33,6 +36,19 @@ def find_remedy(reason: str, *, acknowledged: bool) -> str:
     if TooNew.__name__ in reason or "DoM header" in reason:
         return OTHER_RELEASE
     return "" if acknowledged else NEVER_ACKNOWLEDGED
+
+
+def describe_missing(missing: Mapping[str, str]) -> str:
+    """Return why a node asks for a message again.
+
+    Parameters
+    ----------
+    missing : mapping of str to str
+        Reasons by record name. The name is "" where the node refused the message as a whole.
+    """
+    if "" in missing:
+        return f"{REFUSED}: {missing['']}"
+    return f"{NOT_DECODED} {'; '.join(f'{name}: {why}' for name, why in missing.items())}"
 
 
 def read_reply_header(reply: Message, node: int) -> header.UpHeader:

@@ -35,6 +35,7 @@ DATA = "data"
 """Purpose of other arrays of the server's."""
 RELEASE = f"fedretina {fedretina.__version__}, flwr {flwr.__version__}"
 _REMEDY = "run the strategy over DomGrid(grid, trust=...), or relay versions with SignedRelay"
+_SEAL = "start the run with seal=true; in an app of your own use DomGrid(grid, trust=..., seal=True, uplink='stream')"
 
 
 @dataclass(frozen=True)
@@ -212,10 +213,7 @@ class NodeTrust:
 
     def _unsealed(self, what: str) -> Untrusted:
         return self.identity.verifier.refuse(
-            Unsealed(
-                f"{what} would leave this node without a seal, and its policy.toml says require_sealed: "
-                "run the strategy over DomGrid(grid, trust=..., seal=True, uplink='stream')"
-            )
+            Unsealed(f"{what} would leave this node without a seal, and its policy.toml says require_sealed: {_SEAL}")
         )
 
     def install(self, found: Statement, version: Version) -> None:
@@ -250,10 +248,7 @@ class NodeTrust:
         verifier = self.identity.verifier
         if payloads and owner != SERVER and verifier.policy.require_sealed:
             raise verifier.refuse(
-                Unsealed(
-                    f"the model {name!r} came without a seal, and this node's policy.toml says require_sealed: "
-                    "run the strategy over DomGrid(grid, trust=..., seal=True)"
-                )
+                Unsealed(f"the model {name!r} came without a seal, and this node's policy.toml says require_sealed: {_SEAL}")
             )
 
     def _owner(self, stream: str) -> tuple[str, str]:

@@ -1,14 +1,17 @@
 """`fedretina city`: what the operators of server and edge machines type, and what they read."""
 
+import io
 import json
 import shlex
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from fedretina import city
-from fedretina.city import CityFolder, NodeFolder, create, edge, first_fingerprint, make_request, processes
+from fedretina.city import CityFolder, NodeFolder, NodeStatus, create, edge, first_fingerprint, make_request, processes
 from fedretina.cli import app
+from fedretina.cli.city_table import status_table
 
 
 @pytest.fixture
@@ -141,10 +144,30 @@ def test_status_as_text_and_as_json(shell, fingerprint):
     shell("approve duke.request")
     code, printed = shell("status")
     assert code == 0
-    labels = ["duke", "domains", "version", "report", "today", "runs", "refused"]
-    assert [line.split()[0] for line in printed.splitlines()] == labels
+    head, row, *_, packages = printed.splitlines()
+    assert head.split() == ["node", "domains", "role", "Flower", "report", "version", "behind", "today", "refused"]
+    assert row.split()[:6] == ["duke", "duke", "edge", "unknown", "never", "none"]
+    assert packages == "packages on duke: unknown"
     code, printed = shell("status --json")
     assert [row["node"] for row in json.loads(printed)] == ["duke"]
+
+
+def test_the_table_of_nodes_fits_a_terminal_and_shows_what_differs():
+    rows = [
+        NodeStatus("duke", ("duke",), "edge", "online", 12, 3, 42.0, 1_500_000, "fedretina 0.1.0", {"RolledBack": 2}),
+        NodeStatus("north", ("msmt17", "cuhk03"), "edge", "online", 9, 0, None, 0, "fedretina 0.1.0", {}),
+        NodeStatus("desk", (), "front-end", "offline", 0, 0, None, 0, "", {}),
+    ]
+    console = Console(width=80, file=io.StringIO())
+    console.print(status_table(rows))
+    printed = console.file.getvalue()
+    assert max(map(len, printed.splitlines())) <= 80
+    assert "duke refused: RolledBack 2" in printed
+    assert "front-end" in printed
+    assert "42 s ago" in printed
+    assert printed.count("fedretina 0.1.0") == 1
+    assert "packages on duke, north: fedretina 0.1.0" in printed
+    assert "packages on desk: unknown" in printed
 
 
 def test_revoke_and_rotate(shell, fingerprint, started, healthy, tmp_path):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fedretina.flower.failures import NEVER_ACKNOWLEDGED, OTHER_RELEASE, find_remedy
+from fedretina.flower.failures import NEVER_ACKNOWLEDGED, OTHER_RELEASE, describe_missing, find_remedy
 
 
 @pytest.mark.parametrize(
@@ -16,3 +16,14 @@ from fedretina.flower.failures import NEVER_ACKNOWLEDGED, OTHER_RELEASE, find_re
 )
 def test_the_remedy_follows_from_the_reason(reason, acknowledged, remedy):
     assert find_remedy(reason, acknowledged=acknowledged) == remedy
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        ({"": "Unsealed: a model would leave"}, "the node refused the message: Unsealed: a model would leave"),
+        ({"a": "UnknownBase: x", "b": "Corrupt: y"}, "the node could not decode a: UnknownBase: x; b: Corrupt: y"),
+    ],
+)
+def test_a_refused_message_is_told_from_models_that_cannot_be_decoded(missing, said):
+    assert describe_missing(missing) == said

@@ -454,7 +454,8 @@ def test_policy_refuses_what_is_not_sealed(city, tmp_path):
     (city.nodes[2].path / "policy.toml").write_text("[trust]\nrequire_sealed = true\n")
     replies = run.round()
     assert replies[2].has_error()
-    assert any("Unsealed" in e and "would leave this node without a seal, and its policy.toml says" in e for e in run.errors)
+    said = "Unsealed: the reply's model would leave this node without a seal, and its policy.toml says"
+    assert any(said in error and "start the run with seal=true" in error for error in run.errors), run.errors
     content = RecordDict({"duke": run.models["duke"], "config": ConfigRecord({"round": 2})})
     (reply,) = run.grid.send_and_receive([run.grid.create_message(content, "query", 102, "2")])
     assert reply.has_error()

@@ -6,7 +6,7 @@ from fedretina.study.methods.mutual import MutualLearning, distance_difference, 
 
 
 def test_two_networks_learn(accuracy):
-    assert accuracy("mutual") > accuracy("alone") - 1
+    assert accuracy("mutual") > accuracy("alone") - 3
 
 
 def test_only_the_one_that_learns_gets_a_gradient():
