@@ -96,4 +96,4 @@ class Dispatcher:
 
 
 def _most_repeats(reply: Message) -> int:
-    return DEATHS if any(word in reply.error.reason for word in DEAD) else RETRIES
+    return DEATHS if any(word in (reply.error.reason or "") for word in DEAD) else RETRIES
