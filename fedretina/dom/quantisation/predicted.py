@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fedretina.dom.config import Rounding
 from fedretina.dom.prediction.factors import Factors, matrix_shape, quantise_factors
-from fedretina.dom.prediction.lanczos import Svd, leading_svd
+from fedretina.dom.prediction.lanczos import Krylov, Svd
 from fedretina.dom.prediction.rates import costs_by_rank
 from fedretina.dom.quantisation.quantise import Pair
 from fedretina.dom.tensors import energy
@@ -60,9 +60,9 @@ class Predictor:
             np.divide(difference, largest, out=matrix[at], casting="same_kind")
         total = energy(matrix)
         likely = coarsest * math.sqrt(total / matrix.size) * largest
+        space = Krylov(matrix.reshape(height, width))
         for steps in (_FEW_STEPS, _STEPS):
-            svd = leading_svd(matrix.reshape(height, width), steps)
-            found = cls(svd, (height, width), largest, total * largest**2, fineness)
+            found = cls(space.svd(steps), (height, width), largest, total * largest**2, fineness)
             if found._rank(likely) <= _ACCURATE * steps:
                 break
         return found if found._rank(likely) else None

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedretina.dom.prediction.factors import Factors, matrix_shape, predict, quantise_factors
-from fedretina.dom.prediction.lanczos import leading_svd
+from fedretina.dom.prediction.lanczos import Krylov
 
 
 def some_factors(rng, shape=(30, 20), rank=5, size=2000):
@@ -43,7 +43,7 @@ def test_quantised_factors_predict_within_their_step():
     rng = np.random.default_rng(0)
     matrix = (rng.standard_normal((80, 3)) @ rng.standard_normal((3, 50))).astype(np.float32) / 8
     for step in (0.5, 0.01):
-        factors = quantise_factors(leading_svd(matrix, 12), scale=1.0, step=step, rank=3)
+        factors = quantise_factors(Krylov(matrix).svd(12), scale=1.0, step=step, rank=3)
         error = factors.rows(0, 80) - matrix
         assert np.sqrt(np.mean(error**2)) < 0.5 * step * np.sqrt(3 * 130 / 4000) * 1.5
 
