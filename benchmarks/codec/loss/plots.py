@@ -9,6 +9,7 @@ from codec.loss.sweep import Judged, LossPoint
 from codec.plots import LIGHT, name_points, new_figure, set_ticks, style_axes, to_png
 
 LEAST = 1e-3  # of the improvement: what is below is drawn there
+LEAST_ABOVE = 3e-4  # nats, the same for federated training
 _BLUE, _ORANGE, _GREEN, _PINK, _SKY, _GOLD, _GREY = LIGHT.series
 _CURVES = {  # family: colour, line
     "DoM small, one step": (_BLUE, "-"),
@@ -22,6 +23,15 @@ _CURVES = {  # family: colour, line
     "QSGD": (_PINK, "--"),
     "NNCodec smallest": (_GOLD, "-"),
     "blockwise int8": (_GREY, "--"),
+}
+_CHANNELS = {  # family, by how names begin: colour, line
+    "DoM rotated": (_BLUE, "-"),
+    "DoM one step": (_SKY, "-"),
+    "DoM stochastic": (_SKY, "--"),
+    "DoM budget": (_BLUE, ":"),
+    "SparseLoCo": (_ORANGE, "-"),
+    "STC": (_GREEN, "-"),
+    "PowerSGD": (_PINK, "-"),
 }
 _ALONE = ("bf16", "int8", "nf4", "sign")
 _BITS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30)
@@ -63,22 +73,31 @@ def _draw(axes: Axes, points: Sequence[tuple[LossPoint, float]]) -> None:
 
 
 def federated_plot(trained: Sequence[Training]) -> bytes:
-    """Draw the last loss of every channel over the bits of its uploads; the uncoded one is a line."""
+    """Draw how far above the uncoded one every channel's last loss is, over the bits of its uploads."""
     figure = new_figure(LIGHT, 11, 5.2)
     axes = figure.subplots()
     axes.set_xscale("log")
-    coded = [run for run in trained if run.channel != "none"]
-    for run in coded:
-        axes.plot([run.bpw], [run.losses[-1]], "o", ms=6, color=_BLUE if run.channel.startswith("DoM") else _GREY)
-    for run in trained:
-        if run.channel == "none":
-            axes.axhline(run.losses[-1], color=LIGHT.muted, lw=1, ls=":", label="uncoded")
-            axes.axhline(run.losses[0], color=LIGHT.muted, lw=1, ls="--", label="base")
-    style_axes(axes, LIGHT, title="last loss (nats) over bits per weight of an upload")
+    axes.set_yscale("log")
+    uncoded = next(run for run in trained if run.channel == "none")
+    above = [
+        (run.channel, run.bpw, max(run.losses[-1] - uncoded.losses[-1], LEAST_ABOVE))
+        for run in trained
+        if run is not uncoded
+    ]
+    for family, (colour, line) in _CHANNELS.items():
+        points = sorted((bpw, height) for channel, bpw, height in above if channel.startswith(family))
+        if points:
+            axes.plot(*zip(*points, strict=True), line, marker="o", ms=5, lw=1.6, color=colour, label=family)
+    alone = [one for one in above if not one[0].startswith(tuple(_CHANNELS))]
+    for _, bpw, height in alone:
+        axes.plot([bpw], [height], "D", ms=5, color=LIGHT.ink)
+    axes.axhline(uncoded.losses[0] - uncoded.losses[-1], color=LIGHT.muted, lw=1, ls="--", label="no training")
+    style_axes(axes, LIGHT, title="last loss above that of uncoded training (nats)")
     set_ticks(axes, "x", (0.03, 0.1, 0.3, 1, 3, 10, 30))
-    low, high = axes.get_xlim()
-    axes.set_xlim(low / 1.2, high * 2)
+    words = (f"≤ {LEAST_ABOVE:g}", "0.001", "0.003", "0.01", "0.03", "0.1")
+    set_ticks(axes, "y", (LEAST_ABOVE, 0.001, 0.003, 0.01, 0.03, 0.1), words=words)
+    axes.set_xlabel("bits per weight of an upload", color=LIGHT.muted, fontsize=9)
     axes.legend(fontsize=8, frameon=False, labelcolor=LIGHT.ink, loc="center right")
     figure.draw_without_rendering()  # which settles where everything is
-    name_points(axes, [(run.bpw, run.losses[-1], run.channel) for run in coded])
+    name_points(axes, [(bpw, height, channel) for channel, bpw, height in alone])
     return to_png(figure)
