@@ -78,7 +78,7 @@ The limit was chosen by the changes of honest domains, on other seeds (7 and 8).
 Each node gets the newest model of another node, changes it by noise, and publishes its own. Flower simulates them with two
 actors. Plain Flower keeps each node's newest model and sends it as it is. {rounds} rounds; the numbers are of the last one.
 The runs shared the machine with other work: the load was {load} on {cores} cores. So processor time says more than passed
-time.
+time. {one_core}
 
 {scaling}
 "Server's CPU": of the process of the ServerApp and of Flower's engine. "Node's CPU": from the message to the reply, in the
@@ -128,6 +128,7 @@ def write(state: Path, docs: Path) -> None:
         bad_verdict=_bad_verdict(cells),
         rounds=ROUNDS,
         load=_load(runs),
+        one_core=_one_core(runs),
         scaling=tables.scaling(runs),
         scaling_verdict=_scaling_verdict(runs),
         flare=FLARE_CLIENTS,
@@ -257,6 +258,12 @@ def _scaling_verdict(runs: Sequence[dict[str, Any]]) -> str:
 def _load(runs: Sequence[dict[str, Any]]) -> str:
     loads = [run["load"] for run in runs]
     return f"{min(loads):.1f} to {max(loads):.1f}" if loads else "not measured"
+
+
+def _one_core(runs: Sequence[dict[str, Any]]) -> str:
+    """Name the sizes whose runs, of both kinds, had one core."""
+    sizes = dict.fromkeys(f"{run['nodes']:,} x {run['megabytes']:g} MB" for run in runs if run.get("cores") == 1)
+    return f"Both runs had one core only: {', '.join(sizes)}." if sizes else ""
 
 
 def _missing(runs: Sequence[dict[str, Any]]) -> str:
