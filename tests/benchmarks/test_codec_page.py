@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from codec.loss.federated import QUICK
+from codec.loss.channels import QUICK
 from codec.roster import peers, schemes
 from codec.vectors.roster import QUICK_VECTORS
 
