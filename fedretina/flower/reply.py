@@ -170,12 +170,13 @@ class ReplyEncoder:
             order=records.order_of(record),
             encode_s=time.perf_counter() - start,
         )
+        residual: Model = published.residual if feeds_back else {}
         payload, statement, seal = self._sign_and_seal(name, record, published, info.base)
         return _CodedRecord(
             packed=records.pack([payload]),
             plain=records.to_record(add_residual(model, previous), records.order_of(record)) if previous else record,
             model=info,
-            residual=Version.of(published.residual) if feeds_back and published.residual else None,
+            residual=Version.of(residual) if residual else None,
             statement=statement,
             seal=seal,
         )
