@@ -23,6 +23,7 @@ from fedretina.dom.format.coder import coder
 from fedretina.dom.format.compose import Composed, compose
 from fedretina.dom.format.encoder import LARGEST, SMALLEST, CodedTensor, is_coded_as_vector
 from fedretina.dom.format.job import Job, encode_job_tensor
+from fedretina.dom.format.rotated import RotatedDifferences
 from fedretina.dom.quantisation.quantise import Pair
 from fedretina.dom.quantisation.steps import QuantisedWithStep, Step, given_step, lattice_floor
 from fedretina.dom.quantisation.trial import Trial
@@ -72,14 +73,15 @@ class _Search:
 
 @dataclass(frozen=True)
 class _RotatedSearch:
-    """A job whose differences are rotated: one step, as a multiple of their RMS, is to be found."""
+    """A job, and its differences rotated, once for all steps that are tried: a multiple of their RMS is to be found."""
 
     job: Job
+    differences: RotatedDifferences | None
 
     def compose(self, rms_step: float, *, keep: bool = False) -> Composed:
         """Return the payload with a step."""
         job = replace(self.job, config=replace(self.job.config, budget_bytes=None, rms_step=rms_step))
-        return compose(job, coder(job, keep=keep))
+        return compose(job, coder(job, keep=keep, differences=self.differences))
 
 
 def compose_within(job: Job, sensitivities: Mapping[str, float] | None, *, keep: bool) -> Composed:
@@ -92,7 +94,8 @@ def compose_within(job: Job, sensitivities: Mapping[str, float] | None, *, keep:
     """
     budget = job.config.budget_bytes
     assert budget is not None
-    search = _RotatedSearch(job) if job.config.rotated else _Search(job, _units(job, sensitivities))
+    is_rotated = job.config.rotated
+    search = _RotatedSearch(job, RotatedDifferences.of(job)) if is_rotated else _Search(job, _units(job, sensitivities))
     least = len(search.compose(_COARSEST).payload)
     if least > budget and job.config.vector_error is not None:  # fine vectors alone would take more
         return compose_within(replace(job, config=replace(job.config, vector_error=None)), sensitivities, keep=keep)

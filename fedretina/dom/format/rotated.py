@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedretina.dom.coding.integers import narrow, pack, splits
+from fedretina.dom.config import Effort
 from fedretina.dom.format.encoder import LARGEST, SMALLEST, CodedTensor, holds_whole_numbers, is_coded_as_vector
 from fedretina.dom.format.job import Job
 from fedretina.dom.format.spec import ROTATED, Coding, Spec
@@ -21,31 +22,45 @@ _LARGEST_STEP = 1.5  # over the largest value: it is always sent, or a small mod
 _FINEST = 2.0**-24  # steps over the RMS; finer ones say nothing more of float32
 
 
-def encode_rotated(job: Job, *, keep: bool) -> dict[str, CodedTensor]:
-    """Return the tensors that are rotated together, coded: all that may lose, build on the base, and differ from it.
+@dataclass(frozen=True)
+class RotatedDifferences:
+    """The differences of a job, rotated together: all tensors that may lose, build on the base, and differ from it.
 
     Each tensor is divided by the power of two that is nearest to its RMS, so that errors are in proportion to its own
     difference. The rotation follows from the base's digest: in a round, the replies of all nodes rotate alike, and so does
     the server's next model, whose difference is a sum of theirs. It is as sparse there as they are.
     """
-    exponents = {name: each for name in job.order if (each := _exponent(job, name)) is not None}
-    if not exponents or job.base is None:
-        return {}
-    pairs = [Pair(job.new[name].reshape(-1), _flat_base(job, name)) for name in exponents]
-    vector = np.concatenate([_scaled(pair, -each) for pair, each in zip(pairs, exponents.values(), strict=True)])
-    rotation = Rotation(vector.size, bytes.fromhex(job.base.digest))
-    rotated = rotation.rotate(vector)
-    del vector
-    integers, scale = _quantised(rotated, max(job.config.rms_step or 0.0, _FINEST))
-    unit = Step.near(scale * 0.5**rotation.exponent)
-    parts = splits(rotation.unrotate(integers), [pair.new.size for pair in pairs])
-    coded = []
-    for (name, exponent), pair, part in zip(exponents.items(), pairs, parts, strict=True):
-        step = replace(unit, exponent=(unit.exponent or 0) + exponent)
-        found = measure(pair, part, step=step.size, offsets=b"", work=np.float64, keep=keep)
-        coded.append(_coded_tensor(Spec(name, job.new[name].dtype, job.new[name].shape), step, found))
-    coded[0] = replace(coded[0], pieces=pack(integers, job.config.effort))
-    return {each.spec.name: each for each in _with_one_error(coded)}
+
+    specs: list[Spec]
+    pairs: list[Pair]
+    exponents: list[int]
+    rotation: Rotation
+    rotated: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, job: Job) -> "RotatedDifferences | None":
+        """Rotate a job's differences; None if there are none."""
+        exponents = {name: each for name in job.order if (each := _exponent(job, name)) is not None}
+        if not exponents or job.base is None:
+            return None
+        pairs = [Pair(job.new[name].reshape(-1), _flat_base(job, name)) for name in exponents]
+        vector = np.concatenate([_scaled(pair, -each) for pair, each in zip(pairs, exponents.values(), strict=True)])
+        rotation = Rotation(vector.size, bytes.fromhex(job.base.digest))
+        specs = [Spec(name, job.new[name].dtype, job.new[name].shape) for name in exponents]
+        return cls(specs, pairs, [*exponents.values()], rotation, rotation.rotate(vector))
+
+    def encode(self, rms_step: float, *, effort: Effort, keep: bool) -> dict[str, CodedTensor]:
+        """Return the tensors, coded with one step."""
+        integers, scale = _quantised(self.rotated, max(rms_step, _FINEST))
+        unit = Step.near(scale * 0.5**self.rotation.exponent)
+        parts = splits(self.rotation.unrotate(integers), [pair.new.size for pair in self.pairs])
+        coded = []
+        for spec, exponent, pair, part in zip(self.specs, self.exponents, self.pairs, parts, strict=True):
+            step = replace(unit, exponent=(unit.exponent or 0) + exponent)
+            found = measure(pair, part, step=step.size, offsets=b"", work=np.float64, keep=keep)
+            coded.append(_coded_tensor(spec, step, found))
+        coded[0] = replace(coded[0], pieces=pack(integers, effort))
+        return {each.spec.name: each for each in _with_one_error(coded)}
 
 
 def _exponent(job: Job, name: str) -> int | None:
