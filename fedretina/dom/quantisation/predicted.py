@@ -84,13 +84,10 @@ class Predictor:
         costs = self._costs(step)
         return bool(costs.min() < _SURE * costs[0])
 
-    def residual(self, differences: Any, places: NDArray[np.int64] | slice, step: float) -> Any:
-        """Return what some differences, given their places, have left with a step."""
+    def residual(self, differences: Any, cells: tuple[Any, Any], step: float) -> Any:
+        """Return what some differences, given their rows and columns, have left with a step."""
         factors = self.factors(step)
-        if factors is None:
-            return differences
-        rows, columns = np.divmod(np.arange(self.shape[0] * self.shape[1])[places], self.shape[1])
-        return differences - factors.at(rows, columns)
+        return differences if factors is None else differences - factors.at(*cells)
 
     def _rank(self, step: float) -> int:
         if self.rank is not None:

@@ -110,6 +110,12 @@ class Trial:
     def _places(self) -> Any:
         return sample_indices(self.pair.new.size, _SAMPLE if self.predictor is None else _PREDICTED_SAMPLE)
 
+    @cached_property
+    def _cells(self) -> tuple[Any, Any]:
+        """The rows and columns of the sample in the predictor's matrix."""
+        assert self.predictor is not None
+        return np.divmod(np.arange(self.pair.new.size)[self._places], self.predictor.shape[1])
+
     @property
     def work(self) -> Any:
         """The precision in which integers are chosen."""
@@ -175,7 +181,7 @@ class Trial:
         return replace(self, pair=pair, scale=scale, predictor=None)
 
     def _residual_sample(self, size: float) -> Any:
-        return self.predictor.residual(self.sample, self._places, size) if self.predictor else self.sample
+        return self.predictor.residual(self.sample, self._cells, size) if self.predictor else self.sample
 
     def _quantise_sample(self, size: float, sample: Any) -> tuple[Any, bytes]:
         """Return a sample's integers, and the offsets that suit them."""
