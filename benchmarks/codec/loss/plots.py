@@ -13,6 +13,7 @@ LEAST_ABOVE = 3e-4  # nats, the same for federated training
 _BLUE, _ORANGE, _GREEN, _PINK, _SKY, _GOLD, _GREY = LIGHT.series
 _CURVES = {  # family: colour, line
     "DoM small, one step": (_BLUE, "-"),
+    "DoM small, one step, vectors too": (_BLUE, "--"),
     "DoM balanced, one step": (_SKY, "-"),
     "DoM small, equal errors": (_BLUE, ":"),
     "DoM balanced, equal errors": (_SKY, ":"),

@@ -111,6 +111,9 @@ def schemes(rms: float, *, quick: bool) -> Iterator[Scheme]:
             yield Ours(f"DoM {effort}, equal errors", f"error {error:g}", DomConfig(relative_error=error, effort=effort))
         for step in STEPS[::every]:
             yield Ours(f"DoM {effort}, one step", f"{step:g} RMS", DomConfig(rms_step=step, effort=effort))
+    for step in STEPS[::every]:  # as most peers do
+        config = DomConfig(rms_step=step, effort="small", vector_error=None)
+        yield Ours("DoM small, one step, vectors too", f"{step:g} RMS", config)
     yield from peers()
     if nncodec_is_available():
         yield from (iso("smallest", step * rms) for step in STEPS[::2])
