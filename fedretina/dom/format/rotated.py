@@ -20,6 +20,8 @@ from fedretina.dom.tensors import energy, is_float, root_mean_square
 
 _LARGEST_STEP = 1.5  # over the largest value: it is always sent, or a small model would never move
 _FINEST = 2.0**-24  # steps over the RMS; finer ones say nothing more of float32
+_TRIES, _FINER = 12, 2**-0.25  # of steps, each so many times the one before
+_OFF, _DEVIATIONS = 0.25, 4  # how far a tensor may be from right in the mean, beside what its noise explains
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,8 @@ class RotatedDifferences:
         return cls(specs, pairs, [*exponents.values()], rotation, rotation.rotate(vector))
 
     def encode(self, rms_step: float, *, effort: Effort, keep: bool) -> dict[str, CodedTensor]:
-        """Return the tensors, coded with one step."""
-        integers, scale = _quantised(self.rotated, max(rms_step, _FINEST))
-        unit = Step.near(scale * 0.5**self.rotation.exponent)
-        parts = splits(self.rotation.unrotate(integers), [pair.new.size for pair in self.pairs])
+        """Return the tensors, coded with one step: the given one, or the next finer one that is right for all tensors."""
+        integers, unit, parts = self._quantised(rms_step)
         coded = []
         for spec, exponent, pair, part in zip(self.specs, self.exponents, self.pairs, parts, strict=True):
             step = replace(unit, exponent=(unit.exponent or 0) + exponent)
@@ -61,6 +61,23 @@ class RotatedDifferences:
             coded.append(_coded_tensor(spec, step, found))
         coded[0] = replace(coded[0], pieces=pack(integers, effort))
         return {each.spec.name: each for each in _with_one_error(coded)}
+
+    def _quantised(self, rms_step: float) -> tuple[Any, Step, list[Any]]:
+        """Return integers, the step of what they are rotated back, and that, by tensor.
+
+        What a server sends is a mean of a few nodes' integers: few different values, of which a step may drop all of one
+        size. A tensor that counts more or less here than it did at the nodes then gets noise, and not its difference. So
+        each tensor's own difference is looked for in what will be decoded; where it is not there, steps become finer.
+        """
+        sizes = [pair.new.size for pair in self.pairs]
+        for number in range(_TRIES):
+            integers, scale = _quantised(self.rotated, max(rms_step * _FINER**number, _FINEST))
+            unit = Step.near(scale * 0.5**self.rotation.exponent)
+            parts = list(splits(self.rotation.unrotate(integers), sizes))
+            scales = (math.ldexp(unit.size, exponent) for exponent in self.exponents)
+            if all(map(_is_right_in_the_mean, self.pairs, parts, scales)):
+                break
+        return integers, unit, parts
 
 
 def _exponent(job: Job, name: str) -> int | None:
@@ -96,6 +113,17 @@ def _quantised(rotated: NDArray[np.float32], rms_step: float) -> tuple[Any, floa
     integers = np.rint(rotated / np.float32(step))
     aligned = float(np.einsum("i,i->", rotated, integers, dtype=np.float64))
     return narrow(integers.astype(np.int64)), total / aligned
+
+
+def _is_right_in_the_mean(pair: Pair, part: Any, step: float) -> bool:
+    """Tell whether a decoded difference is the true one plus noise that has nothing to do with it."""
+    own = decoded = aligned = 0.0
+    for at, difference in pair.blocks():
+        restored = part[at] * step
+        own += energy(difference)
+        decoded += energy(restored)
+        aligned += float(np.einsum("i,i->", difference, restored))
+    return abs(aligned / own - 1) <= _OFF + _DEVIATIONS * math.sqrt(decoded / own / part.size)
 
 
 def _coded_tensor(spec: Spec, step: Step, found: Quantised) -> CodedTensor:

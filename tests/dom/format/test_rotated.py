@@ -116,6 +116,27 @@ def test_a_sum_of_replies_takes_few_bytes_on_the_way_down():
     assert lost(base) < 0.5 * lost(other)
 
 
+def test_the_mean_of_few_replies_goes_down_in_every_tensor():
+    """With a step of 3 the mean of four replies has values just below half a step. The tensors' sizes are such that the
+    server scales them otherwise than the nodes did: then the small one got noise, and nothing of its own difference."""
+    config = DomConfig(rms_step=3.0, rotated=True, vector_error=None)
+    random = np.random.default_rng(5)
+    sizes = {"large": ((180, 200), 2**-10.2), "small": ((40, 100), 2**-9.8)}
+    base = {name: random.standard_normal(shape).astype(np.float32) * 0.05 for name, (shape, _) in sizes.items()}
+    replies = []
+    for _ in range(4):
+        new = {
+            name: base[name] + random.standard_normal(shape).astype(np.float32) * size
+            for name, (shape, size) in sizes.items()
+        }
+        replies.append(decode(encode(new, base=base, config=config), base=base))
+    mean = {name: np.mean([reply[name] for reply in replies], axis=0) for name in base}
+    found = decode(encode(mean, base=base, config=config), base=base)
+    for name in base:
+        wanted, got = (_difference(model, base, name).reshape(-1) for model in (mean, found))
+        assert wanted @ got == pytest.approx(wanted @ wanted, rel=0.35), name
+
+
 def test_vectors_integers_and_exact_tensors_are_as_without():
     base, new = _models(5)
     base |= {"counts": np.arange(4), "variance": np.linspace(0.1, 1, 300, dtype=np.float32)}
