@@ -1,7 +1,6 @@
 """How a model is coded: the one configuration object of `fedretina.dom`."""
 
 import json
-import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from fnmatch import fnmatchcase
@@ -54,7 +53,10 @@ class DomConfig:
         2022). Then steps of 4 or 5 train, at 0.3 or 0.1 bits a weight, where errors average out: over the nodes of a round,
         and over rounds that start from the model that was sent. There is no error feedback, which would add the errors up:
         so it is not for a node's own stream, nor for strategies that keep their own model. The rotation follows from the
-        base's digest: give the model that the receiver holds, not zeros. Vectors and keyframes are coded as without.
+        base's digest: give the model that the receiver holds, not zeros. Vectors and keyframes are coded as without; vectors
+        are rounded by chance. All nodes of a round rotate alike, so their errors average out as far as their updates differ.
+        Where few values hold most of a difference, the mean is not right: a rotation of signs and a Walsh-Hadamard transform
+        is uniform only for many values of about one size.
     absolute_keyframes : bool, default False
         Whether `bits` holds for keyframes too, as in the paper's Table 4; it destroys models at ``bits=3``.
     budget_bytes : int or None, default None
@@ -170,8 +172,12 @@ class DomConfig:
 
     @cached_property
     def for_vectors(self) -> "DomConfig":
-        """The configuration by which vectors are quantised: without bias, and without the choices that need many values."""
-        return replace(self, rounding="nearest", bits=None, step=None, rms_step=None, rotated=False, budget_bytes=None)
+        """The configuration by which vectors are quantised: without bias, and without the choices that need many values.
+
+        They are rounded by chance where nothing is fed back, or small changes would be lost for ever.
+        """
+        rounding: Rounding = "stochastic" if self.is_unbiased else "nearest"
+        return replace(self, rounding=rounding, bits=None, step=None, rms_step=None, rotated=False, budget_bytes=None)
 
     def may_lose(self, name: str) -> bool:
         """Tell whether a tensor of that name may be quantised: by `lossless` and `lossy_tensors`.
@@ -212,7 +218,7 @@ def _number(value: Any) -> bool:
 
 
 def _positive(value: Any) -> bool:
-    return _number(value) and 0 < value < math.inf
+    return _number(value) and 2.0**-400 <= value <= 2.0**400
 
 
 def _error(value: Any) -> bool:
@@ -224,7 +230,7 @@ def _bits(value: Any) -> bool:
 
 
 def _budget(value: Any) -> bool:
-    return value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0)
+    return value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**63)
 
 
 def _patterns(value: Any) -> bool:
@@ -249,11 +255,11 @@ _FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "vector_error": ("None or a number in [1e-6, 1)", lambda value: value is None or _error(value)),
     "lossy_tensors": ("a tuple of patterns, each a text", _patterns),
     "bits": ("None or an integer in [0, 15]", _bits),
-    "step": ("None or a positive number", lambda value: value is None or _positive(value)),
-    "rms_step": ("None or a positive number", lambda value: value is None or _positive(value)),
+    "step": ("None or a number in [2**-400, 2**400]", lambda value: value is None or _positive(value)),
+    "rms_step": ("None or a number in [2**-400, 2**400]", lambda value: value is None or _positive(value)),
     "rotated": ("True | False", _flag),
     "absolute_keyframes": ("True | False", _flag),
-    "budget_bytes": ("None or a positive integer", _budget),
+    "budget_bytes": ("None or an integer in [1, 2**63)", _budget),
     "rounding": ("None | deadzone | nearest | paper | rdoq | stochastic", _rounding),
     "dead_zone": ("a number in [0, 0.5]", lambda value: _number(value) and 0 <= value <= 0.5),
     "effort": _one_of("fast", "balanced", "small"),

@@ -32,6 +32,7 @@ _FLOATS = frozenset(dtype.num for dtype in DTYPES if dtype.kind not in "biu")
 
 MAX_TENSORS = 2**16
 MAX_NAME_BYTES = 1024
+SMALLEST, LARGEST = 2.0**-400, 2.0**400  # differences outside travel bit-exact: their squares leave float64
 MAX_DIMENSIONS = 32
 MAX_RAW_BYTES = 2**33
 

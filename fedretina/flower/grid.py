@@ -35,7 +35,7 @@ from fedretina.flower.transfers import (
     Codec,
     ExchangeOptions,
     check_feedback,
-    check_rotated,
+    check_unbiased,
     choose_configs,
     preset_schedule,
     read_round,
@@ -327,7 +327,7 @@ class DomGrid(Grid):
 
     def _options(self, message_type: str, number: int) -> ExchangeOptions:
         down, up = (round_to_nearest(config) for config in choose_configs(self._config, message_type, number))
-        check_rotated(down, up, feedback_down=self._feedback_down, uplink=self._uplink)
+        check_unbiased(down, up, feedback_down=self._feedback_down, uplink=self._uplink)
         if self._trust is not None and (down is None or up is None):
             raise BadArgument(
                 "config=None with trust: only coded models are signed; give DomConfig(lossless=True) for exact ones"

@@ -16,6 +16,7 @@ from fedretina.flower.sizes import Direction
 # With rounding to nearest, a relative error of 0.28 takes about the bytes of 0.25 with a dead zone, and trains better
 # (python benchmarks/any_strategy networks).
 DEFAULT_CONFIG = DomConfig(relative_error=0.28)
+_MOST_BY_CHANCE = 2.0  # RMS: coarser steps, rounded by chance, lose more than the difference itself
 
 _KEEP_THEIR_OWN_MODEL = (flower.FedAdagrad, flower.FedAdam, flower.FedAvgM, flower.FedYogi, flower.QFedAvg)
 _START_FROM_SENT_MODEL = (flower.FedAvg,)
@@ -127,11 +128,12 @@ def preset_schedule(name: str, *, feedback_down: bool) -> Schedule:
     return lambda transfer: preset.up if transfer.direction == "up" else down
 
 
-def check_rotated(down: DomConfig | None, up: DomConfig | None, *, feedback_down: bool, uplink: header.Uplink) -> None:
-    """Raise if models are rotated where the next difference contains what quantisation lost.
+def check_unbiased(down: DomConfig | None, up: DomConfig | None, *, feedback_down: bool, uplink: header.Uplink) -> None:
+    """Raise if coarse steps that are right only in the mean are used where differences contain what quantisation lost.
 
-    A rotated difference loses more than it keeps, and only the mean is right. In a series of differences against what was
-    published, each one contains the loss of the one before: losses would grow from round to round.
+    A rotated difference, or one that is rounded by chance to steps over twice the RMS, loses more than it keeps. In a series
+    of differences against what was published, each one contains the loss of the one before: losses would grow from round to
+    round.
 
     Raises
     ------
@@ -141,18 +143,26 @@ def check_rotated(down: DomConfig | None, up: DomConfig | None, *, feedback_down
 
     Examples
     --------
-    >>> check_rotated(None, DomConfig(rms_step=4, rotated=True), feedback_down=False, uplink="one-shot")
+    >>> check_unbiased(None, DomConfig(rms_step=4, rotated=True), feedback_down=False, uplink="one-shot")
     """
-    if up is not None and up.rotated and uplink == "stream":
+    if up is not None and uplink == "stream" and (what := _adds_up(up)):
         raise BadArgument(
-            "DomConfig.rotated up with uplink='stream': the next difference of a stream contains what quantisation lost, "
-            "which would grow; leave rotated out, and give an rms_step of at most 2"
+            f"DomConfig.{what} up with uplink='stream': the next difference of a stream contains what quantisation lost, "
+            f"which would grow; leave {what} out, and give an rms_step of at most 2"
         )
-    if down is not None and down.rotated and not feedback_down:
+    if down is not None and not feedback_down and (what := _adds_up(down)):
         raise BadArgument(
-            "DomConfig.rotated down without feedback_down: it is right only if the strategy starts from the model that was "
-            "sent; give feedback_down=strategy, which checks that, or leave rotated out"
+            f"DomConfig.{what} down without feedback_down: it is right only if the strategy starts from the model that was "
+            f"sent; give feedback_down=strategy, which checks that, or leave {what} out"
         )
+
+
+def _adds_up(config: DomConfig) -> str:
+    """Return the field by which a configuration loses more than it keeps, where nothing is fed back; "" if it does not."""
+    if config.rotated:
+        return "rotated"
+    coarse = config.rms_step is not None and config.rms_step > _MOST_BY_CHANCE
+    return "rounding" if config.rounding == "stochastic" and coarse else ""
 
 
 def round_to_nearest(config: DomConfig | None) -> DomConfig | None:

@@ -66,9 +66,14 @@ def test_rotated_models_go_the_whole_way_where_rounded_ones_stay(tmp_path):
 
 
 @pytest.mark.parametrize("options", [{"uplink": "stream"}, {}])
-def test_rotated_models_are_refused_where_losses_would_grow(tmp_path, options):
-    with pytest.raises(BadArgument, match="leave rotated out"):
-        DomGrid(LocalGrid(ClientApp(), 1), DomConfig(rms_step=4.0, rotated=True), store=tmp_path, **options)
+@pytest.mark.parametrize("setting", [{"rotated": True}, {"rounding": "stochastic"}])
+def test_what_is_right_only_in_the_mean_is_refused_where_losses_would_grow(tmp_path, options, setting):
+    with pytest.raises(BadArgument, match=f"leave {next(iter(setting))} out"):
+        DomGrid(LocalGrid(ClientApp(), 1), DomConfig(rms_step=4.0, **setting), store=tmp_path, **options)
+
+
+def test_rounding_by_chance_to_fine_steps_is_allowed(tmp_path):
+    DomGrid(LocalGrid(ClientApp(), 1), DomConfig(rms_step=2.0, rounding="stochastic"), store=tmp_path)
 
 
 def test_nodes_follow_the_configuration_and_the_feedback_of_the_preset(tmp_path):

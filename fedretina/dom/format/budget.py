@@ -76,7 +76,7 @@ class _RotatedSearch:
     """A job, and its differences rotated, once for all steps that are tried: a multiple of their RMS is to be found."""
 
     job: Job
-    differences: RotatedDifferences | None
+    differences: RotatedDifferences
 
     def compose(self, rms_step: float, *, keep: bool = False) -> Composed:
         """Return the payload with a step."""
@@ -94,8 +94,8 @@ def compose_within(job: Job, sensitivities: Mapping[str, float] | None, *, keep:
     """
     budget = job.config.budget_bytes
     assert budget is not None
-    is_rotated = job.config.rotated
-    search = _RotatedSearch(job, RotatedDifferences.of(job)) if is_rotated else _Search(job, _units(job, sensitivities))
+    differences = RotatedDifferences.of(job) if job.config.rotated else None
+    search = _RotatedSearch(job, differences) if differences else _Search(job, _units(job, sensitivities))
     least = len(search.compose(_COARSEST).payload)
     if least > budget and job.config.vector_error is not None:  # fine vectors alone would take more
         return compose_within(replace(job, config=replace(job.config, vector_error=None)), sensitivities, keep=keep)

@@ -19,10 +19,9 @@ from fedretina.dom.quantisation.quantise import Pair, Quantised
 from fedretina.dom.quantisation.steps import Step, StepChooser, step_chooser
 from fedretina.dom.quantisation.trial import MIN_OWN_GROUP, Trial
 from fedretina.dom.quantisation.vectors import is_vector, vector_step_chooser
-from fedretina.dom.tensors import Array, is_float, words
+from fedretina.dom.tensors import LARGEST, SMALLEST, Array, is_float, words
 from fedretina.dom.version import digest_bits
 
-SMALLEST, LARGEST = 2.0**-400, 2.0**400  # differences outside travel bit-exact: their squares leave float64
 _PROBED_VALUES = 64  # values that are looked at before all are
 _FIRST_VECTORS = 0.03  # on the lattice, the error of vectors without base over that of their differences
 _SPARE_BITS = 12  # integers that need so many bits less than the dtype beat its raw bits without a trial

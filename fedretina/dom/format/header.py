@@ -231,7 +231,7 @@ def _check_factors(header: Header) -> None:
     if len(ranks) != len(header.codings):
         raise ValueError("ranks and codings differ in number")
     for rank, coding in zip(ranks, header.codings, strict=True):
-        if (rank and coding.kind not in WITH_STEP) or (coding.kind == PREDICTED and not rank):
+        if (rank and coding.kind not in (STEPS, PREDICTED)) or (coding.kind == PREDICTED and not rank):
             raise ValueError(f"a tensor of kind {coding} has rank {rank}")
 
 

@@ -10,16 +10,19 @@ from numpy.typing import NDArray
 
 from fedretina.dom.coding.integers import narrow, pack, splits
 from fedretina.dom.config import Effort
-from fedretina.dom.format.encoder import LARGEST, SMALLEST, CodedTensor, holds_whole_numbers, is_coded_as_vector
+from fedretina.dom.format.encoder import CodedTensor, holds_whole_numbers, is_coded_as_vector
 from fedretina.dom.format.job import Job
 from fedretina.dom.format.spec import ROTATED, Coding, Spec
 from fedretina.dom.quantisation.quantise import Pair, Quantised, measure
 from fedretina.dom.quantisation.rotation import Rotation
 from fedretina.dom.quantisation.steps import Step
-from fedretina.dom.tensors import energy, is_float, root_mean_square
+from fedretina.dom.tensors import LARGEST, SMALLEST, energy, is_float, root_mean_square
 
 _LARGEST_STEP = 1.5  # over the largest value: it is always sent, or a small model would never move
 _FINEST = 2.0**-24  # steps over the RMS; finer ones say nothing more of float32
+# Units in the last place: what a mean of equal tensors may be off. A frozen tensor's noise, as large as all others after
+# scaling, would take their place.
+_NOISE = 2.0
 _TRIES, _FINER = 12, 2**-0.25  # of steps, each so many times the one before
 _OFF, _DEVIATIONS = 0.25, 4  # how far a tensor may be from right in the mean, beside what its noise explains
 
@@ -81,16 +84,25 @@ class RotatedDifferences:
 
 
 def _exponent(job: Job, name: str) -> int | None:
-    """Return the exponent of the power of two nearest to the RMS of a difference; None if it is not rotated."""
+    """Return the exponent of the power of two nearest to the RMS of a difference; None if it is not rotated.
+
+    What averaging has rounded is no difference: frozen tensors are not rotated.
+    """
     new = job.new[name]
     if not is_float(new.dtype) or is_coded_as_vector(job.config, new.shape) or not job.may_lose(name) or name in job.ties:
         return None
     base = _flat_base(job, name)
     if base is None or holds_whole_numbers(new.reshape(-1)):
         return None
-    roots = [root_mean_square(values) * math.sqrt(values.size) for _, values in Pair(new.reshape(-1), base).blocks()]
-    root = math.hypot(*roots) / math.sqrt(max(1, new.size))
-    return round(math.log2(root)) if SMALLEST < root < LARGEST else None
+    root = _root_of(Pair(new.reshape(-1), base))
+    noise = _NOISE * float(np.finfo(new.dtype).eps) * _root_of(Pair(base, None)) if new.dtype.itemsize > 2 else 0.0
+    return round(math.log2(root)) if max(SMALLEST, noise) < root < LARGEST else None
+
+
+def _root_of(pair: Pair) -> float:
+    """Return the root of the mean square of a difference."""
+    roots = [root_mean_square(values) * math.sqrt(values.size) for _, values in pair.blocks()]
+    return math.hypot(*roots) / math.sqrt(max(1, pair.new.size))
 
 
 def _flat_base(job: Job, name: str) -> Any:

@@ -15,7 +15,7 @@ from fedretina.dom.quantisation.quantise import Pair
 from fedretina.dom.quantisation.steps import QuantisedWithStep, Step, given_step, lattice_floor
 from fedretina.dom.quantisation.trial import Trial
 from fedretina.dom.quantisation.vectors import fine_step
-from fedretina.dom.tensors import energy, is_float
+from fedretina.dom.tensors import LARGEST, SMALLEST, energy, is_float
 
 _ERROR_PER_STEP = 1 / 8  # the error of predicted matrices over their step, in units of the differences' RMS
 _LARGEST_ERROR = 0.25  # of vectors, whatever the step
@@ -58,13 +58,15 @@ class SharedStep:
 
 
 def _rms(job: Job) -> float:
-    """Return the root of the mean square of all differences that are quantised on steps."""
+    """Return the root of the mean square of all differences that are quantised on steps; those outside float64 are exact."""
     total, count = 0.0, 0
     for name, array in job.new.items():
         base = job.base_of(name)
         wide = is_float(array.dtype) and not is_coded_as_vector(job.config, array.shape)
         if base is not None and wide and job.may_lose(name):
             pair = Pair(array.reshape(-1), base.reshape(-1))
-            total += math.fsum(energy(difference) for _, difference in pair.blocks(np.float64))
-            count += array.size
+            own = math.fsum(energy(difference) for _, difference in pair.blocks(np.float64))
+            if SMALLEST**2 < own < LARGEST**2 or not own:
+                total += own
+                count += array.size
     return math.sqrt(total / count) if count else 0.0

@@ -16,7 +16,7 @@ from fedretina.dom.prediction.factors import Factors, matrix_shape, quantise_fac
 from fedretina.dom.prediction.lanczos import Krylov, Svd
 from fedretina.dom.prediction.rates import costs_by_rank
 from fedretina.dom.quantisation.quantise import Pair
-from fedretina.dom.tensors import energy
+from fedretina.dom.tensors import LARGEST, SMALLEST, energy
 
 MIN_SIDE = 4  # rows and columns that a matrix has at least to be predicted
 MIN_VALUES = 1024
@@ -53,7 +53,7 @@ class Predictor:
         """
         fineness = _NEAREST if rounding == "nearest" else 1.0
         height, width = matrix_shape(shape) if len(shape) >= 2 else (0, 0)
-        if min(height, width) < MIN_SIDE or height * width < MIN_VALUES or not largest:
+        if min(height, width) < MIN_SIDE or height * width < MIN_VALUES or not SMALLEST < largest < LARGEST:
             return None
         matrix = np.empty(height * width, np.float32)
         for at, difference in pair.blocks():

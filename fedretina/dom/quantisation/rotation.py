@@ -72,8 +72,10 @@ class Rotation:
         Raises
         ------
         Corrupt
-            If they are larger than any encoder makes them.
+            If they are larger than any encoder makes them, or there are none.
         """
+        if not self.count:
+            raise Corrupt("the payload has rotated tensors without values; drop it")
         largest = max(int(integers.max(initial=0)), -int(integers.min(initial=0)))
         if largest >= 2**40:
             raise Corrupt(f"the payload has a rotated integer of {largest}; drop it")

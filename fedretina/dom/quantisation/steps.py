@@ -10,7 +10,7 @@ from fedretina.dom.config import DomConfig
 from fedretina.dom.quantisation.bracket import meet_target
 from fedretina.dom.quantisation.quantise import Quantised
 from fedretina.dom.quantisation.trial import TRELLIS_STEP, Trial
-from fedretina.dom.tensors import energy, ulp_exponent
+from fedretina.dom.tensors import ulp_exponent
 
 MANTISSAS = 256  # a step is (1 + mantissa / 256) * 2**exponent: .4 % apart, two or three bytes on the wire
 MAX_EXPONENT = 1000
@@ -151,26 +151,16 @@ def lattice_floor(trial: Trial) -> int:
 def search_power(trial: Trial, limit: float) -> int:
     """Return the exponent of the largest power of two whose error on the sample is at most `limit`.
 
-    The search begins near the step that would make that error if values were spread evenly.
+    Errors need not rise with the step, so the search comes from above.
     """
     largest = float(np.abs(trial.sample).max())
-    top = math.frexp(largest)[1] + 1
+    exponent = math.frexp(largest)[1] + 1
     if not largest:
-        return top
-
-    def is_fine(exponent: int) -> bool:
-        return trial.estimate(math.ldexp(1.0, exponent)) <= limit
-
-    even = limit * math.sqrt(12 * energy(trial.sample) / trial.sample.size)
-    exponent = min(top, math.frexp(even)[1])
-    if is_fine(exponent):
-        while exponent < top and is_fine(exponent + 1):
-            exponent += 1
         return exponent
     for _ in range(64):
-        exponent -= 1
-        if is_fine(exponent):
+        if trial.estimate(math.ldexp(1.0, exponent)) <= limit:
             break
+        exponent -= 1
     return exponent
 
 

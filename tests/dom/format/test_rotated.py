@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 from fedretina.dom import DomConfig, accept, decode, digest, encode, inspect, publish
 from fedretina.dom.format.envelope import read_envelope, write_envelope
 from fedretina.dom.format.header import read_header, write_header
+from fedretina.dom.format.spec import ROTATED as ROTATED_KIND
+from fedretina.dom.format.spec import Coding
 from fedretina.dom.quantisation.rotation import Rotation
+from fedretina.dom.quantisation.steps import Step
 from fedretina.errors import BadArgument, Corrupt, UnknownBase
 
 ROTATED = DomConfig(rms_step=4.0, rotated=True)
@@ -225,3 +228,48 @@ def test_a_budget_that_is_too_small_says_what_it_takes():
     base, new = _models(10)
     with pytest.raises(BadArgument, match="the least that this model can take is"):
         encode(new, base=base, config=DomConfig(rotated=True, budget_bytes=20))
+
+
+def test_what_averaging_rounds_in_frozen_tensors_takes_no_place():
+    random = np.random.default_rng(11)
+    base = {"frozen": random.standard_normal((300, 300)).astype(np.float32), "w": _models(11)[0]["t0"]}
+    mean = sum(base["frozen"] * np.float32(samples / 153) for samples in (32, 50, 71))
+    new = {"frozen": mean, "w": base["w"] + random.standard_normal(base["w"].shape).astype(np.float32) * 0.01}
+    assert not np.array_equal(new["frozen"], base["frozen"])
+    coded = {tensor.name: tensor.coding for tensor in inspect(encode(new, base=base, config=ROTATED), base=base).tensors}
+    assert coded == {"frozen": "lost", "w": "rotated"}
+
+
+def test_small_changes_in_a_vector_arrive_in_the_mean():
+    """Nothing is fed back, so rounding to nearest would lose them in each round anew."""
+    base, _ = _models(12)
+    held = start = base | {"bias": np.linspace(-1, 1, 64, dtype=np.float32)}
+    steps = np.where(np.arange(64) == 0, 0.01, 0.0005).astype(np.float32)
+    for number in range(40):
+        moved = _models(number)[0]["t0"] * np.float32(0.01)
+        new = held | {"bias": held["bias"] + steps, "t0": held["t0"] + moved}
+        held = decode(encode(new, base=held, config=ROTATED), base=held)
+    way = (held["bias"] - start["bias"])[1:].mean() / (40 * steps[1])
+    assert way == pytest.approx(1, abs=0.2)
+
+
+def test_a_budget_holds_for_a_model_without_base_too():
+    _, new = _models(13, ((300, 200),))
+    assert 19_600 <= len(encode(new, config=DomConfig(rotated=True, budget_bytes=20_000))) <= 20_000
+
+
+def test_rotated_tensors_without_values_are_corrupt():
+    base = {"w": np.zeros((0, 5), np.float32)}
+    forged = _forged(
+        encode(base, base=base, config=DomConfig()), codings=[Coding(ROTATED_KIND)], steps=[Step(0)], errors=b"\0"
+    )
+    with pytest.raises(Corrupt):
+        decode(forged, base=base)
+
+
+def test_rotated_tensors_have_no_ranks():
+    base, new = _models(14, ((60, 50),))
+    payload = encode(new, base=base, config=ROTATED)
+    factors = replace(read_header(read_envelope(payload).header, 2).factors, ranks=b"\1")
+    with pytest.raises(Corrupt):
+        decode(_forged(payload, factors=factors), base=base)

@@ -114,3 +114,14 @@ def test_other_targets_are_excluded(field, other):
 def test_steps_are_positive_numbers(value):
     with pytest.raises(BadArgument):
         DomConfig(step=value)
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+@pytest.mark.parametrize("config", [DomConfig(), DomConfig(rms_step=2.0), DomConfig(rms_step=4.0, rotated=True)])
+def test_values_whose_squares_leave_float64_travel_exactly_beside_others(size, config):
+    random = np.random.default_rng(7)
+    base = {"far": random.standard_normal((60, 50)) * size, "near": random.standard_normal((60, 50))}
+    new = {"far": base["far"] * 1.1, "near": base["near"] + random.standard_normal((60, 50)) * 0.01}
+    decoded = decode(encode(new, base=base, config=config), base=base)
+    assert np.array_equal(decoded["far"], new["far"])
+    assert not np.array_equal(decoded["near"], new["near"])
