@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,8 @@ _FINEST = 2.0**-24  # steps over the RMS; finer ones say nothing more of float32
 # scaling, would take their place.
 _NOISE = 2.0
 _TRIES, _FINER = 12, 2**-0.25  # of steps, each so many times the one before
-_OFF, _DEVIATIONS = 0.25, 4  # how far a tensor may be from right in the mean, beside what its noise explains
+# How far a tensor may be from right in the mean with the given step and with finer ones, beside what its noise explains.
+_OFF_AT_FIRST, _OFF, _DEVIATIONS = 0.5, 0.25, 4
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ class RotatedDifferences:
             unit = Step.near(scale * 0.5**self.rotation.exponent)
             parts = list(splits(self.rotation.unrotate(integers), sizes))
             scales = (math.ldexp(unit.size, exponent) for exponent in self.exponents)
-            if all(map(_is_right_in_the_mean, self.pairs, parts, scales)):
+            is_right = partial(_is_right_in_the_mean, off=_OFF if number else _OFF_AT_FIRST)
+            if all(map(is_right, self.pairs, parts, scales)):
                 break
         return integers, unit, parts
 
@@ -127,7 +130,7 @@ def _quantised(rotated: NDArray[np.float32], rms_step: float) -> tuple[Any, floa
     return narrow(integers.astype(np.int64)), total / aligned
 
 
-def _is_right_in_the_mean(pair: Pair, part: Any, step: float) -> bool:
+def _is_right_in_the_mean(pair: Pair, part: Any, step: float, *, off: float) -> bool:
     """Tell whether a decoded difference is the true one plus noise that has nothing to do with it."""
     own = decoded = aligned = 0.0
     for at, difference in pair.blocks():
@@ -135,7 +138,7 @@ def _is_right_in_the_mean(pair: Pair, part: Any, step: float) -> bool:
         own += energy(difference)
         decoded += energy(restored)
         aligned += float(np.einsum("i,i->", difference, restored))
-    return abs(aligned / own - 1) <= _OFF + _DEVIATIONS * math.sqrt(decoded / own / part.size)
+    return abs(aligned / own - 1) <= off + _DEVIATIONS * math.sqrt(decoded / own / part.size)
 
 
 def _coded_tensor(spec: Spec, step: Step, found: Quantised) -> CodedTensor:
