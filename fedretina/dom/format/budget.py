@@ -21,13 +21,13 @@ import numpy as np
 
 from fedretina.dom.format.coder import coder
 from fedretina.dom.format.compose import Composed, compose
-from fedretina.dom.format.encoder import LARGEST, SMALLEST, CodedTensor, is_coded_as_vector
+from fedretina.dom.format.encoder import CodedTensor, is_coded_as_vector
 from fedretina.dom.format.job import Job, encode_job_tensor
 from fedretina.dom.format.rotated import RotatedDifferences
 from fedretina.dom.quantisation.quantise import Pair
 from fedretina.dom.quantisation.steps import QuantisedWithStep, Step, given_step, lattice_floor
 from fedretina.dom.quantisation.trial import Trial
-from fedretina.dom.tensors import Array, is_float, root_mean_square
+from fedretina.dom.tensors import LARGEST, SMALLEST, Array, is_float, root_mean_square
 from fedretina.errors import BadArgument
 
 Key = tuple[str, Step | None, int]

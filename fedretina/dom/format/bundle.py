@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from fedretina.dom.coding.integers import narrow, splits
 from fedretina.dom.config import DomConfig
-from fedretina.dom.format.encoder import LARGEST, SMALLEST, CodedTensor, is_coded_as_vector
+from fedretina.dom.format.encoder import CodedTensor, is_coded_as_vector
 from fedretina.dom.format.job import Job
 from fedretina.dom.format.spec import LOST, STEPS, Coding, Spec
 from fedretina.dom.quantisation.quantise import Pair, Quantised
 from fedretina.dom.quantisation.restore import is_narrow
 from fedretina.dom.quantisation.steps import TOLERANCE, Step, StepChooser, lattice_limit, step_chooser
 from fedretina.dom.quantisation.trial import LEAST_SEARCHED, Trial
-from fedretina.dom.tensors import Array, is_float
+from fedretina.dom.tensors import LARGEST, SMALLEST, Array, is_float
 from fedretina.dom.version import digest_bits
 
 _FEW_VALUES = math.sqrt(2)  # how far the error of a tensor of few values may exceed the target
