@@ -17,7 +17,8 @@ TIMEOUT_S = 600
 
 def start(tmp_path, *arguments):
     environment = os.environ | {"FEDRETINA_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(APP), *SMALL, "processes=1", *arguments]
+    heeding = ["env", "--default-signal=INT"]  # a shell that runs the tests in its background has SIGINT ignored
+    command = [*heeding, sys.executable, str(APP), *SMALL, "processes=1", *arguments]
     return subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
