@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any, Literal, get_args
 
+from fedretina.dom.tensors import LARGEST, SMALLEST
 from fedretina.errors import BadArgument
 
 Rounding = Literal["deadzone", "nearest", "paper", "rdoq", "stochastic"]
@@ -218,7 +219,7 @@ def _number(value: Any) -> bool:
 
 
 def _positive(value: Any) -> bool:
-    return _number(value) and 2.0**-400 <= value <= 2.0**400
+    return _number(value) and SMALLEST <= value <= LARGEST
 
 
 def _error(value: Any) -> bool:

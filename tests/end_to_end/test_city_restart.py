@@ -175,8 +175,8 @@ def check_bytes(town, before):
     runs = json.loads(town.finish(town.start("flwr", "ls", "town", "--format", "json")))["runs"]
     killed, resumed = (run["network-traffic"]["total-bytes"] for run in sorted(runs, key=lambda run: run["pending-at"]))
     rows = ledger.read(town.out / "ledger.jsonl")
-    print(killed, resumed)
     after = rows[before:]
     assert ledger.totals(after).wire == pytest.approx(resumed, rel=0.01)
-    in_flight = ledger.totals(row for row in after if row.round == min(row.round for row in after)).wire
+    first = min(row.round for row in after)
+    in_flight = ledger.totals(row for row in after if row.round == first).wire
     assert ledger.totals(rows[:before]).wire == pytest.approx(killed, rel=0.01, abs=in_flight)
