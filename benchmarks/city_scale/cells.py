@@ -29,6 +29,8 @@ CODEC = DomConfig(relative_error=0.25, keyframe_error=0.02)
 BAD = 0.1
 FLIPPING = {"sign-flipped": 1, "turns hostile": 3}
 """Kinds of hostile domains, and their first bad version."""
+LEARNS_NO_MORE = "learns no more"
+"""No attack, but what is left of hostile domains when all that they do is refused: the versions before it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,24 +68,39 @@ def bad_domains(seed: int) -> set[str]:
 
 @dataclass
 class Attack:
-    """What hostile domains publish in the place of their models: all signs flipped, from a version on.
+    """What bad domains publish in the place of their models, from a version on: flipped signs, or the last good version.
 
     Parameters
     ----------
     domains : set of str
-        The hostile domains.
+        The bad domains.
     since : int
         The number of their first bad version.
+    flips : bool
+        Whether all signs are flipped.
     """
 
     domains: set[str]
     since: int
+    flips: bool
     published: Counter[str] = field(default_factory=Counter)
+    good: dict[str, Model] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, cell: Cell) -> "Attack":
+        """Return the attack of a cell; domains with random labels publish what they learn."""
+        kinds = FLIPPING | {LEARNS_NO_MORE: FLIPPING["turns hostile"]}
+        return cls(bad_domains(cell.seed) if cell.bad in kinds else set(), kinds.get(cell.bad, 0), cell.bad in FLIPPING)
 
     def change(self, stream: str, model: Model) -> Model:
         """Return what a domain publishes in the place of its next version."""
         self.published[stream] += 1
-        return sign_flipped(model) if stream in self.domains and self.published[stream] >= self.since else model
+        if stream not in self.domains:
+            return model
+        if self.published[stream] < self.since:
+            self.good[stream] = dict(model)
+            return model
+        return sign_flipped(model) if self.flips else self.good[stream]
 
 
 @dataclass(frozen=True)
@@ -112,7 +129,7 @@ def run(cell: Cell, folder: Path, *, gains: Gains | None = None) -> tuple[Mutual
     """Run a city; its models are kept under the folder."""
     task, training = task_of(cell.seed, cell.bad), replace(TRAINING, rounds=cell.turns, seed=cell.seed)
     names = domain_names(task.domains)
-    attack = Attack(bad_domains(cell.seed) if cell.bad in FLIPPING else set(), FLIPPING.get(cell.bad, 0))
+    attack = Attack.of(cell)
     city = SimulatedCity(names, seed=cell.seed) if cell.trust else None
     store = ReferenceStore(folder)
     app = ClientApp()

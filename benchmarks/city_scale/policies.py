@@ -6,14 +6,16 @@ from itertools import product
 from pathlib import Path
 
 from city_scale import estimates
-from city_scale.cells import Cell, measure
+from city_scale.cells import LEARNS_NO_MORE, Cell, measure
 from city_scale.gains import Gains
 from fedretina.study import Results
 
 TENTH = 50_000
 """Bytes of payload for a target and turn: about a tenth of what all models take."""
+BUDGETS = (12_500, 25_000, TENTH, 100_000, 200_000)
+"""The budgets of the curves of regret."""
 DEFENDED = "nearest"
-TURNS_WITH_BAD = {"turns hostile": 4, "sign-flipped": 3, "mislabelled": 3}
+TURNS_WITH_BAD = {"turns hostile": 4, LEARNS_NO_MORE: 4, "sign-flipped": 3, "mislabelled": 3}
 """Kinds of bad domains, and the turns of a domain. One that turns hostile must first have a history, and then be heard."""
 
 
@@ -26,9 +28,8 @@ def cells(seeds: list[int]) -> Iterator[Cell]:
         for seed in seeds:
             for kind, trust in product(("", bad), (False, True)):
                 yield Cell(policy=DEFENDED, budget=TENTH, bad=kind, seed=seed, trust=trust, turns=turns)
-    for policy in ("oracle", "random", "bound", "score"):
-        for seed in seeds:
-            yield Cell(policy=policy, budget=TENTH, seed=seed)
+    for seed, budget, policy in product(seeds, BUDGETS, ("oracle", DEFENDED, "score", "bound", "random")):
+        yield Cell(policy=policy, budget=budget, seed=seed)
 
 
 def measure_all(folder: Path, seeds: list[int]) -> None:

@@ -55,7 +55,8 @@ class DomConfig:
         and over rounds that start from the model that was sent. There is no error feedback, which would add the errors up:
         so it is not for a node's own stream, nor for strategies that keep their own model. The rotation follows from the
         base's digest: give the model that the receiver holds, not zeros. Vectors and keyframes are coded as without; vectors
-        are rounded by chance. All nodes of a round rotate alike, so their errors average out as far as their updates differ.
+        are rounded by chance. Where lossless coding takes no more bytes (few values changed, fine steps), nothing is lost.
+        All nodes of a round rotate alike, so their errors average out as far as their updates differ.
         Where few values hold most of a difference, the mean is not right: a rotation of signs and a Walsh-Hadamard transform
         is uniform only for many values of about one size.
     absolute_keyframes : bool, default False

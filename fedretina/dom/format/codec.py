@@ -17,7 +17,7 @@ from fedretina.dom.parallel import count_threads
 from fedretina.dom.quantisation.feedback import add_residual, check_residual, residual_of
 from fedretina.dom.tensors import MAX_RAW_BYTES, Array, Model, check_model, freeze, is_float
 from fedretina.dom.version import Version, digest_rows, shared_version
-from fedretina.errors import Corrupt
+from fedretina.errors import BadArgument, Corrupt
 
 _DEFAULT = DomConfig()
 
@@ -99,7 +99,7 @@ def encode(
     ------
     BadArgument
         If a tensor has another dtype, or holds NaN or infinity without `config.lossless`; the message has its name. If a
-        budget is too small.
+        budget is too small. If there are sensitivities and no budget, or rotated differences: these have one step.
 
     Examples
     --------
@@ -226,6 +226,11 @@ def accept(payload: bytes, *, base: Version | None, max_bytes: int = MAX_RAW_BYT
 
 
 def _compose(job: Job, sensitivities: Mapping[str, float] | None, *, keep: bool) -> Composed:
+    if sensitivities and (job.config.budget_bytes is None or job.config.rotated):
+        raise BadArgument(
+            f"sensitivities with DomConfig.budget_bytes={job.config.budget_bytes}, rotated={job.config.rotated}; allowed: a "
+            "budget of steps that differ by tensor; give budget_bytes, without rotated"
+        )
     job.check_base()
     if job.base is not None and not any(is_float(job.new[name].dtype) for name in job.based):
         warn_about_useless_base(job.new, job.base.model)

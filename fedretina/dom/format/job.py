@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 from fedretina.dom.coding.integers import pack
-from fedretina.dom.config import DomConfig
+from fedretina.dom.config import DomConfig, Effort
 from fedretina.dom.format.encoder import CodedTensor, encode_tensor
 from fedretina.dom.format.factor_groups import pack_factors
 from fedretina.dom.format.ties import find_ties
@@ -124,10 +124,15 @@ def encode_job_tensor(job: Job, name: str, *, chooser: StepChooser | None = None
     return predicted if saved > _PAYS * plain.size else plain
 
 
+def size_of(coded: CodedTensor, effort: Effort) -> int:
+    """Return what a tensor takes in bytes: its pieces, its factors, and its integers where these go into a pool."""
+    pieces = [*coded.pieces, *pack_factors([coded], effort)[1]]
+    if coded.coding.pooled and coded.integers is not None:
+        pieces += pack(coded.integers, effort)
+    return sum(map(len, pieces))
+
+
 def _price(coded: CodedTensor, step: Step | None, config: DomConfig) -> float:
     """Return what a tensor takes in bytes, with its squared error at the price that RDOQ pays for it."""
-    pieces = [*coded.pieces, *pack_factors([coded], config.effort)[1]]
-    if coded.coding.pooled and coded.integers is not None:
-        pieces += pack(coded.integers, config.effort)
     error = coded.error**2 * coded.energy / (8 * PRICE * step.size**2) if step else 0.0
-    return sum(map(len, pieces)) + error
+    return size_of(coded, config.effort) + error

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from fedretina.dom.coding.integers import narrow, pack, splits
 from fedretina.dom.config import Effort
-from fedretina.dom.format.encoder import CodedTensor, holds_whole_numbers, is_coded_as_vector
-from fedretina.dom.format.job import Job
+from fedretina.dom.format.encoder import CodedTensor, encode_tensor, holds_whole_numbers, is_coded_as_vector
+from fedretina.dom.format.job import Job, size_of
 from fedretina.dom.format.spec import ROTATED, Coding, Spec
 from fedretina.dom.quantisation.quantise import Pair, Quantised, measure
 from fedretina.dom.quantisation.rotation import Rotation
@@ -25,6 +25,7 @@ _FINEST = 2.0**-24  # steps over the RMS; finer ones say nothing more of float32
 # scaling, would take their place.
 _NOISE = 2.0
 _TRIES, _FINER = 12, 2**-0.25  # of steps, each so many times the one before
+_LOSSLESS = 0.25  # of their bytes: lossless differences, all of whose values changed, hardly take fewer
 # How far a tensor may be from right in the mean with the given step and with finer ones, beside what its noise explains.
 _OFF_AT_FIRST, _OFF, _DEVIATIONS = 0.5, 0.25, 4
 
@@ -38,6 +39,7 @@ class RotatedDifferences:
     the server's next model, whose difference is a sum of theirs. It is as sparse there as they are.
     """
 
+    job: Job
     specs: list[Spec]
     pairs: list[Pair]
     exponents: list[int]
@@ -54,10 +56,32 @@ class RotatedDifferences:
         vector = np.concatenate([_scaled(pair, -each) for pair, each in zip(pairs, exponents.values(), strict=True)])
         rotation = Rotation(vector.size, bytes.fromhex(job.base.digest))
         specs = [Spec(name, job.new[name].dtype, job.new[name].shape) for name in exponents]
-        return cls(specs, pairs, [*exponents.values()], rotation, rotation.rotate(vector))
+        return cls(job, specs, pairs, [*exponents.values()], rotation, rotation.rotate(vector))
 
     def encode(self, rms_step: float, *, effort: Effort, keep: bool) -> dict[str, CodedTensor]:
-        """Return the tensors, coded with one step: the given one, or the next finer one that is right for all tensors."""
+        """Return the tensors, coded with one step: the given one, or the next finer one that is right for all tensors.
+
+        Where that takes no fewer bytes than the tensors as they are, nothing is lost.
+        """
+        coded = self._encode(rms_step, effort, keep)
+        size = sum(size_of(each, effort) for each in coded)
+        if size > self._least_of_lossless and size >= sum(size_of(each, effort) for each in self._exact):
+            coded = self._exact
+        return {each.spec.name: each for each in coded}
+
+    @cached_property
+    def _least_of_lossless(self) -> float:
+        """The bytes that lossless differences hardly come under: in proportion to the values that changed."""
+        changed = (sum(int(np.count_nonzero(block)) for _, block in pair.blocks()) for pair in self.pairs)
+        return _LOSSLESS * sum(pair.new.itemsize * count for pair, count in zip(self.pairs, changed, strict=True))
+
+    @cached_property
+    def _exact(self) -> list[CodedTensor]:
+        job = self.job
+        names = [spec.name for spec in self.specs]
+        return [encode_tensor(name, job.new[name], job.base_of(name), job.config, exact=True) for name in names]
+
+    def _encode(self, rms_step: float, effort: Effort, keep: bool) -> list[CodedTensor]:
         integers, unit, parts = self._quantised(rms_step)
         coded = []
         for spec, exponent, pair, part in zip(self.specs, self.exponents, self.pairs, parts, strict=True):
@@ -65,7 +89,7 @@ class RotatedDifferences:
             found = measure(pair, part, step=step.size, offsets=b"", work=np.float64, keep=keep)
             coded.append(_coded_tensor(spec, step, found))
         coded[0] = replace(coded[0], pieces=pack(integers, effort))
-        return {each.spec.name: each for each in _with_one_error(coded)}
+        return [*_with_one_error(coded)]
 
     def _quantised(self, rms_step: float) -> tuple[Any, Step, list[Any]]:
         """Return integers, the step of what they are rotated back, and that, by tensor.

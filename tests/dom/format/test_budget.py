@@ -95,6 +95,13 @@ def test_sensitivities_are_positive(pair, value):
         encode(new, base=base, config=DomConfig(budget_bytes=9_000), sensitivities={"layer0.conv1.weight": value})
 
 
+@pytest.mark.parametrize("config", [DomConfig(), DomConfig(budget_bytes=9_000, rotated=True)])
+def test_sensitivities_that_would_do_nothing_are_refused(pair, config):
+    base, new = pair
+    with pytest.raises(BadArgument, match="give budget_bytes, without rotated"):
+        encode(new, base=base, config=config, sensitivities={"layer0.conv1.weight": 2.0})
+
+
 def test_a_budget_that_cannot_be_met_says_what_is_needed(pair):
     base, new = pair
     with pytest.raises(BadArgument, match=r"budget_bytes is 100; the least that this model can take is \d+"):

@@ -273,3 +273,19 @@ def test_rotated_tensors_have_no_ranks():
     factors = replace(read_header(read_envelope(payload).header, 2).factors, ranks=b"\1")
     with pytest.raises(Corrupt):
         decode(_forged(payload, factors=factors), base=base)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "rows", "rms_step"), [(ml_dtypes.bfloat16, 400, 0.01), (np.float32, 2, 4.0), (np.float32, 2, 0.1)]
+)
+def test_never_more_bytes_than_lossless(dtype, rows, rms_step):
+    random = np.random.default_rng(3)
+    base = {"w": random.standard_normal((400, 300)).astype(dtype), "few": random.standard_normal((4, 5)).astype(dtype)}
+    new = {name: values.copy() for name, values in base.items()}
+    for values in new.values():
+        values[:rows] = (values[:rows].astype(np.float64) + 0.01 * random.standard_normal(values[:rows].shape)).astype(dtype)
+    held = publish(base, base=None, config=DomConfig(lossless=True)).version
+    published = publish(new, base=held, config=replace(ROTATED, rms_step=rms_step))
+    assert len(published.payload) <= len(encode(new, base=base, config=DomConfig(lossless=True))) + 16
+    assert digest(new) == digest(published.version.model) == digest(decode(published.payload, base=base))
+    assert published.error == 0
