@@ -1,12 +1,12 @@
 """What the page shows of the stored results of the policy study: numbers by seed, paired where two cells share it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from city_scale.cells import TRAINING, bad_domains
-from fedretina.study import Results
+from fedretina.study import Results, mean_and_deviation
 
 Measured = Mapping[str, Any]
 Of = Callable[[Measured], float]
@@ -77,6 +77,12 @@ def peer_bytes(cell: Measured) -> float:
 def bytes_after(turn: int) -> Callable[[Measured], float]:
     """Return the bytes that a domain has got when a turn is over, from 1."""
     return lambda cell: sum(row["down"] for row in cell["turns"][:turn]) / len(cell["turns"][0]["accuracy"])
+
+
+def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
+    """Return the mean over seeds and its standard error; 0 for one seed."""
+    mean, deviation = mean_and_deviation(values)
+    return mean, (deviation or 0.0) / len(values) ** 0.5
 
 
 def _mean(values: Any) -> float:

@@ -2,26 +2,35 @@
 
 import os
 import platform
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from city_scale import defaults, pictures, resumed, tables
-from city_scale.cells import BAD, TASK, TRAINING
-from city_scale.found import Cells, best_accuracy, honest_accuracy, peer_bytes
+from city_scale.cells import BAD, LEARNS_NO_MORE, TASK, TRAINING
+from city_scale.found import Cells, best_accuracy, honest_accuracy, mean_and_error, peer_bytes
 from city_scale.gains import STEPS
 from city_scale.others import FLARE_CLIENTS
 from city_scale.policies import DEFENDED, TENTH, TURNS_WITH_BAD
 from city_scale.scaling import CODECS, LIMIT_GB, ROUNDS, SIZES
 from fedretina.report import size
 from fedretina.strategies.mutual_reuse import MUTUAL_LIMITS
-from fedretina.study import Results, mean_and_deviation, table
+from fedretina.study import Results, table
 
 MARGIN, SHARE = 0.5, 0.1
 MOST_TIME = {1.0: 1.15, 10.0: 1.0}
 MOST_MEMORY = 4e9
 MOST_MINUTES = 45
 """The aims: points of accuracy, share of bytes, time over plain Flower's by megabytes; bytes and minutes at 1,000 nodes."""
+HEADINGS = {
+    "defaults": ["## The defaults"],
+    "resumed": ["## A thousand domains, killed and resumed"],
+    "policies": ["## Which peers", "## How well an estimate ranks", "## A bad tenth"],
+    "scaling": ["## What a message costs"],
+    "others": ["## Other frameworks"],
+}
+"""The sections of the page by the part that measures them."""
 PAGE = """# A city of domains, measured
 
 Written by `python benchmarks/city_scale` ({machine}, {cores} cores); don't edit. [City of domains](../guides/city-scale.md)
@@ -49,7 +58,10 @@ oracle ranks by the true gains below, which it measures on test data: it shows t
 
 {verdict}
 
-![Accuracy over bytes](city-policies.png)
+By budget, the oracle's accuracy after the last turn, and each policy's regret:
+
+{regret}
+![Accuracy and regret over bytes](city-policies.png)
 
 ## How well an estimate ranks
 
@@ -77,8 +89,7 @@ The limit was chosen by the changes of honest domains, on other seeds (7 and 8).
 
 Each node gets the newest model of another node, changes it by noise, and publishes its own. Flower simulates them with two
 actors. Plain Flower keeps each node's newest model and sends it as it is. {rounds} rounds; the numbers are of the last one.
-The runs shared the machine with other work: the load was {load} on {cores} cores. So processor time says more than passed
-time. {one_core}
+The load was {load} on {cores} cores, the runs themselves included. {one_core}
 
 {scaling}
 "Server's CPU": of the process of the ServerApp and of Flower's engine. "Node's CPU": from the message to the reply, in the
@@ -87,6 +98,7 @@ actor. "Server's memory": its largest resident size. "Disk": the nodes' models, 
 {scaling_verdict}
 
 ![Cost over nodes](city-scaling.png)
+{missing}
 
 ## Other frameworks
 
@@ -94,17 +106,17 @@ A model goes to each client, changes there, and comes back; the server averages.
 NVIDIA FLARE: its simulator, with tensors offloaded to disk, {flare} clients. The difference of two runs with 1 and 3 rounds
 is shown, so the start does not count. Both average, which a relay does not, and compress nothing.
 
-{others}
-{missing}
-"""
+{others}"""
 
 
 def write(state: Path, docs: Path) -> None:
-    """Write the page and its pictures."""
+    """Write the page and its pictures; parts of which nothing is stored stay as they are on the page."""
     cells = Cells.load(state / "policies")
     runs = [entry.value for entry in Results(state / "scaling").entries()]
-    (docs / "city-policies.png").write_bytes(pictures.accuracy_over_bytes(cells))
-    (docs / "city-scaling.png").write_bytes(pictures.cost_over_nodes(runs))
+    if cells.by_key:
+        (docs / "city-policies.png").write_bytes(pictures.accuracy_over_bytes(cells))
+    if runs:
+        (docs / "city-scaling.png").write_bytes(pictures.cost_over_nodes(runs))
     text = PAGE.format(
         machine=platform.machine(),
         defaults=_defaults(state / "defaults"),
@@ -118,6 +130,7 @@ def write(state: Path, docs: Path) -> None:
         candidates=TASK.domains - 1,
         policies=tables.policies(cells),
         verdict=_verdict(cells),
+        regret=tables.regret(cells),
         estimates=tables.estimates(state / "policies"),
         steps=STEPS,
         bad=BAD,
@@ -135,7 +148,17 @@ def write(state: Path, docs: Path) -> None:
         others=tables.others(state / "others"),
         missing=_missing(runs),
     )
-    (docs / "city.md").write_text(text, "utf-8")
+    page = docs / "city.md"
+    old = _sections(page.read_text("utf-8")) if page.exists() else {}
+    measured = {heading for part, headings in HEADINGS.items() if any((state / part).glob("*")) for heading in headings}
+    new = _sections(text)
+    page.write_text("".join(new[each] if each in {"", *measured} else old.get(each, new[each]) for each in new), "utf-8")
+
+
+def _sections(text: str) -> dict[str, str]:
+    """Split a page into its sections by their headings; what is before the first one has none."""
+    parts = re.split(r"^(?=## )", text, flags=re.MULTILINE)
+    return {part.split("\n")[0] if part.startswith("## ") else "": part for part in parts}
 
 
 def _defaults(folder: Path) -> str:
@@ -195,7 +218,7 @@ def _verdict(cells: Cells) -> str:
     best = max(gaps, key=lambda name: (len(gaps[name]), sum(gaps[name])))  # of those with the most seeds
     own, whole = cells.rows(peer_bytes, best, TENTH), cells.rows(peer_bytes, "all", 0)
     share = sum(own[seed] / whole[seed] for seed in own if seed in whole) / len(gaps[best])
-    mean, error = _mean_and_error(gaps[best])
+    mean, error = mean_and_error(gaps[best])
     met = mean - 2 * error >= -MARGIN and share <= SHARE
     return (
         f"The aim is all-to-all's accuracy within {MARGIN} points at a tenth of its bytes.\n"
@@ -212,21 +235,25 @@ def _bad_verdict(cells: Cells) -> str:
             lost = cells.paired(honest_accuracy, *((DEFENDED, TENTH, bad, trust, turns) for bad in (kind, "")))
             if len(lost) < 2:  # a standard error needs two seeds
                 continue
-            mean, error = _mean_and_error(lost)
+            mean, error = mean_and_error(lost)
             told = "the seeds can tell it" if abs(mean) > 2 * error else "less than the seeds can tell"
             name = f"{tables.KINDS[kind].capitalize()}, {'with' if trust else 'without'} trust"
             lines.append(f"- {name}: {mean:+.2f} ± {error:.2f} points, {told}.")
+    alone = cells.paired(
+        honest_accuracy, *((DEFENDED, TENTH, *how, 4) for how in (("turns hostile", True), (LEARNS_NO_MORE, False)))
+    )
+    if len(alone) > 1:
+        mean, error = mean_and_error(alone)
+        lines.append(
+            f"- Flipped signs with trust, beside the same domains that publish nothing after their second version: "
+            f"{mean:+.2f} ± {error:.2f} points. That is what the attack costs; the rest is what their teaching is worth."
+        )
     for turns in sorted(set(TURNS_WITH_BAD.values())):
         costs = cells.paired(honest_accuracy, *((DEFENDED, TENTH, "", trust, turns) for trust in (True, False)))
         if len(costs) > 1:
-            mean, error = _mean_and_error(costs)
+            mean, error = mean_and_error(costs)
             lines.append(f"- Trust itself, with nothing bad, {turns} turns: {mean:+.2f} ± {error:.2f} points.")
     return "\n".join(lines)
-
-
-def _mean_and_error(values: Sequence[float]) -> tuple[float, float]:
-    mean, deviation = mean_and_deviation(values)
-    return mean, (deviation or 0.0) / len(values) ** 0.5
 
 
 def _scaling_verdict(runs: Sequence[dict[str, Any]]) -> str:
@@ -276,4 +303,4 @@ def _missing(runs: Sequence[dict[str, Any]]) -> str:
         if (nodes, megabytes) not in found
     ]
     head = f"Not measured on this machine, where a run is ended at {LIMIT_GB:g} GB of memory:"
-    return "\n".join([head, "", *lines]) if lines else ""
+    return "\n".join(["", head, "", *lines, ""]) if lines else ""

@@ -6,21 +6,24 @@ from typing import Any
 import numpy as np
 
 from city_scale.cells import TRAINING
-from city_scale.found import Cells, accuracy, bytes_after
+from city_scale.found import Cells, accuracy, best_accuracy, bytes_after, mean_and_error, peer_bytes
+from city_scale.policies import BUDGETS
 from city_scale.scaling import CODECS
-from city_scale.tables import ROWS, message_cost
+from city_scale.tables import CHOOSING, ROWS, message_cost
 from fedretina.report import LIGHT, new_figure, style_axes, to_png
 
 POLICIES = ("oracle", "nearest", "score", "bound", "random", "all")
 
 
 def accuracy_over_bytes(cells: Cells) -> bytes:
-    """Draw the mean accuracy over the bytes that a domain has got, turn by turn; thin lines are seeds."""
-    figure = new_figure(LIGHT, 8, 4.5)
-    axes = figure.add_subplot()
-    style_axes(axes, LIGHT, title="Accuracy, %, over the bytes that a domain has got, after each turn")
+    """Draw accuracy over bytes turn by turn, where thin lines are seeds, and the regret over bytes by budget."""
+    figure = new_figure(LIGHT, 12, 4.5)
+    left, right = figure.subplots(1, 2)
+    style_axes(left, LIGHT, title="Accuracy, %, over the bytes that a domain has got, after each turn")
+    style_axes(right, LIGHT, title="Regret, points, over the bytes that a domain has got, by budget")
+    colours = dict(zip(POLICIES, LIGHT.series, strict=False))
     turns = range(1, TRAINING.rounds + 1)
-    for policy, colour in zip(POLICIES, LIGHT.series, strict=False):
+    for policy, colour in colours.items():
         key = policy, ROWS[policy], "", False, TRAINING.rounds
         lines = [
             [[of(turn)(cells.by_key[*key, seed]) for turn in turns] for of in (bytes_after, accuracy)]
@@ -29,11 +32,21 @@ def accuracy_over_bytes(cells: Cells) -> bytes:
         if not lines:
             continue
         for line in lines:
-            axes.plot(*line, color=colour, linewidth=0.6, alpha=0.4)
-        axes.plot(*np.mean(lines, axis=0), marker="o", color=colour, label=policy)
-    axes.set_xscale("log")
-    axes.set_xlabel("bytes")
-    axes.legend(frameon=False)
+            left.plot(*line, color=colour, linewidth=0.6, alpha=0.4)
+        left.plot(*np.mean(lines, axis=0), marker="o", color=colour, label=policy)
+    for policy in CHOOSING:
+        points = [
+            (np.mean([*cells.rows(peer_bytes, policy, budget).values()]), *mean_and_error(lost))
+            for budget in BUDGETS
+            if len(lost := cells.paired(best_accuracy, ("oracle", budget, ""), (policy, budget, ""))) > 1
+        ]
+        if points:
+            places, means, errors = zip(*points, strict=True)
+            right.errorbar(places, means, errors, marker="o", capsize=3, color=colours[policy], label=policy)
+    for axes in (left, right):
+        axes.set_xscale("log")
+        axes.set_xlabel("bytes")
+    left.legend(frameon=False)
     return to_png(figure)
 
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from city_scale.cells import TRAINING
+from city_scale.cells import LEARNS_NO_MORE, TRAINING
 from city_scale.estimates import ESTIMATES
 from city_scale.found import Cells, accuracy, best_accuracy, honest_accuracy, peer_bytes, refused_versions
 from city_scale.others import FLARE_CLIENTS, FLARE_ROUNDS, FLARE_RUNS
-from city_scale.policies import DEFENDED, TENTH, TURNS_WITH_BAD
+from city_scale.policies import BUDGETS, DEFENDED, TENTH, TURNS_WITH_BAD
 from city_scale.scaling import CODECS
 from fedretina.report import size
 from fedretina.study import Results, mean_text
@@ -16,11 +16,14 @@ from fedretina.study import table as table_of
 
 ROWS = {"all": 0, "nearest": TENTH, "score": TENTH, "bound": TENTH, "random": TENTH, "oracle": TENTH}
 """The budget of each policy."""
+CHOOSING = ("nearest", "score", "bound", "random")
+"""The policies that choose under a budget without test data."""
 KINDS = {
     "": "nothing bad",
     "mislabelled": "random labels",
     "sign-flipped": "all signs of the published model flipped",
     "turns hostile": "all signs flipped from its third version on",
+    LEARNS_NO_MORE: "no attack: its second version is its last",
 }
 NONE = "not run"
 
@@ -51,6 +54,22 @@ def policies(cells: Cells) -> str:
             text(gap, "+.2f") if policy != "all" else "", text(regret, "+.2f") if budget and policy != "oracle" else "",
         ])  # fmt: skip
     return table_of(head, rows)
+
+
+def regret(cells: Cells) -> str:
+    """Show the regret of each policy by budget, beside the bytes of `nearest` and what the oracle reaches."""
+    rows = []
+    for budget in BUDGETS:
+        oracle = cells.rows(best_accuracy, "oracle", budget)
+        got = cells.rows(peer_bytes, DEFENDED, budget)
+        if not oracle or not got:
+            continue
+        lost = [cells.paired(best_accuracy, ("oracle", budget, ""), (policy, budget, "")) for policy in CHOOSING]
+        seeds, reached = ", ".join(map(str, oracle)), text(list(oracle.values()), ".1f")
+        bytes_each = size(sum(got.values()) / len(got))
+        rows.append([size(budget), seeds, bytes_each, reached, *(text(values, "+.2f") for values in lost)])
+    head = ["budget", "seeds", "bytes a domain", "oracle, %"]
+    return table_of([*head, *(f"regret of `{policy}`" for policy in CHOOSING)], rows)
 
 
 def bad_peers(cells: Cells) -> str:

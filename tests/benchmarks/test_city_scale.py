@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from city_scale import page, policies, scaling
-from city_scale.cells import BAD, TASK, bad_domains, task_of
+from city_scale.cells import BAD, LEARNS_NO_MORE, TASK, Attack, Cell, bad_domains, task_of
 from city_scale.found import Cells, best_accuracy, honest_accuracy, refused_versions
 from city_scale.gains import STEPS, Stack, true_gains
 
@@ -131,3 +131,34 @@ def test_the_page_shows_what_is_stored_and_names_what_is_not(state, tmp_path):
     assert "equal numbers: not met; the killed run took 15.0 minutes in both parts." in text
     assert f"{scaling.SIZES[-1][0]:,} x {scaling.SIZES[-1][1]:g} MB" in text
     assert {file.name for file in docs.iterdir()} == {"city.md", "city-policies.png", "city-scaling.png"}
+
+
+def test_regret_is_shown_for_each_budget(state, tmp_path):
+    page.write(state, tmp_path)
+    text = (tmp_path / "city.md").read_text()
+    rows = [
+        line for line in text.splitlines() if line.endswith("| +2.10 ± 0.00 | +2.10 ± 0.00 | +2.10 ± 0.00 | +12.00 ± 0.00 |")
+    ]
+    assert len(rows) == len(policies.BUDGETS)
+    assert "publish nothing after their second version: +0.00 ± 0.00 points." in text
+
+
+def test_parts_without_results_stay_as_they_are_on_the_page(state, tmp_path):
+    page.write(state, tmp_path)
+    before = (tmp_path / "city.md").read_text()
+    Results(tmp_path / "other" / "defaults").put(
+        "defaults", {"seconds": 60.0, "load": 1.0, "rounds": [], "domains": 7, "turns": 28, "failed": 0, "page": 1000}
+    )
+    page.write(tmp_path / "other", tmp_path)
+    after = (tmp_path / "city.md").read_text()
+    assert "7 domains, 28 turns" in after
+    assert before.partition("## A thousand")[2] == after.partition("## A thousand")[2] != ""
+
+
+def test_domains_that_learn_no_more_publish_their_last_good_version():
+    names = sorted(bad_domains(0))
+    attack = Attack.of(Cell(policy="nearest", budget=1, bad=LEARNS_NO_MORE))
+    models = [{"w": np.full(2, number, np.float32)} for number in range(4)]
+    assert [attack.change(names[0], model)["w"][0] for model in models] == [0, 1, 1, 1]
+    honest = next(name for name in domain_names(TASK.domains) if name not in names)
+    assert [attack.change(honest, model)["w"][0] for model in models] == [0, 1, 2, 3]
