@@ -116,6 +116,18 @@ def test_ray_and_a_pool_of_processes_give_equal_models_and_bytes(flower, tmp_pat
 
 
 @pytest.mark.slow
+def test_signed_versions_are_equal_on_ray_and_in_a_pool(flower, tmp_path):
+    on_ray, in_pool = tmp_path / "on-ray", tmp_path / "in-pool"
+    federation = "num-supernodes=6 client-resources-num-cpus=1"
+    output = flower.run(f"{' '.join(SMALL)} trust=true out='{on_ray}'", app="city_scale", federation=federation)
+    assert (on_ray / "city.json").exists(), output[-3000:]
+    run(tmp_path, "trust=true", f"out={in_pool}")
+    assert turns(on_ray) == turns(in_pool)
+    assert not [turn for turn in turns(on_ray) if turn["error"] or turn["refused"]]
+    assert ledger(on_ray) == ledger(in_pool)
+
+
+@pytest.mark.slow
 def test_a_ray_actor_that_is_killed_changes_no_number(own_flower, tmp_path, whole):
     out = tmp_path / "run"
     federation = "num-supernodes=6 client-resources-num-cpus=1"
