@@ -69,6 +69,27 @@ DIGITS = Data(
     (("digits with a good source", ("faint", "upright")), ("digits without one", ("shifted", "left", "upside-down"))),
 )
 
+ALPHABETS = ("balinese", "early_aramaic", "greek", "japanese_katakana", "korean", "latin", "sanskrit", "tagalog")
+OMNIGLOT = Data(
+    "Omniglot",
+    "mAP",
+    tuple(Target(name, (ALPHABETS * 2)[place + 1 : place + 4]) for place, name in enumerate(ALPHABETS)),
+    replace(_ANY, data="omniglot", loss="softmax+triplet", height=32, width=32),
+    (),
+)
+"""Each alphabet with the three that follow it in the alphabetical order."""
+PERSONS = ("cuhk03", "duke", "market1501", "msmt17")
+EVERY_PERSON = replace(
+    PEDESTRIANS, targets=tuple(Target(name, tuple(each for each in PERSONS if each != name)) for name in PERSONS), groups=()
+)
+COMPARED = (SELF, ONE, TURNS)
+"""The recipes where every domain is a target."""
+
+
+def target_cells(data: Data, seeds: Sequence[int]) -> Iterator[Setting]:
+    """List the cells in which every domain of some data is a target, seed by seed."""
+    yield from (replace(base, method=method) for base in bases(data, seeds) for method in COMPARED)
+
 
 def bases(data: Data, seeds: Sequence[int]) -> list[Setting]:
     """List the settings of all targets, seeds and shares of labels."""

@@ -199,21 +199,24 @@ def _aims(found: Sequence[tuple[Data, Scores, list[Setting]]]) -> str:
             where = f"{data.name}, {tables.percent(share)}"
             least = LEAST_OVER_SELF[share]
             rows += [
-                _aim(where, f"B over self-training: at least {least:+.1f}", over_self, least),
-                [where, "no cell under 0", _under_zero(over_self), _met(min(over_self.values) >= 0)],
-                _aim(where, f"B over C: at least {LEAST_OVER_ONE:+.1f}", over_one, LEAST_OVER_ONE),
-                [where, f"at most {MOST_SENT} models sent", f"{max(sent):.0f}", _met(max(sent) <= MOST_SENT)],
+                aim(where, f"B over self-training: at least {least:+.1f}", over_self, least),
+                [where, "no cell under 0", under_zero(over_self), met(min(over_self.values) >= 0)],
+                aim(where, f"B over C: at least {LEAST_OVER_ONE:+.1f}", over_one, LEAST_OVER_ONE),
+                [where, f"at most {MOST_SENT} models sent", f"{max(sent):.0f}", met(max(sent) <= MOST_SENT)],
             ]  # fmt: skip
     return table(["data, labels", "aim", "measured", ""], rows)
 
 
-def _aim(where: str, name: str, difference: Difference, least: float) -> list[str]:
-    return [where, name, str(difference), _met(difference.mean >= least)]
+def aim(where: str, name: str, difference: Difference, least: float) -> list[str]:
+    """Compare a mean difference with an aim."""
+    return [where, name, str(difference), met(difference.mean >= least)]
 
 
-def _under_zero(difference: Difference) -> str:
+def under_zero(difference: Difference) -> str:
+    """Count the pairs in which there is a loss."""
     return f"{sum(value < 0 for value in difference.values)} of {len(difference.values)} are under 0"
 
 
-def _met(met: bool) -> str:
-    return "met" if met else "missed"
+def met(is_met: bool) -> str:
+    """Say whether an aim is met."""
+    return "met" if is_met else "missed"

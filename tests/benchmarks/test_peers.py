@@ -3,7 +3,23 @@
 from dataclasses import replace
 
 import pytest
-from peers.cells import BODY, DIGITS, ONE, PEDESTRIANS, SELF, SHARES, TURNS, bases, cells, unlimited
+from peers import every_target
+from peers.cells import (
+    BODY,
+    COMPARED,
+    DIGITS,
+    EVERY_PERSON,
+    OMNIGLOT,
+    ONE,
+    PEDESTRIANS,
+    SELF,
+    SHARES,
+    TURNS,
+    bases,
+    cells,
+    target_cells,
+    unlimited,
+)  # fmt: skip
 from peers.command import make_task
 from peers.numbers import Difference, Scores, rank_correlation
 from peers.page import write
@@ -71,3 +87,28 @@ def test_the_page_shows_what_is_stored_and_what_was_missed(tmp_path):
     assert text.count("| met |") == 16
     assert "| 10 % | left | 0.10 ± 0.00 | 0.30 ± 0.00 | 2.0 ± 0.0 | -1.0 ± 0.0 |  | +4.4 ± 0.4 |" in text
     assert "| 2.0 |" in text  # the largest fall of the held-out accuracy
+
+
+def test_every_domain_is_a_target_with_three_sources():
+    for data, count in ((EVERY_PERSON, 4), (OMNIGLOT, 8)):
+        found = list(target_cells(data, [0, 1]))
+        assert len(found) == len(set(found)) == count * 2 * len(SHARES) * len(COMPARED)
+        assert all(len({*setting.sources} - {setting.target}) == 3 for setting in found)
+        assert {setting.target for setting in found} == {source for setting in found for source in setting.sources}
+    assert set(PEDESTRIANS.targets) <= set(EVERY_PERSON.targets)  # their cells are the same
+
+
+def test_the_page_of_targets_takes_the_mean_over_targets_first(tmp_path):
+    store = Store(tmp_path)
+    for data in (EVERY_PERSON, OMNIGLOT):
+        for place, base in enumerate(bases(data, [0, 1])):
+            gain = 2.0 * (base.target == data.targets[0].name)
+            for method, score in ((SELF, 50.0), (ONE, 51.0), (TURNS, 53.0 + gain + base.seed)):
+                if data is EVERY_PERSON or place:
+                    store.save(replace(base, method=method), {"mAP": score})
+    text = every_target.write(store, {EVERY_PERSON.name: (0, 1), OMNIGLOT.name: (0, 1, 2)}, page=tmp_path / "page.md")
+    assert (tmp_path / "page.md").read_text() == text
+    assert "| 30 % | cuhk03 | 50.0 ± 0.0 | 51.0 ± 0.0 | 55.5 ± 0.5 | +5.5 ± 0.5 | +4.5 ± 0.5 | 2 |" in text
+    assert "| 30 % | all targets |  |  |  | +4.0 ± 0.5 | +3.0 ± 0.5 |  |" in text
+    assert "| 30 % | balinese | 50.0 | 51.0 | 56.0 | +6.0 | +5.0 | 1 |" in text
+    assert "| rendered pedestrians, 10 % | no cell under 0 | 0 of 8 are under 0 | met |" in text
