@@ -37,7 +37,7 @@ def accuracy_over_bytes(cells: Cells) -> bytes:
     for policy in CHOOSING:
         points = [
             (np.mean([*cells.rows(peer_bytes, policy, budget).values()]), *mean_and_error(lost))
-            for budget in BUDGETS
+            for budget in sorted(BUDGETS)
             if len(lost := cells.paired(best_accuracy, ("oracle", budget, ""), (policy, budget, ""))) > 1
         ]
         if points:

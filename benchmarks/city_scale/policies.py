@@ -12,8 +12,8 @@ from fedretina.study import Results
 
 TENTH = 50_000
 """Bytes of payload for a target and turn: about a tenth of what all models take."""
-BUDGETS = (12_500, 25_000, TENTH, 100_000, 200_000)
-"""The budgets of the curves of regret."""
+BUDGETS = (TENTH, TENTH // 4, 4 * TENTH, TENTH // 2, 2 * TENTH)
+"""The budgets of the curves of regret, the most important first."""
 DEFENDED = "nearest"
 TURNS_WITH_BAD = {"turns hostile": 4, LEARNS_NO_MORE: 4, "sign-flipped": 3, "mislabelled": 3}
 """Kinds of bad domains, and the turns of a domain. One that turns hostile must first have a history, and then be heard."""
@@ -28,7 +28,7 @@ def cells(seeds: list[int]) -> Iterator[Cell]:
         for seed in seeds:
             for kind, trust in product(("", bad), (False, True)):
                 yield Cell(policy=DEFENDED, budget=TENTH, bad=kind, seed=seed, trust=trust, turns=turns)
-    for seed, budget, policy in product(seeds, BUDGETS, ("oracle", DEFENDED, "score", "bound", "random")):
+    for budget, policy, seed in product(BUDGETS, ("oracle", DEFENDED, "score", "bound", "random"), seeds):
         yield Cell(policy=policy, budget=budget, seed=seed)
 
 

@@ -59,7 +59,7 @@ def policies(cells: Cells) -> str:
 def regret(cells: Cells) -> str:
     """Show the regret of each policy by budget, beside the bytes of `nearest` and what the oracle reaches."""
     rows = []
-    for budget in BUDGETS:
+    for budget in sorted(BUDGETS):
         oracle = cells.rows(best_accuracy, "oracle", budget)
         got = cells.rows(peer_bytes, DEFENDED, budget)
         if not oracle or not got:
