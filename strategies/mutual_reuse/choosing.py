@@ -53,6 +53,8 @@ class _Learnt:
 
     risks: dict[str, list[float]] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
+    refusals: dict[str, int] = field(default_factory=dict)
+    not_before: dict[str, int] = field(default_factory=dict)  # the first version that is asked for after a refusal
 
 
 class PeerChoice:
@@ -85,16 +87,27 @@ class PeerChoice:
             self._distances[row, columns] = self._distances[columns, row] = found
 
     def learn(self, turn: Turn) -> None:
-        """Keep the risks and scores that a turn has measured."""
+        """Keep the risks and scores that a turn has measured, and which versions were refused.
+
+        A peer whose version was refused is left out until it has published two more; after the second refusal four, and so
+        on. Or the nearest peer would be asked for again in every turn, although nothing can be learnt from it.
+        """
         learnt = self._learnt[turn.domain]
+        for peer in turn.refused:
+            learnt.refusals[peer] = learnt.refusals.get(peer, 0) + 1
+            learnt.not_before[peer] = turn.versions[peer] + 2 ** learnt.refusals[peer]
         for peer, risk in turn.risks.items():
             learnt.risks.setdefault(peer, []).append(risk)
         learnt.scores.update(turn.scores)
 
     def choose(self, domain: str, relay: PayloadRelay, turn_number: int) -> list[str]:
         """Choose the peers of a domain's next turn among those that have published, the best first."""
-        published = set(relay.streams)
-        candidates = [name for name in self.domains if name != domain and name in published]
+        published, not_before = set(relay.streams), self._learnt[domain].not_before
+        candidates = [
+            name
+            for name in self.domains
+            if name != domain and name in published and relay.version(name) >= not_before.get(name, 0)
+        ]
         gains: Mapping[str, float] = {}
         if self.selection.policy == "oracle" and self.selection.true_gains is not None:
             gains = self.selection.true_gains(domain, {name: relay.newest(name) for name in candidates})

@@ -13,7 +13,7 @@ from torch import nn
 from fedretina.errors import FedRetinaError, UnknownBase
 from fedretina.features import layer_features
 from fedretina.flower import RelayedModels
-from fedretina.strategies.mutual_reuse.turns import SKETCH, SKETCH_DIRECTIONS, SKETCH_FEATURES, sketch_record
+from fedretina.strategies.mutual_reuse.turns import SKETCH, SKETCH_DIRECTIONS, SKETCH_FEATURES, TurnOrder, sketch_record
 from fedretina.strategies.peer_reuse.admission import AdmissionLimits
 from fedretina.strategies.peer_reuse.jobs import Job
 from fedretina.strategies.peer_reuse.target import TargetWorker
@@ -32,7 +32,6 @@ from fedretina.train import (
     training_device,
 )
 
-FIRST_WITH_PEERS = 2
 MUTUAL_LIMITS = AdmissionLimits(change=1.8, growth=math.inf)
 """Honest domains changed by 1.5 in the median and by 1.74 at most when they started from a peer's model (city_scale, seeds 7
 and 8); flipped signs change by 2. Other changes are much smaller, or larger, than those before: growth tells nothing."""
@@ -86,7 +85,7 @@ class MutualReuseClient:
         peers, own = self.models.receive(message.content), self.models.own(message.content)
         reply = RecordDict()
         worker = TurnWorker(self.task, self.folder / job.run, job, domain, reply)
-        worker.own = own
+        worker.own, worker.order = own, TurnOrder.of(message.content)
         if work == "source":
             worker.source()
         elif admitted := peers if self.limits is None else worker.admit(peers, self.limits):
@@ -108,21 +107,21 @@ class TurnWorker(TargetWorker):
     """
 
     own: Mapping[str, np.ndarray] | None = None
+    order: TurnOrder
     published: Mapping[str, np.ndarray]
 
     def source(self) -> None:
-        """Train at home, measure the model, and publish it. The first time, sketch the domain if it has enough samples."""
+        """Train at home, measure the model, and publish it."""
         splits = self.task.splits(self.domain)
         model = self.new_model(splits.classes, "source")
         learner = self.supervised_learner(model, splits, f"source/{self.job.round}")
         epochs = self.training.local_epochs
         if self.own is None:
             epochs += self.training.home_epochs
-            if len(splits.everything()) >= MIN_SAMPLES * SKETCH_DIRECTIONS:
-                self.reply[SKETCH] = sketch_record(domain_sketch(self.task, splits, self.job))
         else:
             load_arrays(model, self.own, self.domain)
         learner.train(EpochRange(0, epochs, epochs), len(splits.labels), self.on_epoch(""))
+        self.sketch(splits)
         self.report("home", self.measure(learner))
         self.publish(model, self.domain)
 
@@ -135,7 +134,7 @@ class TurnWorker(TargetWorker):
         splits = self.task.splits(self.domain)
         peers = adapt_peers(weights, self.task, splits, self.domain)
         model = self.new_model(splits.classes, "target")
-        if self.own is None or self.job.round == FIRST_WITH_PEERS:
+        if self.own is None or not self.order.turns_with_peers:
             self._start(model, splits, peers, {}, {})
         else:
             load_arrays(model, self.own, self.domain)
@@ -146,11 +145,17 @@ class TurnWorker(TargetWorker):
         learner = self._learner(model, splits, f"{self.domain}/reuse/{self.job.round}", equation, labels)
         epochs = self.training.local_epochs
         learner.train(EpochRange(0, epochs, epochs), len(splits.everything()), self.on_epoch(""))
+        self.sketch(splits)
         alpha = equation.alpha if equation is not None else self._theorem_alpha(peers)
         weighed = {f"alpha.{name}": weight for name, weight in alpha.items()}
         self.report("reuse", self.measure(learner) | weighed | {f"peer.{name}": x for name, x in peers.scores.items()})
         self.reply[f"{self.domain}/logme"] = MetricRecord({**peer_scores(self.task, splits, peers)})
         self.publish(model, self.domain)
+
+    def sketch(self, splits: Splits) -> None:
+        """Sketch the domain, if the server asks for that and it has enough samples."""
+        if self.order.sketch and len(splits.everything()) >= MIN_SAMPLES * SKETCH_DIRECTIONS:
+            self.reply[SKETCH] = sketch_record(domain_sketch(self.task, splits, self.job))
 
     def publish(self, model: nn.Module, stream: str) -> None:
         """Keep the model for the reply, where it travels as a payload."""

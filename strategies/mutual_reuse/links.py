@@ -20,7 +20,7 @@ class Link:
     latency : float
         Seconds before the first byte arrives.
     train : float
-        Seconds that a turn at home trains; each peer adds a quarter of it.
+        Seconds of a turn's local epochs; each peer adds a quarter of it.
     """
 
     down: float
@@ -28,9 +28,12 @@ class Link:
     latency: float
     train: float
 
-    def until_sent(self, down_bytes: int, peers: int) -> float:
-        """Return the seconds from the start of a turn until its reply begins to arrive."""
-        return 2 * self.latency + down_bytes / self.down + self.train * (1 + peers / 4)
+    def until_sent(self, down_bytes: int, peers: int, *, at_home: float = 0.0) -> float:
+        """Return the seconds from the start of a turn until its reply begins to arrive.
+
+        `at_home` is how many times as long as its local epochs a domain trains at home before them: in its first turn.
+        """
+        return 2 * self.latency + down_bytes / self.down + self.train * (1 + at_home + peers / 4)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +47,7 @@ class LinkModel:
     latency_ms : float, default 30
         Median.
     train_s : float, default 60
-        Median of the seconds of a turn at home.
+        Median of the seconds of a turn's local epochs.
     spread : float, default 1.0
         Standard deviation of the logarithms: 1 puts two thirds of the values within a factor of 2.7.
     offline : float, default 0.1

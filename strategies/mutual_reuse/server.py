@@ -18,7 +18,7 @@ from fedretina.strategies.mutual_reuse.dispatcher import Dispatcher
 from fedretina.strategies.mutual_reuse.journal import Journal
 from fedretina.strategies.mutual_reuse.links import LinkModel
 from fedretina.strategies.mutual_reuse.timetable import Timetable
-from fedretina.strategies.mutual_reuse.turns import Turn, read_sketch
+from fedretina.strategies.mutual_reuse.turns import Turn, TurnOrder, read_sketch
 from fedretina.strategies.peer_reuse.config import ReuseConfig
 from fedretina.strategies.peer_reuse.hosts import find_hosts
 from fedretina.strategies.peer_reuse.jobs import Job, Setting
@@ -35,6 +35,7 @@ class _Member:
     """What the server knows of one domain."""
 
     turns: int = 0
+    turns_with_peers: int = 0
     chosen: dict[str, int] = field(default_factory=dict)  # by peer of the turn that runs: the version's number
     start: float = 0.0
     request: RecordDict = field(default_factory=RecordDict)
@@ -152,7 +153,7 @@ class MutualReuse:
         member.chosen = {peer: self.relay.version(peer) for peer in peers}
         member.request = self._request(index)
         member.down = message_size(member.request, "down")
-        self._table.run(index, earliest_end=now + self.links[domain].until_sent(member.down, len(peers)))
+        self._table.run(index, earliest_end=self._sent(index))
         known = None if self._journal is None else self._journal.read(domain, member.turns)
         if known is not None:
             self._finish(index, known)
@@ -174,6 +175,8 @@ class MutualReuse:
         )
         content = self.relay.request(domain, peers) if repeated is None else self.relay.repeat(domain, repeated)
         content["job"] = job.record()
+        order = TurnOrder(turns_with_peers=member.turns_with_peers, sketch=domain not in self.choice.sketches)
+        content["turn"] = order.record()
         member.rows += self._rows(index, content, "down")
         return content
 
@@ -218,12 +221,16 @@ class MutualReuse:
     def _finish(self, index: int, reply: RecordDict) -> None:
         """Keep a reply until simulated time reaches its end."""
         domain, member = self.domains[index], self._members[index]
-        link = self.links[domain]
-        sent = member.start + link.until_sent(member.down, len(member.chosen))
         member.reply = reply
         if "failed" not in reply.metric_records:
             self.relay.acknowledge(domain, member.request)
-        self._table.finish(index, sent + message_size(reply, "up") / link.up)
+        self._table.finish(index, self._sent(index) + message_size(reply, "up") / self.links[domain].up)
+
+    def _sent(self, index: int) -> float:
+        """Return when the reply of a turn begins to arrive, in simulated time."""
+        domain, member, training = self.domains[index], self._members[index], self.training
+        at_home = 0 if self.relay.version(domain) else training.home_epochs / max(1, training.local_epochs)
+        return member.start + self.links[domain].until_sent(member.down, len(member.chosen), at_home=at_home)
 
     # Its simulated time is over ---------------------------------------------------------------------------------------
 
@@ -267,6 +274,7 @@ class MutualReuse:
         if sketch is not None:
             self.choice.add_sketch(domain, sketch)
         self._raw[domain] = int(numbers_of(reply.metric_records["size"])["raw"])
+        member.turns_with_peers += f"{domain}/reuse" in reply.metric_records
         member.rows += self._rows(index, reply, "up")
         return Turn(**made, **self._metrics(domain, member, reply))
 

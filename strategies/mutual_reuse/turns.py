@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 from flwr.app import ConfigRecord, RecordDict
@@ -58,6 +59,38 @@ class Turn:
     versions: Mapping[str, int] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
     error: str = ""
+
+
+@dataclass(frozen=True)
+class TurnOrder:
+    """What a message says of the turn, beside its job.
+
+    Parameters
+    ----------
+    turns_with_peers : int
+        In how many turns the domain has learnt from peers so far: the first such turn starts as `ReuseConfig.init` says.
+    sketch : bool
+        Whether the server wants the domain's sketch.
+
+    Examples
+    --------
+    >>> content = RecordDict({"turn": TurnOrder(turns_with_peers=2, sketch=False).record()})
+    >>> TurnOrder.of(content).turns_with_peers
+    2
+    """
+
+    turns_with_peers: int
+    sketch: bool
+
+    def record(self) -> ConfigRecord:
+        """Write it as a record of a message."""
+        return ConfigRecord({"turns-with-peers": self.turns_with_peers, "sketch": self.sketch})
+
+    @classmethod
+    def of(cls, content: RecordDict) -> Self:
+        """Read the record of a message."""
+        record = content.config_records["turn"]
+        return cls(turns_with_peers=int(str(record["turns-with-peers"])), sketch=bool(record["sketch"]))
 
 
 def sketch_record(sketch: np.ndarray) -> ConfigRecord:
