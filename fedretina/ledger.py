@@ -155,6 +155,8 @@ class Ledger:
     ----------
     path : pathlib.Path or None
         The file; its folder must exist. None keeps the rows in memory only.
+    keep_rows : bool, default True
+        Whether the rows are kept in memory too. Without, `rows` reads the file: for runs with millions of rows.
 
     Raises
     ------
@@ -170,14 +172,16 @@ class Ledger:
     12.0
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, *, keep_rows: bool = True) -> None:
         self._lock = Lock()
+        self._path, self._keeps = path, keep_rows or path is None
         self._rows: list[Row] = []
         self._file: TextIO | None = None
         if path is not None:
             with translate_errors(Corrupt, f"{path} cannot be continued", "move it away, or give another folder"):
                 if path.exists():
-                    self._rows = read(path)
+                    found = read(path)
+                    self._rows = found if self._keeps else []
                     _repair_end(path)
                 self._file = path.open("a", encoding="ascii", newline="\n")
 
@@ -185,7 +189,7 @@ class Ledger:
     def rows(self) -> tuple[Row, ...]:
         """All rows so far, oldest first."""
         with self._lock:
-            return tuple(self._rows)
+            return tuple(self._rows if self._keeps or self._path is None else read(self._path))
 
     def append(self, row: Row) -> None:
         """Write one row."""
@@ -194,7 +198,8 @@ class Ledger:
             if self._file is not None:
                 self._file.write(line)
                 self._file.flush()
-            self._rows.append(row)
+            if self._keeps:
+                self._rows.append(row)
 
     def close(self) -> None:
         """Close the file; `rows` can still be read."""

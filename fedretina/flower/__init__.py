@@ -23,7 +23,7 @@ from fedretina.flower.process_grid import ProcessGrid
 from fedretina.flower.relay import sealed_digest
 from fedretina.flower.relay_traffic import relay_rows
 from fedretina.flower.signed_relay import SignedModels, SignedRelay
-from fedretina.flower.sizes import message_size
+from fedretina.flower.sizes import error_size, message_size
 from fedretina.flower.torch_state import record_from_state_dict, state_dict_from_record
 from fedretina.flower.transfers import Transfer
 
@@ -40,6 +40,7 @@ __all__ = [
     "SignedRelay",
     "Transfer",
     "dom_mod",
+    "error_size",
     "message_size",
     "received",
     "record_from_state_dict",

@@ -5,14 +5,14 @@ The server relays their payloads byte for byte. It never holds a model, so its m
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from flwr.app import ConfigRecord, RecordDict
 
 from fedretina.dom import DomConfig, Link, Model, PayloadLog, ReferenceStore, Version, follow, link_of, publish
-from fedretina.errors import BadArgument, Corrupt, UnknownBase
+from fedretina.errors import BadArgument, Corrupt, TooNew, UnknownBase
 from fedretina.flower import records
 from fedretina.flower.streams import stream_config
 
@@ -43,6 +43,7 @@ class PayloadRelay:
         self._logs: dict[str, PayloadLog] = {}
         self._held: dict[str, dict[str, str]] = {}
         self._whole: dict[str, int] = {}  # by stream: the cost for a receiver that holds nothing of it
+        self._named: dict[str, dict[str, list[Link]]] = {}  # by receiver: what leads from nothing to what it was sent last
 
     @property
     def streams(self) -> list[str]:
@@ -101,31 +102,31 @@ class PayloadRelay:
             "keyframe": own is None or own.number % KEYFRAME_EVERY == 0,
         }
         content[NAME] = ConfigRecord({"json": json.dumps(entries)})
+        named = [stream for stream in (*streams, receiver) if stream in self._logs]
+        self._named[receiver] = {stream: self._logs[stream].path(None, self.newest(stream)) for stream in named}
         return content
 
     def repeat(self, receiver: str, request: RecordDict) -> RecordDict:
         """Make a request again for a node that lacks a base: what leads there from nothing, and the receiver's own version.
 
         It leads to the versions of the first request: newer ones may have come, but what a turn learns from must not depend
-        on which node lacked what. A version that the log no longer has is replaced by the newest.
+        on which node lacked what. `request` is the last one that was made for the receiver.
         """
         entries = _entries(request)
-        content = RecordDict()
-        for stream, digest in entries["newest"].items():
-            payloads = tuple(link.payload for link in self._logs[stream].path(None, digest))
-            if not payloads:
-                payloads, entries["newest"][stream] = self._payloads(None, stream), self._logs[stream].newest
-            content[stream] = records.pack(payloads)
+        wanted = [*entries["newest"], *([receiver] if entries["own"] else [])]
+        named = self._named[receiver]
+        content = RecordDict({stream: records.pack([link.payload for link in named[stream]]) for stream in wanted})
         entries["bases"] = dict.fromkeys(entries["newest"])
         if entries["own"]:
             entries["own stream"] = receiver
-            content[receiver] = records.pack(self._payloads(None, receiver))
         content[NAME] = ConfigRecord({"json": json.dumps(entries)})
         return content
 
-    def acknowledge(self, receiver: str, request: RecordDict) -> None:
-        """Note that a receiver has decoded a request: later requests build on its versions."""
-        self._held.setdefault(receiver, {}).update(_entries(request)["newest"])
+    def acknowledge(self, receiver: str, request: RecordDict, *, without: Collection[str] = ()) -> None:
+        """Note that a receiver has decoded a request, `without` some streams: later requests build on its versions."""
+        newest = {stream: digest for stream, digest in _entries(request)["newest"].items() if stream not in without}
+        self._held.setdefault(receiver, {}).update(newest)
+        self._named.pop(receiver, None)
 
     def receive(self, stream: str, reply: RecordDict) -> Link:
         """Keep the payload of a reply as the next version of a stream; its check sum is verified, its tensors are not.
@@ -133,10 +134,13 @@ class PayloadRelay:
         Raises
         ------
         Corrupt, Truncated, TooNew, UnknownBase
-            As `PayloadLog.append`; the version before stays in force.
+            As `PayloadLog.append`; the version before stays in force. Also if it is a delta where a keyframe was asked for.
         """
         log = self._logs.get(stream) or PayloadLog(stream, keep=KEYFRAME_EVERY)
-        link = log.append(single_payload(stream, reply))
+        payload = single_payload(stream, reply)
+        if log.number % KEYFRAME_EVERY == 0 and log.read(payload).base is not None:
+            raise Corrupt(f"stream {stream!r}: a delta came where a keyframe was asked for; the reply is dropped")
+        link = log.append(payload)
         self._logs[stream] = log
         self._whole.pop(stream, None)
         return link
@@ -172,11 +176,33 @@ class RelayedModels:
         Corrupt
             If payloads do not lead to the version that the message names.
         """
-        entries = _entries(content)
-        return {
-            stream: self._version(stream, digest, entries["bases"][stream], content).model
-            for stream, digest in entries["newest"].items()
-        }
+        models, broken = self.receive_sound(content)
+        if broken:
+            raise Corrupt("; ".join(broken.values()))
+        return models
+
+    def receive_sound(self, content: RecordDict) -> tuple[dict[str, Model], dict[str, str]]:
+        """Decode the versions of a message, and leave out those that cannot be decoded: one bad peer ends no turn.
+
+        Returns
+        -------
+        dict of str to mapping
+            The models by stream.
+        dict of str to str
+            By stream, why a version cannot be decoded.
+
+        Raises
+        ------
+        UnknownBase
+            As `receive`.
+        """
+        entries, models, broken = _entries(content), dict[str, Model](), dict[str, str]()
+        for stream, digest in entries["newest"].items():
+            try:
+                models[stream] = self._version(stream, digest, entries["bases"][stream], content).model
+            except (Corrupt, TooNew) as error:
+                broken[stream] = str(error)
+        return models, broken
 
     def own(self, content: RecordDict) -> Model | None:
         """Return the receiver's own newest version, which the message names; None if there is none.
@@ -186,18 +212,26 @@ class RelayedModels:
         UnknownBase
             If it is not held (any more): another node may have made it. The server then sends its payloads.
         """
-        entries = _entries(content)
-        if not entries["own"]:
-            return None
-        return self._version(entries.get("own stream", "the receiver's own"), entries["own"], None, content).model
+        return self._own(content).model if _entries(content)["own"] else None
 
     def publish(self, stream: str, model: Model, content: RecordDict) -> RecordDict:
-        """Make the next version of a stream: the difference to the newest, or a keyframe if the message asks for one."""
+        """Make the next version of a stream: the difference to the newest, or a keyframe if the message asks for one.
+
+        Raises
+        ------
+        UnknownBase
+            If the newest is not held any more: another process may have taken its place on disk. What a turn publishes must
+            not depend on that.
+        """
         entries = _entries(content)
-        base = None if entries["keyframe"] or not entries["own"] else self.store.get(entries["own"])
+        base = None if entries["keyframe"] or not entries["own"] else self._own(content)
         made = publish(model, base=base, config=stream_config(self.config))
         self.store.put(made.version)
         return RecordDict({stream: records.pack([made.payload])})
+
+    def _own(self, content: RecordDict) -> Version:
+        entries = _entries(content)
+        return self._version(entries.get("own stream", "the receiver's own"), entries["own"], None, content)
 
     def _version(self, stream: str, digest: str, base: str | None, content: RecordDict) -> Version:
         if (known := self.store.get(digest)) is not None:

@@ -103,15 +103,15 @@ class SignedModels(RelayedModels):
 
     identity: Identity
 
-    def receive(self, content: RecordDict) -> dict[str, Model]:
+    def receive_sound(self, content: RecordDict) -> tuple[dict[str, Model], dict[str, str]]:
         """Check the statements of a message, then decode its versions.
 
         Raises
         ------
         Untrusted
             Named after the attack: nothing of the message is decoded.
-        UnknownBase, Corrupt
-            As `RelayedModels.receive`.
+        UnknownBase
+            As `RelayedModels.receive_sound`.
         """
         trust, statements = NodeTrust(self.identity), read_statements(content)
         trust.hear(_down_trust(content))
@@ -119,10 +119,10 @@ class SignedModels(RelayedModels):
             stream: trust.check(stream, stream, digest, statements.get(stream), _payloads(stream, content))
             for stream, digest in newest_digests(content).items()
         }
-        models = super().receive(content)  # whose digests are those that were checked
-        for statement in checked.values():
-            self.identity.verifier.install(statement, statement.digest)
-        return models
+        models, broken = super().receive_sound(content)  # their digests are those that were checked
+        for stream in models:
+            self.identity.verifier.install(checked[stream], checked[stream].digest)
+        return models, broken
 
     def own(self, content: RecordDict) -> Model | None:
         """Return the receiver's own newest version, if the receiver's domain signed it."""

@@ -17,7 +17,7 @@ from fedretina.reid.images import load_images
 from fedretina.reid.losses import all_triplets_loss, batch_hard, identity_loss, triplet_loss
 from fedretina.reid.market import read_domain
 from fedretina.reid.metrics import Ranked, Scores, evaluate, evaluate_features, top
-from fedretina.reid.models import build
+from fedretina.reid.models import MODELS, build
 from fedretina.reid.published import Counts, published_counts
 from fedretina.reid.rendering import render
 from fedretina.reid.reranking import rerank
@@ -27,6 +27,7 @@ from fedretina.reid.task import ReIdTask
 
 __all__ = [
     "EMBEDDED",
+    "MODELS",
     "Census",
     "Counts",
     "Domain",

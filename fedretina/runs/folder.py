@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, Self
 from fedretina import home
 from fedretina.atomic import write_text
 from fedretina.errors import BadArgument, FedRetinaError, translate_errors
+from fedretina.runs.documents import read_config
 from fedretina.runs.rankings import copy_rankings
 from fedretina.runs.schema import CONFIG, LEDGER, RANKING, STATE, SUMMARY, VERSIONS, State, Summary
 
@@ -78,6 +79,32 @@ class RunFolder:
     def streams(self) -> Path:
         """The folder of the streams' payloads."""
         return self.path / "streams"
+
+    def resumed(self, given: Mapping[str, Any], *, own: Collection[str] = ()) -> tuple[dict[str, Any], list[str]]:
+        """Return the configuration with which the run began, and the keys of given values that differ and are not used.
+
+        A key that is newer than the run keeps its given value.
+
+        Parameters
+        ----------
+        given : mapping
+            The app's configuration now; `out` and `resume` may differ.
+        own : collection of str, default ()
+            Keys that the app has added to the configuration.
+
+        Raises
+        ------
+        BadArgument
+            If the run is one of another app: it has keys that this one does not know, or lacks one of `own`.
+        """
+        began = dict(read_config(self.path).values)
+        if foreign := sorted((began.keys() - {*given, *own}) | (set(own) - began.keys())):
+            raise BadArgument(
+                f"resume = {str(self.path)!r}: its run is one of another app or release (by {', '.join(foreign)}); "
+                "name a run of this app"
+            )
+        unused = sorted(key for key in began if key in given and key not in ("out", "resume") and began[key] != given[key])
+        return {**given, **began, "resume": given["resume"]}, unused
 
     def begin(self, config: Mapping[str, Any]) -> None:
         """Write the packages' versions, then the configuration. The last file makes the folder a run's."""

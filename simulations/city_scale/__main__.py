@@ -34,6 +34,10 @@ def with_given(arguments: list[str]) -> dict:
         except (KeyError, ValueError):
             allowed = "true or false" if isinstance(config[key], bool) else f"a value like {config[key]!r}"
             raise BadArgument(f"{key} = {value!r}: give {allowed}") from None
+    if any(argument.startswith("engine=") for argument in arguments) and config["engine"] != "inprocess":
+        raise BadArgument(
+            f"engine = {config['engine']!r}: this command has a pool of processes only; type flwr run for others"
+        )
     return config | {"engine": "inprocess"}
 
 

@@ -13,7 +13,7 @@ from flwr.serverapp import Grid
 from fedretina.flower import PayloadRelay, ProcessGrid, SignedRelay
 from fedretina.ledger import Ledger
 from fedretina.report import build_city
-from fedretina.runs import City, CityDomain, RunFolder, read_config, write_city
+from fedretina.runs import City, CityDomain, RunFolder, write_city
 from fedretina.strategies.mutual_reuse import MutualReuse, Turn, positions
 from fedretina.trust import SERVER
 from settings_city import (
@@ -65,7 +65,12 @@ def run(config: Mapping[str, Any], grid: Grid | None, *, say: Say, on_turn: Call
     """
     folder = RunFolder.open(str(config["out"]), str(config["resume"]))
     if config["resume"]:
-        config = {**config, **read_config(folder.path).values, "resume": config["resume"]}
+        # How a run is computed changes no number, so it may change.
+        given = {key: config[key] for key in ("engine", "processes")}
+        config, unused = folder.resumed(config, own=[RUN])
+        config |= given
+        if unused := [key for key in unused if key not in given]:
+            say(f"a resumed run keeps its configuration; not used: {', '.join(unused)}")
     check(config)
     if not config["resume"]:
         config = {**config, RUN: uuid.uuid4().hex}
@@ -79,7 +84,7 @@ def run(config: Mapping[str, Any], grid: Grid | None, *, say: Say, on_turn: Call
             on_turn(turn)
 
     folder.ledger.unlink(missing_ok=True)  # a resumed run writes all its rows again, from the journal
-    with Ledger(folder.ledger) as ledger:
+    with Ledger(folder.ledger, keep_rows=False) as ledger:
         strategy = MutualReuse(
             task.names,
             training_of(config),
@@ -89,6 +94,7 @@ def run(config: Mapping[str, Any], grid: Grid | None, *, say: Say, on_turn: Call
             links=links_of(config),
             settings=node_settings(config),
             relay=relay_of(config, folder),
+            metric=task.metric,
             journal=folder.path / "replies",
             ledger=ledger,
             on_turn=after,

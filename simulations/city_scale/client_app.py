@@ -1,5 +1,6 @@
 """A node of the city: takes the turn of any domain that the server asks for."""
 
+import torch
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
@@ -10,6 +11,7 @@ from fedretina.strategies.mutual_reuse import MutualReuseClient
 from fedretina.strategies.peer_reuse import Job, hosted_domains
 from settings_city import codec_of, task_of, trusted_city
 
+torch.set_num_threads(1)  # sums depend on the number of threads, and equal seeds are to give equal models everywhere
 app = ClientApp()
 app.query("domains")(hosted_domains)
 

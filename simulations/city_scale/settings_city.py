@@ -8,8 +8,8 @@ from city_task import CityTask
 from fedretina.dom import DomConfig
 from fedretina.errors import BadArgument
 from fedretina.home import decoded
-from fedretina.reid import SlicedTask, SplitBy, sliced_task
-from fedretina.settings import Config, choice, flag, number, text, whole
+from fedretina.reid import MODELS, SlicedTask, sliced_task
+from fedretina.settings import Config, choice, flag, number, text, whole, within
 from fedretina.strategies.mutual_reuse import LinkModel, Selection
 from fedretina.strategies.peer_reuse import ReuseConfig
 from fedretina.strategies.selection import POLICIES
@@ -17,6 +17,9 @@ from fedretina.train import Training
 from fedretina.trust import SimulatedCity
 
 Task = CityTask | SlicedTask
+FOR_GIVEN_DATA = {"by": "camera", "cameras": 1, "model": "small"}
+"""The defaults of the keys that count for given data only."""
+ERRORS = "a number from 0.000001 to 0.999"
 SLICES = ("data-root", "split-by", "cameras", "model")
 NODE_KEYS = ("domains", "districts", "samples", "labelled", "bad", "seed", "relative-error", "keyframe-error", "trust")
 """What nodes are told, and `SLICES` of given data. No other folder is told: equal cities have messages of equal size."""
@@ -25,11 +28,12 @@ LINKS = ("down-mbit", "up-mbit", "latency-ms", "train-s", "spread", "offline", "
 
 def task_of(config: Config) -> Task:
     """Make the city. Here and below, a wrong value raises `BadArgument` with the key, the value and what is allowed."""
+    if not 0 < number(config, "labelled") <= 1:
+        raise BadArgument(f"labelled = {config['labelled']!r}: allowed is a number above 0, up to 1")
     if config.get("data-root"):
-        return sliced_task_of(config)
-    for key in ("labelled", "bad"):
-        if not 0 <= number(config, key) <= 1:
-            raise BadArgument(f"{key} = {config[key]!r}: allowed is a number from 0 to 1")
+        return _sliced_task_of(config)
+    if not 0 <= number(config, "bad") <= 1:
+        raise BadArgument(f"bad = {config['bad']!r}: allowed is a number from 0 to 1")
     return CityTask(
         domains=whole(config, "domains", at_least=2),
         districts=whole(config, "districts", at_least=1),
@@ -40,23 +44,29 @@ def task_of(config: Config) -> Task:
     )
 
 
-def sliced_task_of(config: Config) -> SlicedTask:
+def _sliced_task_of(config: Config) -> SlicedTask:
     """Make the task over slices of the given data; their labels stay as they are."""
     if number(config, "bad"):
         raise BadArgument(f"bad = {config['bad']!r} with data-root: only a made city has bad domains; give bad = 0")
     root = Path(text(config, "data-root"))
     if not root.is_absolute():
         raise BadArgument(f"data-root = {config['data-root']!r}: give an absolute path, which all nodes have")
-    by: SplitBy = "site" if choice(config, "split-by", ("camera", "site")) == "site" else "camera"
     return _sliced(
         root,
-        by=by,
-        cameras=whole(config, "cameras", at_least=1),
         domains=whole(config, "domains", at_least=2),
         labelled=number(config, "labelled"),
-        model=text(config, "model"),
         seed=whole(config, "seed", at_least=0),
+        **_slices_of(config),
     )
+
+
+def _slices_of(config: Config) -> dict[str, Any]:
+    """Read the keys that are for given data alone."""
+    return {
+        "by": choice(config, "split-by", ("camera", "site")),
+        "cameras": whole(config, "cameras", at_least=1),
+        "model": choice(config, "model", MODELS),
+    }
 
 
 @cache
@@ -72,9 +82,9 @@ def node_settings(config: Config) -> dict[str, Any]:
 def training_of(config: Config) -> Training:
     """Read the settings of the training."""
     return Training(
-        rounds=whole(config, "turns"),
-        local_epochs=whole(config, "local-epochs"),
-        home_epochs=whole(config, "home-epochs"),
+        rounds=whole(config, "turns", at_least=1),
+        local_epochs=whole(config, "local-epochs", at_least=1),
+        home_epochs=whole(config, "home-epochs", at_least=0),
         batch_size=whole(config, "batch-size"),
         lr=number(config, "lr"),
         device="cpu",
@@ -91,7 +101,13 @@ def reuse_of(config: Config) -> ReuseConfig:
 def selection_of(config: Config) -> Selection:
     """Read how peers are chosen; "oracle" is for the benchmark only."""
     policies = [policy for policy in POLICIES if policy != "oracle"]
-    return Selection(policy=choice(config, "policy", policies), budget=whole(config, "budget", at_least=0) or None)
+    policy, budget = choice(config, "policy", policies), whole(config, "budget", at_least=0)
+    if policy == "all" and budget:
+        raise BadArgument(
+            f"policy = 'all' with budget = {budget}: all peers would be those whose names come first; give budget = 0, or "
+            "policy = 'random'"
+        )
+    return Selection(policy=policy, budget=budget or None)
 
 
 def links_of(config: Config) -> LinkModel:
@@ -113,11 +129,16 @@ def _identities(names: tuple[str, ...], seed: int) -> SimulatedCity:
 
 def codec_of(config: Config) -> DomConfig:
     """Read how versions are coded."""
-    return DomConfig(relative_error=number(config, "relative-error"), keyframe_error=number(config, "keyframe-error"))
+    errors = (within(config, key, 1e-6, 0.999, ERRORS) for key in ("relative-error", "keyframe-error"))
+    return DomConfig(**dict(zip(("relative_error", "keyframe_error"), errors, strict=True)))
 
 
 def check(config: Config) -> None:
     """Read everything once, so that a wrong value ends the run before it begins."""
+    slices = _slices_of(config)
+    if not text(config, "data-root") and slices != FOR_GIVEN_DATA:
+        said = ", ".join(f"{key} = {config[key]!r}" for key in SLICES[1:])
+        raise BadArgument(f"{said} without data-root: they are for given data; give its folder, or leave them out")
     task_of(config), training_of(config), reuse_of(config), selection_of(config), links_of(config), codec_of(config)
     trusted_city(config)
     choice(config, "engine", ("flower", "inprocess"))

@@ -19,7 +19,7 @@ from fedretina.errors import FedRetinaError
 from fedretina.flower import DomGrid
 from fedretina.ledger import Ledger
 from fedretina.report import build, format_bound, format_peers, format_round, headline, round_values, start_logger
-from fedretina.runs import load, read_config
+from fedretina.runs import load
 from fedretina.settings import codec, text
 from fedretina.strategies import JOINT_RULES, PeerReuse, RunResult
 from run_folder import RunFolder, round_of, summarise
@@ -38,7 +38,9 @@ def main(grid: Grid, context: Context) -> None:
     folder = RunFolder.open(str(config["out"]), str(config["resume"]))
     if config["resume"]:
         log("resuming the run in %s", folder.path)
-        config = _resumed_config(folder, config)
+        config, unused = folder.resumed(config)
+        if unused:
+            log("a resumed run keeps its configuration; not used: %s", ", ".join(unused))
     result = RunResult()
     with Ledger(folder.ledger) as ledger:
         try:
@@ -113,16 +115,6 @@ def _log_as_flower(room: str) -> None:
     flower, logger = logging.getLogger("flwr"), logging.getLogger(room)
     logger.setLevel(flower.getEffectiveLevel())
     logger.handlers = flower.handlers
-
-
-def _resumed_config(folder: RunFolder, given: dict) -> dict:
-    """Return the configuration that the run began with; log the keys of other given values, which are not used."""
-    # A key that is newer than the run has its default value.
-    config = given | dict(read_config(folder.path).values) | {"resume": given["resume"]}
-    unused = sorted(key for key in config if key != "out" and config[key] != given.get(key))
-    if unused:
-        log("a resumed run keeps its configuration; not used: %s", ", ".join(unused))
-    return config
 
 
 def _fail(folder: RunFolder, config: dict, result: RunResult, ledger: Ledger, *, error: BaseException) -> None:

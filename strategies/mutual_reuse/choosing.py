@@ -1,15 +1,18 @@
 """The server's choice of peers: what it has learnt of each pair of domains, and a policy under a budget."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from fedretina.checks import check_one_of
 from fedretina.errors import BadArgument
 from fedretina.flower import PayloadRelay
 from fedretina.strategies.mutual_reuse.turns import Turn
-from fedretina.strategies.selection import Budget, Evidence, choose, sketch_distances
+from fedretina.strategies.selection import POLICIES, Budget, Evidence, choose, sketch_distances
 
+_log = logging.getLogger("fedretina.strategies")
 TrueGains = Callable[[str, Mapping[str, str]], Mapping[str, float]]
 """Takes a target and the digests of its candidates' versions, returns the true gain of each; a simulation may know it."""
 
@@ -30,7 +33,7 @@ class Selection:
     Raises
     ------
     BadArgument
-        If "oracle" has no `true_gains`.
+        If the policy is unknown, if the budget is below 1, or if "oracle" has no `true_gains`.
 
     Examples
     --------
@@ -43,6 +46,8 @@ class Selection:
     true_gains: TrueGains | None = None
 
     def __post_init__(self) -> None:
+        check_one_of("policy", self.policy, tuple(POLICIES))
+        Budget(transfer_bytes=self.budget)
         if self.policy == "oracle" and self.true_gains is None:
             raise BadArgument("policy = 'oracle' needs true_gains, which only a simulation has; take another policy")
 
@@ -76,6 +81,7 @@ class PeerChoice:
         self._index = {name: index for index, name in enumerate(self.domains)}
         self._distances = np.full((len(self.domains), len(self.domains)), np.nan)
         self._learnt = {name: _Learnt() for name in self.domains}
+        self._warned = False
 
     def add_sketch(self, domain: str, sketch: np.ndarray) -> None:
         """Keep a domain's sketch, and its distances from those that are known: each pair is computed once."""
@@ -123,4 +129,14 @@ class PeerChoice:
             for name in candidates
         }
         limits, policy = Budget(transfer_bytes=self.selection.budget), self.selection.policy
-        return choose(domain, candidates, evidence, limits, policy=policy, seed=self.seed, round_number=turn_number)
+        chosen = choose(domain, candidates, evidence, limits, policy=policy, seed=self.seed, round_number=turn_number)
+        if candidates and not chosen and not self._warned:
+            self._warned = True
+            least = min(each.transfer_bytes for each in evidence.values())
+            _log.warning(
+                "%s learns from nobody: its budget is %d bytes, the smallest version takes %d; give a larger budget",
+                domain,
+                self.selection.budget,
+                least,
+            )
+        return chosen

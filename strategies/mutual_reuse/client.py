@@ -13,8 +13,15 @@ from torch import nn
 from fedretina.errors import FedRetinaError, UnknownBase
 from fedretina.features import layer_features
 from fedretina.flower import RelayedModels
-from fedretina.strategies.mutual_reuse.turns import SKETCH, SKETCH_DIRECTIONS, SKETCH_FEATURES, TurnOrder, sketch_record
-from fedretina.strategies.peer_reuse.admission import AdmissionLimits
+from fedretina.strategies.mutual_reuse.turns import (
+    SKETCH,
+    SKETCH_DIRECTIONS,
+    SKETCH_FEATURES,
+    UNDECODED,
+    TurnOrder,
+    sketch_record,
+)
+from fedretina.strategies.peer_reuse.admission import Admission, AdmissionLimits
 from fedretina.strategies.peer_reuse.jobs import Job
 from fedretina.strategies.peer_reuse.target import TargetWorker
 from fedretina.strategies.selection import MIN_SAMPLES, log_evidence, sketch
@@ -82,16 +89,16 @@ class MutualReuseClient:
     def _turn(self, message: Message) -> RecordDict:
         job = Job.of(message)
         ((domain, work),) = job.work.items()
-        peers, own = self.models.receive(message.content), self.models.own(message.content)
-        reply = RecordDict()
+        (peers, broken), own = self.models.receive_sound(message.content), self.models.own(message.content)
+        reply = RecordDict({UNDECODED: ConfigRecord({"streams": sorted(broken)})} if broken else {})
         worker = TurnWorker(self.task, self.folder / job.run, job, domain, reply)
-        worker.own, worker.order = own, TurnOrder.of(message.content)
+        worker.own, worker.order, worker.refused = own, TurnOrder.of(message.content), dict(broken)
         if work == "source":
             worker.source()
-        elif admitted := peers if self.limits is None else worker.admit(peers, self.limits):
-            worker.reuse_peers(admitted)
         else:
-            worker.source()
+            worker.reuse_peers(peers if self.limits is None else worker.admit(peers, self.limits))
+        if worker.refused:
+            reply[f"{domain}/refused"] = ConfigRecord(dict(worker.refused))
         began = time.perf_counter()
         for name, record in self.models.publish(domain, worker.published, message.content).items():
             reply[name] = record
@@ -108,6 +115,7 @@ class TurnWorker(TargetWorker):
 
     own: Mapping[str, np.ndarray] | None = None
     order: TurnOrder
+    refused: dict[str, str]
     published: Mapping[str, np.ndarray]
 
     def source(self) -> None:
@@ -126,13 +134,18 @@ class TurnWorker(TargetWorker):
         self.publish(model, self.domain)
 
     def admit(self, weights: SourceWeights, limits: AdmissionLimits) -> SourceWeights:
-        """Leave out what is no sound next version of a peer; without any peer left, the turn trains at home."""
-        return self._admit(weights, limits, needed=False)
+        """Leave out what is no sound next version of a peer."""
+        used, refused = Admission(self.folder / self.domain, limits).admit(weights, self.job.round, needed=False)
+        self.refused |= refused
+        return used
 
     def reuse_peers(self, weights: SourceWeights) -> None:
-        """Train with the peers' models, measure the model, and publish it."""
+        """Train with the peers' models, measure the model, and publish it; at home if none of them can be used."""
         splits = self.task.splits(self.domain)
-        peers = adapt_peers(weights, self.task, splits, self.domain)
+        peers, scores = self._usable(weights, splits)
+        if not peers.models:
+            self.source()
+            return
         model = self.new_model(splits.classes, "target")
         if self.own is None or not self.order.turns_with_peers:
             self._start(model, splits, peers, {}, {})
@@ -149,8 +162,22 @@ class TurnWorker(TargetWorker):
         alpha = equation.alpha if equation is not None else self._theorem_alpha(peers)
         weighed = {f"alpha.{name}": weight for name, weight in alpha.items()}
         self.report("reuse", self.measure(learner) | weighed | {f"peer.{name}": x for name, x in peers.scores.items()})
-        self.reply[f"{self.domain}/logme"] = MetricRecord({**peer_scores(self.task, splits, peers)})
+        self.reply[f"{self.domain}/logme"] = MetricRecord({**scores})
         self.publish(model, self.domain)
+
+    def _usable(self, weights: SourceWeights, splits: Splits) -> tuple[Peers, dict[str, float]]:
+        """Adapt and measure each peer by itself, with its LogME: one that cannot be used is refused, and ends no turn."""
+        models, measured, scores = dict[str, nn.Module](), dict[str, float](), dict[str, float]()
+        for name, arrays in weights.items():
+            try:
+                peer = adapt_peers({name: arrays}, self.task, splits, self.domain)
+                scores |= peer_scores(self.task, splits, peer)
+            except FedRetinaError as error:
+                self.refused[name] = str(error)
+                continue
+            models |= peer.models
+            measured |= peer.scores
+        return Peers(models, measured), scores
 
     def sketch(self, splits: Splits) -> None:
         """Sketch the domain, if the server asks for that and it has enough samples."""

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from flwr.app import Message
@@ -31,9 +31,12 @@ class Dispatcher:
     ----------
     grid : Grid
         Flower's grid, or a `ProcessGrid`.
+    on_repeat : callable, optional
+        Called with the domain's position and the error reply, before its message is sent again.
     """
 
     grid: Grid
+    on_repeat: Callable[[int, Message], None] = lambda domain, reply: None
     _queues: dict[int, deque[tuple[int, Message]]] = field(default_factory=dict)
     _flying: dict[str, tuple[int, Message]] = field(default_factory=dict)
     _busy: set[int] = field(default_factory=set)
@@ -67,6 +70,7 @@ class Dispatcher:
     def _repeat(self, domain: int, message: Message, reply: Message) -> None:
         """Send a message again: at once, or after a pause if what ran it is dead."""
         self._failed[domain] = self._failed.get(domain, 0) + 1
+        self.on_repeat(domain, reply)
         again = Message(message.content, dst_node_id=message.metadata.dst_node_id, message_type="train")
         pause = min(self._failed[domain], LONGEST_PAUSE_S) if _most_repeats(reply) == DEATHS else 0.0
         self._paused.append((time.monotonic() + pause, domain, again))

@@ -8,6 +8,9 @@ import numpy as np
 from fedretina.checks import check_number
 from fedretina.errors import BadArgument
 
+WIDEST = 10.0
+"""The largest spread: with it some links are 10**12 times as slow as others."""
+
 
 @dataclass(frozen=True)
 class Link:
@@ -49,7 +52,7 @@ class LinkModel:
     train_s : float, default 60
         Median of the seconds of a turn's local epochs.
     spread : float, default 1.0
-        Standard deviation of the logarithms: 1 puts two thirds of the values within a factor of 2.7.
+        Standard deviation of the logarithms, up to 10: 1 puts two thirds of the values within a factor of 2.7.
     offline : float, default 0.1
         Share of the domains that are offline before a turn, from 0 to 1.
     off_s : float, default 600
@@ -77,8 +80,8 @@ class LinkModel:
     def __post_init__(self) -> None:
         for key in ("down_mbit", "up_mbit", "latency_ms", "train_s", "off_s"):
             check_number(key.replace("_", "-"), getattr(self, key), positive=True)
-        if not (0 <= self.offline <= 1 and self.spread >= 0):
-            raise BadArgument(f"offline = {self.offline}, spread = {self.spread}: give 0 to 1, and 0 or more")
+        if not (0 <= self.offline <= 1 and 0 <= self.spread <= WIDEST):
+            raise BadArgument(f"offline = {self.offline}, spread = {self.spread}: give 0 to 1, and 0 to {WIDEST:g}")
 
     def draw(self, domains: Sequence[str], *, seed: int) -> dict[str, Link]:
         """Draw a link for each domain; it depends on the seed and the domain's position."""

@@ -6,19 +6,27 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from flwr.app import ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.serverapp import Grid
 
 from fedretina.checks import check_domain_name
 from fedretina.errors import BadArgument, FedRetinaError
-from fedretina.flower import PayloadRelay, message_size, relay_rows
+from fedretina.flower import PayloadRelay, error_size, message_size, relay_rows
 from fedretina.ledger import Ledger, Row
 from fedretina.strategies.mutual_reuse.choosing import PeerChoice, Selection
 from fedretina.strategies.mutual_reuse.dispatcher import Dispatcher
 from fedretina.strategies.mutual_reuse.journal import Journal
 from fedretina.strategies.mutual_reuse.links import LinkModel
+from fedretina.strategies.mutual_reuse.repeats import (
+    SENT_AGAIN,
+    failure_record,
+    read_failure,
+    take_repeats,
+    undecoded,
+    with_repeats,
+)
 from fedretina.strategies.mutual_reuse.timetable import Timetable
-from fedretina.strategies.mutual_reuse.turns import Turn, TurnOrder, read_sketch
+from fedretina.strategies.mutual_reuse.turns import Turn, TurnOrder, check_reply, read_sketch
 from fedretina.strategies.peer_reuse.config import ReuseConfig
 from fedretina.strategies.peer_reuse.hosts import find_hosts
 from fedretina.strategies.peer_reuse.jobs import Job, Setting
@@ -42,7 +50,8 @@ class _Member:
     reply: RecordDict = field(default_factory=RecordDict)
     down: int = 0
     resent: int = 0
-    rows: list[Row] = field(default_factory=list)  # of the ledger, for the turn that runs
+    rows: list[Row] = field(default_factory=list)  # of the ledger, for the message of the turn that runs
+    repeats: list[Row] = field(default_factory=list)  # the same, for all that was sent and came again
 
 
 class MutualReuse:
@@ -71,6 +80,8 @@ class MutualReuse:
         Keeps and relays the versions; a `SignedRelay` checks and relays signatures too.
     journal : Path, optional
         Folder of the replies. A run that finds replies there takes them instead of asking the nodes again.
+    metric : str, optional
+        The task's metric: a reply without it is a failed turn.
     ledger : Ledger, optional
         Gets the rows of all messages of a turn when its simulated time is over. So equal seeds give equal ledgers, but for
         identifiers of nodes and seconds.
@@ -101,6 +112,7 @@ class MutualReuse:
         settings: Mapping[str, Setting] | None = None,
         relay: PayloadRelay | None = None,
         journal: Path | None = None,
+        metric: str = "",
         ledger: Ledger | None = None,
         on_turn: Callable[[Turn], None] | None = None,
     ) -> None:
@@ -115,6 +127,7 @@ class MutualReuse:
         self.relay = PayloadRelay() if relay is None else relay
         self.ledger = Ledger(None) if ledger is None else ledger
         self._journal = None if journal is None else Journal(journal)
+        self._metric = metric
         self._hosts: Mapping[str, int] = {}
         self._on_turn = on_turn
         self._members = [_Member() for _ in self.domains]
@@ -130,7 +143,7 @@ class MutualReuse:
             If a domain has no node, or if every turn so far failed.
         """
         self._hosts = hosts = find_hosts(grid, self.domains, seconds=NODES_S).domains
-        sender, turns = Dispatcher(grid), list[Turn]()
+        sender, turns = Dispatcher(grid, self._note_repeat), list[Turn]()
         for index in range(len(self.domains)):
             self._table.plan(index, 0.0)
         while not self._table.is_over:
@@ -152,10 +165,12 @@ class MutualReuse:
         member.turns, member.start, member.resent = member.turns + 1, now, 0
         member.chosen = {peer: self.relay.version(peer) for peer in peers}
         member.request = self._request(index)
+        member.rows = self._rows(index, member.request, "down")
         member.down = message_size(member.request, "down")
         self._table.run(index, earliest_end=self._sent(index))
         known = None if self._journal is None else self._journal.read(domain, member.turns)
         if known is not None:
+            member.resent, member.repeats = take_repeats(known)
             self._finish(index, known)
         else:
             sender.send(index, Message(member.request, dst_node_id=hosts[domain], message_type="train"))
@@ -177,7 +192,6 @@ class MutualReuse:
         content["job"] = job.record()
         order = TurnOrder(turns_with_peers=member.turns_with_peers, sketch=domain not in self.choice.sketches)
         content["turn"] = order.record()
-        member.rows += self._rows(index, content, "down")
         return content
 
     def _rows(self, index: int, content: RecordDict, direction: Direction, *, error: str = "") -> list[Row]:
@@ -201,30 +215,53 @@ class MutualReuse:
 
     def _receive(self, index: int, reply: Message, sender: Dispatcher, hosts: Mapping[str, int]) -> None:
         domain, member = self.domains[index], self._members[index]
-        missing = reply.has_content() and "missing" in reply.content.config_records
-        if missing and not member.resent:
-            _log.warning("%s lacks a base: %s", domain, reply.content.config_records["missing"]["text"])
-            member.rows += self._rows(index, reply.content, "up", error="the node lacks a base")
+        missing = reply.content.config_records.get("missing") if reply.has_content() else None
+        if missing is not None and not member.resent:
+            _log.warning("%s lacks a base: %s", domain, missing.get("text", "it does not say which"))
             # It counts for no simulated time: which node has which models must not change who learns from whom.
             member.request = self._request(index, repeated=member.request)
             member.resent = message_size(member.request, "down")
+            member.repeats += self._failure_row(index, "the node lacks a base", _size(reply))
+            member.repeats += self._rows(index, member.request, "down", error=SENT_AGAIN)
             sender.send(index, Message(member.request, dst_node_id=hosts[domain], message_type="train"))
             return
-        reason = "the node lacks a base of a message that needs none" if missing else failure_of(reply)
-        content = RecordDict({"failed": MetricRecord({"failed": 1})}) if reason is not None else reply.content
+        reason = "the node lacks a base of a message that needs none" if missing else self._fault(index, reply)
         if reason is not None:
             _log.warning("turn %d of %s failed, its last version is reused: %s", member.turns, domain, reason)
-        elif self._journal is not None:
-            self._journal.write(domain, member.turns, content)
+        content = reply.content if reason is None else failure_record(reason, _size(reply))
+        if self._journal is not None:
+            self._journal.write(domain, member.turns, with_repeats(content, member.resent, member.repeats))
         self._finish(index, content)
+
+    def _fault(self, index: int, reply: Message) -> str | None:
+        """Return why a reply is a failure; None if it is not."""
+        if (reason := failure_of(reply)) is not None:
+            return reason
+        try:
+            check_reply(self.domains[index], reply.content, self._metric)
+        except FedRetinaError as error:
+            return str(error)
+        return None
+
+    def _note_repeat(self, index: int, reply: Message) -> None:
+        """Note that a node failed, and that its message is sent again."""
+        member, reason = self._members[index], failure_of(reply) or "the node failed"
+        member.repeats += self._failure_row(index, reason, _size(reply))
+        member.repeats += self._rows(index, member.request, "down", error=SENT_AGAIN)
+
+    def _failure_row(self, index: int, error: str, size: int) -> list[Row]:
+        """Return the row of a reply that brings no model."""
+        return [replace(row, wire_bytes=size, raw_bytes=size) for row in self._rows(index, RecordDict(), "up", error=error)]
 
     def _finish(self, index: int, reply: RecordDict) -> None:
         """Keep a reply until simulated time reaches its end."""
         domain, member = self.domains[index], self._members[index]
         member.reply = reply
-        if "failed" not in reply.metric_records:
-            self.relay.acknowledge(domain, member.request)
-        self._table.finish(index, self._sent(index) + message_size(reply, "up") / self.links[domain].up)
+        failure = read_failure(reply)
+        if failure is None:
+            self.relay.acknowledge(domain, member.request, without=undecoded(reply))
+        size = message_size(reply, "up") if failure is None else failure.size
+        self._table.finish(index, self._sent(index) + size / self.links[domain].up)
 
     def _sent(self, index: int) -> float:
         """Return when the reply of a turn begins to arrive, in simulated time."""
@@ -236,12 +273,12 @@ class MutualReuse:
 
     def _end(self, index: int, now: float, before: Sequence[Turn]) -> Turn:
         domain, member = self.domains[index], self._members[index]
-        turn = self._read(index, now)
-        if turn.error and not any(not other.error for other in before) and len(before) >= len(self.domains):
+        turn, rows = self._read(index, now)
+        if turn.error and all(other.error for other in before) and len(before) + 1 >= len(self.domains):
             raise FedRetinaError(f"all turns failed, the last one of {domain}: {turn.error}")
-        for row in member.rows:
+        for row in (*member.rows, *member.repeats, *rows):
             self.ledger.append(row)
-        member.rows = []
+        member.rows, member.repeats, member.request, member.reply = [], [], RecordDict(), RecordDict()
         self.choice.learn(turn)
         if member.turns < self.training.rounds:
             off = self.link_model.absence(index, member.turns, seed=self.training.seed)
@@ -250,40 +287,35 @@ class MutualReuse:
             self._on_turn(turn)
         return turn
 
-    def _read(self, index: int, now: float) -> Turn:
-        """Relay the version of a reply, and read its metrics; a reply that cannot be believed is a failed turn."""
+    def _read(self, index: int, now: float) -> tuple[Turn, list[Row]]:
+        """Relay the version of a reply, and read its metrics; a version that cannot be believed makes a failed turn.
+
+        The second value is the ledger's rows of the reply.
+        """
         domain, member, reply = self.domains[index], self._members[index], self._members[index].reply
-        size = 0 if "failed" in reply.metric_records else message_size(reply, "up")
+        failure = read_failure(reply)
         made: dict[str, Any] = {
             "domain": domain,
             "number": member.turns,
             "start": member.start,
             "end": now,
             "down": member.down,
-            "up": size,
+            "up": message_size(reply, "up") if failure is None else failure.size,
             "resent": member.resent,
         }
-        if "failed" in reply.metric_records:
-            return self._failed(index, made, "the node failed; see the log")
+        if failure is not None:
+            return Turn(**made, error=failure.reason), self._failure_row(index, failure.reason, failure.size)
         try:
-            sketch = read_sketch(reply)
             self.relay.receive(domain, reply)
         except FedRetinaError as error:
             _log.warning("turn %d of %s is dropped: %s", member.turns, domain, error)
-            return self._failed(index, made, str(error))
-        if sketch is not None:
+            # What came cannot be read, so its row has no model, only its bytes.
+            return Turn(**made, error=str(error)), self._failure_row(index, str(error), made["up"])
+        if (sketch := read_sketch(reply)) is not None:
             self.choice.add_sketch(domain, sketch)
         self._raw[domain] = int(numbers_of(reply.metric_records["size"])["raw"])
         member.turns_with_peers += f"{domain}/reuse" in reply.metric_records
-        member.rows += self._rows(index, reply, "up")
-        return Turn(**made, **self._metrics(domain, member, reply))
-
-    def _failed(self, index: int, made: dict[str, Any], error: str) -> Turn:
-        """Return a failed turn. What came cannot be read, so its row has no model, only its bytes."""
-        member = self._members[index]
-        (row,) = self._rows(index, RecordDict(), "up", error=error)
-        member.rows.append(replace(row, wire_bytes=made["up"], raw_bytes=made["up"]))
-        return Turn(**made, error=error)
+        return Turn(**made, **self._metrics(domain, member, reply)), self._rows(index, reply, "up")
 
     def _metrics(self, domain: str, member: _Member, reply: RecordDict) -> dict[str, Any]:
         records = {name: numbers_of(record) for name, record in reply.metric_records.items()}
@@ -296,7 +328,12 @@ class MutualReuse:
             "risks": source_risks({name: [score] for name, score in peers.items()}, "learned"),
             "scores": records.get(f"{domain}/logme", {}),
             "versions": member.chosen,
-            "refused": {peer: str(why) for peer, why in refused.items()},
+            "refused": {peer: str(why) for peer, why in refused.items() if peer in member.chosen},
             "raw_down": sum(self._raw[peer] for peer in member.chosen),
             "raw_up": self._raw[domain],
         }
+
+
+def _size(reply: Message) -> int:
+    """Return the bytes of a reply, be it a content or an error."""
+    return error_size(reply) if reply.has_error() else message_size(reply.content, "up")

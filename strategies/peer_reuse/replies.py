@@ -18,7 +18,7 @@ def failure_of(reply: Message) -> str | None:
     if reply.has_error():
         return reply.error.reason or f"error {reply.error.code}"
     record = reply.content.config_records.get("error")
-    return str(record["text"]) if record is not None else None
+    return str(record.get("text", "the node gave no reason")) if record is not None else None
 
 
 def good_replies(replies: Iterable[Message]) -> list[Message]:

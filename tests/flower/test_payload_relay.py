@@ -1,5 +1,7 @@
 """Relay of payloads without decoding."""
 
+import json
+
 import numpy as np
 import pytest
 from flwr.app import ConfigRecord, RecordDict
@@ -74,15 +76,60 @@ def test_a_repeated_request_leads_to_the_versions_of_the_first_though_newer_ones
     assert (port.receive(repeated)["mill"]["w"] == wanted).all()
 
 
-def test_a_repeated_request_leads_to_the_newest_version_where_the_log_lost_the_first(ends):
+def test_a_repeated_request_leads_to_the_same_versions_though_the_log_lost_them(ends):
     relay, mill, port = ends
     publish(relay, mill, 0)
     request = relay.request("port", ["mill"])
+    wanted = mill.receive(request)["mill"]["w"]
     for seed in range(1, 2 * KEYFRAME_EVERY + 1):
         publish(relay, mill, seed)
     repeated = relay.repeat("port", request)
-    assert newest_digests(repeated) == {"mill": relay.newest("mill")}
-    assert port.receive(repeated)["mill"]["w"].shape == (64, 64)
+    assert newest_digests(repeated) == newest_digests(request)
+    assert (port.receive(repeated)["mill"]["w"] == wanted).all()
+
+
+def test_a_delta_in_the_place_of_a_keyframe_is_refused(ends):
+    relay, mill, _ = ends
+    for seed in range(KEYFRAME_EVERY):
+        publish(relay, mill, seed)
+    request = relay.request("mill", [])
+    entries = json.loads(str(request["fedretina.relay"]["json"])) | {"keyframe": False}
+    request["fedretina.relay"] = ConfigRecord({"json": json.dumps(entries)})
+    with pytest.raises(Corrupt, match="a keyframe was asked for"):
+        relay.receive("mill", mill.publish("mill", model(9), request))
+    assert relay.version("mill") == KEYFRAME_EVERY
+    publish(relay, mill, 10)
+
+
+def test_a_version_that_cannot_be_decoded_is_left_out_and_not_taken_for_held(ends, tmp_path):
+    relay, mill, port = ends
+    publish(relay, mill, 0)
+    relay.receive("port", port.publish("port", model(1), relay.request("port", [])))
+    request = relay.request("third", ["mill", "port"])
+    entries = json.loads(str(request["fedretina.relay"]["json"]))
+    entries["newest"]["mill"] = 64 * "0"
+    request["fedretina.relay"] = ConfigRecord({"json": json.dumps(entries)})
+    third = RelayedModels(ReferenceStore(tmp_path / "third"), port.config)
+    models, broken = third.receive_sound(request)
+    assert models.keys() == {"port"}
+    assert broken.keys() == {"mill"}
+    with pytest.raises(Corrupt, match="stream 'mill'"):
+        third.receive(request)
+    relay.acknowledge("third", request, without=broken)
+    assert relay.cost("third", "mill") > 0
+    assert relay.cost("third", "port") == 0
+
+
+def test_the_own_version_that_another_process_removed_is_no_silent_keyframe(ends):
+    relay, mill, _ = ends
+    publish(relay, mill, 0)
+    request = relay.request("mill", [])
+    assert mill.own(request) is not None
+    for file in mill.store.folder.glob("*.ref"):
+        file.unlink()
+    mill = RelayedModels(ReferenceStore(mill.store.folder), mill.config)
+    with pytest.raises(UnknownBase):
+        mill.publish("mill", model(1), request)
 
 
 def test_a_receiver_that_lost_its_own_model_gets_it_back(ends):

@@ -1,18 +1,21 @@
 """The city in one process: killed and resumed, with other numbers of nodes, under a budget."""
 
 import json
+import re
 from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 from city_scale_run import CITY
+from flwr.app import ConfigRecord
 from flwr.clientapp import ClientApp
 
 from city_task import CityTask, domain_names
-from fedretina.dom import DomConfig, ReferenceStore
-from fedretina.errors import BadArgument, UnknownBase
-from fedretina.flower import RelayedModels
-from fedretina.strategies.mutual_reuse import LinkModel, MutualReuse, MutualReuseClient, Selection, Turn
+from fedretina.dom import DomConfig, ReferenceStore, publish
+from fedretina.errors import BadArgument, FedRetinaError, UnknownBase
+from fedretina.flower import RelayedModels, message_size, records
+from fedretina.strategies.mutual_reuse import MUTUAL_LIMITS, LinkModel, MutualReuse, MutualReuseClient, Selection, Turn
+from fedretina.strategies.mutual_reuse.turns import TurnOrder
 from fedretina.strategies.peer_reuse import Job, ReuseConfig, hosted_domains
 from fedretina.testing import LocalGrid
 from fedretina.train import Training
@@ -27,11 +30,23 @@ class Killed(Exception):
     pass
 
 
-def run(folder, *, nodes=3, killed_after=None, policy="nearest", budget=30_000, failing=()):
+def run(
+    folder, *, nodes=3, killed_after=None, policy="nearest", budget=30_000, failing=(), change=None, rounds=3, seed=0,
+    limits=MUTUAL_LIMITS,
+):  # fmt: skip
+    """Run the city; `change` gets domain, turn and reply, and may change the reply."""
     app = ClientApp()
     models = RelayedModels(ReferenceStore(folder / "references"), DomConfig(keyframe_error=0.02))
     app.query("domains")(hosted_domains)
-    app.train()(MutualReuseClient(TASK, folder, models))
+    client = MutualReuseClient(TASK, folder, models, limits=limits)
+
+    @app.train()
+    def train(message, context):
+        reply, job = client(message, context), Job.of(message)
+        if change is not None:
+            change(*job.work, job.round, reply.content)
+        return reply
+
     turns = []
 
     def on_turn(turn):
@@ -40,7 +55,8 @@ def run(folder, *, nodes=3, killed_after=None, policy="nearest", budget=30_000, 
             raise Killed
 
     strategy = MutualReuse(
-        domain_names(TASK.domains), TRAINING, ReuseConfig(committee=False), run="city", journal=folder / "replies",
+        domain_names(TASK.domains), replace(TRAINING, rounds=rounds, seed=seed), ReuseConfig(committee=False), run="city",
+        journal=folder / "replies", metric=TASK.metric,
         selection=Selection(policy=policy, budget=budget), links=LinkModel(offline=0.3), on_turn=on_turn,
     )  # fmt: skip
     grid = LocalGrid(app, nodes, failing=failing)
@@ -175,8 +191,7 @@ def test_a_lost_base_is_a_row_with_an_error(tmp_path):
         file.unlink()
     _, strategy, _ = run(tmp_path)
     errors = [row.error for row in strategy.ledger.rows if row.error]
-    assert errors
-    assert set(errors) == {"the node lacks a base"}
+    assert set(errors) == {"the node lacks a base", "sent again"}
 
 
 def test_a_domain_of_few_samples_makes_no_sketch_and_takes_part(tmp_path, monkeypatch):
@@ -195,7 +210,7 @@ def test_a_domain_of_few_samples_makes_no_sketch_and_takes_part(tmp_path, monkey
 
 
 def test_a_node_that_never_has_a_base_fails_its_turns_and_holds_nobody(tmp_path, monkeypatch):
-    receive = RelayedModels.receive
+    receive = RelayedModels.receive_sound
 
     def refuse(self, content):
         job = Job.read(content.config_records["job"])
@@ -203,8 +218,81 @@ def test_a_node_that_never_has_a_base_fails_its_turns_and_holds_nobody(tmp_path,
             raise UnknownBase("no base")
         return receive(self, content)
 
-    monkeypatch.setattr(RelayedModels, "receive", refuse)
+    monkeypatch.setattr(RelayedModels, "receive_sound", refuse)
     turns, _, grid = run(tmp_path)
     assert {(turn.domain, turn.number) for turn in turns if turn.error} == {("d001", 2)}
     assert len(turns) == 18
     assert len([m for m in grid.sent if m.metadata.message_type == "train"]) == 19
+
+
+@pytest.mark.parametrize("limits", [None, MUTUAL_LIMITS])
+def test_a_peer_whose_model_fits_nobody_is_refused_and_ends_no_turn_of_others(tmp_path, limits):
+    def misfit(domain, turn, reply):
+        if domain == "d001" and turn == 1:
+            other = publish({"x": np.ones((40, 40), np.float32)}, base=None)
+            reply["d001"] = records.pack([other.payload])
+
+    turns, _, _ = run(tmp_path, change=misfit, limits=limits, policy="all", budget=None)
+    others = [turn for turn in turns if turn.domain != "d001"]
+    assert not any(turn.error for turn in others)
+    refused = [turn for turn in others if turn.refused]
+    assert {peer for turn in refused for peer in turn.refused} == {"d001"}
+    assert all(set(turn.alpha) == set(turn.versions) - {"d001"} for turn in refused)
+    assert len(refused) == len({turn.domain for turn in refused})  # nobody asks for the same version again
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda reply: reply.pop("size"), "does not say how large its model is"),
+        (lambda reply: reply["size"].update({"raw": float("nan")}), r"numbers that are not finite \(raw\)"),
+        (lambda reply: reply.update({"more": reply["d001"]}), r"the models \['d001', 'more'\]"),
+        (lambda reply: reply.pop("d001/home", None), "does not have accuracy of one training"),
+    ],
+)
+def test_a_malformed_reply_is_a_failed_turn_and_stays_one_when_the_run_is_resumed(tmp_path, spoil, reason):
+    def change(domain, turn, reply):
+        if domain == "d001" and turn == 1:
+            spoil(reply)
+
+    turns, _, _ = run(tmp_path, change=change)
+    (failed,) = [turn for turn in turns if turn.error]
+    assert (failed.domain, failed.number) == ("d001", 1)
+    assert re.search(reason, failed.error)
+    again, strategy, grid = run(tmp_path)
+    assert as_json(again) == as_json(turns)
+    assert not [message for message in grid.sent if message.metadata.message_type == "train"]
+    assert any(re.search(reason, row.error) for row in strategy.ledger.rows)
+
+
+def test_a_domain_starts_from_a_peer_in_the_first_turn_that_has_one(tmp_path):
+    turns, strategy, _ = run(tmp_path, seed=2, rounds=3)
+    for domain in domain_names(6):
+        with_peers = [turn for turn in turns if turn.domain == domain and turn.versions]
+        assert strategy._members[int(domain[1:])].turns_with_peers == len(with_peers)
+    orders = [
+        (message.content["job"], TurnOrder.of(message.content))
+        for message in run(tmp_path / "new", seed=2)[2].sent
+        if message.metadata.message_type == "train"
+    ]
+    assert {order.turns_with_peers for _, order in orders} == {0, 1}
+    assert {Job.read(job).round for job, order in orders if order.sketch} == {1}
+
+
+def test_a_run_whose_only_turns_failed_is_no_success(tmp_path):
+    def fail(domain, turn, reply):
+        reply["error"] = ConfigRecord({"text": "no memory"})
+
+    with pytest.raises(FedRetinaError, match=r"all turns failed, the last one of d00\d: no memory"):
+        run(tmp_path, change=fail, rounds=1)
+
+
+def test_a_message_that_is_sent_again_is_in_the_ledger_also_of_a_resumed_run(tmp_path):
+    _, strategy, grid = run(tmp_path, failing={4, 9})
+    rows = strategy.ledger.rows
+    sent = sum(message_size(m.content, "down") for m in grid.sent if m.metadata.message_type == "train")
+    assert sum(row.wire_bytes for row in rows if row.direction == "down") == sent
+    assert len([row for row in rows if row.error == "sent again"]) >= 2
+    _, again, _ = run(tmp_path)
+    plain = [replace(row, node=0, encode_s=0.0) for row in rows]
+    assert [replace(row, node=0, encode_s=0.0) for row in again.ledger.rows] == plain

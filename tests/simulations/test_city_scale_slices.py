@@ -32,7 +32,7 @@ def test_cameras_of_a_data_set_learn_from_each_other(omniglot, tmp_path, monkeyp
         ({"cameras": 30}, "cameras = 30: .*latin has 20 camera"),
         ({"bad": 0.1}, "bad = 0.1 with data-root: only a made city has bad domains"),
         ({"split-by": "day"}, "split-by = 'day': allowed are 'camera', 'site'"),
-        ({"model": "huge"}, "model = 'huge': allowed are small"),
+        ({"model": "huge"}, "model = 'huge': allowed are 'small'"),
         ({"data-root": "data"}, "data-root = 'data': give an absolute path"),
     ],
 )
