@@ -100,7 +100,15 @@ class Request:
         return True
 
 
-def make_request(folder: Path, domains: Sequence[str], *, role: str, data: Path | None, post_quantum: bool = False) -> bytes:
+def make_request(
+    folder: Path,
+    domains: Sequence[str],
+    *,
+    role: str,
+    data: Path | None,
+    post_quantum: bool = False,
+    share: bool = True,
+) -> bytes:
     """Make a node's folder with new keys, and return the request.
 
     Parameters
@@ -115,6 +123,8 @@ def make_request(folder: Path, domains: Sequence[str], *, role: str, data: Path 
         The folder of its data; None where the app has data of its own.
     post_quantum : bool, default False
         Whether each domain signs by ML-DSA-65 beside Ed25519, and opens what is sealed by ML-KEM-768 with X25519.
+    share : bool, default True
+        Whether weights that were trained on its targets' data may leave the node for co-training.
 
     Raises
     ------
@@ -127,7 +137,8 @@ def make_request(folder: Path, domains: Sequence[str], *, role: str, data: Path 
         raise BadArgument(
             f"role {role!r} with {len(domains)} domains: name a domain, and one of the roles {', '.join(NODE_ROLES)}"
         )
-    node = NodeFolder(folder.absolute(), "+".join(domains), list(domains), role, str(data.absolute()) if data else "")
+    place = str(data.absolute()) if data else ""
+    node = NodeFolder(folder.absolute(), "+".join(domains), list(domains), role, place, share=share)
     if (folder / NodeFolder.FILE).exists():
         raise BadArgument(
             f"{folder} holds a node already: name another folder, or remove it if the node is no longer wanted"

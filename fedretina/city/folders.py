@@ -4,7 +4,7 @@ A folder is an identity: it can be copied to another machine, and starts there u
 """
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from importlib import metadata
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -59,8 +59,10 @@ class _Folder:
             raise BadArgument(f"{path} has no {cls.FILE}: make it with `{cls.MADE_BY}`, or name another folder") from error
         except (OSError, ValueError) as error:
             raise BadArgument(f"{path / cls.FILE} cannot be read ({error}): restore it from a backup") from error
-        names = {entry.name for entry in fields(cls)} - {"path"}
-        if not isinstance(found, dict) or found.keys() != names:
+        entries = [entry for entry in fields(cls) if entry.name != "path"]
+        needed = {entry.name for entry in entries if entry.default is MISSING and entry.default_factory is MISSING}
+        names = {entry.name for entry in entries}
+        if not isinstance(found, dict) or not needed <= found.keys() <= names:
             raise BadArgument(f"{path / cls.FILE} must have the fields {', '.join(sorted(names))}: restore it from a backup")
         return found
 
@@ -148,6 +150,8 @@ class NodeFolder(_Folder):
         Whether it trains, or only receives models.
     data : str
         The folder of its data; empty where the app has data of its own.
+    share : bool, default True
+        Whether weights that were trained on its targets' data may leave the node for co-training.
     city, address : str
         The city's name and the server's HOST:PORT; empty before it has joined.
     packages : dict of str to str
@@ -164,6 +168,7 @@ class NodeFolder(_Folder):
     city: str = ""
     address: str = ""
     packages: dict[str, str] = field(default_factory=dict)
+    share: bool = True
 
     def require_joined(self) -> None:
         """Raise `BadArgument` if the node has not joined a city."""

@@ -45,6 +45,7 @@ def superlink_command(city: CityFolder) -> list[str]:
 def supernode_command(node: NodeFolder, port: int) -> list[str]:
     """Return the command that runs a node's SuperNode; `port` is for its own processes, on loopback."""
     config = f'domains="{",".join(node.domains)}" role="{node.role}" data="{node.data}" city="{node.path.absolute()}"'
+    config += "" if node.share else " share=false"
     return [
         *("flower-supernode", "--superlink", node.address, "--root-certificates", str(node.ca)),
         *("--auth-supernode-private-key", str(node.flower_key), "--host", "127.0.0.1", "--port", str(port)),

@@ -108,12 +108,16 @@ def request(
         bool,
         typer.Option("--post-quantum", help="Sign by ML-DSA-65 beside Ed25519; receive by ML-KEM-768 with X25519."),
     ] = False,
+    no_share: Annotated[
+        bool, typer.Option("--no-share", help="Weights trained on its targets' data never leave it: no co-training.")
+    ] = False,
     folder: NodeDir = NODE_DIR,
 ) -> None:
     """Edge: make this machine's keys, and a request for the server's operator. It holds nothing secret."""
     from fedretina import city
 
-    made = city.make_request(folder, parse_names(domains), role=role, data=data, post_quantum=post_quantum)
+    names = parse_names(domains)
+    made = city.make_request(folder, names, role=role, data=data, post_quantum=post_quantum, share=not no_share)
     out.write_bytes(made)
     typer.echo(f"The keys are in {folder}. Send {out} to the server's operator, who answers with a .join file.")
     typer.echo(f"Next, with that file: fedretina city join FILE.join --dir {folder}")

@@ -61,7 +61,7 @@ def study(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     body_rounds: Annotated[int, typer.Option(min=1, help="peers: rounds in which sources average their bodies.")] = 5,
     average_every: Annotated[int, typer.Option(min=1, help="peers: epochs between two averages in co-training.")] = 5,
-    share_target: Annotated[float, typer.Option(min=0, max=1, help="peers: the target's weight in an average.")] = 0.6,
+    share_target: Annotated[float, typer.Option(min=0.01, max=1, help="peers: the target's weight in an average.")] = 0.6,
     alone_last: Annotated[int, typer.Option(min=0, help="peers: last epochs, in which the target trains alone.")] = 6,
     risk_limit: Annotated[
         float, typer.Option(min=0, help="peers: no turn above this multiple of the best R_m; 0: off.")

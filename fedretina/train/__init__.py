@@ -23,10 +23,10 @@ True
 """
 
 from fedretina.train.batches import Batch, Batches, DomainBatches
-from fedretina.train.bodies import Body, average_bodies, average_states, load_body, mix_bodies, shared_body
+from fedretina.train.bodies import Body, average_bodies, average_states, body_arrays, load_body, mix_bodies, shared_body
 from fedretina.train.checkpoints import Checkpoints
 from fedretina.train.compute import class_scores, forward_function, training_device
-from fedretina.train.joint import OnRound, body_span, train_from, train_jointly
+from fedretina.train.joint import OnRound, body_span, load_at_target, train_from, train_jointly
 from fedretina.train.learner import Learner, OnEpoch
 from fedretina.train.own_risk import held_out_risk
 from fedretina.train.peers import Peers, SourceWeights, adapt_peers, check_finite, load_arrays, model_arrays, tensor_of
@@ -81,6 +81,7 @@ __all__ = [
     "adapt_peers",
     "average_bodies",
     "average_states",
+    "body_arrays",
     "body_span",
     "check_disk_space",
     "check_finite",
@@ -90,6 +91,7 @@ __all__ = [
     "forward_function",
     "held_out_risk",
     "load_arrays",
+    "load_at_target",
     "load_body",
     "make_schedule",
     "mix_bodies",

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Mapping
 
+from fedretina.features import adapt_batchnorm
+from fedretina.task import Splits
 from fedretina.train.bodies import Body, average_bodies, load_body, shared_body
 from fedretina.train.learner import Learner, OnEpoch
 from fedretina.train.schedule import EpochRange
+from fedretina.train.start import clean_batches
 
 OnRound = Callable[[Body, Mapping[str, Body], Body], None]
 """Called after a body round with the body that was sent, the bodies that came back, and their average."""
@@ -30,7 +33,19 @@ def body_span(number: int, rounds: int, epochs: int) -> EpochRange:
     return EpochRange(round((number - 1) * epochs / rounds), round(number * epochs / rounds), epochs)
 
 
-def train_from(learner: Learner, body: Body, span: EpochRange, *, samples: int, on_epoch: OnEpoch) -> Body:
+def load_at_target(learner: Learner, body: Body, splits: Splits) -> None:
+    """Load a shared body into a target's model, and measure its BatchNorm statistics on the target's samples.
+
+    The statistics before belonged to the target's own body. With them the new one would be measured, published and asked for
+    pseudo-labels in a state that nobody trained.
+    """
+    load_body(learner.model, body, learner.task.head)
+    adapt_batchnorm(learner.model, [batch.to(learner.device) for batch in clean_batches(learner.task, splits)])
+
+
+def train_from(
+    learner: Learner, body: Body, span: EpochRange, *, samples: int, on_epoch: OnEpoch, target: Splits | None = None
+) -> Body:
     """Train some epochs from a body, and return the new body. The head and the BatchNorm statistics stay the learner's own.
 
     Parameters
@@ -45,8 +60,13 @@ def train_from(learner: Learner, body: Body, span: EpochRange, *, samples: int, 
         Number of samples from which the steps of an epoch follow: the domain's own, or the target's in a source's turn.
     on_epoch : callable
         See `OnEpoch`.
+    target : Splits, optional
+        The target's data, if the learner is the target: its model votes, so it needs statistics of the new body.
     """
-    load_body(learner.model, body, learner.task.head)
+    if target is None:
+        load_body(learner.model, body, learner.task.head)
+    else:
+        load_at_target(learner, body, target)
     learner.train(span, samples, on_epoch)
     return shared_body(learner.model, learner.task.head)
 

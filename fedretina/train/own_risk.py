@@ -7,6 +7,7 @@ from fedretina.task import Splits, Task
 from fedretina.train.batches import DomainBatches
 from fedretina.train.compute import class_scores, training_device
 from fedretina.train.learner import Learner
+from fedretina.train.risks import SMALLEST_RISK
 from fedretina.train.schedule import EpochRange
 from fedretina.train.seeds import derive_seed, seeded_model
 from fedretina.train.training import Training
@@ -37,17 +38,17 @@ def held_out_risk(task: Task, splits: Splits, domain: str, training: Training) -
     Returns
     -------
     float or None
-        1 - accuracy, from 0 to 1. None if it cannot be compared with R_m, since each domain has a head of its own; and if
-        fewer than ten samples can be held out.
+        1 - accuracy, at least 0.01 as R_m is. None if it cannot be compared with R_m, since each domain has a head of its
+        own, or the task's metric is not the accuracy; and if fewer than ten samples can be held out.
     """
-    if task.kind != "classification" or task.head:
+    if task.kind != "classification" or task.head or task.metric != "accuracy":
         return None
     folds = _folds(splits.labels, derive_seed(training.seed, f"{domain}/own-risk", 0))
     held_out = [_held_out(splits.labels, folds == fold) for fold in range(FOLDS)]
     if (count := int(sum(out.sum() for out in held_out))) < LEAST:
         return None
     wrong = sum(_errors(task, splits, domain, training, out) for out in held_out if out.any())
-    return wrong / count
+    return max(SMALLEST_RISK, wrong / count)
 
 
 def _folds(labels: Tensor, seed: int) -> Tensor:

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
+from fedretina.checks import check_number, check_one_of
+from fedretina.errors import BadArgument
 from fedretina.train.bodies import MOST_SAMPLES
 
 CoTraining = Literal["off", "one", "turns", "all"]
@@ -27,12 +29,24 @@ class TurnRules:
     own_limit : float, default 1.0
         The absolute limit: a source takes no part if its R_m is more than this multiple of the target's own risk, see
         `held_out_risk`; 0: no limit. Without it, the best of bad sources would always take part.
+
+    Raises
+    ------
+    BadArgument
+        If a value is not allowed: a relative limit below 1 would leave out every source.
     """
 
     co_training: CoTraining = "turns"
     by: TurnsBy = "size"
     risk_limit: float = RISK_LIMIT
     own_limit: float = OWN_LIMIT
+
+    def __post_init__(self) -> None:
+        check_one_of("co-training", self.co_training, get_args(CoTraining))
+        check_one_of("turns-by", self.by, get_args(TurnsBy))
+        if self.risk_limit and not self.risk_limit >= 1:
+            raise BadArgument(f"risk-limit = {self.risk_limit}: 0, or a number of 1 or more, is allowed")
+        check_number("own-limit", self.own_limit, positive=False)
 
 
 @dataclass(frozen=True)

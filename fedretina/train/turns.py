@@ -60,7 +60,8 @@ def make_schedule(spans: Sequence[tuple[int, int]], weights: Mapping[str, Weight
     """Choose the sources of each segment.
 
     In turn, a target gets one source, and a source serves one target. A target's next source is the one that is furthest
-    behind its share of the turns. Targets take turns in choosing first; one that finds no free source trains alone.
+    behind its share of the turns. Targets with fewer sources choose first, and equals take turns in that; one that finds no
+    free source trains alone.
 
     Parameters
     ----------
@@ -86,7 +87,10 @@ def make_schedule(spans: Sequence[tuple[int, int]], weights: Mapping[str, Weight
     schedule = []
     for index, span in enumerate(spans):
         free, chosen = {source for sources in weights.values() for source in sources}, dict[str, tuple[str, ...]]()
-        for target in _rotated(list(weights), index):
+        # Whoever has the fewest sources chooses first, or others could take its only one; equals take turns in that.
+        order = _rotated([target for target in weights if weights[target]], index)
+        chosen.update(dict.fromkeys(weights, ()))
+        for target in sorted(order, key=lambda target: len(weights[target])):
             source = _furthest_behind(weights[target], counts[target], free)
             chosen[target] = () if source is None else (source,)
             if source is not None:

@@ -8,6 +8,7 @@ from flwr.clientapp import ClientApp
 
 from fedretina import home
 from fedretina.flower import dom_mod
+from fedretina.settings import flag
 from fedretina.strategies import Job, ModelFolder, PeerReuseClient, hosted_domains
 from settings import progress_of, task_of, threads_of
 
@@ -21,7 +22,7 @@ def answer(message: Message, context: Context) -> Message:
         config["data-root"] = data
     if threads := threads_of(config):
         torch.set_num_threads(threads)
-    share = bool(context.node_config.get("share", True))  # the owner's decision, not the run's
+    share = flag({"share": context.node_config.get("share", True)}, "share")  # the owner's decision, not the run's
     client = PeerReuseClient(task_of(config), home.nodes(), progress=progress_of(config), share=share)
     return client(message, context)
 

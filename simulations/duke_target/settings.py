@@ -48,7 +48,6 @@ def reuse_of(config: Config) -> ReuseConfig:
         alone_last=whole(config, "alone-last"),
         turns_by=text(config, "turns-by"),
         risk_limit=number(config, "risk-limit"),
-        own_limit=number(config, "own-limit"),
         share=flag(config, "share"),
     )
 

@@ -7,6 +7,7 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 from fedretina.errors import BadArgument, FedRetinaError
 from fedretina.strategies.peer_reuse.admission import AdmissionLimits
 from fedretina.strategies.peer_reuse.jobs import Job
+from fedretina.strategies.peer_reuse.replies import error_record
 from fedretina.strategies.peer_reuse.target import TargetWorker
 from fedretina.strategies.peer_reuse.worker import Progress
 from fedretina.task import Task
@@ -74,9 +75,7 @@ class PeerReuseClient:
                 worker = TargetWorker(self.task, folder, job, domain, reply, progress=shown, share=self.share)
                 worker.do(work, peers, self.limits)
         except FedRetinaError as error:
-            # A file's name may hold half characters, which no message can carry.
-            text = f"{failing}: {error}".encode("utf-8", "backslashreplace").decode()
-            reply = RecordDict({"error": ConfigRecord({"text": text})})
+            reply = RecordDict({"error": error_record(f"{failing}: {error}")})
         return Message(reply, reply_to=message)
 
 

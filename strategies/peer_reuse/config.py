@@ -173,15 +173,11 @@ class ReuseConfig:
         self._check_joint()
 
     def _check_joint(self) -> None:
-        check_one_of("co-training", self.co_training, CO_TRAININGS)
-        check_one_of("turns-by", self.turns_by, TURNS_BY)
         for key, least in (("body_rounds", 0), ("average_every", 1), ("alone_last", 0)):
             check_at_least(key.replace("_", "-"), getattr(self, key), least)
         if not 0 < self.share_target <= 1:
             raise BadArgument(f"share-target = {self.share_target}: a number above 0, at most 1, is allowed")
-        if self.risk_limit and not self.risk_limit >= 1:
-            raise BadArgument(f"risk-limit = {self.risk_limit}: 0, or a number of 1 or more, is allowed")
-        check_number("own-limit", self.own_limit, positive=False)
+        _ = self.turn_rules  # which checks its values
         if self.is_joint and self.init != "best-peer":
             raise BadArgument(
                 f"init = {self.init!r} with body-rounds = {self.body_rounds}, co-training = {self.co_training!r}: there a "

@@ -9,7 +9,6 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 from flwr.app import Array, ArrayRecord, Message
 
 from fedretina.errors import FedRetinaError
@@ -25,6 +24,7 @@ from fedretina.train import (
     Training,
     TurnSources,
     average_bodies,
+    body_arrays,
     body_span,
     choose_sources,
     make_schedule,
@@ -123,10 +123,15 @@ class JointTraining:
     def _last_request(
         self, number: int, result: RunResult, segments: Sequence[Segment], peers: Mapping[str, ArrayRecord]
     ) -> Request:
-        """Make the request that ends a round. Only targets that co-train have states between rounds, and so a span."""
+        """Make the request that ends a round. Only targets that co-train have states between rounds, and so a span.
+
+        A target's own state is that before the last average. So the average goes along, also into the round after it.
+        """
         epochs, co_training = self.training.local_epochs, self._co_training_targets(result)
-        done = segments[-1].last if segments else (number - 1) * epochs
-        bodies = {target: [self.shared_body(target)] for target in co_training if segments}
+        start = (number - 1) * epochs
+        done = segments[-1].last if segments else start
+        averaged = bool(segments) or any(segment.last == start for segment in self._schedule or ())
+        bodies = {target: [self.shared_body(target)] for target in co_training if averaged}
         for target in self.topology.targets if number == 1 else ():
             if target not in co_training and self.joint_body(target) in result.models:
                 bodies[target] = [self.joint_body(target)]
@@ -140,9 +145,12 @@ class JointTraining:
     def _ask_scores(self, ask: Ask, result: RunResult, peers: Mapping[str, ArrayRecord]) -> dict[str, TargetRisks]:
         """Let the targets measure the sources' models from home, and themselves; they get the joint body too.
 
-        A resumed run asks again, and gets the same answers: these models do not change.
+        A resumed run asks again, and gets the same answers: these models do not change. A source that came later is not
+        among them, since the schedule was made without it.
         """
         targets = self._sharing_targets()
+        first = [target.rounds[0].peers for target in result.targets.values() if target.rounds]
+        peers = {name: model for name, model in peers.items() if not first or any(name in known for known in first)}
         bodies = {target: [self.joint_body(target)] for target in targets if self.joint_body(target) in result.models}
         models = {**peers, **{name: result.models[name] for names in bodies.values() for name in names}}
         replies = ask(Request(work=dict.fromkeys(targets, "score"), bodies=bodies, models=models)) if targets else []
@@ -250,7 +258,7 @@ class JointTraining:
 
 def to_record(body: Body) -> ArrayRecord:
     """Write a body as a record of a message."""
-    return ArrayRecord({name: Array(np.ascontiguousarray(value.numpy())) for name, value in body.items()})
+    return ArrayRecord({name: Array(array) for name, array in body_arrays(body).items()})
 
 
 def bodies_of(replies: Iterable[Message], stream: str, domains: Sequence[str], *, sent: ArrayRecord) -> dict[str, Body]:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from flwr.app import ArrayRecord, Message, MetricRecord
+from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
 
 from fedretina.errors import FedRetinaError
 from fedretina.strategies.peer_reuse.results import BASELINES, TargetResult
@@ -19,6 +19,16 @@ def failure_of(reply: Message) -> str | None:
         return reply.error.reason or f"error {reply.error.code}"
     record = reply.content.config_records.get("error")
     return str(record.get("text", "the node gave no reason")) if record is not None else None
+
+
+def error_record(text: str) -> ConfigRecord:
+    """Make a record of why something failed; a file's name may hold half characters, which no message can carry."""
+    return ConfigRecord({"text": text.encode("utf-8", "backslashreplace").decode()})
+
+
+def lost_turn(domain: str) -> str:
+    """Name the record in which a source says why it could not train from a shared body."""
+    return f"{domain}/lost-turn"
 
 
 def good_replies(replies: Iterable[Message]) -> list[Message]:

@@ -20,6 +20,7 @@ from fedretina.strategies.peer_reuse.joint import JointTraining, Request
 from fedretina.strategies.peer_reuse.replies import (
     failure_of,
     good_replies,
+    lost_turn,
     metrics_of,
     models_of,
     read_results,
@@ -74,6 +75,13 @@ class PeerReuse:
     ) -> None:
         self.topology, self.training = topology, training
         self.reuse = replace(reuse, body_rounds=min(reuse.body_rounds, training.home_epochs))
+        if reuse.co_trains and reuse.alone_last >= training.epochs:
+            _log.warning(
+                "no co-training: alone-last = %d of %d epochs; give a smaller alone-last, or more rounds",
+                reuse.alone_last,
+                training.epochs,
+            )
+            self.reuse = replace(self.reuse, co_training="off")
         self.run, self.baselines, self.settings = run, baselines, dict(settings or {})
         self._on_round = on_round
         self._hosts: Mapping[str, int] = {}
@@ -228,6 +236,9 @@ class PeerReuse:
         for reply in self._ask(grid, number, request, timeout=timeout, scores=scores):
             if (reason := failure_of(reply)) is None:
                 good.append(reply)
+                for name in request.work:
+                    if (lost := reply.content.config_records.get(lost_turn(name))) is not None:
+                        _log.warning("%s lost a turn: %s", name, lost.get("text", "it gave no reason"))
                 continue
             failed = [name for name in request.work if self._hosts[name] == reply.metadata.src_node_id]
             if targets := [name for name in failed if request.work[name] not in ("body", "turn")]:

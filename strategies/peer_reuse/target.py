@@ -10,7 +10,7 @@ from flwr.app import ConfigRecord
 from torch import nn
 
 from fedretina.atomic import replacing, write_text
-from fedretina.errors import BadArgument, Corrupt, translate_errors
+from fedretina.errors import BadArgument, Corrupt, FedRetinaError, translate_errors
 from fedretina.features import adapt_batchnorm
 from fedretina.reuse import CommitteeOptions, ReuseObjective, theorem_alpha
 from fedretina.strategies.peer_reuse.admission import Admission, AdmissionLimits
@@ -18,6 +18,7 @@ from fedretina.strategies.peer_reuse.facts import OWN
 from fedretina.strategies.peer_reuse.jobs import Work
 from fedretina.strategies.peer_reuse.joint import PREFIX
 from fedretina.strategies.peer_reuse.joint_worker import BodyWorker, body_in
+from fedretina.strategies.peer_reuse.replies import error_record, lost_turn
 from fedretina.task import Splits
 from fedretina.train import (
     Batches,
@@ -36,6 +37,7 @@ from fedretina.train import (
     adapt_peers,
     clean_batches,
     held_out_risk,
+    load_at_target,
     load_body,
     seeded,
     shared_body,
@@ -79,17 +81,25 @@ class TargetWorker(BodyWorker):
                 self.reuse(weights, bodies)
             case "score":
                 self._score(weights, bodies)
-            case "body":
-                self.body(bodies)
         if work in ("source", "source+baselines"):
             self.source()
         if work in ("baselines", "source+baselines"):
             self.baselines()
         if work in ("co-train", "co-train+turn"):
             self._co_train(weights, bodies)
-        if work in ("turn", "co-train+turn"):
-            self.turn(bodies)
+        if work in ("body", "turn", "co-train+turn"):
+            self._help(work, bodies)
         self.say_round()
+
+    def _help(self, work: Work, bodies: SourceWeights) -> None:
+        """Train as a source. If that fails, the domain has lost its turn; other domains of its node have not."""
+        try:
+            if work == "body":
+                self.body(bodies)
+            else:
+                self.turn(bodies)
+        except FedRetinaError as error:
+            self.reply[lost_turn(self.domain)] = error_record(str(error))
 
     def baselines(self) -> None:
         """Train the target without peers: once on its labels, and once on all labels."""
@@ -160,7 +170,8 @@ class TargetWorker(BodyWorker):
         at_target, span = self._with_peers(weights, bodies), self.span()
         learner, samples = at_target.learner, len(at_target.splits.everything())
         start = EpochRange(self.load_at(learner, span.first)[0], span.last, span.total)
-        body = train_from(learner, body_in(bodies, stream), start, samples=samples, on_epoch=self.on_epoch(learner.name))
+        shared, on_epoch = body_in(bodies, stream), self.on_epoch(learner.name)
+        body = train_from(learner, shared, start, samples=samples, on_epoch=on_epoch, target=at_target.splits)
         self.save_at(learner, span.last, repeat_from=self.round_start)
         self._committee_metrics(at_target.labels)
         self.reply_body(stream, body)
@@ -168,11 +179,11 @@ class TargetWorker(BodyWorker):
     def _finish_round(self, learner: Learner, bodies: SourceWeights) -> None:
         """Train the epochs of the round that follow its last average, from the shared body if there was one."""
         span, done = self.span(), self.load_at(learner, self.span().first)[0]
+        splits = self.task.splits(self.domain)
         for stream in self.own_bodies:
-            load_body(learner.model, body_in(bodies, stream), self.task.head)
+            load_at_target(learner, body_in(bodies, stream), splits)
         if done < span.last:
-            samples = len(self.task.splits(self.domain).everything())
-            learner.train(EpochRange(done, span.last, span.total), samples, self.on_epoch(learner.name))
+            learner.train(EpochRange(done, span.last, span.total), len(splits.everything()), self.on_epoch(learner.name))
             self.save_at(learner, span.last, repeat_from=self.round_start)
 
     def _score(self, weights: SourceWeights, bodies: SourceWeights) -> None:

@@ -82,7 +82,6 @@ WRONG = [
     ("turns-by", "x", "'size', 'risk', 'equal'"),
     ("risk-limit", 0.5, "0, or a number of 1 or more"),
     ("risk-limit", float("nan"), "0, or a number of 1 or more"),
-    ("own-limit", -0.5, "0 or more"),
     ("share", "yes", "true or false"),
     ("baselines", "yes", "true or false"),
     ("seal", "yes", "true or false"),

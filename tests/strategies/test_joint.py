@@ -5,17 +5,22 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from digits_run import TRAINING, client_app, run, same_models
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 from torch import nn
 
 from digits import Digits
 from fedretina.errors import BadArgument, FedRetinaError
+from fedretina.features import adapt_batchnorm
 from fedretina.strategies import PeerReuse, ReuseConfig, RunResult, TargetResult, Topology
+from fedretina.strategies.peer_reuse import Job
 from fedretina.strategies.peer_reuse.facts import TargetRisks, source_risk
 from fedretina.strategies.peer_reuse.joint import bodies_of, reply_name, target_of
+from fedretina.strategies.peer_reuse.target import TargetWorker
 from fedretina.study.tasks import DigitDomains
 from fedretina.testing import LocalGrid
+from fedretina.train import clean_batches, load_arrays
 
 ONE = Topology(targets=("faint",), sources=("upright", "left", "upside-down"))
 BOTH_ROLES = Topology(targets=("faint", "left"), sources=("upright", "left", "upside-down"))
@@ -327,3 +332,65 @@ def test_wrong_settings_are_refused(settings, message):
 def test_there_is_at_most_one_body_round_an_epoch_at_home(home_epochs, rounds):
     training = replace(TRAINING, home_epochs=home_epochs)
     assert PeerReuse(ONE, training, ReuseConfig(body_rounds=9), run="a").reuse.body_rounds == rounds
+
+
+def test_a_version_after_an_average_has_statistics_of_the_average(tmp_path):
+    """The last epoch is averaged, so what is published is an average."""
+    result, _ = run(tmp_path, topology=ONE, config=None, **TURNS | {"alone_last": 0})
+    task = Digits(targets=ONE.targets)
+    model = task.model("faint", 10)
+    load_arrays(model, {name: array.numpy() for name, array in result.models["faint"].items()}, "faint")
+    before = {name: value.clone() for name, value in model.state_dict().items() if "running" in name}
+    adapt_batchnorm(model, clean_batches(task, task.splits("faint")))
+    for name, value in before.items():
+        torch.testing.assert_close(model.state_dict()[name], value, rtol=1e-4, atol=1e-5)
+    assert before
+
+
+def test_the_last_average_goes_along_into_the_round_after_it(tmp_path):
+    grid = LocalGrid(client_app(tmp_path, Digits(targets=ONE.targets)), 2)
+    result, _ = run(tmp_path, topology=ONE, config=None, grid=grid, **TURNS | {"alone_last": 3})
+    jobs = [Job.of(message) for message in grid.sent if "job" in message.content.config_records]
+    (last,) = [job for job in jobs if job.round == 2 and job.work.get("faint") == "reuse"]
+    assert last.bodies["faint"] == [f"{joint_stream(result)}/faint"]
+    assert last.spans["faint"] == [3, 6, 6]
+
+
+@pytest.mark.parametrize("work", ["body", "turn"])
+def test_a_source_that_fails_on_the_targets_node_loses_its_turn(tmp_path, work, monkeypatch, caplog):
+    honest = getattr(TargetWorker, work)
+
+    def diverge(self, bodies):
+        if self.domain == "left":
+            raise BadArgument("the training of 'left' diverged")
+        honest(self, bodies)
+
+    monkeypatch.setattr(TargetWorker, work, diverge)
+    result, _ = run(tmp_path, topology=ONE, nodes=1, **TURNS)
+    assert "left lost a turn: the training of 'left' diverged" in caplog.text
+    assert result.targets["faint"].rounds[-1].metrics["accuracy"] > 70
+
+
+def test_co_training_without_epochs_is_told_and_off(tmp_path, caplog):
+    result, _ = run(tmp_path, topology=ONE, **TURNS | {"alone_last": 6})
+    assert "no co-training: alone-last = 6 of 6 epochs" in caplog.text
+    assert not [stream for stream in result.models if target_of(stream)]
+
+
+def test_a_source_that_came_late_changes_no_schedule_of_a_resumed_run(tmp_path, caplog):
+    caplog.set_level("INFO", "fedretina.strategies")
+    saved = {}
+
+    def save(number, result):
+        saved[number] = {name: list(target.rounds) for name, target in result.targets.items()}, dict(result.models)
+
+    settings = TURNS | {"rounds": 3, "body_rounds": 1}
+    grid = Failing(client_app(tmp_path, Digits(targets=ONE.targets)), 4, '"upright": "source"')
+    run(tmp_path, topology=ONE, config=None, grid=grid, on_round=save, **settings)
+    first = co_training_lines(caplog)
+    late = run(tmp_path / "late", topology=ONE, config=None, on_round=None, **settings)[0].models["upright"]
+    caplog.clear()
+    rounds, models = saved[1]
+    run(tmp_path, topology=ONE, config=None, result=restored((rounds, models | {"upright": late})), **settings)
+    assert co_training_lines(caplog) == first
+    assert "upright" not in "".join(first)

@@ -2,12 +2,15 @@ import pytest
 import torch
 
 from digits import Digits
+from fedretina.features import adapt_batchnorm
 from fedretina.train import (
     DomainBatches,
     EpochRange,
     Learner,
     Training,
     body_span,
+    clean_batches,
+    load_at_target,
     seeded_model,
     shared_body,
     train_from,
@@ -56,3 +59,16 @@ def test_joint_rounds_end_in_one_body_that_fits_both_domains():
     for name, one in learners.items():
         train_from(one, body, EpochRange(0, 0, 1), samples=300, on_epoch=silent)
         assert task.evaluate(one.model.eval(), name)["accuracy"] > 60
+
+
+def test_a_body_at_the_target_gets_statistics_of_its_samples():
+    one, other = learner("upright"), learner("left")
+    other.train(EpochRange(0, 1, 1), 300, silent)
+    splits, body = Digits().splits("upright"), shared_body(other.model, "")
+    load_at_target(one, body, splits)
+    found = {name: value.clone() for name, value in one.model.state_dict().items() if "running" in name}
+    adapt_batchnorm(one.model, clean_batches(Digits(), splits))
+    assert found
+    for name, value in found.items():
+        torch.testing.assert_close(one.model.state_dict()[name], value)
+    assert all(torch.equal(one.model.state_dict()[name], value) for name, value in body.items())

@@ -7,7 +7,8 @@ import torch
 
 from fedretina.study.tasks import DigitDomains
 from fedretina.task import Splits
-from fedretina.train import Training, held_out_risk
+from fedretina.train import Training, held_out_risk, own_risk
+from fedretina.train.risks import SMALLEST_RISK
 
 TRAINING = Training(rounds=1, local_epochs=24, batch_size=32, lr=0.01, device="cpu")
 
@@ -55,3 +56,16 @@ def test_no_risk_of_fewer_than_ten_samples_that_can_be_held_out():
     assert risk(task(), Splits(splits.inputs[pairs], splits.labels[pairs])) is not None
     one_less = pairs[1:]  # the first digit has no second sample, so neither of them is held out
     assert risk(task(), Splits(splits.inputs[one_less], splits.labels[one_less])) is None
+
+
+def test_the_risk_has_the_floor_of_r_m(monkeypatch):
+    monkeypatch.setattr(own_risk, "_errors", lambda *_: 0)
+    assert risk(task()) == SMALLEST_RISK
+
+
+class MacroF1(DigitDomains):
+    metric = "macro-f1"
+
+
+def test_another_metric_than_the_accuracy_cannot_be_compared():
+    assert risk(MacroF1(targets=("faint",))) is None

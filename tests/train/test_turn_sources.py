@@ -1,5 +1,6 @@
 import pytest
 
+from fedretina.errors import BadArgument
 from fedretina.train import TurnRules, choose_sources
 
 SIZES = {"msmt17": 9000, "cuhk03": 2000, "pku": 300}
@@ -61,3 +62,13 @@ def test_the_best_source_alone():
 def test_nobody_takes_part_without_sources_or_co_training():
     assert choose_sources({}, {}, 0.5, TurnRules()).weights == {}
     assert chosen(co_training="off").weights == {}
+
+
+@pytest.mark.parametrize("rules", [{"risk_limit": 0.5}, {"own_limit": -1.0}, {"by": "luck"}, {"co_training": "two"}])
+def test_rules_that_leave_out_every_source_or_mean_nothing_are_refused(rules):
+    with pytest.raises(BadArgument):
+        TurnRules(**rules)
+
+
+def test_a_perfect_source_passes_a_target_that_makes_no_error():
+    assert choose_sources({"a": 300}, {"a": 0.01}, 0.01, TurnRules()).weights == {"a": 300}

@@ -80,3 +80,16 @@ def test_a_segment_prints_its_turns():
         "epochs 2 to 2: duke with no source; market1501 with a",
     ]
     assert all(one != other for one, other in pairwise(lines))
+
+
+def counted(weights, count=30):
+    schedule = make_schedule([(i, i + 1) for i in range(count)], weights, in_turn=True)
+    return {target: sum(bool(segment.turns[target]) for segment in schedule) for target in weights}
+
+
+def test_a_target_without_sources_takes_no_place_in_the_rotation():
+    assert counted({"a": {"x": 1.0}, "b": {"x": 1.0}, "c": {}}) == {"a": 15, "b": 15, "c": 0}
+
+
+def test_a_target_with_other_sources_leaves_the_only_one_to_whom_it_is_the_only_one():
+    assert counted({"a": {"x": 1.0, "y": 1.0}, "b": {"x": 1.0}}) == {"a": 30, "b": 30}

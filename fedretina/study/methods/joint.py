@@ -1,6 +1,8 @@
 """Domains that teach each other: joint bodies of the sources, and co-training of the target with them.
 
-The flow of data is that of `fedretina.strategies.peer_reuse`, in one process: the same averages, turns and segments.
+The flow of data is that of `fedretina.strategies.peer_reuse`, in one process: the same averages, turns and segments. Three things
+differ: there is no Eq. 1, which the app adds by default; pseudo-labels are made anew every fourth epoch, and not after each
+average too; and sources train `home_epochs` at home, without the local epochs of a first round.
 """
 
 from collections.abc import Mapping
@@ -32,6 +34,7 @@ from fedretina.train import (
     choose_sources,
     clean_batches,
     held_out_risk,
+    load_at_target,
     load_body,
     make_schedule,
     mix_bodies,
@@ -69,6 +72,7 @@ class JointSources:
         self.splits = {name: student.task.splits(name) for name in self.names}
         self.samples = {name: len(splits.labels) for name, splits in self.splits.items()}
         self.models = {name: self._home(name) for name in self.names}
+        rounds = min(rounds, student.training.home_epochs)  # as under the strategy: one round an epoch at most
         self.body: Body | None = self._joint_body(rounds) if rounds and len(self.names) > 1 else None
 
     def learner(self, name: str, purpose: str) -> Learner:
@@ -159,7 +163,7 @@ def joint(
     target = _target_learner(student, model, labels)
     schedule = _schedule(student, sources, co_training, by)
     body = _co_train(student, target, sources, schedule)
-    load_body(target.model, body, student.task.head)
+    load_at_target(target, body, student.splits)
     done = schedule[-1].last if schedule else 0
     total = student.training.epochs
     target.train(EpochRange(done, total, total), student.samples, _progress(student, student.setting.method))
@@ -171,20 +175,21 @@ def joint(
 def _co_train(student: Student, target: Learner, sources: JointSources, schedule: list[Segment]) -> Body:
     """Train the segments of the schedule; return the shared body."""
     name, task, traffic = student.setting.target, student.task, sources.traffic
+    stream = f"{JOINT}/{name}"  # a stream of its own, as under the strategy
     learners = {source: sources.learner(source, f"turns/{name}") for source in sources.names}
     body: Body = shared_body(target.model, task.head)
     for segment in schedule:
         span = EpochRange(segment.first, segment.last, student.training.epochs)
         train = partial(train_from, body=body, span=span, samples=student.samples)
-        own = train(target, on_epoch=_progress(student, student.setting.method))
+        own = train(target, on_epoch=_progress(student, student.setting.method), target=student.splits)
         turns = segment.turns[name]
         bodies = {source: train(learners[source], on_epoch=_progress(student, source)) for source in turns}
-        traffic.send(JOINT, body, [name, *turns])
+        traffic.send(stream, body, [name, *turns])
         for sender, trained in {name: own, **bodies}.items():
-            traffic.reply(JOINT, sender, trained)
+            traffic.reply(stream, sender, trained)
         body = mix_bodies(own, bodies, sources.samples, share_target=student.setting.share_target)
     if schedule:
-        traffic.send(JOINT, body, [name])
+        traffic.send(stream, body, [name])
     return body
 
 
