@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scipy.stats import t
+
 from city_scale.cells import TRAINING, bad_domains
 from fedretina.study import Results, mean_and_deviation
 
@@ -83,6 +85,11 @@ def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
     """Return the mean over seeds and its standard error; 0 for one seed."""
     mean, deviation = mean_and_deviation(values)
     return mean, (deviation or 0.0) / len(values) ** 0.5
+
+
+def interval(values: Sequence[float]) -> float:
+    """Return half of the 95 % confidence interval of a mean over seeds, by Student's t: few seeds make it wide."""
+    return float(t.ppf(0.975, len(values) - 1)) * mean_and_error(values)[1]
 
 
 def _mean(values: Any) -> float:

@@ -5,7 +5,7 @@ from typing import Any
 
 from city_scale import tables
 from city_scale.cells import LEARNS_NO_MORE
-from city_scale.found import Cells, best_accuracy, honest_accuracy, mean_and_error, peer_bytes
+from city_scale.found import Cells, best_accuracy, honest_accuracy, interval, mean_and_error, peer_bytes
 from city_scale.policies import DEFENDED, TENTH, TURNS_WITH_BAD
 from city_scale.scaling import CODECS, SIZES
 
@@ -27,7 +27,7 @@ def of_policies(cells: Cells) -> str:
     own, whole = cells.rows(peer_bytes, best, TENTH), cells.rows(peer_bytes, "all", 0)
     share = sum(own[seed] / whole[seed] for seed in own if seed in whole) / len(gaps[best])
     mean, error = mean_and_error(gaps[best])
-    met = mean - 2 * error >= -MARGIN and share <= SHARE
+    met = len(gaps[best]) > 1 and mean - interval(gaps[best]) >= -MARGIN and share <= SHARE
     return (
         f"The aim is all-to-all's accuracy within {MARGIN} points at a tenth of its bytes.\n"
         f"`{best}` is {mean:+.2f} ± {error:.2f} points from it with {share:.1%} of its bytes.\n"
@@ -44,7 +44,7 @@ def of_bad_peers(cells: Cells) -> str:
             if len(lost) < 2:  # a standard error needs two seeds
                 continue
             mean, error = mean_and_error(lost)
-            told = "the seeds can tell it" if abs(mean) > 2 * error else "less than the seeds can tell"
+            told = "the seeds can tell it" if abs(mean) > interval(lost) else "less than the seeds can tell"
             name = f"{tables.KINDS[kind].capitalize()}, {'with' if trust else 'without'} trust"
             lines.append(f"- {name}: {mean:+.2f} ± {error:.2f} points, {told}.")
     alone = cells.paired(

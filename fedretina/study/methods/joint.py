@@ -1,8 +1,8 @@
 """Domains that teach each other: joint bodies of the sources, and co-training of the target with them.
 
-The flow of data is that of `fedretina.strategies.peer_reuse`, in one process: the same averages, turns and segments. Three things
-differ: there is no Eq. 1, which the app adds by default; pseudo-labels are made anew every fourth epoch, and not after each
-average too; and sources train `home_epochs` at home, without the local epochs of a first round.
+The flow of data is that of `fedretina.strategies.peer_reuse`, in one process: the same averages, turns and segments. Three
+things differ: there is no Eq. 1, which the app adds by default; pseudo-labels are made anew every fourth epoch, and not
+after each average too; and sources train `home_epochs` at home, without the local epochs of a first round.
 """
 
 from collections.abc import Mapping
