@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from flwr.app import ConfigRecord, Message, RecordDict
+from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
 from fedretina.checks import check_domain_name
@@ -25,13 +25,14 @@ from fedretina.strategies.mutual_reuse.repeats import (
     undecoded,
     with_repeats,
 )
+from fedretina.strategies.mutual_reuse.replies import check_reply, turn_facts
 from fedretina.strategies.mutual_reuse.timetable import Timetable
-from fedretina.strategies.mutual_reuse.turns import Turn, TurnOrder, check_reply, read_sketch
+from fedretina.strategies.mutual_reuse.turns import Turn, TurnOrder, read_sketch
 from fedretina.strategies.peer_reuse.config import ReuseConfig
 from fedretina.strategies.peer_reuse.hosts import find_hosts
 from fedretina.strategies.peer_reuse.jobs import Job, Setting
 from fedretina.strategies.peer_reuse.replies import failure_of, numbers_of
-from fedretina.train import Training, source_risks
+from fedretina.train import Training
 
 _log = logging.getLogger("fedretina.strategies")
 NODES_S = 120.0
@@ -315,23 +316,8 @@ class MutualReuse:
             self.choice.add_sketch(domain, sketch)
         self._raw[domain] = int(numbers_of(reply.metric_records["size"])["raw"])
         member.turns_with_peers += f"{domain}/reuse" in reply.metric_records
-        return Turn(**made, **self._metrics(domain, member, reply)), self._rows(index, reply, "up")
-
-    def _metrics(self, domain: str, member: _Member, reply: RecordDict) -> dict[str, Any]:
-        records = {name: numbers_of(record) for name, record in reply.metric_records.items()}
-        values = records.get(f"{domain}/reuse") or records.get(f"{domain}/home", {})
-        refused = reply.config_records.get(f"{domain}/refused", ConfigRecord())
-        peers = {name.removeprefix("peer."): score for name, score in values.items() if name.startswith("peer.")}
-        return {
-            "metrics": {name: value for name, value in values.items() if "." not in name},
-            "alpha": {n.removeprefix("alpha."): v for n, v in values.items() if n.startswith("alpha.")},
-            "risks": source_risks({name: [score] for name, score in peers.items()}, "learned"),
-            "scores": records.get(f"{domain}/logme", {}),
-            "versions": member.chosen,
-            "refused": {peer: str(why) for peer, why in refused.items() if peer in member.chosen},
-            "raw_down": sum(self._raw[peer] for peer in member.chosen),
-            "raw_up": self._raw[domain],
-        }
+        raw = {"raw_down": sum(self._raw[peer] for peer in member.chosen), "raw_up": self._raw[domain]}
+        return Turn(**made, **raw, **turn_facts(domain, member.chosen, reply)), self._rows(index, reply, "up")
 
 
 def _size(reply: Message) -> int:

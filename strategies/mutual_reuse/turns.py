@@ -1,6 +1,5 @@
 """A turn: one message of a domain, its reply, and what came of it."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
@@ -9,7 +8,6 @@ import numpy as np
 from flwr.app import ConfigRecord, RecordDict
 
 from fedretina.errors import Corrupt
-from fedretina.strategies.peer_reuse.replies import numbers_of
 
 SKETCH = "sketch"
 UNDECODED = "undecoded"
@@ -95,27 +93,6 @@ class TurnOrder:
         """Read the record of a message."""
         record = content.config_records["turn"]
         return cls(turns_with_peers=int(str(record["turns-with-peers"])), sketch=bool(record["sketch"]))
-
-
-def check_reply(domain: str, reply: RecordDict, metric: str) -> None:
-    """Check that a reply has what the server reads of it.
-
-    Raises
-    ------
-    Corrupt
-        If it has not one model, of the domain, if a number is missing or not finite, or if a sketch cannot be read.
-    """
-    if set(reply.array_records) != {domain}:
-        raise Corrupt(f"the reply has the models {sorted(reply.array_records)}, allowed is {domain!r}: it is dropped")
-    metrics = {name: numbers_of(record) for name, record in reply.metric_records.items()}
-    if strange := sorted({key for values in metrics.values() for key, value in values.items() if not math.isfinite(value)}):
-        raise Corrupt(f"the reply has numbers that are not finite ({', '.join(strange)}): it is dropped")
-    if min(metrics.get("size", {}).get(key, -1.0) for key in ("raw", "encode_s")) < 0:
-        raise Corrupt("the reply does not say how large its model is, and how long coding took: it is dropped")
-    made = [name for name in (f"{domain}/reuse", f"{domain}/home") if name in metrics]
-    if len(made) != 1 or (metric and metric not in metrics[made[0]]):
-        raise Corrupt(f"the reply does not have {metric or 'metrics'} of one training: it is dropped")
-    read_sketch(reply)
 
 
 def sketch_record(sketch: np.ndarray) -> ConfigRecord:
