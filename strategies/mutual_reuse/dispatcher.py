@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from flwr.app import Message
+from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
 from fedretina.flower import ProcessGrid
@@ -17,7 +17,8 @@ RETRIES = 2
 """How often a message is sent again whose node failed."""
 DEATHS = 60
 """How often a message is sent again whose actor or worker process is dead: Flower gives messages to dead actors for ever."""
-DEAD = ("ActorDied", "ActorUnavailable", "was killed")
+DEAD_ACTOR = ("ActorDied", "ActorUnavailable")
+DEAD = (*DEAD_ACTOR, "was killed")
 """Words of errors that say so: Ray's, and those of `ProcessGrid`."""
 LONGEST_PAUSE_S = 10.0
 """Such a message is sent again after a pause, when a living actor may be free: one second longer each time, up to this."""
@@ -42,6 +43,7 @@ class Dispatcher:
     _busy: set[int] = field(default_factory=set)
     _failed: dict[int, int] = field(default_factory=dict)
     _paused: list[tuple[float, int, Message]] = field(default_factory=list)
+    _companions: set[str] = field(default_factory=set)
     _pull_s: float = 0.0
 
     def send(self, domain: int, message: Message) -> None:
@@ -58,6 +60,9 @@ class Dispatcher:
                 time.sleep(max(POLL_S, self._pull_s * (1 / POLL_SHARE - 1)))
             self._send_paused()
         for reply in replies:
+            if reply.metadata.reply_to_message_id in self._companions:
+                self._companions.remove(reply.metadata.reply_to_message_id)
+                continue
             domain, message = self._flying.pop(reply.metadata.reply_to_message_id)
             self._busy.discard(message.metadata.dst_node_id)
             if reply.has_error() and self._failed.get(domain, 0) < _most_repeats(reply):
@@ -73,8 +78,20 @@ class Dispatcher:
         self.on_repeat(domain, reply)
         again = Message(message.content, dst_node_id=message.metadata.dst_node_id, message_type="train")
         pause = min(self._failed[domain], LONGEST_PAUSE_S) if _most_repeats(reply) == DEATHS else 0.0
+        if any(word in (reply.error.reason or "") for word in DEAD_ACTOR):
+            self._ask_another_actor(message.metadata.dst_node_id)
         self._paused.append((time.monotonic() + pause, domain, again))
         self._send_paused()
+
+    def _ask_another_actor(self, node: int) -> None:
+        """Send a message that costs nothing, and whose reply is not read.
+
+        Flower's pool gives a message to the actor that came back last. If a single message is left, that is the dead one,
+        for ever. Two messages take the dead actor and a living one; the living one comes back later, and is the next.
+        """
+        for _ in range(2):
+            query = Message(RecordDict(), dst_node_id=node, message_type="query.domains")
+            self._companions.update(self.grid.push_messages([query]))
 
     def _send_paused(self) -> None:
         now = time.monotonic()
@@ -85,7 +102,8 @@ class Dispatcher:
 
     def _pull(self) -> list[Message]:
         began = time.monotonic()
-        replies = list(self.grid.pull_messages(list(self._flying))) if self._flying else []
+        wanted = [*self._flying, *self._companions]
+        replies = list(self.grid.pull_messages(wanted)) if wanted else []
         self._pull_s = time.monotonic() - began
         return replies
 

@@ -13,7 +13,8 @@ app = ClientApp()
 
 
 @app.train()
-def train(message, context):
+@app.query("domains")
+def answer(message, context):
     return Message(RecordDict(), reply_to=message)
 
 
@@ -26,7 +27,7 @@ class Failing(LocalGrid):
 
     def answer(self, message, number):
         node = message.metadata.dst_node_id
-        self.left[node] -= 1
+        self.left[node] -= message.metadata.message_type == "train"
         return super().answer(message, number) if self.left[node] < 0 else Message(Error(3, self.reason), reply_to=message)
 
 
@@ -54,7 +55,8 @@ def no_pauses(monkeypatch):
 def test_a_message_is_sent_again_longer_if_its_actor_is_dead(no_pauses, reason, times, fails):
     grid = Failing(3, reason=reason, times=times)
     assert replies(grid) == dict.fromkeys(range(3), fails)
-    assert len(grid.sent) == 3 * (min(times, RETRIES) + 1 if fails else times + 1)
+    trained = [message for message in grid.sent if message.metadata.message_type == "train"]
+    assert len(trained) == 3 * (min(times, RETRIES) + 1 if fails else times + 1)
 
 
 def test_a_message_of_a_dead_actor_waits_before_it_is_sent_again(monkeypatch):
@@ -69,3 +71,30 @@ def test_a_message_of_a_dead_actor_waits_before_it_is_sent_again(monkeypatch):
     monkeypatch.setattr("fedretina.strategies.mutual_reuse.dispatcher.time.sleep", sleep)
     assert replies(Failing(1, reason=DIED, times=2)) == {0: False}
     assert sum(slept) == pytest.approx(3.0, abs=0.2)  # one second, then two
+
+
+class LastInFirstOut(LocalGrid):
+    """Two actors, of which one is dead. As in Flower, the one that came back last gets the next message."""
+
+    def __init__(self):
+        super().__init__(app, 1)
+        self.pool, self.taken = ["living", "dead"], []
+
+    def come_back(self):
+        """The error of a dead actor comes at once, so it comes back before the living one."""
+        self.pool, self.taken = self.pool + sorted(self.taken), []
+
+    def pull_messages(self, message_ids):
+        self.come_back()
+        return super().pull_messages(message_ids)
+
+    def answer(self, message, number):
+        if not self.pool:
+            self.come_back()
+        actor = self.pool.pop()
+        self.taken.append(actor)
+        return Message(Error(3, DIED), reply_to=message) if actor == "dead" else super().answer(message, number)
+
+
+def test_a_single_message_does_not_go_to_the_dead_actor_for_ever(no_pauses):
+    assert replies(LastInFirstOut()) == {0: False}
