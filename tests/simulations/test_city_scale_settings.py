@@ -2,9 +2,11 @@
 
 import json
 import logging
+import subprocess
+import sys
 
 import pytest
-from city_scale_run import CITY, DEFAULTS, load, run_city
+from city_scale_run import APP, CITY, DEFAULTS, run_city
 
 from fedretina.errors import BadArgument
 from fedretina.strategies.mutual_reuse import LinkModel, Selection
@@ -54,11 +56,11 @@ def test_a_wrong_value_says_what_is_allowed(key, value, allowed):
         check(DEFAULTS | {key: value})
 
 
-def test_the_command_has_one_engine(capsys):
-    command = load("__main__")
-    assert command.with_given(["engine=inprocess", "turns=2"])["engine"] == "inprocess"
-    with pytest.raises(BadArgument, match="a pool of processes only"):
-        command.with_given(["engine=flower"])
+def test_the_command_has_one_engine():
+    command = [sys.executable, str(APP), "engine=flower"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("engine = 'flower': this command has a pool of processes only")
 
 
 def test_the_folder_of_another_app_is_refused_and_stays_as_it_is(tmp_path, monkeypatch):
@@ -75,7 +77,7 @@ def test_a_resumed_run_says_which_given_values_it_does_not_use(tmp_path, monkeyp
     run_city(tmp_path, monkeypatch, **SMALL)
     said = []
     config = DEFAULTS | SMALL | {"turns": 6, "processes": 3, "resume": str(tmp_path / "run")}
-    grid = CITY.ProcessGrid("client_app:app", 4, processes=1, paths=[str(load("city").__file__).rpartition("/")[0]])
+    grid = CITY.ProcessGrid("client_app:app", 4, processes=1, paths=[str(APP)])
     with grid as pool:
         CITY.run(config, pool, say=said.append)
     assert said[0] == "a resumed run keeps its configuration; not used: turns"
