@@ -316,8 +316,8 @@ class MutualReuse:
             self.choice.add_sketch(domain, sketch)
         self._raw[domain] = int(numbers_of(reply.metric_records["size"])["raw"])
         member.turns_with_peers += f"{domain}/reuse" in reply.metric_records
-        raw = {"raw_down": sum(self._raw[peer] for peer in member.chosen), "raw_up": self._raw[domain]}
-        return Turn(**made, **raw, **turn_facts(domain, member.chosen, reply)), self._rows(index, reply, "up")
+        made |= {"raw_down": sum(self._raw[peer] for peer in member.chosen), "raw_up": self._raw[domain]}
+        return Turn(**made, **turn_facts(domain, member.chosen, reply)), self._rows(index, reply, "up")
 
 
 def _size(reply: Message) -> int:
