@@ -86,6 +86,18 @@ def within(config: Config, key: str, least: float, most: float, allowed: str) ->
     return value
 
 
+def relative_errors(config: Config) -> tuple[float, float]:
+    """Return the relative errors of differences and of first versions, of `relative-error` and `keyframe-error`.
+
+    Examples
+    --------
+    >>> relative_errors({"relative-error": 0.25, "keyframe-error": 0.02})
+    (0.25, 0.02)
+    """
+    delta, keyframe = (within(config, key, 1e-6, 0.999, _ERRORS) for key in ("relative-error", "keyframe-error"))
+    return delta, keyframe
+
+
 def codec(config: Config) -> DomConfig | None:
     """Return how models are coded: from `codec`, `relative-error`, `keyframe-error`, `bits`, and `budget` if there is one.
 
@@ -101,7 +113,7 @@ def codec(config: Config) -> DomConfig | None:
     """
     kind = choice(config, "codec", CODECS)
     bits = within(config, "bits", 0, 15, "0 (off) or an integer from 1 to 15")
-    delta, keyframe = (within(config, key, 1e-6, 0.999, _ERRORS) for key in ("relative-error", "keyframe-error"))
+    delta, keyframe = relative_errors(config)
     budget = whole(config, "budget", at_least=0) if "budget" in config else 0
     coded = DomConfig(relative_error=delta, keyframe_error=keyframe, bits=bits or None, budget_bytes=budget or None)
     return coded if kind == "dom" else None

@@ -31,14 +31,14 @@ def run(
     digit_seeds: Annotated[str, typer.Option(help="of digits, comma-separated")] = "0,1,2,3",
     every_target: Annotated[bool, typer.Option("--every-target", help="each domain of persons and letters")] = False,
     omniglot: Annotated[Path | None, typer.Option(help="folder of eight alphabets in the layout of Market-1501")] = None,
-    letter_seeds: Annotated[str, typer.Option(help="of Omniglot, comma-separated")] = "0,1,2",
+    omniglot_seeds: Annotated[str, typer.Option(help="of Omniglot, comma-separated")] = "0,1,2",
     stored: Annotated[bool, typer.Option("--stored", help="measure nothing: the page of the finished cells")] = False,
 ) -> None:
     """Measure and write. An interrupted command continues with the cells that are missing."""
     store, console = Store(out), Console(width=160)
-    persons, digits, letters = (tuple(map(int, text.split(","))) for text in (seeds, digit_seeds, letter_seeds))
+    persons, digits, alphabets = (tuple(map(int, text.split(","))) for text in (seeds, digit_seeds, omniglot_seeds))
     if every_target:
-        wanted = [*(target_cells(OMNIGLOT, letters) if omniglot else ()), *target_cells(EVERY_PERSON, persons)]
+        wanted = [*(target_cells(OMNIGLOT, alphabets) if omniglot else ()), *target_cells(EVERY_PERSON, persons)]
     else:
         wanted = list(dict.fromkeys([*cells(DIGITS, digits), *cells(PEDESTRIANS, persons)]))
     for number, setting in enumerate([] if stored else wanted, start=1):
@@ -47,7 +47,7 @@ def run(
             name = f"{setting.method} of {len(setting.sources)} sources, {setting.target}, seed {setting.seed}"
             console.print(f"{number}/{len(wanted)} {setting.data}: {name}, {setting.labelled:g}, {minutes:.2f} min")
     if every_target:
-        text = page_of_targets.write(store, {EVERY_PERSON.name: persons, OMNIGLOT.name: letters})
+        text = page_of_targets.write(store, {EVERY_PERSON.name: persons, OMNIGLOT.name: alphabets})
     else:
         text = write(store, persons, digits)
     console.print(text, markup=False, soft_wrap=True)

@@ -25,8 +25,8 @@ standard error over targets.
 
 - **Rendered pedestrians**: the embedded data at {person_pixels} pixels; seeds {person_seeds}, which also draw the sources'
   weights and the labelled images. A target has the other three domains as sources.
-- **Omniglot**: eight alphabets as domains, {letter_pixels} pixels; seeds {letter_seeds}. An alphabet's training set has 12
-  characters by 20 drawers. Sources are the three alphabets that follow in the alphabetical order.
+- **Omniglot**: eight alphabets as domains, {omniglot_pixels} pixels; seeds {omniglot_seeds}. An alphabet's training set
+  has 12 characters by 20 drawers. Sources are the three alphabets that follow in the alphabetical order.
 
 {sections}## The aims
 
@@ -42,9 +42,9 @@ def write(store: Store, seeds: Mapping[str, Sequence[int]], *, page: Path = PAGE
         machine=platform.machine(),
         cores=os.cpu_count(),
         person_pixels=f"{EVERY_PERSON.differs.height} x {EVERY_PERSON.differs.width}",
-        letter_pixels=f"{OMNIGLOT.differs.height} x {OMNIGLOT.differs.width}",
+        omniglot_pixels=f"{OMNIGLOT.differs.height} x {OMNIGLOT.differs.width}",
         person_seeds=_seeds(*found[0]),
-        letter_seeds=_seeds(*found[1]),
+        omniglot_seeds=_seeds(*found[1]),
         sections="".join(f"## {data.name.capitalize()}\n\n{_table(data, scores, every)}\n" for data, scores, every in found),
         aims=_aims(found),
     )

@@ -43,6 +43,7 @@ class PayloadRelay:
         self._logs: dict[str, PayloadLog] = {}
         self._held: dict[str, dict[str, str]] = {}
         self._whole: dict[str, int] = {}  # by stream: the cost for a receiver that holds nothing of it
+        self._paths: dict[str, list[Link]] = {}  # by stream: what leads from nothing to the newest version
         self._named: dict[str, dict[str, list[Link]]] = {}  # by receiver: what leads from nothing to what it was sent last
 
     @property
@@ -103,7 +104,7 @@ class PayloadRelay:
         }
         content[NAME] = ConfigRecord({"json": json.dumps(entries)})
         named = [stream for stream in (*streams, receiver) if stream in self._logs]
-        self._named[receiver] = {stream: self._logs[stream].path(None, self.newest(stream)) for stream in named}
+        self._named[receiver] = {stream: self._path_from_nothing(stream) for stream in named}
         return content
 
     def repeat(self, receiver: str, request: RecordDict) -> RecordDict:
@@ -143,7 +144,14 @@ class PayloadRelay:
         link = log.append(payload)
         self._logs[stream] = log
         self._whole.pop(stream, None)
+        self._paths.pop(stream, None)
         return link
+
+    def _path_from_nothing(self, stream: str) -> list[Link]:
+        """Return the links from nothing to a stream's newest version: found once a version, for all receivers."""
+        if stream not in self._paths:
+            self._paths[stream] = self._logs[stream].path(None, self.newest(stream))
+        return self._paths[stream]
 
     def _payloads(self, base: str | None, stream: str) -> tuple[bytes, ...]:
         route = self._logs[stream].route(base)

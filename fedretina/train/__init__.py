@@ -23,13 +23,22 @@ True
 """
 
 from fedretina.train.batches import Batch, Batches, DomainBatches
-from fedretina.train.bodies import Body, average_bodies, average_states, body_arrays, load_body, mix_bodies, shared_body
+from fedretina.train.bodies import Body, average_bodies, average_states, load_body, mix_bodies, shared_body
 from fedretina.train.checkpoints import Checkpoints
 from fedretina.train.compute import class_scores, forward_function, training_device
 from fedretina.train.joint import OnRound, body_span, load_at_target, train_from, train_jointly
 from fedretina.train.learner import Learner, OnEpoch
 from fedretina.train.own_risk import held_out_risk
-from fedretina.train.peers import Peers, SourceWeights, adapt_peers, check_finite, load_arrays, model_arrays, tensor_of
+from fedretina.train.peers import (
+    Peers,
+    SourceWeights,
+    adapt_peers,
+    check_finite,
+    load_arrays,
+    model_arrays,
+    tensor_arrays,
+    tensor_of,
+)
 from fedretina.train.pseudo_labels import ClassMemoryTerm, PseudoLabelBatches, PseudoLabels
 from fedretina.train.rehearsal import CHECKPOINT_FACTOR, check_disk_space, model_bytes, rehearse
 from fedretina.train.reuse_term import ReuseTerm, warm_up_inputs
@@ -81,7 +90,6 @@ __all__ = [
     "adapt_peers",
     "average_bodies",
     "average_states",
-    "body_arrays",
     "body_span",
     "check_disk_space",
     "check_finite",
@@ -106,6 +114,7 @@ __all__ = [
     "start_from",
     "start_from_average",
     "steps_per_epoch",
+    "tensor_arrays",
     "tensor_of",
     "train_from",
     "train_jointly",

@@ -5,11 +5,8 @@ FedBN), because they belong to the features that the other layers compute.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -58,18 +55,6 @@ def load_body(model: nn.Module, body: Body, head: str) -> None:
             "configure the same `model`, or set co-training = 'off' and body-rounds = 0"
         )
     model.load_state_dict(body, strict=False)
-
-
-def body_arrays(body: Body) -> dict[str, NDArray[Any]]:
-    """Give the tensors of a body as NumPy arrays that can be sent; bfloat16 becomes float32, with the same values.
-
-    Examples
-    --------
-    >>> body_arrays({"scale": torch.tensor(2.0)})["scale"].shape
-    ()
-    """
-    wide = {name: value.float() if value.dtype == torch.bfloat16 else value for name, value in body.items()}
-    return {name: np.array(value.numpy(), order="C") for name, value in wide.items()}
 
 
 def average_states(states: Sequence[Body], weights: Sequence[float], names: Collection[str]) -> dict[str, Tensor]:

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Mapping
 
+from torch import nn
+
 from fedretina.features import adapt_batchnorm
-from fedretina.task import Splits
+from fedretina.task import Splits, Task
 from fedretina.train.bodies import Body, average_bodies, load_body, shared_body
 from fedretina.train.learner import Learner, OnEpoch
 from fedretina.train.schedule import EpochRange
@@ -33,14 +35,15 @@ def body_span(number: int, rounds: int, epochs: int) -> EpochRange:
     return EpochRange(round((number - 1) * epochs / rounds), round(number * epochs / rounds), epochs)
 
 
-def load_at_target(learner: Learner, body: Body, splits: Splits) -> None:
+def load_at_target(model: nn.Module, body: Body, task: Task, splits: Splits) -> None:
     """Load a shared body into a target's model, and measure its BatchNorm statistics on the target's samples.
 
     The statistics before belonged to the target's own body. With them the new one would be measured, published and asked for
     pseudo-labels in a state that nobody trained.
     """
-    load_body(learner.model, body, learner.task.head)
-    adapt_batchnorm(learner.model, [batch.to(learner.device) for batch in clean_batches(learner.task, splits)])
+    load_body(model, body, task.head)
+    device = next(model.parameters()).device
+    adapt_batchnorm(model, [batch.to(device) for batch in clean_batches(task, splits)])
 
 
 def train_from(
@@ -66,7 +69,7 @@ def train_from(
     if target is None:
         load_body(learner.model, body, learner.task.head)
     else:
-        load_at_target(learner, body, target)
+        load_at_target(learner.model, body, learner.task, target)
     learner.train(span, samples, on_epoch)
     return shared_body(learner.model, learner.task.head)
 

@@ -126,8 +126,19 @@ def model_arrays(model: nn.Module) -> dict[str, np.ndarray]:
     >>> {name: array.shape for name, array in model_arrays(nn.Linear(3, 2)).items()}
     {'weight': (2, 3), 'bias': (2,)}
     """
-    state = {name: value.detach().cpu() for name, value in model.state_dict().items()}
-    return {name: (value.float() if value.dtype == torch.bfloat16 else value).numpy() for name, value in state.items()}
+    return tensor_arrays({name: value.detach().cpu() for name, value in model.state_dict().items()})
+
+
+def tensor_arrays(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+    """Give tensors on the CPU as contiguous NumPy arrays; bfloat16 becomes float32, with the same values.
+
+    Examples
+    --------
+    >>> tensor_arrays({"scale": torch.tensor(2.0)})["scale"].shape
+    ()
+    """
+    wide = {name: value.float() if value.dtype == torch.bfloat16 else value for name, value in tensors.items()}
+    return {name: np.asarray(value.numpy(), order="C") for name, value in wide.items()}
 
 
 def check_finite(arrays: Mapping[str, np.ndarray], name: str) -> None:

@@ -9,7 +9,7 @@ from fedretina.dom import DomConfig
 from fedretina.errors import BadArgument
 from fedretina.home import decoded
 from fedretina.reid import MODELS, SlicedTask, sliced_task
-from fedretina.settings import Config, choice, flag, number, text, whole, within
+from fedretina.settings import Config, choice, flag, number, relative_errors, text, whole
 from fedretina.strategies.mutual_reuse import LinkModel, Selection
 from fedretina.strategies.peer_reuse import ReuseConfig
 from fedretina.strategies.selection import POLICIES
@@ -19,7 +19,6 @@ from fedretina.trust import SimulatedCity
 Task = CityTask | SlicedTask
 FOR_GIVEN_DATA = {"by": "camera", "cameras": 1, "model": "small"}
 """The defaults of the keys that count for given data only."""
-ERRORS = "a number from 0.000001 to 0.999"
 SLICES = ("data-root", "split-by", "cameras", "model")
 NODE_KEYS = ("domains", "districts", "samples", "labelled", "bad", "seed", "relative-error", "keyframe-error", "trust")
 """What nodes are told, and `SLICES` of given data. No other folder is told: equal cities have messages of equal size."""
@@ -129,8 +128,8 @@ def _identities(names: tuple[str, ...], seed: int) -> SimulatedCity:
 
 def codec_of(config: Config) -> DomConfig:
     """Read how versions are coded."""
-    errors = (within(config, key, 1e-6, 0.999, ERRORS) for key in ("relative-error", "keyframe-error"))
-    return DomConfig(**dict(zip(("relative_error", "keyframe_error"), errors, strict=True)))
+    delta, keyframe = relative_errors(config)
+    return DomConfig(relative_error=delta, keyframe_error=keyframe)
 
 
 def check(config: Config) -> None:

@@ -23,6 +23,7 @@ from fedretina.strategies.mutual_reuse.turns import (
 )
 from fedretina.strategies.peer_reuse.admission import Admission, AdmissionLimits
 from fedretina.strategies.peer_reuse.jobs import Job
+from fedretina.strategies.peer_reuse.replies import error_record
 from fedretina.strategies.peer_reuse.target import TargetWorker
 from fedretina.strategies.selection import MIN_SAMPLES, log_evidence, sketch
 from fedretina.task import Splits, Task
@@ -81,9 +82,9 @@ class MutualReuseClient:
         try:
             reply = self._turn(message)
         except UnknownBase as error:
-            reply = RecordDict({"missing": ConfigRecord({"text": str(error)})})
+            reply = RecordDict({"missing": error_record(str(error))})
         except FedRetinaError as error:
-            reply = RecordDict({"error": ConfigRecord({"text": str(error)})})
+            reply = RecordDict({"error": error_record(str(error))})
         return Message(reply, reply_to=message)
 
     def _turn(self, message: Message) -> RecordDict:

@@ -222,8 +222,7 @@ class MutualReuse:
             # It counts for no simulated time: which node has which models must not change who learns from whom.
             member.request = self._request(index, repeated=member.request)
             member.resent = message_size(member.request, "down")
-            member.repeats += self._failure_row(index, "the node lacks a base", _size(reply))
-            member.repeats += self._rows(index, member.request, "down", error=SENT_AGAIN)
+            self._note_repeat(index, reply, "the node lacks a base")
             sender.send(index, Message(member.request, dst_node_id=hosts[domain], message_type="train"))
             return
         reason = "the node lacks a base of a message that needs none" if missing else self._fault(index, reply)
@@ -244,9 +243,9 @@ class MutualReuse:
             return str(error)
         return None
 
-    def _note_repeat(self, index: int, reply: Message) -> None:
-        """Note that a node failed, and that its message is sent again."""
-        member, reason = self._members[index], failure_of(reply) or "the node failed"
+    def _note_repeat(self, index: int, reply: Message, reason: str = "") -> None:
+        """Note why a node did not do its work, by default its own reason, and that its message is sent again."""
+        member, reason = self._members[index], reason or failure_of(reply) or "the node failed"
         member.repeats += self._failure_row(index, reason, _size(reply))
         member.repeats += self._rows(index, member.request, "down", error=SENT_AGAIN)
 

@@ -9,8 +9,6 @@ from fedretina.train import OWN_LIMIT, RISK_LIMIT, TurnRules
 
 INITS = ("best-peer", "average", "given", "scratch")
 ALPHAS = ("learned", "bound", "uniform")
-CO_TRAININGS = ("off", "one", "turns", "all")
-TURNS_BY = ("size", "risk", "equal")
 
 
 @dataclass(frozen=True, kw_only=True)

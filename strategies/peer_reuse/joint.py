@@ -24,12 +24,12 @@ from fedretina.train import (
     Training,
     TurnSources,
     average_bodies,
-    body_arrays,
     body_span,
     choose_sources,
     make_schedule,
     mix_bodies,
     segment_spans,
+    tensor_arrays,
     tensor_of,
 )
 
@@ -258,7 +258,7 @@ class JointTraining:
 
 def to_record(body: Body) -> ArrayRecord:
     """Write a body as a record of a message."""
-    return ArrayRecord({name: Array(array) for name, array in body_arrays(body).items()})
+    return ArrayRecord({name: Array(array) for name, array in tensor_arrays(body).items()})
 
 
 def bodies_of(replies: Iterable[Message], stream: str, domains: Sequence[str], *, sent: ArrayRecord) -> dict[str, Body]:

@@ -14,8 +14,8 @@ from fedretina.train import (
     EpochRange,
     Learner,
     SourceWeights,
-    body_arrays,
     check_finite,
+    tensor_arrays,
     tensor_of,
     train_from,
 )
@@ -62,7 +62,7 @@ class BodyWorker(DomainWorker):
 
     def reply_body(self, stream: str, body: Body) -> None:
         """Put a body into the reply; `BadArgument` if it is not finite."""
-        arrays = body_arrays(body)
+        arrays = tensor_arrays(body)
         check_finite(arrays, self.domain)
         record = ArrayRecord({name: Array(array) for name, array in arrays.items()})
         self.reply[reply_name(stream, self.domain)] = record

@@ -11,7 +11,6 @@ from torch import nn
 
 from fedretina.atomic import replacing, write_text
 from fedretina.errors import BadArgument, Corrupt, FedRetinaError, translate_errors
-from fedretina.features import adapt_batchnorm
 from fedretina.reuse import CommitteeOptions, ReuseObjective, theorem_alpha
 from fedretina.strategies.peer_reuse.admission import Admission, AdmissionLimits
 from fedretina.strategies.peer_reuse.facts import OWN
@@ -35,10 +34,8 @@ from fedretina.train import (
     SupervisedLoss,
     Term,
     adapt_peers,
-    clean_batches,
     held_out_risk,
     load_at_target,
-    load_body,
     seeded,
     shared_body,
     source_risks,
@@ -181,7 +178,7 @@ class TargetWorker(BodyWorker):
         span, done = self.span(), self.load_at(learner, self.span().first)[0]
         splits = self.task.splits(self.domain)
         for stream in self.own_bodies:
-            load_at_target(learner, body_in(bodies, stream), splits)
+            load_at_target(learner.model, body_in(bodies, stream), self.task, splits)
         if done < span.last:
             learner.train(EpochRange(done, span.last, span.total), len(splits.everything()), self.on_epoch(learner.name))
             self.save_at(learner, span.last, repeat_from=self.round_start)
@@ -221,13 +218,12 @@ class TargetWorker(BodyWorker):
         with translate_errors(Corrupt, f"{self._joint_file} cannot be used", remedy), self._joint_file.open("rb") as file:
             arrays = dict(np.load(file, allow_pickle=False))
         model = self.new_model(splits.classes, "target")
-        load_body(model, {name: tensor_of(array) for name, array in arrays.items()}, self.task.head)
-        adapt_batchnorm(model, clean_batches(self.task, splits))
+        load_at_target(model, {name: tensor_of(array) for name, array in arrays.items()}, self.task, splits)
         return {JOINT_VOTER: model.requires_grad_(False).eval()}
 
-    def _admit(self, weights: SourceWeights, limits: AdmissionLimits, *, needed: bool = True) -> SourceWeights:
+    def _admit(self, weights: SourceWeights, limits: AdmissionLimits) -> SourceWeights:
         """Leave out what is no sound next version of a peer, and report it."""
-        used, refused = Admission(self.folder / self.domain, limits).admit(weights, self.job.round, needed=needed)
+        used, refused = Admission(self.folder / self.domain, limits).admit(weights, self.job.round)
         for source, why in refused.items():
             self.say(f"refused the version of {source}: {why}; {'the last one' if source in used else 'none'} is used")
         if refused:
@@ -313,8 +309,7 @@ class TargetWorker(BodyWorker):
         shared = [body_in(bodies, stream) for stream in self.own_bodies]
         shared += [shared_body(voter, self.task.head) for voter in joint.values()]
         if shared:
-            load_body(model, shared[0], self.task.head)
-            adapt_batchnorm(model, clean_batches(self.task, splits))
+            load_at_target(model, shared[0], self.task, splits)
             self.say("starts from the shared body")
             return
         init, head = self.job.reuse.init, self.task.head

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from fedretina.errors import BadArgument
-from fedretina.train import average_bodies, average_states, body_arrays, load_body, mix_bodies, shared_body
+from fedretina.train import average_bodies, average_states, load_body, mix_bodies, shared_body, tensor_arrays
 
 
 def network(seed, classes=3):
@@ -74,7 +74,7 @@ def test_without_a_source_the_target_keeps_its_body():
 
 
 def test_scalars_and_bfloat16_keep_their_shapes_and_values():
-    arrays = body_arrays({"scale": torch.tensor(2.5), "w": torch.tensor([1.5], dtype=torch.bfloat16)})
+    arrays = tensor_arrays({"scale": torch.tensor(2.5), "w": torch.tensor([1.5], dtype=torch.bfloat16)})
     assert arrays["scale"].shape == ()
     assert arrays["w"].dtype == "float32"
     assert arrays["w"].tolist() == [1.5]

@@ -65,7 +65,7 @@ def test_a_body_at_the_target_gets_statistics_of_its_samples():
     one, other = learner("upright"), learner("left")
     other.train(EpochRange(0, 1, 1), 300, silent)
     splits, body = Digits().splits("upright"), shared_body(other.model, "")
-    load_at_target(one, body, splits)
+    load_at_target(one.model, body, one.task, splits)
     found = {name: value.clone() for name, value in one.model.state_dict().items() if "running" in name}
     adapt_batchnorm(one.model, clean_batches(Digits(), splits))
     assert found

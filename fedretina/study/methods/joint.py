@@ -35,7 +35,6 @@ from fedretina.train import (
     clean_batches,
     held_out_risk,
     load_at_target,
-    load_body,
     make_schedule,
     mix_bodies,
     model_arrays,
@@ -156,14 +155,13 @@ def joint(
     publish_home_models(student, traffic)
     model = student.model_from_best()
     if sources.body is not None:
-        load_body(model, sources.body, student.task.head)
-        adapt_batchnorm(model.to(student.device), _clean(student))
+        load_at_target(model.to(student.device), sources.body, student.task, student.splits)
         traffic.send(JOINT, sources.body, [student.setting.target])
     labels = _pseudo_labels(student, model if sources.body is not None else None, options)
     target = _target_learner(student, model, labels)
     schedule = _schedule(student, sources, co_training, by)
     body = _co_train(student, target, sources, schedule)
-    load_at_target(target, body, student.splits)
+    load_at_target(model, body, student.task, student.splits)
     done = schedule[-1].last if schedule else 0
     total = student.training.epochs
     target.train(EpochRange(done, total, total), student.samples, _progress(student, student.setting.method))
@@ -238,10 +236,6 @@ def soup(student: Student) -> nn.Module:
     model.load_state_dict(mean)
     adapt_batchnorm(model, clean_batches(student.task, student.splits))
     return model
-
-
-def _clean(student: Student) -> list[torch.Tensor]:
-    return [batch.to(student.device) for batch in clean_batches(student.task, student.splits)]
 
 
 def _progress(student: Student, name: str) -> OnEpoch:
