@@ -31,7 +31,8 @@ HEADINGS = {
 PAGE = """# A city of domains, measured
 
 Written by `python benchmarks/city_scale` ({machine}, {cores} cores); don't edit. [City of domains](../guides/city-scale.md)
-says how to run a city.
+says how to run a city. What was measured is in `docs/results/city-results.tar.xz`: unpack it into a folder, and
+`python benchmarks/city_scale page --state FOLDER` writes this page again.
 
 ## The defaults
 
@@ -55,7 +56,7 @@ oracle ranks by the true gains below, which it measures on test data: it shows t
 
 {verdict}
 
-By budget, the oracle's accuracy after the last turn, and each policy's regret:
+By budget, the accuracy after the last turn of `nearest` less all-to-all's, the oracle's, and each policy's regret:
 
 {regret}
 ![Accuracy and regret over bytes](city-policies.png)
@@ -88,7 +89,7 @@ The limit was chosen by the changes of honest domains, on other seeds (7 and 8).
 
 Each node gets the newest model of another node, changes it by noise, and publishes its own. Flower simulates them with two
 actors. Plain Flower keeps each node's newest model and sends it as it is. {rounds} rounds; the numbers are of the last one.
-The load was {load} on {cores} cores, the runs themselves included. {one_core}
+The load was {load} on {cores} cores, the runs themselves included.{one_core}
 
 {scaling}
 "Server's CPU": of the process of the ServerApp and of Flower's engine. "Node's CPU": from the message to the reply, in the
@@ -98,7 +99,6 @@ actor. "Server's memory": its largest resident size. "Disk": the nodes' models, 
 
 ![Cost over nodes](city-scaling.png)
 {missing}
-
 ## Other frameworks
 
 A model goes to each client, changes there, and comes back; the server averages. pfl-research: one process, one step of SGD.
@@ -214,7 +214,7 @@ def _load(runs: Sequence[dict[str, Any]]) -> str:
 def _one_core(runs: Sequence[dict[str, Any]]) -> str:
     """Name the sizes whose runs, of both kinds, had one core."""
     sizes = dict.fromkeys(f"{run['nodes']:,} x {run['megabytes']:g} MB" for run in runs if run.get("cores") == 1)
-    return f"Both runs had one core only: {', '.join(sizes)}." if sizes else ""
+    return f" Both runs had one core only: {', '.join(sizes)}." if sizes else ""
 
 
 def _missing(runs: Sequence[dict[str, Any]]) -> str:

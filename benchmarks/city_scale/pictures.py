@@ -1,16 +1,18 @@
 """The pictures of the page: accuracy over bytes, and the cost of a message over the number of nodes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axis import Axis
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from city_scale.cells import TRAINING
 from city_scale.found import Cells, accuracy, best_accuracy, bytes_after, mean_and_error, peer_bytes
 from city_scale.policies import BUDGETS
 from city_scale.scaling import CODECS
 from city_scale.tables import CHOOSING, ROWS, message_cost
-from fedretina.report import LIGHT, new_figure, style_axes, to_png
+from fedretina.report import LIGHT, new_figure, size, style_axes, to_png
 
 POLICIES = ("oracle", "nearest", "score", "bound", "random", "all")
 
@@ -45,7 +47,7 @@ def accuracy_over_bytes(cells: Cells) -> bytes:
             right.errorbar(places, means, errors, marker="o", capsize=3, color=colours[policy], label=policy)
     for axes in (left, right):
         axes.set_xscale("log")
-        axes.set_xlabel("bytes")
+        _plain_ticks(axes.xaxis, size)
     left.legend(frameon=False)
     return to_png(figure)
 
@@ -64,9 +66,18 @@ def cost_over_nodes(found: Sequence[dict[str, Any]]) -> bytes:
             )
         axes.set_xscale("log")
         axes.set_yscale("log")
+        _plain_ticks(axes.xaxis, "{:,.0f}".format, at=(1,))
+        _plain_ticks(axes.yaxis, size if what == "bytes" else "{:g}".format)
         axes.set_xlabel("nodes")
     axes.legend(frameon=False)
     return to_png(figure)
+
+
+def _plain_ticks(axis: Axis, text: Callable[[float], str], at: tuple[int, ...] = (1, 2, 5)) -> None:
+    """Write an axis' logarithmic ticks, at these multiples of powers of ten, as plain numbers."""
+    axis.set_major_locator(LogLocator(subs=at))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: text(value)))
 
 
 def _value(run: dict[str, Any], what: str) -> float:

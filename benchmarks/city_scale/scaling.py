@@ -10,7 +10,7 @@ from fedretina.study import Results
 
 APP = Path(__file__).parent / "relay_app"
 CODECS = {"plain": "plain Flower", "relay": "FedRetina, relayed payloads"}
-SIZES = ((10, 1.0), (100, 1.0), (1000, 1.0), (10, 10.0), (10, 100.0), (3000, 1.0), (100, 100.0))
+SIZES = ((10, 1.0), (100, 1.0), (1000, 1.0), (10, 10.0), (100, 10.0), (10, 100.0), (3000, 1.0), (100, 100.0))
 """Numbers of nodes and megabytes of a model."""
 ROUNDS = 3
 LIMIT_GB = 12.0

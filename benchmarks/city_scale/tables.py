@@ -57,7 +57,7 @@ def policies(cells: Cells) -> str:
 
 
 def regret(cells: Cells) -> str:
-    """Show the regret of each policy by budget, beside the bytes of `nearest` and what the oracle reaches."""
+    """Show the regret of each policy by budget; beside it the bytes of `nearest`, its gap to all, and the oracle."""
     rows = []
     for budget in sorted(BUDGETS):
         oracle = cells.rows(best_accuracy, "oracle", budget)
@@ -67,8 +67,9 @@ def regret(cells: Cells) -> str:
         lost = [cells.paired(best_accuracy, ("oracle", budget, ""), (policy, budget, "")) for policy in CHOOSING]
         seeds, reached = ", ".join(map(str, oracle)), text(list(oracle.values()), ".1f")
         bytes_each = size(sum(got.values()) / len(got))
-        rows.append([size(budget), seeds, bytes_each, reached, *(text(values, "+.2f") for values in lost)])
-    head = ["budget", "seeds", "bytes a domain", "oracle, %"]
+        gap = text(cells.paired(best_accuracy, (DEFENDED, budget, ""), ("all", 0, "")), "+.2f")
+        rows.append([size(budget), seeds, bytes_each, gap, reached, *(text(values, "+.2f") for values in lost)])
+    head = ["budget", "seeds", "bytes a domain", f"`{DEFENDED}` less all", "oracle, %"]
     return table_of([*head, *(f"regret of `{policy}`" for policy in CHOOSING)], rows)
 
 
