@@ -15,6 +15,8 @@ RECIPES = {
     TURNS: "B: joint body, co-training in turn",
     "fedavg-equal": "FedAvg, then fine-tuned",
     "fedbn-equal": "FedBN, then fine-tuned",
+    "fedprox-equal": "FedProx, then fine-tuned",
+    "soup": "soup of students, one from each source",
 }
 """The recipes by method, as the page calls them."""
 MAIN = (SELF, TURNS, ONE, BODY, FROZEN)
@@ -84,11 +86,16 @@ EVERY_PERSON = replace(
 )
 COMPARED = (SELF, ONE, TURNS)
 """The recipes where every domain is a target."""
+OTHERS = ("fedavg-equal", "fedprox-equal", "fedbn-equal", "soup")
+"""Methods of others that are compared there: one seed of them takes as long as one of the recipes."""
 
 
 def target_cells(data: Data, seeds: Sequence[int]) -> Iterator[Setting]:
-    """List the cells in which every domain of some data is a target, seed by seed."""
-    yield from (replace(base, method=method) for base in bases(data, seeds) for method in COMPARED)
+    """List the cells in which every domain of some data is a target; the methods of others have the first seed only."""
+    every = bases(data, seeds)
+    yield from (replace(base, method=method) for base in every for method in COMPARED)
+    yield from (replace(base, method=method) for base in bases(data, seeds[:1]) for method in OTHERS)
+    yield from (of_count(base, TURNS, 2) for base in every)
 
 
 def bases(data: Data, seeds: Sequence[int]) -> list[Setting]:

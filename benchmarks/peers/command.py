@@ -47,6 +47,8 @@ def run(
             name = f"{setting.method} of {len(setting.sources)} sources, {setting.target}, seed {setting.seed}"
             console.print(f"{number}/{len(wanted)} {setting.data}: {name}, {setting.labelled:g}, {minutes:.2f} min")
     if every_target:
+        for data in () if stored else (EVERY_PERSON, *([OMNIGLOT] if omniglot else ())):
+            page_of_targets.measure_distances(store, data, partial(make_task, alphabets=omniglot))
         text = page_of_targets.write(store, {EVERY_PERSON.name: persons, OMNIGLOT.name: alphabets})
     else:
         text = write(store, persons, digits)

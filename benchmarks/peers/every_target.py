@@ -2,16 +2,36 @@
 
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from statistics import fmean
 
 from fedretina.atomic import write_text
-from fedretina.study import Setting, Store, mean_text, table
+from fedretina.strategies.mutual_reuse import domain_sketch
+from fedretina.strategies.selection import sketch_distance
+from fedretina.study import Results, Setting, Store, mean_text, table
+from fedretina.task import Task
 from peers import tables
-from peers.cells import COMPARED, EVERY_PERSON, OMNIGLOT, ONE, SELF, SHARES, TURNS, Data, bases
-from peers.numbers import Difference, Scores
+from peers.cells import (
+    COMPARED,
+    EVERY_PERSON,
+    OMNIGLOT,
+    ONE,
+    OTHERS,
+    RECIPES,
+    SELF,
+    SHARES,
+    TURNS,
+    Data,
+    bases,
+    of_count,
+)  # fmt: skip
+from peers.numbers import Difference, Scores, rank_correlation
 from peers.page import LEAST_OVER_ONE, LEAST_OVER_SELF, ROOT, aim, met, under_zero
 
+NUMBERS = ("level: the smallest R_m", "spread: largest over smallest R_m")
+DISTANCES = ("distance of sketches to the nearest source", "mean distance of sketches")
 PAGE = ROOT / "docs" / "results" / "every-target.md"
 TEXT = """# Every domain a target, measured
 
@@ -22,6 +42,12 @@ explains the recipes: self-training from the best source, C (co-training with th
 co-training with three sources in turn). All take equal steps of the target. mAP in percent, means over seeds ± standard
 errors. Differences are paired by target, share of labels and seed. "All targets" is the mean over targets, with its
 standard error over targets.
+
+FedAvg, FedProx and FedBN take as many steps of every domain as B and about as many transfers, and are then fine-tuned; they
+have no pseudo-labels. The soup averages three students, each self-trained from one source: it takes three times the target's
+steps. A target is one where three sources are worse than two if the difference is more than two standard errors under 0.
+The distance of sketches is the sum of the angles between the principal directions of two domains' pictures (PACFL), as a
+city measures it.
 
 - **Rendered pedestrians**: the embedded data at {person_pixels} pixels; seeds {person_seeds}, which also draw the sources'
   weights and the labelled images. A target has the other three domains as sources.
@@ -38,6 +64,13 @@ The aims were set for real persons. These data are rendered, or letters.
 def write(store: Store, seeds: Mapping[str, Sequence[int]], *, page: Path = PAGE) -> str:
     """Write the page; `seeds` has those of each data set by its name."""
     found = [(data, Scores(store, data.metric), bases(data, seeds[data.name])) for data in (EVERY_PERSON, OMNIGLOT)]
+    sections = (
+        f"## {data.name.capitalize()}\n\n{_table(data, scores, every)}\n"
+        f"Methods of others, on the cells that have them; B on the same ones:\n\n{_others(scores, every)}\n"
+        f"B with the first two sources and with all three:\n\n{_counts(data, scores, every)}\n"
+        f"Numbers before the training, and the gain of B over self-training:\n\n{_prediction(scores, every)}\n"
+        for data, scores, every in found
+    )
     text = TEXT.format(
         machine=platform.machine(),
         cores=os.cpu_count(),
@@ -45,7 +78,7 @@ def write(store: Store, seeds: Mapping[str, Sequence[int]], *, page: Path = PAGE
         omniglot_pixels=f"{OMNIGLOT.differs.height} x {OMNIGLOT.differs.width}",
         person_seeds=_seeds(*found[0]),
         omniglot_seeds=_seeds(*found[1]),
-        sections="".join(f"## {data.name.capitalize()}\n\n{_table(data, scores, every)}\n" for data, scores, every in found),
+        sections="".join(sections),
         aims=_aims(found),
     )
     write_text(page, text)
@@ -76,6 +109,85 @@ def _table(data: Data, scores: Scores, every: Sequence[Setting]) -> str:
                 [tables.percent(share), "all targets", *[""] * len(COMPARED), *_over_targets(data, scores, some), ""]
             )
     return table(["labels", "target", "self-training", "C", "B", "B over self-training", "B over C", "seeds"], rows)
+
+
+def _others(scores: Scores, every: Sequence[Setting]) -> str:
+    rows = []
+    for share in SHARES:
+        for method in OTHERS:
+            some = [
+                base
+                for base in _measured(scores, tables.of_share(every, share))
+                if scores.of(tables.recipe(method)(base)) is not None
+            ]
+            if not some:
+                continue
+            own = [*map(tables.recipe(method), some)]
+            lead = scores.difference(some, tables.recipe(TURNS), tables.recipe(method))
+            texts = [scores.text(own), scores.text(map(tables.recipe(TURNS), some)), tables.shown(lead)]
+            sent = scores.text(own, "transfers", ".0f").split(" ±")[0]
+            rows.append([tables.percent(share), RECIPES[method], *texts, sent, str(len(some))])
+    head = ["labels", "method", scores.metric, "B", "B over it", "models sent", "cells"]
+    return table(head, rows) if rows else "Not measured.\n"
+
+
+def _counts(data: Data, scores: Scores, every: Sequence[Setting]) -> str:
+    rows = []
+    for share in SHARES:
+        two, three = (partial(of_count, method=TURNS, count=count) for count in (2, 3))
+        some = [
+            base for base in tables.of_share(every, share) if all(scores.of(make(base)) is not None for make in (two, three))
+        ]
+        gain = scores.difference(some, three, two)
+        if gain is None:
+            continue
+        by_target = {
+            target.name: scores.difference([base for base in some if base.target == target.name], three, two)
+            for target in data.targets
+        }
+        worse = [name for name, found in by_target.items() if found is not None and found.verdict == "worse"]
+        texts = [scores.text(map(make, some)) for make in (two, three)]
+        rows.append([tables.percent(share), *texts, str(gain), gain.verdict, ", ".join(worse) or "none", str(len(some))])
+    head = ["labels", "two sources", "three", "three over two", "", "targets where three are worse", "cells"]
+    return table(head, rows) if rows else "Not measured.\n"
+
+
+def _prediction(scores: Scores, every: Sequence[Setting]) -> str:
+    """Show Kendall's tau of numbers that are known before the training with the gain."""
+    facts, far = [], []
+    for base in _measured(scores, every):
+        turns = scores.store.load(tables.recipe(TURNS)(base)) or {}
+        risks = [turns[f"risk.{source}"] for source in base.sources if f"risk.{source}" in turns]
+        (gain,) = scores.differences([base], tables.recipe(TURNS), tables.recipe(SELF))
+        if risks:
+            facts.append((gain, min(risks), max(risks) / min(risks)))
+        if (entry := distances(scores.store, base.data).entry(base.target)) is not None:
+            far.append((gain, *(of([*entry.value.values()]) for of in (min, fmean))))
+    rows = [
+        [name, f"{rank_correlation(values, gains):+.2f}", str(len(gains))]
+        for found, names in ((facts, NUMBERS), (far, DISTANCES))
+        if len(found) > 2
+        for gains, *columns in [list(map(list, zip(*found, strict=True)))]
+        for name, values in zip(names, columns, strict=True)
+    ]
+    return table(["number", "Kendall's tau with the gain", "cells"], rows) if rows else "Not measured.\n"
+
+
+def measure_distances(store: Store, data: Data, make_task: Callable[[Setting], Task]) -> None:
+    """Store how far the sketches of each target's sources are from its own."""
+    for target in data.targets:
+        base = data.base(target, 0, max(SHARES))
+        distances(store, base.data).measured(target.name, lambda: _distances(make_task(base), base))  # noqa: B023
+
+
+def _distances(task: Task, base: Setting) -> dict[str, float]:
+    sketches = {name: domain_sketch(task, task.splits(name), base.training()) for name in (base.target, *base.sources)}
+    return {name: sketch_distance(sketches[base.target], sketches[name]) for name in base.sources}
+
+
+def distances(store: Store, data: str) -> Results:
+    """Return the store of the distances of some data, by target."""
+    return Results(store.folder / "distances" / data)
 
 
 def _gains(scores: Scores, some: Sequence[Setting]) -> list[Difference | None]:

@@ -69,9 +69,13 @@ class Scores:
 
     def difference(self, bases: Sequence[Setting], one: Make, other: Make) -> Difference | None:
         """Pair two recipes on the bases on which both were measured."""
-        pairs = ((self.of(one(base)), self.of(other(base))) for base in bases)
-        values = tuple(a - b for a, b in pairs if a is not None and b is not None)
+        values = self.differences(bases, one, other)
         return Difference(values) if values else None
+
+    def differences(self, bases: Sequence[Setting], one: Make, other: Make) -> tuple[float, ...]:
+        """Subtract the second recipe's score from the first one's where both were measured."""
+        pairs = ((self.of(one(base)), self.of(other(base))) for base in bases)
+        return tuple(a - b for a, b in pairs if a is not None and b is not None)
 
 
 def rank_correlation(one: Sequence[float], other: Sequence[float]) -> float:

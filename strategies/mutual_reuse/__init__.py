@@ -11,7 +11,7 @@ The server keeps payloads and digests, never a model. Nobody waits for the slowe
 """
 
 from fedretina.strategies.mutual_reuse.choosing import Selection
-from fedretina.strategies.mutual_reuse.client import MUTUAL_LIMITS, MutualReuseClient
+from fedretina.strategies.mutual_reuse.client import MUTUAL_LIMITS, MutualReuseClient, domain_sketch
 from fedretina.strategies.mutual_reuse.dispatcher import Dispatcher
 from fedretina.strategies.mutual_reuse.journal import Journal
 from fedretina.strategies.mutual_reuse.links import Link, LinkModel
@@ -31,5 +31,6 @@ __all__ = [
     "Selection",
     "Timetable",
     "Turn",
+    "domain_sketch",
     "positions",
 ]

@@ -32,6 +32,7 @@ from fedretina.train import (
     OnEpoch,
     Peers,
     SourceWeights,
+    Training,
     adapt_peers,
     check_finite,
     load_arrays,
@@ -183,7 +184,7 @@ class TurnWorker(TargetWorker):
     def sketch(self, splits: Splits) -> None:
         """Sketch the domain, if the server asks for that and it has enough samples."""
         if self.order.sketch and len(splits.everything()) >= MIN_SAMPLES * SKETCH_DIRECTIONS:
-            self.reply[SKETCH] = sketch_record(domain_sketch(self.task, splits, self.job))
+            self.reply[SKETCH] = sketch_record(domain_sketch(self.task, splits, self.job.training))
 
     def publish(self, model: nn.Module, stream: str) -> None:
         """Keep the model for the reply, where it travels as a payload."""
@@ -211,16 +212,42 @@ def peer_scores(task: Task, splits: Splits, peers: Peers) -> dict[str, float]:
     }
 
 
-def domain_sketch(task: Task, splits: Splits, job: Job) -> np.ndarray:
+def domain_sketch(task: Task, splits: Splits, training: Training) -> np.ndarray:
     """Sketch a domain: principal directions of its samples after a random projection that follows from the run's seed.
 
     The mean of each camera is subtracted: it shows the camera, and a typical input. A sketch for each camera, as PACFL has
     one for each client, ranks peers no better (seeds 7 and 8 of the city) and takes more bytes.
+
+    Parameters
+    ----------
+    task : Task
+        It prepares the samples for the network.
+    splits : Splits
+        The domain's training samples, labelled or not; `groups` says which camera each is of.
+    training : Training
+        Its seed gives the projection: only sketches of one seed can be compared.
+
+    Returns
+    -------
+    ndarray, shape (64, 4), float16
+        What `fedretina.strategies.selection.sketch` makes of the projected samples.
+
+    Raises
+    ------
+    BadArgument
+        If there are fewer than 40 samples, or some are not finite.
+
+    Examples
+    --------
+    >>> from fedretina.study.tasks import DigitDomains
+    >>> task = DigitDomains(targets=("upright",), labelled=0.3)
+    >>> domain_sketch(task, task.splits("upright"), Training(seed=0)).shape
+    (64, 4)
     """
     flat = task.prepare(splits.everything()).flatten(1).float().clone()
     groups = splits.groups if splits.groups is not None else torch.zeros(len(flat), dtype=torch.int64)
     for group in sorted(set(groups.tolist())):
         flat[groups == group] -= flat[groups == group].mean(0)
-    with seeded(job.training, "sketch"):
+    with seeded(training, "sketch"):
         projection = torch.randn(flat.shape[1], SKETCH_FEATURES) / flat.shape[1] ** 0.5
     return sketch((flat @ projection).numpy(), SKETCH_DIRECTIONS)

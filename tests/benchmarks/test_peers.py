@@ -11,12 +11,14 @@ from peers.cells import (
     EVERY_PERSON,
     OMNIGLOT,
     ONE,
+    OTHERS,
     PEDESTRIANS,
     SELF,
     SHARES,
     TURNS,
     bases,
     cells,
+    of_count,
     target_cells,
     unlimited,
 )  # fmt: skip
@@ -92,10 +94,20 @@ def test_the_page_shows_what_is_stored_and_what_was_missed(tmp_path):
 def test_every_domain_is_a_target_with_three_sources():
     for data, count in ((EVERY_PERSON, 4), (OMNIGLOT, 8)):
         found = list(target_cells(data, [0, 1]))
-        assert len(found) == len(set(found)) == count * 2 * len(SHARES) * len(COMPARED)
-        assert all(len({*setting.sources} - {setting.target}) == 3 for setting in found)
+        assert len(found) == len(set(found)) == count * len(SHARES) * (2 * len(COMPARED) + len(OTHERS) + 2)
+        assert {setting.method for setting in found} <= set(METHODS)
+        assert {len({*setting.sources} - {setting.target}) for setting in found} == {2, 3}
         assert {setting.target for setting in found} == {source for setting in found for source in setting.sources}
     assert set(PEDESTRIANS.targets) <= set(EVERY_PERSON.targets)  # their cells are the same
+
+
+def test_distances_of_sketches_are_stored_by_target(tmp_path):
+    data, store = replace(DIGITS, targets=DIGITS.targets[:2]), Store(tmp_path)
+    every_target.measure_distances(store, data, make_task)
+    found = every_target.distances(store, "digits").entry("upright").value
+    assert set(found) == set(data.targets[1].sources)
+    assert found["faint"] < found["upside-down"]
+    every_target.measure_distances(store, data, lambda setting: pytest.fail("measured again"))
 
 
 def test_the_page_of_targets_takes_the_mean_over_targets_first(tmp_path):
@@ -105,10 +117,18 @@ def test_the_page_of_targets_takes_the_mean_over_targets_first(tmp_path):
             gain = 2.0 * (base.target == data.targets[0].name)
             for method, score in ((SELF, 50.0), (ONE, 51.0), (TURNS, 53.0 + gain + base.seed)):
                 if data is EVERY_PERSON or place:
-                    store.save(replace(base, method=method), {"mAP": score})
+                    risks = dict.fromkeys(map("risk.{}".format, base.sources), 0.5 - 0.01 * gain)
+                    store.save(replace(base, method=method), {"mAP": score, **(risks if method == TURNS else {})})
+            store.save(replace(base, method="soup"), {"mAP": 52.0, "transfers": 6.0})
+            more = -2.0 if base.target == "duke" else 1.0
+            store.save(of_count(base, TURNS, 2), {"mAP": 53.0 + base.seed + gain - more})
     text = every_target.write(store, {EVERY_PERSON.name: (0, 1), OMNIGLOT.name: (0, 1, 2)}, page=tmp_path / "page.md")
     assert (tmp_path / "page.md").read_text() == text
     assert "| 30 % | cuhk03 | 50.0 ± 0.0 | 51.0 ± 0.0 | 55.5 ± 0.5 | +5.5 ± 0.5 | +4.5 ± 0.5 | 2 |" in text
     assert "| 30 % | all targets |  |  |  | +4.0 ± 0.5 | +3.0 ± 0.5 |  |" in text
     assert "| 30 % | balinese | 50.0 | 51.0 | 56.0 | +6.0 | +5.0 | 1 |" in text
+    assert "| 30 % | soup of students, one from each source | 52.0 ± 0.0 | 54.0 ± 0.4 | +2.0 ± 0.4 | 6 | 8 |" in text
+    assert "| 30 % | 53.8 ± 0.5 | 54.0 ± 0.4 | +0.2 ± 0.5 | not shown | duke | 8 |" in text
+    assert text.count("| level: the smallest R_m | -0.") == 2  # the smaller, the more is gained
+    assert "distance of sketches to" not in text  # not measured
     assert "| rendered pedestrians, 10 % | no cell under 0 | 0 of 8 are under 0 | met |" in text
