@@ -31,6 +31,8 @@ from peers.numbers import Difference, Scores, rank_correlation
 from peers.page import LEAST_OVER_ONE, LEAST_OVER_SELF, ROOT, aim, met, under_zero
 
 NUMBERS = ("level: the smallest R_m", "spread: largest over smallest R_m")
+LEAST_CELLS = 8
+"""So many cells must be measured before a correlation is shown."""
 DISTANCES = ("distance of sketches to the nearest source", "mean distance of sketches")
 PAGE = ROOT / "docs" / "results" / "every-target.md"
 TEXT = """# Every domain a target, measured
@@ -166,7 +168,7 @@ def _prediction(scores: Scores, every: Sequence[Setting]) -> str:
     rows = [
         [name, f"{rank_correlation(values, gains):+.2f}", str(len(gains))]
         for found, names in ((facts, NUMBERS), (far, DISTANCES))
-        if len(found) > 2
+        if len(found) >= LEAST_CELLS
         for gains, *columns in [list(map(list, zip(*found, strict=True)))]
         for name, values in zip(names, columns, strict=True)
     ]
