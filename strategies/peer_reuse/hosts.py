@@ -74,10 +74,15 @@ def find_hosts(grid: Grid, domains: Sequence[str], *, seconds: float) -> Hosts:
         front_ends = {node: answer.domains for node, answer in answers.items() if answer.is_front_end}
         try:
             return Hosts(assign_hosts(domains, hosted), front_ends)
-        except BadArgument:
-            if answers.keys() >= listed or time.monotonic() > deadline:
+        except BadArgument as error:
+            silent = ", ".join(str(node) for node in sorted(listed) if node not in answers)
+            if not silent:
                 raise
-        silent = ", ".join(str(node) for node in sorted(listed) if node not in answers)
+            if time.monotonic() > deadline:
+                raise BadArgument(
+                    f"{error}, or give the nodes {silent} more time: they did not answer within {seconds:.0f} s, as on a busy "
+                    f"machine"
+                ) from error
         _log.warning("the nodes %s do not answer, and a domain has no node: waiting for them", silent)
         time.sleep(1)
 
