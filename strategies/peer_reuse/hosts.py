@@ -80,8 +80,8 @@ def find_hosts(grid: Grid, domains: Sequence[str], *, seconds: float) -> Hosts:
                 raise
             if time.monotonic() > deadline:
                 raise BadArgument(
-                    f"{error}, or give the nodes {silent} more time: they did not answer within {seconds:.0f} s, as on a busy "
-                    f"machine"
+                    f"{error}, or give the nodes {silent} more time: they did not answer within {seconds:.0f} s, as may "
+                    f"happen on a busy machine"
                 ) from error
         _log.warning("the nodes %s do not answer, and a domain has no node: waiting for them", silent)
         time.sleep(1)
