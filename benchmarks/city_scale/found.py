@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
 from scipy.stats import t
 
 from city_scale.cells import TRAINING, bad_domains
-from fedretina.study import Results, mean_and_deviation
+from fedretina.study import Results, mean_and_error
 
 Measured = Mapping[str, Any]
 Of = Callable[[Measured], float]
@@ -81,15 +82,10 @@ def bytes_after(turn: int) -> Callable[[Measured], float]:
     return lambda cell: sum(row["down"] for row in cell["turns"][:turn]) / len(cell["turns"][0]["accuracy"])
 
 
-def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
-    """Return the mean over seeds and its standard error; 0 for one seed."""
-    mean, deviation = mean_and_deviation(values)
-    return mean, (deviation or 0.0) / len(values) ** 0.5
-
-
 def interval(values: Sequence[float]) -> float:
-    """Return half of the 95 % confidence interval of a mean over seeds, by Student's t: few seeds make it wide."""
-    return float(t.ppf(0.975, len(values) - 1)) * mean_and_error(values)[1]
+    """Return half of the 95 % confidence interval of a mean over seeds, by Student's t; infinite for a single seed."""
+    error = mean_and_error(values)[1]
+    return inf if error is None else float(t.ppf(0.975, len(values) - 1)) * error
 
 
 def _mean(values: Any) -> float:

@@ -8,11 +8,12 @@ from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from city_scale.cells import TRAINING
-from city_scale.found import Cells, accuracy, best_accuracy, bytes_after, mean_and_error, peer_bytes
+from city_scale.found import Cells, accuracy, best_accuracy, bytes_after, peer_bytes
 from city_scale.policies import BUDGETS
 from city_scale.scaling import CODECS
 from city_scale.tables import CHOOSING, ROWS, message_cost
 from fedretina.report import LIGHT, new_figure, size, style_axes, to_png
+from fedretina.study import mean_and_error
 
 POLICIES = ("oracle", "nearest", "score", "bound", "random", "all")
 

@@ -1,11 +1,12 @@
 """What the page says of the aims: policies, bad domains, the cost of a message."""
 
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Any
 
 from city_scale import tables
 from city_scale.cells import LEARNS_NO_MORE
-from city_scale.found import Cells, best_accuracy, honest_accuracy, interval, mean_and_error, peer_bytes
+from city_scale.found import Cells, best_accuracy, honest_accuracy, interval, peer_bytes
 from city_scale.policies import BUDGETS, DEFENDED, TENTH, TURNS_WITH_BAD
 from city_scale.scaling import CODECS, SIZES
 from fedretina.report import size
@@ -34,12 +35,11 @@ def of_policies(cells: Cells) -> str:
     if not found:
         return "No policy with a tenth of all-to-all's bytes is measured yet."
     *_, policy, budget, share, gaps = max(found)  # of those with the most seeds
-    mean, error = mean_and_error(gaps)
-    met = len(gaps) > 1 and mean - interval(gaps) >= -MARGIN
+    met = fmean(gaps) - interval(gaps) >= -MARGIN
     return (
         f"The aim is all-to-all's accuracy within {MARGIN} points at a tenth of its bytes.\n"
         f"Each policy has the largest budget with which it takes at most that; the best one is `{policy}` with "
-        f"{size(budget)}: {mean:+.2f} ± {error:.2f} points from all-to-all with {share:.1%} of its bytes.\n"
+        f"{size(budget)}: {tables.text(gaps, '+.2f')} points from all-to-all with {share:.1%} of its bytes.\n"
         f"On the {len(gaps)} seeds that have both, the aim is {'met' if met else 'not met'}."
     )
 
@@ -52,24 +52,21 @@ def of_bad_peers(cells: Cells) -> str:
             lost = cells.paired(honest_accuracy, *((DEFENDED, TENTH, bad, trust, turns) for bad in (kind, "")))
             if len(lost) < 2:  # a standard error needs two seeds
                 continue
-            mean, error = mean_and_error(lost)
-            told = "the seeds can tell it" if abs(mean) > interval(lost) else "less than the seeds can tell"
+            told = "the seeds can tell it" if abs(fmean(lost)) > interval(lost) else "less than the seeds can tell"
             name = f"{tables.KINDS[kind].capitalize()}, {'with' if trust else 'without'} trust"
-            lines.append(f"- {name}: {mean:+.2f} ± {error:.2f} points, {told}.")
+            lines.append(f"- {name}: {tables.text(lost, '+.2f')} points, {told}.")
     alone = cells.paired(
         honest_accuracy, *((DEFENDED, TENTH, *how, 4) for how in (("turns hostile", True), (LEARNS_NO_MORE, False)))
     )
     if len(alone) > 1:
-        mean, error = mean_and_error(alone)
         lines.append(
             f"- Flipped signs with trust, beside the same domains that publish nothing after their second version: "
-            f"{mean:+.2f} ± {error:.2f} points. That is what the attack costs; the rest is what their teaching is worth."
+            f"{tables.text(alone, '+.2f')} points. That is what the attack costs; the rest is what their teaching is worth."
         )
     for turns in sorted(set(TURNS_WITH_BAD.values())):
         costs = cells.paired(honest_accuracy, *((DEFENDED, TENTH, "", trust, turns) for trust in (True, False)))
         if len(costs) > 1:
-            mean, error = mean_and_error(costs)
-            lines.append(f"- Trust itself, with nothing bad, {turns} turns: {mean:+.2f} ± {error:.2f} points.")
+            lines.append(f"- Trust itself, with nothing bad, {turns} turns: {tables.text(costs, '+.2f')} points.")
     return "\n".join(lines)
 
 

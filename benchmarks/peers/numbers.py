@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import fsum
 
-from fedretina.study import Setting, Store, mean_and_deviation, mean_text
+from fedretina.study import Setting, Store, mean_and_error, mean_text
 
 Make = Callable[[Setting], Setting]
 
@@ -18,13 +18,12 @@ class Difference:
     @property
     def mean(self) -> float:
         """The mean."""
-        return mean_and_deviation(self.values)[0]
+        return mean_and_error(self.values)[0]
 
     @property
     def error(self) -> float | None:
         """The standard error."""
-        deviation = mean_and_deviation(self.values)[1]
-        return None if deviation is None else deviation / len(self.values) ** 0.5
+        return mean_and_error(self.values)[1]
 
     @property
     def verdict(self) -> str:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from fedretina.report import LIGHT, label_right, new_figure, style_axes
-from fedretina.study import Setting, mean_and_deviation
+from fedretina.study import Setting, mean_and_error
 from peers.cells import MAIN, RECIPES, SHARES, counts, of_count
 from peers.numbers import Scores
 from peers.tables import of_share, percent, whole
@@ -28,17 +28,16 @@ def by_count(data: Sequence[tuple[str, Scores, Sequence[Setting]]]) -> Figure:
 def _panel(axes: Axes, scores: Scores, some: Sequence[Setting]) -> None:
     labels = []
     if values := scores.values(replace(base, method="self") for base in some):
-        mean, deviation = mean_and_deviation(values)
-        error = (deviation or 0.0) / len(values) ** 0.5
-        axes.errorbar([0], [mean], yerr=[error], color=LIGHT.muted, marker="P", capsize=3, linestyle="none")
+        mean, error = mean_and_error(values)
+        axes.errorbar([0], [mean], yerr=[error or 0.0], color=LIGHT.muted, marker="P", capsize=3, linestyle="none")
         words = {"color": LIGHT.muted, "fontsize": 9, "va": "center"}
         axes.annotate("self-training\nfrom scratch", (0, mean), xytext=(8, 0), textcoords="offset points", **words)
     for index, method in enumerate(MAIN):
         points = []
         for count in counts(some[0], method):
             if values := scores.values(of_count(base, method, count) for base in whole(scores, some, method)):
-                mean, deviation = mean_and_deviation(values)
-                points.append((count, mean, (deviation or 0.0) / len(values) ** 0.5))
+                mean, error = mean_and_error(values)
+                points.append((count, mean, error or 0.0))
         if points:
             x, means, errors = zip(*points, strict=True)
             colour = LIGHT.series[index % len(LIGHT.series)]

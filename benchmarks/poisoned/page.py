@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from scipy.stats import t as student
 
 from fedretina.atomic import write_bytes
-from fedretina.study import Results, mean_and_deviation, mean_text
+from fedretina.study import Results, mean_and_error, mean_text
 from fedretina.study import table as table_of
 from fedretina.train import Training
 from poisoned.attacks import ATTACKS, SCALE, WRONG
@@ -160,8 +160,8 @@ def _points(found: Mapping[int, float]) -> str:
 
 def _direction(found: Mapping[int, float]) -> int:
     """Return 1 or -1 if the mean over the seeds is more than two standard errors above or below zero; else 0."""
-    mean, deviation = mean_and_deviation(list(found.values())) if found else (0.0, None)
-    if deviation is None or abs(mean) <= 2 * deviation / len(found) ** 0.5:
+    mean, error = mean_and_error(list(found.values())) if found else (0.0, None)
+    if error is None or abs(mean) <= 2 * error:
         return 0
     return 1 if mean > 0 else -1
 

@@ -16,7 +16,7 @@ from fedretina.study.setting import Setting
 from fedretina.study.store import Store
 from fedretina.study.student import Student
 from fedretina.study.studies import STUDIES
-from fedretina.study.tables import mean_and_deviation, mean_text, table
+from fedretina.study.tables import mean_and_deviation, mean_and_error, mean_text, table
 
 __all__ = [
     "METHODS",
@@ -32,6 +32,7 @@ __all__ = [
     "StudyRunner",
     "code_digest",
     "mean_and_deviation",
+    "mean_and_error",
     "mean_text",
     "measure",
     "run",

@@ -37,6 +37,18 @@ def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
     return statistics.fmean(values), deviation
 
 
+def mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
+    """Compute the mean and its standard error, the deviation / sqrt(n); the error is None for one value.
+
+    Examples
+    --------
+    >>> mean_and_error([1.0, 3.0]), mean_and_error([2.0])
+    ((2.0, 1.0), (2.0, None))
+    """
+    mean, deviation = mean_and_deviation(values)
+    return mean, None if deviation is None else deviation / len(values) ** 0.5
+
+
 def mean_text(values: Sequence[float], form: str = ".1f", *, deviation_form: str = "", error: bool = False) -> str:
     """Write the mean and, for two values or more, the standard deviation.
 
@@ -56,8 +68,7 @@ def mean_text(values: Sequence[float], form: str = ".1f", *, deviation_form: str
     >>> mean_text([97.0, 98.0, 99.0]), mean_text([-1.0], "+.1f"), mean_text([1.0, 2.0, 3.0], "+.2f", error=True)
     ('98.0 ± 1.0', '-1.0', '+2.00 ± 0.58')
     """
-    mean, deviation = mean_and_deviation(values)
-    if deviation is None:
+    mean, spread = mean_and_error(values) if error else mean_and_deviation(values)
+    if spread is None:
         return format(mean, form)
-    shown = deviation / len(values) ** 0.5 if error else deviation
-    return f"{mean:{form}} ± {shown:{deviation_form or form.removeprefix('+')}}"
+    return f"{mean:{form}} ± {spread:{deviation_form or form.removeprefix('+')}}"

@@ -13,7 +13,7 @@ from fedretina.study.bandwidth.method import choice_words, method
 from fedretina.study.bandwidth.parts import DIRECTIONS, PARTS, ROUNDS, Term
 from fedretina.study.bandwidth.pictures import main_picture, pareto_picture, small_multiples
 from fedretina.study.bandwidth.verdict import VERDICT_HEAD, Verdict, hundred
-from fedretina.study.tables import mean_and_deviation, mean_text, table
+from fedretina.study.tables import mean_and_error, mean_text, table
 
 NAME = "bandwidth"
 LINKS = (1, 10, 100)
@@ -135,8 +135,8 @@ def _with_error(task: TaskResult, line: Line) -> str:
     found = task.bytes_of_seeds(line)
     if not found:
         return "not reached"
-    mean, deviation = mean_and_deviation(found)
-    return size(mean) if deviation is None else f"{size(mean)} ± {size(deviation / len(found) ** 0.5)}"
+    mean, error = mean_and_error(found)
+    return size(mean) if error is None else f"{size(mean)} ± {size(error)}"
 
 
 def _limits(parts: Parts) -> str:
