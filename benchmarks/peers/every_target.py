@@ -49,7 +49,8 @@ FedAvg, FedProx and FedBN take as many steps of every domain as B and about as m
 have no pseudo-labels. The soup averages three students, each self-trained from one source: it takes three times the target's
 steps. A target is one where three sources are worse than two if the difference is more than two standard errors under 0.
 The distance of sketches is the sum of the angles between the principal directions of two domains' pictures (PACFL), as a
-city measures it.
+city measures it. The finished cells are in `docs/results/every-target-cells.tar.xz`: unpack them into OUT, and `--stored`
+writes this page again.
 
 - **Rendered pedestrians**: the embedded data at {person_pixels} pixels; seeds {person_seeds}, which also draw the sources'
   weights and the labelled images. A target has the other three domains as sources.
