@@ -1,6 +1,7 @@
 """What the page says of the aims: policies, bad domains, the cost of a message."""
 
 from collections.abc import Sequence
+from math import inf
 from statistics import fmean
 from typing import Any
 
@@ -22,19 +23,17 @@ def of_policies(cells: Cells) -> str:
 
     Each policy has the largest budget with which it takes no more than that. The best one has the smallest gap.
     """
-    whole = cells.rows(peer_bytes, "all", 0)
-    found = []
+    gaps_of: dict[str, list[float]] = {}
+    shares: dict[str, tuple[float, int]] = {}
     for policy in ("nearest", "score", "bound"):
-        for budget in sorted(BUDGETS, reverse=True):
-            own = cells.rows(peer_bytes, policy, budget)
-            shares = [own[seed] / whole[seed] for seed in own if seed in whole]
-            if shares and sum(shares) / len(shares) <= SHARE:
-                gaps = cells.paired(best_accuracy, (policy, budget, ""), ("all", 0, ""))
-                found.append((len(gaps), sum(gaps), policy, budget, sum(shares) / len(shares), gaps))
-                break
-    if not found:
+        within = [pair for budget in BUDGETS if (pair := (_share(cells, policy, budget), budget))[0] <= SHARE]
+        if within:
+            shares[policy] = max(within, key=lambda pair: pair[1])
+            gaps_of[policy] = cells.paired(best_accuracy, (policy, shares[policy][1], ""), ("all", 0, ""))
+    if not gaps_of:
         return "No policy with a tenth of all-to-all's bytes is measured yet."
-    *_, policy, budget, share, gaps = max(found)  # of those with the most seeds
+    policy = max(gaps_of, key=lambda name: (len(gaps_of[name]), sum(gaps_of[name]), name))  # of those with the most seeds
+    gaps, (share, budget) = gaps_of[policy], shares[policy]
     met = fmean(gaps) - interval(gaps) >= -MARGIN
     return (
         f"The aim is all-to-all's accuracy within {MARGIN} points at a tenth of its bytes.\n"
@@ -42,6 +41,12 @@ def of_policies(cells: Cells) -> str:
         f"{size(budget)}: {tables.text(gaps, '+.2f')} points from all-to-all with {share:.1%} of its bytes.\n"
         f"On the {len(gaps)} seeds that have both, the aim is {'met' if met else 'not met'}."
     )
+
+
+def _share(cells: Cells, policy: str, budget: int) -> float:
+    """Return the bytes of a policy over those of all-to-all, a mean over seeds; infinite where one was not measured."""
+    own, whole = cells.rows(peer_bytes, policy, budget), cells.rows(peer_bytes, "all", 0)
+    return fmean([own[seed] / whole[seed] for seed in own if seed in whole] or [inf])
 
 
 def of_bad_peers(cells: Cells) -> str:
@@ -52,9 +57,9 @@ def of_bad_peers(cells: Cells) -> str:
             lost = cells.paired(honest_accuracy, *((DEFENDED, TENTH, bad, trust, turns) for bad in (kind, "")))
             if len(lost) < 2:  # a standard error needs two seeds
                 continue
-            told = "the seeds can tell it" if abs(fmean(lost)) > interval(lost) else "less than the seeds can tell"
+            verdict = "the seeds can tell it" if abs(fmean(lost)) > interval(lost) else "less than the seeds can tell"
             name = f"{tables.KINDS[kind].capitalize()}, {'with' if trust else 'without'} trust"
-            lines.append(f"- {name}: {tables.text(lost, '+.2f')} points, {told}.")
+            lines.append(f"- {name}: {tables.text(lost, '+.2f')} points, {verdict}.")
     alone = cells.paired(
         honest_accuracy, *((DEFENDED, TENTH, *how, 4) for how in (("turns hostile", True), (LEARNS_NO_MORE, False)))
     )

@@ -27,7 +27,7 @@ from peers.cells import (
     bases,
     of_count,
 )  # fmt: skip
-from peers.numbers import Difference, Scores, rank_correlation
+from peers.numbers import Difference, Scores, correlations
 from peers.page import LEAST_OVER_ONE, LEAST_OVER_SELF, ROOT, aim, met, under_zero
 
 NUMBERS = ("level: the smallest R_m", "spread: largest over smallest R_m")
@@ -167,11 +167,10 @@ def _prediction(scores: Scores, every: Sequence[Setting]) -> str:
         if (entry := distances(scores.store, base.data).entry(base.target)) is not None:
             far.append((gain, *(of([*entry.value.values()]) for of in (min, fmean))))
     rows = [
-        [name, f"{rank_correlation(values, gains):+.2f}", str(len(gains))]
+        [name, f"{tau:+.2f}", str(len(found))]
         for found, names in ((facts, NUMBERS), (far, DISTANCES))
         if len(found) >= LEAST_CELLS
-        for gains, *columns in [list(map(list, zip(*found, strict=True)))]
-        for name, values in zip(names, columns, strict=True)
+        for name, tau in correlations(found, names).items()
     ]
     return table(["number", "Kendall's tau with the gain", "cells"], rows) if rows else "Not measured.\n"
 

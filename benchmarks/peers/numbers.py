@@ -77,6 +77,18 @@ class Scores:
         return tuple(a - b for a, b in pairs if a is not None and b is not None)
 
 
+def correlations(facts: Sequence[Sequence[float]], names: Sequence[str]) -> dict[str, float]:
+    """Compute Kendall's tau of each named number with the gain; a row of `facts` has the gain, then the numbers.
+
+    Examples
+    --------
+    >>> correlations([(1.0, 5.0), (2.0, 4.0), (3.0, 3.0)], ["risk"])
+    {'risk': -1.0}
+    """
+    gains, *numbers = map(list, zip(*facts, strict=True))
+    return {name: rank_correlation(values, gains) for name, values in zip(names, numbers, strict=True)}
+
+
 def rank_correlation(one: Sequence[float], other: Sequence[float]) -> float:
     """Compute Kendall's tau-a of two lists.
 

@@ -23,7 +23,7 @@ from peers.cells import (
     unlimited,
     with_rounds,
 )  # fmt: skip
-from peers.numbers import Difference, Make, Scores, rank_correlation
+from peers.numbers import Difference, Make, Scores, correlations
 
 
 def recipe(method: str) -> Make:
@@ -181,14 +181,12 @@ def prediction(scores: Scores, every: Sequence[Setting]) -> str:
             facts.append((free - plain, min(risks), max(risks) / min(risks), found["risk.own"] - min(risks)))
     if len(facts) < 3:
         return ""
-    gain, *numbers = map(list, zip(*facts, strict=True))
     names = ("level: the smallest R_m", "spread: largest over smallest R_m", "own risk less the smallest R_m")
-    taus = {name: rank_correlation(values, gain) for name, values in zip(names, numbers, strict=True)}
+    taus = correlations(facts, names)
     strongest = max(taus, key=lambda name: abs(taus[name]))
     rows = [[name, f"{tau:+.2f}"] for name, tau in taus.items()]
     text = table([f"number before the training ({len(facts)} cells)", "Kendall's tau with the gain"], rows)
-    passed = [value >= 0 for value in numbers[2]]
-    means = [_mean([g for g, is_good in zip(gain, passed, strict=True) if is_good == wanted]) for wanted in (True, False)]
+    means = [_mean([gain for gain, *_, margin in facts if (margin >= 0) == wanted]) for wanted in (True, False)]
     return f"""{text}
 The strongest is "{strongest.partition(":")[0]}". Where the best source passes the absolute limit, the gain is {means[0]}.
 Where none passes, it is {means[1]}.
