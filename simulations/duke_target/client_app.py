@@ -1,6 +1,10 @@
 """A node of the paper's experiment: answers the strategy for the domains that it hosts."""
 
+import os
 from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded: threads that spin make it ten times slower
+# beside another process
 
 import torch
 from flwr.app import Context, Message
@@ -12,6 +16,7 @@ from fedretina.settings import flag
 from fedretina.strategies import Job, ModelFolder, PeerReuseClient, hosted_domains
 from settings import progress_of, task_of, threads_of
 
+AVAILABLE = torch.get_num_threads()
 app = ClientApp(mods=[dom_mod])
 
 
@@ -20,8 +25,7 @@ def answer(message: Message, context: Context) -> Message:
     config = {**context.run_config, **Job.of(message).settings}
     if data := context.node_config.get("data"):  # a real node has its data where its owner put them
         config["data-root"] = data
-    if threads := threads_of(config):
-        torch.set_num_threads(threads)
+    torch.set_num_threads(threads_of(config, available=AVAILABLE))
     share = flag({"share": context.node_config.get("share", True)}, "share")  # the owner's decision, not the run's
     client = PeerReuseClient(task_of(config), home.nodes(), progress=progress_of(config), share=share)
     return client(message, context)

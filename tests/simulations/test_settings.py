@@ -48,7 +48,7 @@ WRONG = [
     ("image-width", 8, "16 or more"),
     ("image-width", 32.5, "an integer"),
     ("rounds", 0, "1 or more"),
-    ("threads", -1, "0 (one for the small network"),
+    ("threads", -1, "0 (torch's choice, at most 2 for the small network)"),
     ("rounds", "many", "an integer"),
     ("rounds", True, "an integer"),
     ("local-epochs", 0, "1 or more"),
