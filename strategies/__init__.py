@@ -13,6 +13,7 @@ from fedretina.strategies.peer_reuse import (
     TargetResult,
     Topology,
     hosted_domains,
+    joint_coding,
 )
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "TargetResult",
     "Topology",
     "hosted_domains",
+    "joint_coding",
 ]

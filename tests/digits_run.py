@@ -47,12 +47,14 @@ def run(
     name="run",
     on_round=None,
     baselines=True,
+    feedback_up=False,
     **settings,
 ):
     """Run the strategy; `settings` are those of `Training` and `ReuseConfig`. Return the result and the grid."""
     inner = grid or LocalGrid(client_app(folder, Digits(targets=topology.targets)), nodes)
     paths = {"store": folder / "references", "streams": folder / "streams"}
-    wire = DomGrid(inner, config, uplink="stream", rules=JOINT_RULES, trust=trust, seal=trust is not None, **paths)
+    options = {"uplink": "stream", "rules": JOINT_RULES, "feedback_up": feedback_up}
+    wire = DomGrid(inner, config, **options, trust=trust, seal=trust is not None, **paths)
     training = replace(TRAINING, **{key: settings.pop(key) for key in list(settings) if hasattr(TRAINING, key)})
     parts = topology, training, ReuseConfig(**settings)
     strategy = PeerReuse(*parts, run=name, baselines=baselines, on_round=on_round)

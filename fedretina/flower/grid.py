@@ -75,7 +75,7 @@ class DomGrid(Grid):
         "stream": a version of the node's own stream, which has the record's name. The server keeps it for relaying.
     feedback_up : bool, default False
         Whether nodes add the residual of their last reply (what quantisation lost) to the next reply, unless its mean is 0
-        (`DomConfig.is_unbiased`).
+        (`DomConfig.is_unbiased`). Versions of streams need none: the next difference contains what quantisation lost.
     feedback_down : Strategy, optional
         The strategy, if the residual of each aggregate is to be added to the next one (unless its mean is 0). By default it
         is not.
@@ -128,11 +128,6 @@ class DomGrid(Grid):
     ) -> None:
         if feedback_down is not None:
             check_feedback(feedback_down)
-        if feedback_up and uplink == "stream":
-            raise BadArgument(
-                "feedback_up=True with uplink='stream': the next difference of a stream contains what quantisation lost; "
-                "leave feedback_up out"
-            )
         if seal:
             check_seal(trust, uplink)
         if preset is not None:
@@ -141,7 +136,7 @@ class DomGrid(Grid):
                     f"DomGrid.preset is {preset!r}, and config is {config!r}; allowed: one of them; leave one out"
                 )
             config = preset_schedule(preset, feedback_down=feedback_down is not None)
-            feedback_up = uplink == "one-shot"
+            feedback_up = True
         if cache_bytes <= 0:
             raise BadArgument(f"DomGrid.cache_bytes is {cache_bytes}; allowed: a positive number of bytes")
         self._grid, self._config, self._uplink = grid, config, uplink

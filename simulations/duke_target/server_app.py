@@ -20,10 +20,10 @@ from fedretina.flower import DomGrid
 from fedretina.ledger import Ledger
 from fedretina.report import build, format_bound, format_peers, format_round, headline, round_values, start_logger
 from fedretina.runs import load
-from fedretina.settings import codec, text
+from fedretina.settings import text
 from fedretina.strategies import JOINT_RULES, PeerReuse, RunResult
 from run_folder import RunFolder, round_of, summarise
-from settings import check, check_seal, reuse_of, task_of, topology_of, training_of
+from settings import check, check_seal, coding_of, reuse_of, task_of, topology_of, training_of
 
 app = ServerApp()
 log = logging.getLogger("flwr").info
@@ -92,7 +92,7 @@ def _wrap(grid: Grid, config: dict, folder: RunFolder, ledger: Ledger) -> DomGri
     trust = server_identity()
     check_seal(config, in_city=trust is not None)
     options = {"ledger": ledger, "streams": folder.streams, "trust": trust, "seal": config["seal"]}
-    return DomGrid(grid, codec(config), uplink="stream", rules=JOINT_RULES, **options)
+    return DomGrid(grid, **coding_of(config), uplink="stream", rules=JOINT_RULES, **options)
 
 
 def _lines_of_round(number: int, result: RunResult, ledger: Ledger) -> Iterator[str]:

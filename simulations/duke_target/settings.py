@@ -3,12 +3,13 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from fedretina.dom import PRESETS
 from fedretina.errors import BadArgument
 from fedretina.reid import ReIdTask, make_task
 from fedretina.settings import Config, choice, codec, flag, names, number, text, whole, within
-from fedretina.strategies import ReuseConfig, Topology
+from fedretina.strategies import ReuseConfig, Topology, joint_coding
 from fedretina.train import Training
 
 
@@ -50,6 +51,21 @@ def reuse_of(config: Config) -> ReuseConfig:
         risk_limit=number(config, "risk-limit"),
         share=flag(config, "share"),
     )
+
+
+def coding_of(config: Config) -> dict[str, Any]:
+    """Read how models and bodies are coded: what `DomGrid` gets to know of it."""
+    config_of_models, preset = codec(config), choice(config, "joint-preset", ("", *PRESETS))
+    if not preset:
+        return {"config": config_of_models}
+    if config_of_models is None:
+        raise BadArgument(f"joint-preset = {preset!r} with codec = 'none': a preset needs codec = 'dom'; give one of them")
+    if not reuse_of(config).is_joint:
+        raise BadArgument(
+            f"joint-preset = {preset!r} with body-rounds = 0 and co-training = 'off': no bodies travel; "
+            "leave joint-preset out"
+        )
+    return {"config": joint_coding(config_of_models, preset), "feedback_up": True}
 
 
 def task_of(config: Config, *, say: Callable[[str], None] = lambda _: None) -> ReIdTask:
@@ -99,7 +115,7 @@ def check(config: Config) -> None:
     training_of(config)
     flag(config, "baselines")
     flag(config, "seal")
-    codec(config)
+    coding_of(config)
     _check_start(config, topology, reuse_of(config).init)
     if root := text(config, "data-root"):
         _require_absolute("data-root", root)

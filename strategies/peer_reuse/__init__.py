@@ -31,7 +31,7 @@ from fedretina.strategies.peer_reuse.client import PeerReuseClient, hosted_domai
 from fedretina.strategies.peer_reuse.config import ReuseConfig, Topology
 from fedretina.strategies.peer_reuse.front_ends import ModelFolder
 from fedretina.strategies.peer_reuse.jobs import Job
-from fedretina.strategies.peer_reuse.joint import JOINT_RULES
+from fedretina.strategies.peer_reuse.joint import JOINT_RULES, joint_coding
 from fedretina.strategies.peer_reuse.results import RoundResult, RunResult, TargetResult
 from fedretina.strategies.peer_reuse.server import PeerReuse
 
@@ -48,4 +48,5 @@ __all__ = [
     "TargetResult",
     "Topology",
     "hosted_domains",
+    "joint_coding",
 ]

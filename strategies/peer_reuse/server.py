@@ -16,7 +16,7 @@ from fedretina.strategies.peer_reuse.fitting import check_layers
 from fedretina.strategies.peer_reuse.front_ends import deliver
 from fedretina.strategies.peer_reuse.hosts import find_hosts
 from fedretina.strategies.peer_reuse.jobs import Job, Setting, Work
-from fedretina.strategies.peer_reuse.joint import JointTraining, Request
+from fedretina.strategies.peer_reuse.joint import JOINT_TYPE, JointTraining, Request
 from fedretina.strategies.peer_reuse.replies import (
     failure_of,
     good_replies,
@@ -305,4 +305,4 @@ def message_type(work: Collection[Work]) -> str:
     """Name the type of a message with such work: versions of streams travel in "train", bodies in "train.joint"."""
     if "describe" in work:
         return "query.describe"
-    return "train.joint" if set(work) & {"score", "body", "turn", "co-train", "co-train+turn"} else "train"
+    return JOINT_TYPE if set(work) & {"score", "body", "turn", "co-train", "co-train+turn"} else "train"

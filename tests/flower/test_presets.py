@@ -94,6 +94,7 @@ def test_a_preset_beside_a_configuration_is_refused(tmp_path):
         DomGrid(LocalGrid(ClientApp(), 1), DomConfig(bits=3), preset="fine", store=tmp_path)
 
 
-def test_a_stream_feeds_nothing_back(tmp_path):
-    grid = DomGrid(LocalGrid(ClientApp(), 1), preset="fine", uplink="stream", store=tmp_path)
-    assert not grid._options("train", 1).feedback_up
+def test_versions_of_streams_feed_nothing_back(tmp_path):
+    config = DomConfig(rms_step=1.0)
+    walks = [federate(tmp_path / str(back), config=config, uplink="stream", feedback_up=back) for back in (False, True)]
+    assert walks[0] == walks[1]

@@ -141,5 +141,3 @@ def test_what_is_wrong_is_said_at_once(tmp_path):
     inner = LocalGrid(toy.app(), 1)
     with pytest.raises(BadArgument, match="cache_bytes"):
         DomGrid(inner, store=tmp_path, cache_bytes=0)
-    with pytest.raises(BadArgument, match="feedback_up"):
-        DomGrid(inner, store=tmp_path, uplink="stream", feedback_up=True)

@@ -83,6 +83,7 @@ WRONG = [
     ("risk-limit", 0.5, "0, or a number of 1 or more"),
     ("risk-limit", float("nan"), "0, or a number of 1 or more"),
     ("share", "yes", "true or false"),
+    ("joint-preset", "rough", "'', 'coarse', 'balanced', 'fine'"),
     ("baselines", "yes", "true or false"),
     ("seal", "yes", "true or false"),
     ("codec", "zip", "'dom', 'none'"),
@@ -112,6 +113,14 @@ def test_an_error_names_key_value_and_what_is_allowed(key, value, allowed, tmp_p
 def test_every_setting_has_a_wrong_value():
     # tests/runs/test_folder.py covers the other two.
     assert {key for key, *_ in WRONG} | {"out", "resume"} == set(DEFAULTS)
+
+
+@pytest.mark.parametrize(
+    ("others", "remedy"), [({"codec": "none"}, "give one of them"), (JOINT_OFF, "leave joint-preset out")]
+)
+def test_a_preset_of_bodies_that_would_do_nothing_is_refused(others, remedy):
+    with pytest.raises(BadArgument, match=f"joint-preset = 'coarse'.*{remedy}"):
+        check(DEFAULTS | {"joint-preset": "coarse"} | others)
 
 
 def test_models_by_domain(tmp_path):

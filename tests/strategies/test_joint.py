@@ -11,9 +11,10 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 from torch import nn
 
 from digits import Digits
+from fedretina.dom import DomConfig
 from fedretina.errors import BadArgument, FedRetinaError
 from fedretina.features import adapt_batchnorm
-from fedretina.strategies import PeerReuse, ReuseConfig, RunResult, TargetResult, Topology
+from fedretina.strategies import PeerReuse, ReuseConfig, RunResult, TargetResult, Topology, joint_coding
 from fedretina.strategies.peer_reuse import Job
 from fedretina.strategies.peer_reuse.facts import TargetRisks, source_risk
 from fedretina.strategies.peer_reuse.joint import bodies_of, reply_name, target_of
@@ -62,6 +63,37 @@ def test_bodies_travel_as_differences_to_one_stream(done):
     assert [row.kind for row in rows(wire, "up", reply_name(shared, "faint"))] == ["delta"] * 3  # epochs 0-2, 2-3, 3-5
     turns = [len(rows(wire, "up", reply_name(shared, source))) for source in ONE.sources]
     assert turns == [1, 1, 1]
+
+
+def test_bodies_by_a_preset_take_fewer_bytes_and_models_as_many(done, tmp_path):
+    coding = joint_coding(DomConfig(), "coarse")
+    plain, wire = done[1], run(tmp_path, topology=ONE, config=coding, feedback_up=True, **TURNS)[1]
+
+    def sent(ledger, direction, *, bodies):
+        found = [row for row in ledger.rows if row.direction == direction and row.stream.startswith("joint/") == bodies]
+        return sum(row.wire_bytes for row in found if row.kind == "delta" or not bodies)
+
+    assert sent(wire.ledger, "up", bodies=True) < 0.9 * sent(plain.ledger, "up", bodies=True)
+    assert sent(wire.ledger, "down", bodies=True) < sent(plain.ledger, "down", bodies=True)
+    for source in ONE.sources:
+        assert [row.digest for row in rows(wire, "up", source)] == [row.digest for row in rows(plain, "up", source)]
+
+
+def test_a_domain_adds_what_its_last_body_lost(tmp_path):
+    coding = joint_coding(DomConfig(), "coarse")
+    digests = {}
+    for back in (False, True):
+        result, wire = run(tmp_path / str(back), topology=ONE, config=coding, feedback_up=back, **TURNS)
+        joint = joint_stream(result)
+        digests[back] = [[row.digest for row in rows(wire, "up", reply_name(joint, source))] for source in ONE.sources]
+    for without, fed in zip(digests[False], digests[True], strict=True):
+        assert without[0] == fed[0]  # before it nothing was lost
+        assert without[1] != fed[1]
+
+
+def test_an_unknown_preset_of_bodies_is_refused():
+    with pytest.raises(BadArgument, match="preset = 'rough': allowed are 'coarse'"):
+        joint_coding(DomConfig(), "rough")
 
 
 def test_an_average_is_encoded_once_for_all_its_receivers(done):
