@@ -12,6 +12,8 @@ import torch
 import typer
 
 from codec import page, study
+from codec.gpt import page as gpt_page
+from codec.gpt import study as gpt_study
 from codec.loss import page as loss_page
 from codec.loss import study as loss_study
 from codec.pictures import load
@@ -25,16 +27,22 @@ app = typer.Typer(add_completion=False)
 
 
 class Part(StrEnum):
-    """What is measured: codecs by loss, the coding itself (integers, speed, memory, skips), or both."""
+    """What is measured: codecs by loss, the coding itself (integers, speed, memory, skips), a GPT's details, or all."""
 
     loss = "loss"
     coding = "coding"
+    gpt = "gpt"
     all = "all"
 
 
 @app.command()
 def main(
-    part: Annotated[Part, typer.Option(help="loss: bits against loss; coding: bits, speed and memory")] = Part.all,
+    part: Annotated[
+        Part,
+        typer.Option(
+            help="loss: bits against loss; coding: bits, speed and memory; gpt: small tensors, sensitivities, speed"
+        ),
+    ] = Part.all,
     vectors: Annotated[Path | None, typer.Option(help="where vectors and results are kept; default: in the cache")] = None,
     docs: Annotated[Path, typer.Option(help="pages and their images go there")] = DOCS,
     quick: Annotated[bool, typer.Option(help="hardly trained vectors, few points: a minute or two")] = False,
@@ -52,9 +60,11 @@ def main(
 
 def _write(part: Part, folder: Path, docs: Path, *, quick: bool) -> Iterator[Path]:
     results = Results(folder / "results", folder)
-    if part is not Part.coding:
+    if part in (Part.loss, Part.all):
         yield loss_page.write(loss_study.study(folder, results, quick=quick), docs)
-    if part is not Part.loss:
+    if part in (Part.gpt, Part.all):
+        yield gpt_page.write(gpt_study.study(folder, results, quick=quick), docs)
+    if part in (Part.coding, Part.all):
         what, pictures = study.plan(quick=quick), load()
         study.train(what, pictures, folder)
         yield page.write(study.study(what, folder, source=pictures.source, results=results), docs)

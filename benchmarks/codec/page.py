@@ -78,11 +78,12 @@ def _update(measured: Measured) -> dict[str, Any]:
         "name": measured.name,
         "floors": table(["step 10^-c, dead zone .3", "entropy per tensor, bpw", "entropy by class, bpw"], floors),
         "points": table(["scheme", "setting", "bpw", "error"], points),
-        "laps": {bits: _laps(laps) for bits, laps in measured.laps.items()},
+        "laps": {bits: lap_rows(laps) for bits, laps in measured.laps.items()},
     }
 
 
-def _laps(laps: Sequence[Lap]) -> str:
+def lap_rows(laps: Sequence[Lap]) -> str:
+    """Write a race as a table."""
     zlib = next(lap for lap in laps if lap.label == ZLIB)
     rows = [
         [

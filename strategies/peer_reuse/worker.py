@@ -29,6 +29,8 @@ Progress = Literal["epoch", "round"]
 
 LEARNERS = 4
 """Learners of a domain that is a target and a source: at home, alone, on all labels, and with its peers."""
+JOINT_LEARNERS = 2
+"""Learners more in joint training: in the body rounds, and in a source's turns with a target."""
 
 
 class DomainWorker:
@@ -72,7 +74,8 @@ class DomainWorker:
         splits = self.task.splits(self.domain)
         model = self.new_model(splits.classes, "source")
         shapes = rehearse(self.task, splits, model, self.training, domain=self.domain, layers=self.layers)
-        check_disk_space(self.folder, LEARNERS * CHECKPOINT_FACTOR * model_bytes(model), "the models in training")
+        learners = LEARNERS + (JOINT_LEARNERS if self.job.reuse.is_joint else 0)
+        check_disk_space(self.folder, learners * CHECKPOINT_FACTOR * model_bytes(model), "the models in training")
         self.reply[f"{self.domain}/shapes"] = shapes_record(shapes)
         self.reply[f"{self.domain}/model"] = body_record(model, self.task.head, share=self.share)
         counts = MetricRecord()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from codec.loss.channels import QUICK
-from codec.roster import peers, schemes
+from codec.roster import EFFORTS, peers, schemes
 from codec.vectors.roster import QUICK_VECTORS
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +38,11 @@ def page(folder):
 @pytest.fixture(scope="module")
 def loss_page(folder):
     return (folder / "docs" / "codec-loss.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def gpt_page(folder):
+    return (folder / "docs" / "codec-gpt.md").read_text(encoding="utf-8")
 
 
 def bars(page: str) -> list[list[str]]:
@@ -93,6 +98,20 @@ def test_images_of_the_page_by_loss_are_there(folder, loss_page):
 def test_every_channel_of_the_federation_is_in_the_table(loss_page):
     for channel in QUICK:
         assert f"| {channel} |" in loss_page
+
+
+def test_the_page_of_the_gpt_has_all_its_parts(gpt_page):
+    small = re.findall(r"\| one step of 1 RMS \| (fast|balanced|small) \| [\d.]+ \| [\d.]+ \| ([\d.]+) \|", gpt_page)
+    assert [effort for effort, _ in small] == list(EFFORTS)
+    assert all(float(header) < 2 for _, header in small)  # bytes a tensor, where the base has the names
+    assert re.search(r"\| gpt-tiny-lora-zero \| 1 RMS \| balanced \|", gpt_page)
+    assert "| DoM fast, all cores |" in gpt_page or os.cpu_count() == 1
+
+
+def test_sensitivities_save_loss_at_equal_bytes(gpt_page):
+    rows = re.findall(r"\| vit \| [\d.]+ \| (-?[\d.]+) \| (-?[\d.]+) \|", gpt_page)
+    without, given = (sum(map(float, column)) for column in zip(*rows, strict=True))
+    assert given < without
 
 
 def test_lossless_is(page):

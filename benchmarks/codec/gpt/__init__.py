@@ -1,0 +1,1 @@
+"""The codec on transformers: adapters and other small tensors, budgets with sensitivities, speed."""
