@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from math import fsum
+
+from scipy.stats import kendalltau
 
 from fedretina.study import Setting, Store, mean_and_error, mean_text
 
@@ -86,20 +87,4 @@ def correlations(facts: Sequence[Sequence[float]], names: Sequence[str]) -> dict
     {'risk': -1.0}
     """
     gains, *numbers = map(list, zip(*facts, strict=True))
-    return {name: rank_correlation(values, gains) for name, values in zip(names, numbers, strict=True)}
-
-
-def rank_correlation(one: Sequence[float], other: Sequence[float]) -> float:
-    """Compute Kendall's tau-a of two lists.
-
-    Examples
-    --------
-    >>> rank_correlation([1, 2, 3], [1, 2, 3]), rank_correlation([1, 2, 3], [3, 2, 1])
-    (1.0, -1.0)
-    """
-    pairs = [(i, j) for i in range(len(one)) for j in range(i)]
-    return fsum(_sign(one[i] - one[j]) * _sign(other[i] - other[j]) for i, j in pairs) / max(1, len(pairs))
-
-
-def _sign(value: float) -> int:
-    return (value > 0) - (value < 0)
+    return {name: float(kendalltau(values, gains).statistic) for name, values in zip(names, numbers, strict=True)}

@@ -23,7 +23,7 @@ from peers.cells import (
     unlimited,
 )  # fmt: skip
 from peers.command import make_task
-from peers.numbers import Difference, Scores, rank_correlation
+from peers.numbers import Difference, Scores, correlations
 from peers.page import write
 
 from fedretina.study import METHODS, Store
@@ -65,8 +65,9 @@ def test_differences_are_paired(tmp_path):
     assert scores.difference([other], unlimited, unlimited) is None
 
 
-def test_rank_correlation():
-    assert rank_correlation([1, 2, 3, 4], [1, 2, 4, 3]) == pytest.approx(4 / 6)
+def test_correlations_are_rank_correlations():
+    facts = [(1.0, 1.0), (2.0, 2.0), (4.0, 3.0), (3.0, 4.0)]
+    assert correlations(facts, ["risk"]) == {"risk": pytest.approx(4 / 6)}
 
 
 def test_the_page_shows_what_is_stored_and_what_was_missed(tmp_path):
