@@ -46,6 +46,7 @@ def run(
     result=None,
     name="run",
     on_round=None,
+    on_home=None,
     baselines=True,
     feedback_up=False,
     **settings,
@@ -57,7 +58,7 @@ def run(
     wire = DomGrid(inner, config, **options, trust=trust, seal=trust is not None, **paths)
     training = replace(TRAINING, **{key: settings.pop(key) for key in list(settings) if hasattr(TRAINING, key)})
     parts = topology, training, ReuseConfig(**settings)
-    strategy = PeerReuse(*parts, run=name, baselines=baselines, on_round=on_round)
+    strategy = PeerReuse(*parts, run=name, baselines=baselines, on_round=on_round, on_home=on_home)
     return strategy.start(wire, result=result), wire
 
 

@@ -9,6 +9,7 @@ import logging
 import sys
 import uuid
 from collections.abc import Iterator
+from functools import partial
 
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
@@ -72,7 +73,8 @@ def _run(grid: Grid, config: dict, folder: RunFolder, *, run: str, result: RunRe
 
     settings = config if config["resume"] else {}
     parts = topology_of(config), training_of(config), reuse_of(config)
-    strategy = PeerReuse(*parts, run=run, baselines=bool(config["baselines"]), settings=settings, on_round=on_round)
+    baselines, save = bool(config["baselines"]), partial(folder.save, run)
+    strategy = PeerReuse(*parts, run=run, baselines=baselines, settings=settings, on_round=on_round, on_home=save)
     strategy.start(wire, result=result)
     folder.write_rankings({name: target.showcase for name, target in result.targets.items()}, data=task.root)
     folder.write_summary(summarise(config, result, ledger.rows, status="completed"))

@@ -54,6 +54,9 @@ class PeerReuse:
         settings: they replace those that the nodes' app was started with.
     on_round : callable, optional
         Called after each round, with its number and the `RunResult` so far.
+    on_home : callable, optional
+        Called in the first round of joint training with the `RunResult`, when the sources' models from home are in it. A run
+        that is resumed with it does not make them again.
 
     Examples
     --------
@@ -72,6 +75,7 @@ class PeerReuse:
         baselines: bool = True,
         settings: Mapping[str, Setting] | None = None,
         on_round: Callable[[int, RunResult], None] | None = None,
+        on_home: Callable[[RunResult], None] | None = None,
     ) -> None:
         self.topology, self.training = topology, training
         self.reuse = replace(reuse, body_rounds=min(reuse.body_rounds, training.home_epochs))
@@ -83,7 +87,7 @@ class PeerReuse:
             )
             self.reuse = replace(self.reuse, co_training="off")
         self.run, self.baselines, self.settings = run, baselines, dict(settings or {})
-        self._on_round = on_round
+        self._on_round, self._on_home = on_round, on_home
         self._hosts: Mapping[str, int] = {}
         self._front_ends: Mapping[int, tuple[str, ...]] = {}
         self._joint: JointTraining | None = None
@@ -208,6 +212,8 @@ class PeerReuse:
         if work:
             replies = self._ask(grid, number, Request(work=work), timeout=timeout)
             self._read(replies, work, result, must_succeed=self.topology.targets if self.baselines else ())
+            if number == 1 and self._joint is not None and self._on_home is not None:
+                self._on_home(result)
         peers = {name: result.models[name] for name in self.topology.sources if name in result.models}
         reuse: dict[str, Work] = dict.fromkeys(self.topology.targets, "reuse")
         before = {target: scores_before(self._peers_of(target, peers, number), result.targets[target]) for target in reuse}

@@ -1,6 +1,8 @@
 """Joint training over messages, on digits: body rounds, co-training, traffic, failures, resumed runs."""
 
+import json
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -284,6 +286,28 @@ def test_a_source_that_fails_loses_its_turn(tmp_path, work, caplog):
     assert result.targets["faint"].rounds[-1].metrics["accuracy"] > 70
 
 
+def test_a_resumed_run_makes_no_model_from_home_again(tmp_path):
+    saved, asked = {}, []
+
+    def save(result):
+        saved.update(result.models)
+        raise KeyboardInterrupt
+
+    class Watched(LocalGrid):
+        def answer(self, message, number):
+            job = message.content.config_records.get("job")
+            asked.extend([] if job is None else json.loads(str(job["json"]))["work"].values())
+            return super().answer(message, number)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, topology=ONE, on_home=save, **TURNS)
+    grid = Watched(client_app(tmp_path, Digits()), 2)
+    result, _ = run(tmp_path, topology=ONE, grid=grid, result=RunResult(models=dict(saved)), **TURNS)
+    assert {"describe", "body", "turn", "reuse"} <= set(asked)
+    assert "source" not in asked
+    assert result.targets["faint"].rounds[-1].metrics["accuracy"] > 70
+
+
 def test_a_target_that_fails_ends_the_run(tmp_path):
     grid = Failing(client_app(tmp_path, Digits()), 4, '"faint": "co-train"')
     with pytest.raises(FedRetinaError, match="the node of the target faint failed: the disk is full"):
@@ -291,10 +315,11 @@ def test_a_target_that_fails_ends_the_run(tmp_path):
 
 
 @pytest.mark.parametrize("topology", [ONE, BOTH_ROLES])
-@pytest.mark.parametrize("killed_in", ["first round", "second round"])
+@pytest.mark.parametrize("killed_in", ["first round", "first round, with models from home", "second round"])
 def test_a_killed_run_gives_the_same_result(tmp_path, topology, killed_in):
     """Without a codec, since a version that is published twice is a difference to itself the second time."""
     saved = {}
+    last = {"first round": None, "first round, with models from home": 0, "second round": 1}[killed_in]
 
     def save(number, result):
         saved[number] = {name: list(target.rounds) for name, target in result.targets.items()}, dict(result.models)
@@ -302,7 +327,8 @@ def test_a_killed_run_gives_the_same_result(tmp_path, topology, killed_in):
     class Killed(LocalGrid):
         def answer(self, message, number):
             job = message.content.config_records.get("job")
-            if job is not None and '"round": 2' in str(job["json"]) and '"reuse"' in str(job["json"]).split('"work"')[1]:
+            place = f'"round": {1 if last == 0 else 2}'
+            if job is not None and place in str(job["json"]) and '"reuse"' in str(job["json"]).split('"work"')[1]:
                 raise KeyboardInterrupt
             return super().answer(message, number)
 
@@ -310,8 +336,8 @@ def test_a_killed_run_gives_the_same_result(tmp_path, topology, killed_in):
     uninterrupted, _ = run(tmp_path / "uninterrupted", **settings)
     folder, task = tmp_path / "killed", Digits(targets=topology.targets)
     with pytest.raises(KeyboardInterrupt):
-        run(folder, grid=Killed(client_app(folder, task), 2), on_round=save, **settings)
-    resumed, _ = run(folder, **settings, result=None if killed_in == "first round" else restored(saved[1]))
+        run(folder, grid=Killed(client_app(folder, task), 2), on_round=save, on_home=partial(save, 0), **settings)
+    resumed, _ = run(folder, **settings, result=None if last is None else restored(saved[last]))
     assert resumed.targets == uninterrupted.targets
     assert same_models(resumed, uninterrupted)
 
