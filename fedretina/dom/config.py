@@ -70,8 +70,9 @@ class DomConfig:
         exists for reproduction only; "rdoq" weighs each integer's bits against its error; "stochastic" rounds up or down by
         chance, so that the mean is right (QSGD, Alistarh et al., 2017): very coarse steps then average out over many
         clients, but without error feedback, which would add up their errors. None is "deadzone", with effort "small"
-        "rdoq", with `step` and `rms_step` "nearest" (zones shrink the update, which costs loss), and with effort "small"
-        alone, off the lattice, dependent quantisation in tensors of 8192 values or more.
+        "rdoq", with `step` and `rms_step` "nearest" (zones shrink the update, which costs loss). With effort "small" alone,
+        off the lattice, tensors of 8192 values or more are quantised dependently; those with a base, in format 2, by what
+        takes fewest bytes of "rdoq", "deadzone" and, where no factors predict them, that.
     dead_zone : float, default 0.3
         The paper's f, the rounding offset, in [0, 0.5]: smaller means a wider zone that becomes 0. Unused by "nearest",
         "rdoq" and "stochastic".

@@ -6,7 +6,7 @@ from functools import cached_property, partial
 
 from fedretina.dom.coding.integers import pack
 from fedretina.dom.config import DomConfig, Effort
-from fedretina.dom.format.encoder import CodedTensor, encode_tensor
+from fedretina.dom.format.encoder import CodedTensor, encode_tensor, is_coded_as_vector
 from fedretina.dom.format.factor_groups import pack_factors
 from fedretina.dom.format.ties import find_ties
 from fedretina.dom.prediction.rates import PRICE
@@ -104,12 +104,29 @@ class Job:
 
 
 def encode_job_tensor(job: Job, name: str, *, chooser: StepChooser | None = None, keep: bool) -> CodedTensor:
-    """Code one of a job's tensors, see `encode_tensor`; with a prediction where it may have one and that pays."""
+    """Code one of a job's tensors, see `encode_tensor`; with effort "small" in the way that takes fewest bytes.
+
+    What factors leave is nearly white, and most of it becomes 0. There a trellis costs more than it saves, and a dead zone
+    may be best where steps are coarse.
+    """
+    config = job.config
+    if config.format == 1 or not config.dependent or not job.may_lose(name) or job.base_of(name) is None:
+        return _encode_with(job, config, name, chooser=chooser, keep=keep)
+    found = _encode_with(job, replace(config, rounding="rdoq"), name, chooser=chooser, keep=keep)
+    if is_coded_as_vector(config, found.spec.shape) or found.step is None:
+        return found
+    others = [replace(config, rounding="deadzone"), *([] if found.factors else [config])]
+    coded = [found, *(_encode_with(job, other, name, chooser=chooser, keep=keep) for other in others)]
+    return min(coded, key=lambda each: _price(each, found.step, config))
+
+
+def _encode_with(job: Job, config: DomConfig, name: str, *, chooser: StepChooser | None, keep: bool) -> CodedTensor:
+    """Code a tensor with a configuration, and with a prediction where it may have one and that pays."""
     base = job.base_of(name)
-    code = partial(encode_tensor, name, job.new[name], base, job.config, chooser=chooser, keep=keep)
+    code = partial(encode_tensor, name, job.new[name], base, config, chooser=chooser, keep=keep)
     if not job.may_lose(name):
         return code(exact=True)
-    if job.config.format == 1 or base is None:
+    if config.format == 1 or base is None:
         return code()
     predicted = code(predict=partial(job.predict, name))
     predictor = job.predictors.get(name)
@@ -118,9 +135,9 @@ def encode_job_tensor(job: Job, name: str, *, chooser: StepChooser | None = None
     if predicted.factors is not None and predicted.step is not None and predictor.is_sure(predicted.step.size):
         return predicted
     plain = code()
-    if job.config.lattice or predicted.factors is None:  # finer units make exact skips dearer: predictions have to be sure
+    if config.lattice or predicted.factors is None:  # finer units make exact skips dearer: predictions have to be sure
         return plain
-    saved = _price(plain, plain.step, job.config) - _price(predicted, plain.step, job.config)
+    saved = _price(plain, plain.step, config) - _price(predicted, plain.step, config)
     return predicted if saved > _PAYS * plain.size else plain
 
 

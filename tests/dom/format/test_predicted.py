@@ -53,6 +53,18 @@ def test_maker_and_receiver_hold_the_same_bits(dtype, shape, identical):
     assert error(new, base, received.model) == pytest.approx(published.error, rel=1e-3)
 
 
+@pytest.mark.parametrize("target", [0.1, 0.25, 0.5, 0.7, 0.9])
+@pytest.mark.parametrize("shape", [(256, 192), (512, 8)])
+def test_small_takes_no_more_bytes_than_balanced(shape, target):
+    base, new = models(shape=shape, noise=0.3)
+    sizes = {}
+    for effort in ("balanced", "small"):
+        payload = encode(new, base=base, config=DomConfig(relative_error=target, effort=effort))
+        assert error(new, base, decode(payload, base=base)) < 1.051 * target
+        sizes[effort] = len(payload)
+    assert sizes["small"] < 1.01 * sizes["balanced"] + 8
+
+
 @pytest.mark.parametrize("effort", ["fast", "balanced", "small"])
 def test_differences_without_low_rank_stay_in_version_1(effort):
     rng = np.random.default_rng(3)
