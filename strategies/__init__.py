@@ -2,6 +2,7 @@
 
 from fedretina.strategies.peer_reuse import (
     JOINT_RULES,
+    JOINT_TYPE,
     AdmissionLimits,
     Job,
     ModelFolder,
@@ -13,11 +14,11 @@ from fedretina.strategies.peer_reuse import (
     TargetResult,
     Topology,
     hosted_domains,
-    joint_coding,
 )
 
 __all__ = [
     "JOINT_RULES",
+    "JOINT_TYPE",
     "AdmissionLimits",
     "Job",
     "ModelFolder",
@@ -29,5 +30,4 @@ __all__ = [
     "TargetResult",
     "Topology",
     "hosted_domains",
-    "joint_coding",
 ]

@@ -25,7 +25,7 @@ from fedretina.flower.relay_traffic import relay_rows
 from fedretina.flower.signed_relay import SignedModels, SignedRelay
 from fedretina.flower.sizes import error_size, message_size
 from fedretina.flower.torch_state import record_from_state_dict, state_dict_from_record
-from fedretina.flower.transfers import Transfer
+from fedretina.flower.transfers import Transfer, presets_by_type
 
 __all__ = [
     "FAILED",
@@ -42,6 +42,7 @@ __all__ = [
     "dom_mod",
     "error_size",
     "message_size",
+    "presets_by_type",
     "received",
     "record_from_state_dict",
     "relay_rows",

@@ -1,6 +1,6 @@
 """How models are coded, by direction, message type and round; and under which strategies error feedback is allowed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -126,6 +126,41 @@ def preset_schedule(name: str, *, feedback_down: bool) -> Schedule:
     preset = PRESETS[name]
     down = preset.down if feedback_down else preset.down_without_feedback
     return lambda transfer: preset.up if transfer.direction == "up" else down
+
+
+def presets_by_type(config: DomConfig, presets: Mapping[str, str]) -> Schedule:
+    """Return a schedule in which messages of some types travel by presets, and all others as configured.
+
+    Give the grid ``feedback_up=True`` too: presets were chosen with it. First versions stay as fine as configured.
+
+    Parameters
+    ----------
+    config : DomConfig
+        For all other types.
+    presets : mapping of str to str
+        By message type: one of `fedretina.dom.PRESETS`.
+
+    Raises
+    ------
+    BadArgument
+        If there is no preset of a name.
+
+    Examples
+    --------
+    >>> schedule = presets_by_type(DomConfig(relative_error=0.25), {"train.joint": "coarse"})
+    >>> schedule(Transfer(direction="up", message_type="train.joint", round=1)).rms_step
+    2.0
+    >>> schedule(Transfer(direction="up", message_type="train", round=1)).relative_error
+    0.25
+    """
+    schedules = {kind: preset_schedule(name, feedback_down=False) for kind, name in presets.items()}
+
+    def choose(transfer: Transfer) -> DomConfig | None:
+        schedule = schedules.get(transfer.message_type)
+        chosen = schedule(transfer) if schedule else None
+        return config if chosen is None else replace(chosen, keyframe_error=config.keyframe_error)
+
+    return choose
 
 
 def check_unbiased(down: DomConfig | None, up: DomConfig | None, *, feedback_down: bool, uplink: header.Uplink) -> None:

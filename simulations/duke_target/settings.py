@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 from fedretina.dom import PRESETS
 from fedretina.errors import BadArgument
+from fedretina.flower import presets_by_type
 from fedretina.reid import ReIdTask, make_task
 from fedretina.settings import Config, choice, codec, flag, names, number, text, whole, within
-from fedretina.strategies import ReuseConfig, Topology, joint_coding
+from fedretina.strategies import JOINT_TYPE, ReuseConfig, Topology
 from fedretina.train import Training
 
 
@@ -65,7 +66,7 @@ def coding_of(config: Config) -> dict[str, Any]:
             f"joint-preset = {preset!r} with body-rounds = 0 and co-training = 'off': no bodies travel; "
             "leave joint-preset out"
         )
-    return {"config": joint_coding(config_of_models, preset), "feedback_up": True}
+    return {"config": presets_by_type(config_of_models, {JOINT_TYPE: preset}), "feedback_up": True}
 
 
 def task_of(config: Config, *, say: Callable[[str], None] = lambda _: None) -> ReIdTask:

@@ -31,12 +31,13 @@ from fedretina.strategies.peer_reuse.client import PeerReuseClient, hosted_domai
 from fedretina.strategies.peer_reuse.config import ReuseConfig, Topology
 from fedretina.strategies.peer_reuse.front_ends import ModelFolder
 from fedretina.strategies.peer_reuse.jobs import Job
-from fedretina.strategies.peer_reuse.joint import JOINT_RULES, joint_coding
+from fedretina.strategies.peer_reuse.joint import JOINT_RULES, JOINT_TYPE
 from fedretina.strategies.peer_reuse.results import RoundResult, RunResult, TargetResult
 from fedretina.strategies.peer_reuse.server import PeerReuse
 
 __all__ = [
     "JOINT_RULES",
+    "JOINT_TYPE",
     "AdmissionLimits",
     "Job",
     "ModelFolder",
@@ -48,5 +49,4 @@ __all__ = [
     "TargetResult",
     "Topology",
     "hosted_domains",
-    "joint_coding",
 ]

@@ -7,14 +7,12 @@ difference to the version that it received.
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from flwr.app import Array, ArrayRecord, Message
 
-from fedretina.checks import check_one_of
-from fedretina.dom import PRESETS, DomConfig
 from fedretina.errors import FedRetinaError
-from fedretina.flower import RecordRule, Transfer
+from fedretina.flower import RecordRule
 from fedretina.strategies.peer_reuse.config import ReuseConfig, Topology
 from fedretina.strategies.peer_reuse.facts import DomainFacts, TargetRisks
 from fedretina.strategies.peer_reuse.jobs import Work
@@ -40,38 +38,7 @@ PREFIX = "joint/"
 JOINT_RULES = (RecordRule(lossy=True, record=f"{PREFIX}*"),)
 """The rules for a `DomGrid` under joint training: bodies travel as differences both ways."""
 JOINT_TYPE = "train.joint"
-
-
-def joint_coding(config: DomConfig, preset: str) -> Callable[[Transfer], DomConfig]:
-    """Make the schedule for a `DomGrid` in which bodies travel by a preset, and models as configured.
-
-    Give the grid ``feedback_up=True`` too: then a domain adds what its last body lost to its next one. The body that ends a
-    round goes to a target together with models, so it is coded as they are.
-
-    Parameters
-    ----------
-    config : DomConfig
-        For models, and for the first version of a body.
-    preset : str
-        One of `fedretina.dom.PRESETS`.
-
-    Raises
-    ------
-    BadArgument
-        If there is no preset of that name.
-
-    Examples
-    --------
-    >>> coding = joint_coding(DomConfig(relative_error=0.25), "coarse")
-    >>> coding(Transfer(direction="up", message_type="train.joint", round=1)).rms_step
-    2.0
-    >>> coding(Transfer(direction="up", message_type="train", round=1)).relative_error
-    0.25
-    """
-    check_one_of("preset", preset, PRESETS)
-    up, down = PRESETS[preset].up, PRESETS[preset].down_without_feedback
-    by_direction = {"up": up, "down": replace(down, keyframe_error=config.keyframe_error)}
-    return lambda transfer: by_direction[transfer.direction] if transfer.message_type == JOINT_TYPE else config
+"""The type of the messages in which bodies travel, but for those that end a round."""
 
 
 @dataclass(frozen=True, kw_only=True)

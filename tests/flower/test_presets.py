@@ -10,7 +10,7 @@ from flwr.serverapp.strategy import FedAvg
 
 from fedretina.dom import PRESETS, DomConfig
 from fedretina.errors import BadArgument
-from fedretina.flower import DomGrid, DomMod
+from fedretina.flower import DomGrid, DomMod, presets_by_type
 from fedretina.testing import LocalGrid
 
 SIDE, ROUNDS, NODES = 120, 6, 3
@@ -92,6 +92,11 @@ def test_coarser_presets_take_fewer_bytes(tmp_path):
 def test_a_preset_beside_a_configuration_is_refused(tmp_path):
     with pytest.raises(BadArgument, match="leave one out"):
         DomGrid(LocalGrid(ClientApp(), 1), DomConfig(bits=3), preset="fine", store=tmp_path)
+
+
+def test_an_unknown_preset_of_a_type_is_refused():
+    with pytest.raises(BadArgument, match="preset is 'rough'; allowed: 'coarse'"):
+        presets_by_type(DomConfig(), {"train": "rough"})
 
 
 def test_versions_of_streams_feed_nothing_back(tmp_path):

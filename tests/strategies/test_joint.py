@@ -16,7 +16,8 @@ from digits import Digits
 from fedretina.dom import DomConfig
 from fedretina.errors import BadArgument, FedRetinaError
 from fedretina.features import adapt_batchnorm
-from fedretina.strategies import PeerReuse, ReuseConfig, RunResult, TargetResult, Topology, joint_coding
+from fedretina.flower import presets_by_type
+from fedretina.strategies import JOINT_TYPE, PeerReuse, ReuseConfig, RunResult, TargetResult, Topology
 from fedretina.strategies.peer_reuse import Job
 from fedretina.strategies.peer_reuse.facts import TargetRisks, source_risk
 from fedretina.strategies.peer_reuse.joint import bodies_of, reply_name, target_of
@@ -68,7 +69,7 @@ def test_bodies_travel_as_differences_to_one_stream(done):
 
 
 def test_bodies_by_a_preset_take_fewer_bytes_and_models_as_many(done, tmp_path):
-    coding = joint_coding(DomConfig(), "coarse")
+    coding = presets_by_type(DomConfig(), {JOINT_TYPE: "coarse"})
     plain, wire = done[1], run(tmp_path, topology=ONE, config=coding, feedback_up=True, **TURNS)[1]
 
     def sent(ledger, direction, *, bodies):
@@ -82,7 +83,7 @@ def test_bodies_by_a_preset_take_fewer_bytes_and_models_as_many(done, tmp_path):
 
 
 def test_a_domain_adds_what_its_last_body_lost(tmp_path):
-    coding = joint_coding(DomConfig(), "coarse")
+    coding = presets_by_type(DomConfig(), {JOINT_TYPE: "coarse"})
     digests = {}
     for back in (False, True):
         result, wire = run(tmp_path / str(back), topology=ONE, config=coding, feedback_up=back, **TURNS)
@@ -91,11 +92,6 @@ def test_a_domain_adds_what_its_last_body_lost(tmp_path):
     for without, fed in zip(digests[False], digests[True], strict=True):
         assert without[0] == fed[0]  # before it nothing was lost
         assert without[1] != fed[1]
-
-
-def test_an_unknown_preset_of_bodies_is_refused():
-    with pytest.raises(BadArgument, match="preset = 'rough': allowed are 'coarse'"):
-        joint_coding(DomConfig(), "rough")
 
 
 def test_an_average_is_encoded_once_for_all_its_receivers(done):
