@@ -60,10 +60,11 @@ def main(
 
 def _write(part: Part, folder: Path, docs: Path, *, quick: bool) -> Iterator[Path]:
     results = Results(folder / "results", folder)
-    if part in (Part.loss, Part.all):
-        yield loss_page.write(loss_study.study(folder, results, quick=quick), docs)
+    # First: it adds models to a folder by which results of the part by loss are known.
     if part in (Part.gpt, Part.all):
         yield gpt_page.write(gpt_study.study(folder, results, quick=quick), docs)
+    if part in (Part.loss, Part.all):
+        yield loss_page.write(loss_study.study(folder, results, quick=quick), docs)
     if part in (Part.coding, Part.all):
         what, pictures = study.plan(quick=quick), load()
         study.train(what, pictures, folder)
