@@ -80,19 +80,20 @@ def speed_bars(vector: str, bits: int, laps: Sequence[Lap]) -> Iterator[Bar]:
     for rival, what in ((WHOLE_WAY, "zlib-6 the whole way"), (ZLIB, "zlib-6 of ready integers")):
         zlib = by_label[rival]
         for effort, limit in _ENCODE.items():
-            yield _speed(
-                f"{effort} encodes, times {what}, c = {bits}", vector, limit, _fastest(by_label, effort).encode / zlib.encode
+            yield speed_bar(
+                f"{effort} encodes, times {what}, c = {bits}", vector, limit, fastest(by_label, effort).encode / zlib.encode
             )
-        ratio = _fastest(by_label, "balanced").decode / zlib.decode
-        yield _speed(f"balanced decodes, times {what}, c = {bits}", vector, _DECODE, ratio)
+        ratio = fastest(by_label, "balanced").decode / zlib.decode
+        yield speed_bar(f"balanced decodes, times {what}, c = {bits}", vector, _DECODE, ratio)
 
 
-def _fastest(laps: Mapping[str, Lap], effort: str) -> Lap:
+def fastest(laps: Mapping[str, Lap], effort: str) -> Lap:
     """Return the lap on all cores; where there is one core, there is no such lap."""
     return laps.get(ALL_CORES.format(effort), laps[f"DoM {effort}"])
 
 
-def _speed(what: str, vector: str, limit: float, ratio: float) -> Bar:
+def speed_bar(what: str, vector: str, limit: float, ratio: float) -> Bar:
+    """Return the bar on a ratio of speeds."""
     return Bar(what, vector, f"≥ {limit:g}", f"{ratio:.2f}", ratio >= limit)
 
 

@@ -1,19 +1,15 @@
 """The page: every number in it is computed, its words are in page.md.j2."""
 
-import os
-import platform
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from codec.plots import rate_plot, skip_plot, speed_plot
 from codec.race import ZLIB, Lap
 from codec.results import HERE
 from codec.skips import History
 from codec.study import Measured, Study
+from codec.template import bar_table, render
 from codec.vectors.images import FALL
 from fedretina.study import table
 
@@ -35,14 +31,14 @@ def write(study: Study, docs: Path) -> Path:
 
 
 def _render(study: Study) -> str:
-    # Markdown, not HTML: nothing is to be escaped.
-    environment = Environment(loader=FileSystemLoader(HERE), undefined=StrictUndefined, keep_trailing_newline=True)
-    text = environment.get_template("page.md.j2").render(
-        about=_about(),
+    return render(
+        HERE,
+        "fedretina",
+        "pcodec",
         source=study.source,
         nncodec=any(point.family.startswith("NNCodec") for measured in study.updates for point in measured.points),
         vectors=_vectors(study.updates),
-        bars=_bars(study.updates),
+        bars=bar_table(bar for measured in study.updates for bar in measured.bars()),
         updates=[_update(measured) for measured in study.updates],
         memory=_memory(study.updates),
         fall=f"{100 * (1 - FALL):.0f} %",
@@ -50,23 +46,11 @@ def _render(study: Study) -> str:
         budgets=_budgets(study.updates),
         feedback=_feedback(study),
     )
-    return text.rstrip() + "\n"
-
-
-def _about() -> dict[str, Any]:
-    versions = {name: metadata.version(name) for name in ("fedretina", "pcodec")}
-    return versions | {"machine": platform.machine(), "cores": os.cpu_count()}
 
 
 def _vectors(updates: Sequence[Measured]) -> str:
     rows = [[m.name, f"{m.weights:,}", f"{m.rms:.2e}"] for m in updates]
     return table(["vector", "float values", "RMS of the difference"], rows)
-
-
-def _bars(updates: Sequence[Measured]) -> str:
-    bars = [bar for measured in updates for bar in measured.bars()]
-    rows = [[bar.what, bar.vector, bar.bar, bar.value, "yes" if bar.met else "**no**"] for bar in bars]
-    return table(["what", "vector", "bar", "measured", "met"], rows)
 
 
 def _update(measured: Measured) -> dict[str, Any]:

@@ -1,23 +1,19 @@
 """The page: every number in it is computed, its words are in page.md.j2."""
 
-import os
-import platform
-from collections.abc import Sequence
-from importlib import metadata
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from codec.bars import Bar
+from codec.bars import Bar, fastest, speed_bar
 from codec.gpt import sensitivities, small
 from codec.gpt.study import GptStudy
 from codec.page import lap_rows
-from codec.race import ALL_CORES, WHOLE_WAY, ZLIB, Lap
+from codec.race import WHOLE_WAY, ZLIB
 from codec.results import HERE
+from codec.template import bar_table, render
 from fedretina.study import table
 
 NAME = "codec-gpt.md"
-_ENCODE, _DECODE, _NNCODEC = 4.0, 1.0, 2.0  # times zlib-6, times zlib-6, times NNCodec's smallest mode
+_ENCODE, _DECODE, _TIMES_NNCODEC = 4.0, 1.0, 2.0  # times zlib-6, times zlib-6, times NNCodec's smallest mode
 
 
 def write(study: GptStudy, docs: Path) -> Path:
@@ -29,11 +25,10 @@ def write(study: GptStudy, docs: Path) -> Path:
 
 
 def _render(study: GptStudy) -> str:
-    # Markdown, not HTML: nothing is to be escaped.
-    environment = Environment(loader=FileSystemLoader(HERE / "gpt"), undefined=StrictUndefined, keep_trailing_newline=True)
-    versions = {name: metadata.version(name) for name in ("fedretina", "torch")}
-    text = environment.get_template("page.md.j2").render(
-        about=versions | {"machine": platform.machine(), "cores": os.cpu_count()},
+    return render(
+        HERE / "gpt",
+        "fedretina",
+        "torch",
         adapters=" and ".join(study.adapters),
         coded=_coded(study),
         small=f"{small.TENSORS:,}",
@@ -43,12 +38,11 @@ def _render(study: GptStudy) -> str:
         batches=sensitivities.BATCHES,
         spent=_spent(study),
         weights=f"{study.weights:,}",
-        zlib=f"{_lap(study.laps, ZLIB).bpw:.2f}",
-        nncodec=any(lap.label.startswith("NNCodec") for lap in study.laps),
+        zlib=f"{next(lap.bpw for lap in study.laps if lap.label == ZLIB):.2f}",
+        nncodec=any(lap.label == "NNCodec smallest" for lap in study.laps),
         laps=lap_rows(study.laps),
-        bars=_bars(study.laps),
+        bars=bar_table(_bars(study)),
     )
-    return text.rstrip() + "\n"
 
 
 def _coded(study: GptStudy) -> str:
@@ -85,25 +79,13 @@ def _spent(study: GptStudy) -> str:
     return table(["vector", "budget, bpw", "lost without, %", "lost with sensitivities, %"], rows)
 
 
-def _bars(laps: Sequence[Lap]) -> str:
-    zlib = _lap(laps, WHOLE_WAY)
-    bars = []
+def _bars(study: GptStudy) -> Iterator[Bar]:
+    by_label = {lap.label: lap for lap in study.laps}
+    zlib = by_label[WHOLE_WAY]
     for effort in ("fast", "balanced"):
-        label = ALL_CORES.format(effort)
-        ours = next((lap for lap in laps if lap.label == label), None) or _lap(laps, f"DoM {effort}")
-        for what, ratio, limit in (
-            ("encodes", ours.encode / zlib.encode, _ENCODE),
-            ("decodes", ours.decode / zlib.decode, _DECODE),
-        ):
-            bars.append(
-                Bar(f"{effort} {what}, times zlib-6 the whole way", "", f"≥ {limit:g}", f"{ratio:.2f}", ratio >= limit)
-            )
-    for rival in (lap for lap in laps if lap.label.startswith("NNCodec")):
-        ratio = _lap(laps, "DoM small").encode / rival.encode
-        bars.append(Bar("small encodes, times NNCodec's smallest", "", f"≥ {_NNCODEC:g}", f"{ratio:.1f}", ratio >= _NNCODEC))
-    rows = [[bar.what, bar.bar, bar.value, "yes" if bar.met else "**no**"] for bar in bars]
-    return table(["what", "bar", "measured", "met"], rows)
-
-
-def _lap(laps: Sequence[Lap], label: str) -> Lap:
-    return next(lap for lap in laps if lap.label == label)
+        ours, what = fastest(by_label, effort), "times zlib-6 the whole way"
+        yield speed_bar(f"{effort} encodes, {what}", study.name, _ENCODE, ours.encode / zlib.encode)
+        yield speed_bar(f"{effort} decodes, {what}", study.name, _DECODE, ours.decode / zlib.decode)
+    if rival := by_label.get("NNCodec smallest"):
+        ratio = by_label["DoM small"].encode / rival.encode
+        yield speed_bar("small encodes, times NNCodec's smallest", study.name, _TIMES_NNCODEC, ratio)

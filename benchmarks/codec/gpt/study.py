@@ -25,6 +25,7 @@ class GptStudy:
     timed: Sequence[Timed]
     spent: Mapping[str, Sequence[Spent]]
     laps: Sequence[Lap]
+    name: str
     weights: int
 
 
@@ -54,7 +55,7 @@ def study(folder: Path, results: Results, *, quick: bool) -> GptStudy:
         name: get(
             "sensitivities",
             name,
-            lambda name=name: _spend(name, vectors[name], size, folder),
+            lambda name=name: _spend(updates[name], vectors[name], size, folder),
             "gpt/sensitivities.py",
             "vectors",
         )
@@ -71,9 +72,10 @@ def study(folder: Path, results: Results, *, quick: bool) -> GptStudy:
                 "speed", whole, lambda: laps(updates[whole], on_a_gpt(updates[whole]), rounds=rounds), "race.py", "schemes"
             )
         ],
+        name=whole,
         weights=updates[whole].weights,
     )
 
 
-def _spend(name: str, vector: Vector, size: Size, folder: Path) -> Iterable[Spent]:
-    return spend(Update.read(folder / name), vector.judge(name, folder), sensitivities_of(name, size, folder))
+def _spend(update: Update, vector: Vector, size: Size, folder: Path) -> Iterable[Spent]:
+    return spend(update, vector.judge(update.name, folder), sensitivities_of(update.name, size, folder))

@@ -1,11 +1,7 @@
 """The page by loss: every number in it is computed, its words are in page.md.j2."""
 
-import platform
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from codec.loss.bars import Need, bars, needs
 from codec.loss.federated import Training
@@ -13,6 +9,7 @@ from codec.loss.plots import federated_plot, loss_plot
 from codec.loss.study import LossStudy
 from codec.loss.sweep import Judged, LossPoint
 from codec.results import HERE
+from codec.template import bar_table, render
 from fedretina.study import table
 
 NAME = "codec-loss.md"
@@ -35,15 +32,14 @@ def write(study: LossStudy, docs: Path) -> Path:
 
 
 def _render(study: LossStudy) -> str:
-    # Markdown, not HTML: nothing is to be escaped.
-    environment = Environment(loader=FileSystemLoader(HERE / "loss"), undefined=StrictUndefined, keep_trailing_newline=True)
-    versions = {name: metadata.version(name) for name in ("fedretina", "torch")}
-    text = environment.get_template("page.md.j2").render(
-        about=versions | {"machine": platform.machine()},
+    return render(
+        HERE / "loss",
+        "fedretina",
+        "torch",
         source=study.source,
         nncodec=any(point.family.startswith("NNCodec") for judged in study.vectors for point in judged.points),
         vectors=_vectors(study.vectors),
-        bars=_bars(study),
+        bars=bar_table(bars(study.vectors, study.trained)),
         needs=_needs(study.vectors),
         one_step=_steps(study.vectors),
         judged=[{"name": judged.name, "points": _points(judged.points)} for judged in study.vectors],
@@ -52,20 +48,11 @@ def _render(study: LossStudy) -> str:
         steps=study.federation.steps,
         rounds=study.federation.rounds,
     )
-    return text.rstrip() + "\n"
 
 
 def _vectors(vectors: Sequence[Judged]) -> str:
     rows = [[v.name, f"{v.weights:,}", f"{v.rms:.2e}", f"{v.losses[0]:.4f}", f"{v.losses[1]:.4f}"] for v in vectors]
     return table(["vector", "float values", "RMS of the difference", "loss before", "loss after"], rows)
-
-
-def _bars(study: LossStudy) -> str:
-    rows = [
-        [bar.what, bar.vector, bar.bar, bar.value, "yes" if bar.met else "**no**"]
-        for bar in bars(study.vectors, study.trained)
-    ]
-    return table(["what", "vector", "bar", "measured", "met"], rows)
 
 
 def _needs(vectors: Sequence[Judged]) -> str:
