@@ -161,6 +161,17 @@ def root_mean_square(values: Array) -> float:
     return largest * math.sqrt(energy(values / largest) / values.size)
 
 
+def largest_size(values: Array) -> float:
+    """Return the largest absolute value; 0 if there is none.
+
+    Examples
+    --------
+    >>> largest_size(np.array([3.0, -4.0]))
+    4.0
+    """
+    return max(abs(float(values.max())), abs(float(values.min()))) if values.size else 0.0
+
+
 def is_finite(array: Array) -> bool:
     """Return whether a tensor holds neither NaN nor infinity."""
     if not is_float(array.dtype):

@@ -49,6 +49,8 @@ class Order:
 
     def sort(self, values: Array) -> Array:
         """Return a tensor's values in this order, flat."""
+        if self.columns is None:
+            return values.reshape(self.shape).take(np.concatenate(self.rows), axis=0).reshape(-1)
         table, ordered = values.reshape(self.shape), np.empty(values.size, values.dtype)
         for channels, places in self._strips():
             ordered[places] = table[channels].reshape(-1)
@@ -57,27 +59,24 @@ class Order:
     def unsort(self, ordered: Array) -> Array:
         """Return values that `sort` gave in the tensor's own order, flat."""
         table = np.empty(self.shape, ordered.dtype)
+        if self.columns is None:
+            table[np.concatenate(self.rows)] = ordered.reshape(self.shape)
+            return table.reshape(-1)
         for channels, places in self._strips():
             table[channels] = ordered[places].reshape(channels.size, -1)
         return table.reshape(-1)
 
-    def _strips(self) -> Iterator[tuple[NDArray[np.intp], slice | NDArray[np.intp]]]:
+    def _strips(self) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
         """Yield output channels of one code, few enough for the cache, with the places of their values in the order."""
+        assert self.columns is not None
         most = max(1, _MOVED // max(self.shape[1], 1))
         for channels, starts in zip(self.rows, self.starts, strict=True):
-            first = starts if self.columns is None else starts.take(self.columns.blocks) + self.columns.places
+            first = starts.take(self.columns.blocks) + self.columns.places
             for done in range(0, channels.size, most):
                 strip = channels[done : done + most]
-                yield strip, self._places(first, done, strip.size)
-
-    def _places(self, first: NDArray[np.intp], done: int, count: int) -> slice | NDArray[np.intp]:
-        """Return the places of some channels of one code, given where the first one's values are."""
-        if self.columns is None:
-            start = int(first[0]) + done * self.shape[1]
-            return slice(start, start + count * self.shape[1])
-        places = np.multiply.outer(np.arange(done, done + count), self.columns.widths)
-        places += first
-        return places.reshape(-1)
+                places = np.multiply.outer(np.arange(done, done + strip.size), self.columns.widths)
+                places += first
+                yield strip, places.reshape(-1)
 
 
 @dataclass(frozen=True)
@@ -99,6 +98,10 @@ def order_of(codes: Array, shape: Sequence[int], layout: int) -> Order:
     if count_blocks(parts) > MAX_BLOCKS:
         raise Corrupt(f"a tensor's codes make more than {MAX_BLOCKS} blocks; drop the payload")
     runs = [_Runs.of(part) for part in parts]
+    if layout == 1:  # blocks are runs of rows, by rising code
+        sizes = runs[0].sizes * math.prod(axes[1:])
+        starts = (np.cumsum(sizes) - sizes)[:, None]
+        return Order((axes[0], axes[1] * axes[2]), runs[0].members, starts, None, group_sizes(runs[0].codes, sizes))
     grid = np.indices([each.codes.size for each in runs]).reshape(layout, -1)
     codes_by_axis = [each.codes[at] for each, at in zip(runs, grid, strict=True)]
     classes = np.sum(codes_by_axis, axis=0)
@@ -108,7 +111,7 @@ def order_of(codes: Array, shape: Sequence[int], layout: int) -> Order:
     sizes = np.outer(runs[0].sizes, widths).reshape(-1)
     starts = np.empty_like(sizes)
     starts[laid] = np.cumsum(sizes[laid]) - sizes[laid]
-    columns = _columns(runs[1:], axes, widths) if layout > 1 else None
+    columns = _columns(runs[1:], axes, widths)
     groups = group_sizes(classes[laid], sizes[laid])
     return Order((axes[0], axes[1] * axes[2]), runs[0].members, starts.reshape(-1, widths.size), columns, groups)
 

@@ -6,6 +6,7 @@ from itertools import accumulate
 
 import numpy as np
 
+from fedretina.dom.arena import Arena
 from fedretina.dom.coding.integers import Decompressor, decompressor_for, splits, unpack
 from fedretina.dom.coding.packing import unpack_laid_out
 from fedretina.dom.format.bits import unpack_bits
@@ -104,10 +105,11 @@ def restore_tensors(
         for place, coding in enumerate(header.codings)
         if coding.kind in WITHOUT_BODY and coding.kind != TIED
     ]
+    arena = Arena()
     tied = tied_names(specs, header.codings, header.tied)
 
     def restore_group(group: _Group) -> list[tuple[str, Array, bytes]]:
-        return [(name, array, digest_bits(array)) for name, array in _restore_group(group, decompressor, seed, finite)]
+        return [(name, array, digest_bits(array)) for name, array in _restore_group(group, decompressor, seed, finite, arena)]
 
     # The largest first: threads that begin with it do not wait for it at the end.
     ranked = sorted([*bodiless, *groups], key=lambda group: group.size, reverse=True)
@@ -155,21 +157,20 @@ def _groups(
     return groups
 
 
-def _restore_group(group: _Group, decompressor: Decompressor, seed: bytes, finite: bool) -> list[tuple[str, Array]]:
+def _restore_group(group: _Group, decompressor: Decompressor, seed: bytes, finite: bool, arena: Arena) -> list[tuple[str, Array]]:
     coding, spec, old = group.coding, group.specs[0], group.olds[0]
     if coding.kind == PREDICTED:
         zeros = np.broadcast_to(np.int8(0), (spec.count,))
-        return [(spec.name, _from_steps(spec, _base_of(spec, old, group.factors[0]), zeros, Step(0), b""))]
+        return [(spec.name, _from_steps(spec, old, group.factors[0], zeros, Step(0), b"", arena))]
     if coding.kind in WITHOUT_BODY:
         return [(spec.name, np.zeros(spec.shape, spec.dtype) if old is None else old)]
     if coding.kind == RAW:
         return [(spec.name, _from_raw(spec, group.pieces, finite))]
     if coding.kind == ROTATED:
-        return _unrotated(group, decompressor, seed)
+        return _unrotated(group, decompressor, seed, arena)
     if coding.kind == BITS and coding.layout:
-        flat = None if old is None else old.reshape(-1)
         integers = unpack_bits(
-            group.pieces, flat, spec.shape, count=spec.count, layout=coding.layout, decompressor=decompressor
+            group.pieces, _flat(old), spec.shape, count=spec.count, layout=coding.layout, decompressor=decompressor
         )
     elif coding.layout or coding.trellis:
         integers = unpack_laid_out(
@@ -183,32 +184,30 @@ def _restore_group(group: _Group, decompressor: Decompressor, seed: bytes, finit
     else:
         integers = unpack(group.pieces, (sum(spec.count for spec in group.specs),), decompressor)
     parts = splits(integers, [spec.count for spec in group.specs])
-    bases = map(_base_of, group.specs, group.olds, group.factors)
+    members = zip(group.specs, group.olds, group.factors, group.steps, group.offsets, parts, strict=True)
     return [
         (
             spec.name,
-            _from_bits(spec, base, part, finite) if step is None else _from_steps(spec, base, part, step, own),
+            _from_bits(spec, old, part, finite) if step is None else _from_steps(spec, old, factors, part, step, own, arena),
         )
-        for spec, base, step, own, part in zip(group.specs, bases, group.steps, group.offsets, parts, strict=True)
+        for spec, old, factors, step, own, part in members
     ]
 
 
-def _unrotated(group: _Group, decompressor: Decompressor, seed: bytes) -> list[tuple[str, Array]]:
+def _unrotated(group: _Group, decompressor: Decompressor, seed: bytes, arena: Arena) -> list[tuple[str, Array]]:
     if any(old is None for old in group.olds):
         raise Corrupt("the payload has a rotated tensor that builds on nothing; drop it")
     rotation = Rotation(sum(spec.count for spec in group.specs), seed)
     integers = rotation.unrotate(unpack(group.pieces, (rotation.size,), decompressor))
     parts = splits(integers, [spec.count for spec in group.specs])
     return [
-        (spec.name, _from_steps(spec, _base_of(spec, old, None), part, step or Step(0), b""))
+        (spec.name, _from_steps(spec, old, None, part, step or Step(0), b"", arena))
         for spec, old, step, part in zip(group.specs, group.olds, group.steps, parts, strict=True)
     ]
 
 
-def _base_of(spec: Spec, old: Array | None, factors: Factors | None) -> Array | None:
-    """Return what a tensor's integers are added to, flat: its base, with its prediction if it has one."""
-    base = None if old is None else old.reshape(-1)
-    return base if factors is None else predict(factors, base, dtype=spec.dtype)
+def _flat(old: Array | None) -> Array | None:
+    return None if old is None else old.reshape(-1)
 
 
 def _from_raw(spec: Spec, pieces: Sequence[memoryview], finite: bool) -> Array:
@@ -217,12 +216,18 @@ def _from_raw(spec: Spec, pieces: Sequence[memoryview], finite: bool) -> Array:
     return _checked(spec, np.frombuffer(bytearray(pieces[0]), spec.dtype), finite)
 
 
-def _from_bits(spec: Spec, base: Array | None, differences: Array, finite: bool) -> Array:
-    return _checked(spec, add_bits(np.empty(0, spec.dtype), base, differences), finite)
+def _from_bits(spec: Spec, old: Array | None, differences: Array, finite: bool) -> Array:
+    return _checked(spec, add_bits(np.empty(0, spec.dtype), _flat(old), differences), finite)
 
 
-def _from_steps(spec: Spec, base: Array | None, integers: Array, step: Step, offsets: bytes) -> Array:
-    return restore(np.empty(0, spec.dtype), base, integers, step=step.size, offsets=offsets).reshape(spec.shape)
+def _from_steps(
+    spec: Spec, old: Array | None, factors: Factors | None, integers: Array, step: Step, offsets: bytes, arena: Arena
+) -> Array:
+    """Return what integers make of a tensor's base, with its prediction if it has one."""
+    base = _flat(old) if factors is None else predict(factors, _flat(old), dtype=spec.dtype, empty=arena.empty)
+    in_place = factors is not None and base is not None and base.dtype == spec.dtype
+    out = base if in_place and base is not None else arena.empty(spec.count, spec.dtype)
+    return restore(base, integers, step=step.size, offsets=offsets, out=out).reshape(spec.shape)
 
 
 def _checked(spec: Spec, values: Array, finite: bool) -> Array:

@@ -1,5 +1,6 @@
 """The header's column of factors (format version 2), and the order of their integers in the body."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -81,14 +82,11 @@ class FactorOrder:
         """
         keys, sizes = [], []
         for shape, step, own in zip(shapes, steps, exponents, strict=True):
+            octave = math.frexp(step.size)[1]  # logarithms are not the same on every machine
             for side in shape:
-                keys += [2 * (_exponent(step) - each) - side.bit_length() for each in own]
+                keys += [2 * (octave - each) - side.bit_length() for each in own]
                 sizes += [side] * len(own)
         order = np.argsort(-np.array(keys), kind="stable")
         sorted_keys, sorted_sizes = -np.array(keys)[order], np.array(sizes)[order]
         return cls(order, np.array(sizes), group_sizes(sorted_keys, sorted_sizes))
 
-
-def _exponent(step: Step) -> int:
-    """Return the step's octave, by integers only: logarithms are not the same on every machine."""
-    return int(np.frexp(step.size)[1])

@@ -5,7 +5,7 @@ they stay below 2**53 of it, so every partial sum is exact in float64.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fedretina.dom.kernels import kernels
 from fedretina.dom.prediction.lanczos import Svd
 from fedretina.dom.tensors import Array
 
@@ -46,25 +47,17 @@ class Factors:
     @property
     def is_exact(self) -> bool:
         """Whether float64 holds every sum exactly."""
-        unit, bound = min(self.exponents), 0
-        for left, right, exponent in zip(_largest(self.left), _largest(self.right), self.exponents, strict=True):
-            bound += left * right << exponent - unit
-        return not bound >> _EXACT_BITS
+        return _is_exact(_largest(self.left), _largest(self.right), self.exponents)
 
     def rows(self, start: int, stop: int) -> NDArray[np.float64]:
         """Return some rows of the prediction."""
         found: NDArray[np.float64] = np.einsum("ir,rj->ij", self._left[start:stop], self._right)
         return found
 
-    def at(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Return the prediction of some places."""
-        found: NDArray[np.float64] = np.einsum("kr,kr->k", self._left[rows], self._right.T[columns])
-        return found
-
     @cached_property
     def _left(self) -> NDArray[np.float64]:
         # A product's unit goes to its left factor: powers of two change no bit.
-        scaled: NDArray[np.float64] = np.ldexp(self.left.T.astype(np.float64), np.array(self.exponents), order="C")
+        scaled: NDArray[np.float64] = np.multiply(self.left.T, _powers(self.exponents), order="C")
         return scaled
 
     @cached_property
@@ -85,14 +78,53 @@ def quantise_factors(svd: Svd, *, scale: float, step: float, rank: int) -> Facto
     step : float
         The residual's step.
     """
-    sizes = svd.values[:rank] * scale
-    exponents = np.rint(np.log2(step * step / sizes)).astype(int)
-    units = np.sqrt(np.ldexp(1.0, exponents) / sizes)[:, None]  # of both singular vectors
-    left, right = (np.rint(part[:rank] / units).astype(np.int64) for part in (svd.left, svd.right))
+    exponents, fineness = _fineness(svd, scale=scale, step=step, rank=rank)
+    left, right = (np.rint(part[:rank] * fineness[:, None]).astype(np.int64) for part in (svd.left, svd.right))
     return Factors(left, right, tuple(exponents.tolist()))
 
 
-def predict(factors: Factors, base: Array | None, *, dtype: np.dtype[Any]) -> Array:
+def predict_places(whole: Svd, places: Svd, *, scale: float, step: float, rank: int) -> NDArray[np.float64] | None:
+    """Return what the factors that `quantise_factors` makes of `whole` predict at some places; None if they are not exact.
+
+    `places` has the singular vectors of the places: one column of each kind for every place (see `Svd.at`).
+    """
+    exponents, fineness = _fineness(whole, scale=scale, step=step, rank=rank)
+    peaks = [np.rint(peaks[:rank] * fineness).astype(np.int64).tolist() for peaks in whole.peaks]
+    if not _is_exact(*peaks, exponents.tolist()):
+        return None
+    scales = _powers(exponents)
+    if (compiled := kernels()) is not None:
+        return compiled.predict_places(places.left, places.right, fineness, scales)
+    left, right = (part[:rank] * fineness[:, None] for part in (places.left, places.right))
+    np.rint(left, out=left)
+    np.rint(right, out=right)
+    left *= scales[:, None]
+    found: NDArray[np.float64] = np.einsum("rk,rk->k", left, right)
+    return found
+
+
+def _fineness(svd: Svd, *, scale: float, step: float, rank: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the exponents of the leading ranks, and how many units of their integers 1 has in both singular vectors."""
+    sizes = svd.values[:rank] * scale
+    exponents = np.rint(np.log2(step * step / sizes)).astype(int)
+    return exponents, np.sqrt(sizes / _powers(exponents))
+
+
+def _powers(exponents: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = np.ldexp(1.0, exponents)
+    return found
+
+
+def _is_exact(left: Sequence[int], right: Sequence[int], exponents: Sequence[int]) -> bool:
+    """Tell whether float64 holds all sums exactly, given the largest integers of each rank's factors."""
+    unit = min(exponents)
+    bound = sum(one * other << exponent - unit for one, other, exponent in zip(left, right, exponents, strict=True))
+    return not bound >> _EXACT_BITS
+
+
+def predict(
+    factors: Factors, base: Array | None, *, dtype: np.dtype[Any], empty: Callable[[int, Any], Array] = np.empty
+) -> Array:
     """Return the base (zeros without one) plus the prediction, flat, in the precision in which tensors are restored.
 
     Parameters
@@ -101,21 +133,34 @@ def predict(factors: Factors, base: Array | None, *, dtype: np.dtype[Any]) -> Ar
         Flat.
     dtype : dtype
         The tensor's. Up to 4 bytes are restored in float32, others in float64; the sum is rounded once, to nearest even.
+    empty : callable, default numpy.empty
+        Makes the array, given its size and dtype.
     """
     work = np.float32 if dtype.itemsize <= 4 else np.float64
+    predicted = empty(factors.left.shape[1] * factors.columns, work)
+    compiled = kernels()
+    if compiled is not None and work is np.float32 and (base is None or base.dtype == np.float32):
+        unit = 0.0 if factors.unit is None else math.ldexp(1.0, factors.unit)
+        compiled.predict(factors._left, factors._right, unit, base, predicted)
+    else:
+        _predict(factors, base, predicted)
+    return predicted
+
+
+def _predict(factors: Factors, base: Array | None, predicted: Array) -> None:
     height, width = factors.left.shape[1], factors.columns
-    predicted = np.empty(height * width, work)
     most = max(1, _STRIP // width)
-    limit = np.finfo(work).max
+    limit = np.finfo(predicted.dtype).max
     for start in range(0, height, most):
         at = slice(start * width, min(start + most, height) * width)
         values = factors.rows(start, start + most).reshape(-1)
         if factors.unit is not None:
-            values = np.ldexp(np.rint(np.ldexp(values, -factors.unit)), factors.unit)
+            values *= math.ldexp(1.0, -factors.unit)
+            np.rint(values, out=values)
+            values *= math.ldexp(1.0, factors.unit)
         if base is not None:
             values += base[at].astype(np.float64, copy=False)
         predicted[at] = np.clip(values, -limit, limit, out=values)
-    return predicted
 
 
 def matrix_shape(shape: Sequence[int]) -> tuple[int, int]:

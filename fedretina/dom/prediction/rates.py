@@ -5,58 +5,87 @@ price of `quantisation.trial.RATE` squared steps a bit.
 """
 
 import math
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 PRICE = 0.15  # squared steps that a bit is worth
 _LOW, _HIGH, _PER_OCTAVE = -16, 16, 4  # variances that are tabulated, in octaves of squared steps
+_LEAST, _MOST = -48, 2000  # the ends of the table: below there is no cost, between them and what was computed lines
+_TINY = 2.0**-1000
 _OFFSET = 0.35  # of the dead zone
 _GRID = np.linspace(-6, 6, 2001)
 
 
-def costs_by_rank(values: NDArray[np.float64], *, energy: float, shape: tuple[int, int], step: float) -> NDArray[np.float64]:
-    """Return what a matrix costs in bits, its error included, with 0, 1, 2 and more of the leading singular values.
+@dataclass(frozen=True)
+class Spectrum:
+    """What tells how many ranks of a matrix pay.
 
-    Parameters
+    Attributes
     ----------
     values : ndarray
-        Singular values, largest first.
+        The leading singular values, largest first.
     energy : float
         The sum of the matrix's squares.
-    step : float
-        The residual's step, in the matrix's unit.
+    shape : tuple of int
+        The matrix's height and width.
 
     Examples
     --------
-    >>> int(costs_by_rank(np.array([100.0, 0.1]), energy=10000.01, shape=(100, 100), step=0.2).argmin())
+    >>> Spectrum(np.array([100.0, 0.1]), 10000.01, (100, 100)).best_rank(0.2)
     1
     """
-    height, width = shape
-    squares = np.square(values / step)
-    left = np.maximum(energy / step**2 - np.cumsum(squares), 0)
-    residual = height * width * cost(np.append(energy / step**2, left) / (height * width))
-    factors = height * cost(squares / height) + width * cost(squares / width)
-    found: NDArray[np.float64] = residual + np.append(0, np.cumsum(factors))
-    return found
+
+    values: NDArray[np.float64]
+    energy: float
+    shape: tuple[int, int]
+
+    def best_rank(self, step: float) -> int:
+        """Return the number of ranks with which the matrix costs least, with a residual of this step."""
+        return int(self.costs(step).argmin())
+
+    def costs(self, step: float) -> NDArray[np.float64]:
+        """Return what the matrix costs in bits, its error included, with 0, 1, 2 and more of the leading ranks."""
+        (height, width), count = self.shape, self.values.size
+        costs = _cost_of_octaves(self._octaves - 2 * math.log2(step))
+        found: NDArray[np.float64] = height * width * costs[: count + 1]
+        found[1:] += np.cumsum(height * costs[count + 1 : 2 * count + 1] + width * costs[2 * count + 1 :])
+        return found
+
+    @cached_property
+    def _octaves(self) -> NDArray[np.float64]:
+        """The variances of what 0, 1, 2 and more ranks leave, and of the left and the right factor of each, as octaves."""
+        (height, width), squares = self.shape, np.square(self.values)
+        left = np.append(self.energy, np.maximum(self.energy - np.cumsum(squares), 0)) / (height * width)
+        return _octaves(np.concatenate([left, squares / height, squares / width]))
 
 
 def cost(variances: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return what coefficients of these variances (in squared steps) cost each, in bits."""
-    octaves = np.log2(np.maximum(variances, 2.0**_LOW))
-    grid, costs = _table()
-    beyond = np.maximum(octaves - _HIGH, 0) / 2  # half a bit an octave
-    small = np.minimum(variances * 2.0**-_LOW, 1)
-    found: NDArray[np.float64] = small * np.interp(octaves, grid, costs) + beyond
+    return _cost_of_octaves(_octaves(variances))
+
+
+def _octaves(variances: NDArray[np.float64]) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = np.log2(np.maximum(variances, _TINY))
     return found
+
+
+def _cost_of_octaves(octaves: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.interp(octaves, *_table(), left=0.0)
 
 
 @cache
 def _table() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return octaves and their costs: half a bit an octave above, and in proportion to the variance below."""
     octaves = np.linspace(_LOW, _HIGH, (_HIGH - _LOW) * _PER_OCTAVE + 1)
-    costs = np.array([_cost_of(math.sqrt(2.0**octave)) for octave in octaves])
-    return octaves, np.maximum.accumulate(costs)
+    costs = np.maximum.accumulate([_cost_of(math.sqrt(2.0**octave)) for octave in octaves])
+    below = np.arange(_LEAST, _LOW, 1 / _PER_OCTAVE)
+    return (
+        np.concatenate([below, octaves, [_MOST]]),
+        np.concatenate([costs[0] * 2.0 ** (below - _LOW), costs, [costs[-1] + (_MOST - _HIGH) / 2]]),
+    )
 
 
 def _cost_of(deviation: float) -> float:

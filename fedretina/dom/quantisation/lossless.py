@@ -38,7 +38,7 @@ def common_unit(pair: Pair) -> tuple[int, Array] | None:
     for at, difference in pair.blocks():
         integers[at] = np.ldexp(difference, -exponent)
     integers = narrow(integers)
-    restored = restore(pair.new, pair.base, integers, step=math.ldexp(1.0, exponent))
+    restored = restore(pair.base, integers, step=math.ldexp(1.0, exponent), out=np.empty_like(pair.new))
     exact = np.array_equal(words(restored), words(pair.new))
     return (exponent, integers) if exact else None
 

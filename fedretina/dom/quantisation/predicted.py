@@ -9,18 +9,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fedretina.dom.config import Rounding
-from fedretina.dom.prediction.factors import Factors, matrix_shape, quantise_factors
-from fedretina.dom.prediction.lanczos import Krylov, Svd
-from fedretina.dom.prediction.rates import costs_by_rank
+from fedretina.dom.prediction.factors import Factors, matrix_shape, predict_places, quantise_factors
+from fedretina.dom.prediction.lanczos import MAX_SIDE, Krylov, Svd
+from fedretina.dom.prediction.rates import Spectrum
 from fedretina.dom.quantisation.quantise import Pair
 from fedretina.dom.tensors import LARGEST, SMALLEST, energy
 
 MIN_SIDE = 4  # rows and columns that a matrix has at least to be predicted
 MIN_VALUES = 1024
-_FEW_STEPS, _STEPS = 20, 48  # of Lanczos' method
+_STEPS = (20, 28, 48)  # of Lanczos' method, until they are enough
 _ACCURATE = 0.6  # of the singular values that so many steps find
 _FINEST = 2.0**14  # steps in the largest difference: where they are finer, ranks save next to nothing
 # Rounding to nearest spends bits on values of half a step, for little of the error: factors with finer steps, and more of
@@ -31,15 +30,14 @@ _SURE = 0.5
 
 @dataclass(frozen=True)
 class Predictor:
-    """The leading singular vectors of a difference, divided by `scale`, and its energy; `rank` says how many are used.
+    """The leading singular vectors of a difference, and its spectrum, both divided by `scale`; `rank` says how many are used.
 
     `fineness` is the step of the factors over that of the residual.
     """
 
     svd: Svd
-    shape: tuple[int, int]
+    spectrum: Spectrum
     scale: float
-    energy: float
     fineness: float = 1.0
     rank: int | None = None
 
@@ -55,17 +53,28 @@ class Predictor:
         height, width = matrix_shape(shape) if len(shape) >= 2 else (0, 0)
         if min(height, width) < MIN_SIDE or height * width < MIN_VALUES or not SMALLEST < largest < LARGEST:
             return None
-        matrix = np.empty(height * width, np.float32)
-        for at, difference in pair.blocks():
-            np.divide(difference, largest, out=matrix[at], casting="same_kind")
+        if max(height, width) > MAX_SIDE:
+            return None
+        matrix = pair.scaled(largest)
         total = energy(matrix)
-        likely = coarsest * math.sqrt(total / matrix.size) * largest
+        likely = fineness * coarsest * math.sqrt(total / matrix.size)
         space = Krylov(matrix.reshape(height, width))
-        for steps in (_FEW_STEPS, _STEPS):
-            found = cls(space.svd(steps), (height, width), largest, total * largest**2, fineness)
-            if found._rank(likely) <= _ACCURATE * steps:
+        for steps in _STEPS:
+            spectrum = Spectrum(space.values(steps), total, (height, width))
+            rank = 0 if likely * _FINEST < fineness else spectrum.best_rank(likely)
+            if rank <= _ACCURATE * steps:
                 break
-        return found if found._rank(likely) else None
+        return cls(space.svd(steps), spectrum, largest, fineness) if rank else None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The height and the width of the matrix."""
+        return self.spectrum.shape
+
+    @property
+    def energy(self) -> float:
+        """The difference's sum of squares."""
+        return self.spectrum.energy * self.scale**2
 
     def factors(self, step: float) -> Factors | None:
         """Return the ranks that pay beside a residual with this step; None if none does."""
@@ -81,19 +90,22 @@ class Predictor:
 
     def is_sure(self, step: float) -> bool:
         """Tell whether the prediction is expected to halve the bytes, so that nobody needs to try without."""
-        costs = self._costs(step)
+        costs = self.spectrum.costs(self._scaled(step))
         return bool(costs.min() < _SURE * costs[0])
 
-    def residual(self, differences: Any, cells: tuple[Any, Any], step: float) -> Any:
-        """Return what some differences, given their rows and columns, have left with a step."""
-        factors = self.factors(step)
-        return differences if factors is None else differences - factors.at(*cells)
+    def residual(self, differences: Any, places: Svd, step: float) -> Any:
+        """Return what some differences have left with a step, given the singular vectors at their places."""
+        rank = self._rank(step)
+        if not rank:
+            return differences
+        predicted = predict_places(self.svd, places, scale=self.scale, step=self.fineness * step, rank=rank)
+        return differences if predicted is None else differences - predicted
 
     def _rank(self, step: float) -> int:
         if self.rank is not None:
             return self.rank
-        return 0 if self.scale > _FINEST * step else int(self._costs(step).argmin())
+        return 0 if self.scale > _FINEST * step else self.spectrum.best_rank(self._scaled(step))
 
-    def _costs(self, step: float) -> NDArray[np.float64]:
-        energy = self.energy / self.scale**2
-        return costs_by_rank(self.svd.values, energy=energy, shape=self.shape, step=self.fineness * step / self.scale)
+    def _scaled(self, step: float) -> float:
+        """Return the step of the factors in the unit of the spectrum."""
+        return self.fineness * step / self.scale

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from fedretina.dom.coding.integers import integer_type
 from fedretina.dom.coding.order import Sorting
+from fedretina.dom.kernels import ROUNDINGS, Kernels, kernels
 from fedretina.dom.prediction.factors import Factors
-from fedretina.dom.quantisation.restore import BLOCK, OFFSET_SCALE, Restorer, is_narrow
+from fedretina.dom.quantisation.restore import BLOCK, OFFSET_SCALE, is_narrow, restorer_for
 from fedretina.dom.quantisation.rounding import LEVELS, Rounder
-from fedretina.dom.tensors import Array, energy
+from fedretina.dom.tensors import Array, energy, largest_size
 
 Floats: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 
@@ -37,6 +38,28 @@ class Pair:
                 new, base = (part[at].astype(work, copy=False) for part in (self.new, self.base))
                 values = np.subtract(new, base)
             yield at, values
+
+    def scaled(self, largest: float) -> NDArray[np.float32]:
+        """Return the difference divided by its largest value."""
+        found = np.empty(self.new.size, np.float32)
+        if (compiled := self._kernels) is not None and self.base is not None:
+            compiled.scale_difference(self.new, self.base, largest, found)
+        else:
+            for at, difference in self.blocks():
+                np.divide(difference, largest, out=found[at], casting="same_kind")
+        return found
+
+    def largest(self, work: type[np.floating[Any]] = np.float64) -> float:
+        """Return the largest absolute difference in the working precision."""
+        if (compiled := self._kernels) is not None and self.base is not None and work is np.float32:
+            return compiled.largest_difference(self.new, self.base)
+        return max((largest_size(difference) for _, difference in self.blocks(work)), default=0.0)
+
+    @property
+    def _kernels(self) -> Kernels | None:
+        """The compiled loops, if they are for such tensors."""
+        is_float32 = self.base is not None and self.new.dtype == self.base.dtype == np.float32
+        return kernels() if is_float32 else None
 
     def at(self, places: Any) -> "Pair":
         """Return the pair at some places only."""
@@ -90,7 +113,12 @@ def quantise(
     integers = np.empty(pair.new.size, kind)
     inverse = work(1 / step)
 
+    compiled = kernels() if work is np.float32 and not doubled and rounder.kind in ROUNDINGS else None
+
     def choose(at: slice, difference: Any) -> None:
+        if compiled is not None:
+            compiled.choose(difference, inverse, rounder.kind, rounder.offset, integers[at])
+            return
         x = difference * inverse
         chosen = rounder(x)
         coarse = min(max(doubled - at.start, 0), chosen.size)
@@ -123,7 +151,7 @@ def measure(
     restored = np.empty(pair.new.size if keep else min(pair.new.size, BLOCK), pair.new.dtype)
     hasher = blake3()
     narrow = choose is not None or is_narrow(integers)
-    restorer = Restorer.of(pair.new.dtype, integers, narrow=narrow, step=step, offsets=offsets)
+    restorer = restorer_for(pair.new.dtype, integers, narrow=narrow, step=step, offsets=offsets)
     total = squared_error = 0.0
     for at, difference in pair.blocks(work):
         if choose:

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fedretina.dom.kernels import kernels
 from fedretina.dom.quantisation.rounding import LEVELS
 from fedretina.dom.tensors import Array, is_finite, largest_of
 
@@ -18,21 +19,38 @@ _PAIRS_PAY = 2**19  # look-ups that are worth a table of 2**16 entries
 _STEPS_OF_FLOAT32 = (2.0**-126, 2.0**100)
 
 
-def restore(like: Array, base: Array | None, integers: Array, *, step: float, offsets: bytes = b"") -> Array:
-    """Return ``base + integers * step`` (Eq. 8), flat, in the dtype of `like`; encoder and decoder do the same."""
-    restored = np.empty(integers.size, like.dtype)
-    restorer = Restorer.of(like.dtype, integers, narrow=is_narrow(integers), step=step, offsets=offsets)
+def restore(base: Array | None, integers: Array, *, step: float, offsets: bytes = b"", out: Array) -> Array:
+    """Put ``base + integers * step`` (Eq. 8) into `out`, and return it; encoder and decoder do the same.
+
+    `out` may be the base itself.
+    """
+    restorer = restorer_for(out.dtype, integers, narrow=is_narrow(integers), step=step, offsets=offsets)
     for start in range(0, integers.size, BLOCK):
         at = slice(start, start + BLOCK)
-        restorer(integers[at], None if base is None else base[at], out=restored[at])
-    return restored
+        restorer(integers[at], None if base is None else base[at], out=out[at])
+    return out
+
+
+class Restorer(Protocol):
+    """What makes values of a tensor's integers, a part of them at a time."""
+
+    def __call__(self, integers: Array, base: Array | None, *, out: Array) -> None:
+        """Put ``base + integers * step`` into `out`; beyond the dtype's largest value, that value."""
+
+
+def restorer_for(dtype: np.dtype[Any], integers: Array, *, narrow: bool, step: float, offsets: bytes) -> Restorer:
+    """Return what restores integers of this type and number, `narrow` if `is_narrow` says so."""
+    enough = narrow and dtype.itemsize <= 4 and _STEPS_OF_FLOAT32[0] <= step < _STEPS_OF_FLOAT32[1]
+    compiled = kernels() if enough and dtype == np.float32 and integers.itemsize <= 2 else None
+    if compiled is not None:
+        moved = offset_table(offsets)[LEVELS:].astype(np.float32) if offsets else None
+        return partial(compiled.restore, offsets=moved, step=step)
+    return _Restorer.of(dtype, integers, work=np.float32 if enough else np.float64, step=step, offsets=offsets)
 
 
 @dataclass(frozen=True)
-class Restorer:
-    """What makes values of a tensor's integers, a part of them at a time.
-
-    In float32 where that is enough, in float64 where it is not (docs/reference/format.md says when), by separate operations
+class _Restorer:
+    """In float32 where that is enough, in float64 where it is not (docs/reference/format.md says when), by separate operations
     (no fused multiply-add), so that every machine gets the same bits.
     """
 
@@ -41,17 +59,16 @@ class Restorer:
     differences: Callable[[Array, Any], None]
 
     @classmethod
-    def of(cls, dtype: np.dtype[Any], integers: Array, *, narrow: bool, step: float, offsets: bytes) -> "Restorer":
-        """Prepare for integers of this type and number, `narrow` if `is_narrow` says so."""
-        enough = narrow and dtype.itemsize <= 4 and _STEPS_OF_FLOAT32[0] <= step < _STEPS_OF_FLOAT32[1]
-        work = np.float32 if enough else np.float64
+    def of(cls, dtype: np.dtype[Any], integers: Array, *, work: Any, step: float, offsets: bytes) -> "_Restorer":
+        """Prepare for integers of this type and number."""
         if offsets and integers.dtype == np.int8:
             return cls(largest_of(dtype), work, _Table.of(integers.size, step, offsets, work))
         return cls(largest_of(dtype), work, partial(_put_differences, step=step, offsets=offsets))
 
     def __call__(self, integers: Array, base: Array | None, *, out: Array) -> None:
         """Put ``base + integers * step`` into `out`; beyond the dtype's largest value, that value."""
-        values = out if out.dtype == self.work else np.empty(out.size, self.work)
+        apart = out.dtype != self.work or (base is not None and np.may_share_memory(base, out))
+        values = np.empty(out.size, self.work) if apart else out
         with np.errstate(over="ignore"):  # mended below
             self.differences(integers, values)
             values += self.work(0.0) if base is None else base.astype(self.work, copy=False)

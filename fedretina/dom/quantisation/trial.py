@@ -14,14 +14,16 @@ from fedretina.dom.coding.packing import sorting_of
 from fedretina.dom.coding.sampling import sample_indices
 from fedretina.dom.coding.trellis import MIN_TRELLIS_VALUES
 from fedretina.dom.config import DomConfig
+from fedretina.dom.kernels import ROUNDINGS, kernels
 from fedretina.dom.prediction.factors import Factors, predict
+from fedretina.dom.prediction.lanczos import Svd
 from fedretina.dom.quantisation.predicted import Predictor
 from fedretina.dom.quantisation.quantise import Pair, Quantised, centroids, measure, quantise
 from fedretina.dom.quantisation.rdoq import FINE, fine_integers, quantise_group
 from fedretina.dom.quantisation.restore import dequantise, offset_table
 from fedretina.dom.quantisation.rounding import LEVELS, Rounder
 from fedretina.dom.quantisation.viterbi import search_paths
-from fedretina.dom.tensors import Array, energy, ulp_exponent
+from fedretina.dom.tensors import energy, largest_size, ulp_exponent
 
 RATE = 0.15  # lambda: squared steps that a bit is worth
 TRELLIS_RATE = 0.25  # the same for dependent quantisation, whose steps are smaller
@@ -50,11 +52,9 @@ class Scale:
     def of(cls, pair: Pair, *, lattice: bool) -> "Scale":
         """Measure a tensor."""
         work = np.float64 if pair.new.dtype.itemsize > 4 else np.float32
-        value = max(_largest(part) for part in (pair.new, pair.base)) if lattice else 0.0
-        found = max((_largest(d) for _, d in pair.blocks(work)), default=0.0)
-        if not math.isfinite(found):
-            found = max(_largest(d) for _, d in pair.blocks())
-        return cls(found, value)
+        value = max(largest_size(part) for part in (pair.new, pair.base) if part is not None) if lattice else 0.0
+        found = pair.largest(work)
+        return cls(found if math.isfinite(found) else pair.largest(), value)
 
 
 @dataclass(frozen=True)
@@ -111,10 +111,11 @@ class Trial:
         return sample_indices(self.pair.new.size, _SAMPLE if self.predictor is None else _PREDICTED_SAMPLE)
 
     @cached_property
-    def _cells(self) -> tuple[Any, Any]:
-        """The rows and columns of the sample in the predictor's matrix."""
+    def _vectors_of_sample(self) -> Svd:
+        """The predictor's singular vectors at the sample's places."""
         assert self.predictor is not None
-        return np.divmod(np.arange(self.pair.new.size)[self._places], self.predictor.shape[1])
+        places = np.arange(self.pair.new.size) if isinstance(self._places, slice) else self._places
+        return self.predictor.svd.at(*np.divmod(places, self.predictor.shape[1]))
 
     @property
     def work(self) -> Any:
@@ -140,10 +141,17 @@ class Trial:
     def _error_of_sample(self, size: float) -> float:
         if not self._norm:
             return 0.0
-        residual = self._residual_sample(size)
+        return math.sqrt(energy(self._errors_of_sample(size)[0])) / self._norm
+
+    def _errors_of_sample(self, size: float) -> tuple[Any, bytes]:
+        """Return what a step makes the sample's values lose, and the offsets that suit them."""
+        residual, rounder = self._residual_sample(size), self.rounder
+        compiled = kernels() if not self.rate and rounder.kind in ROUNDINGS else None
+        if compiled is not None:
+            offset, centre = rounder.offset, self.centre
+            return compiled.sample_errors(residual, size, rounding=rounder.kind, offset=offset, centre=centre)
         integers, offsets = self._quantise_sample(size, residual)
-        errors = residual - dequantise(integers, step=size, offsets=offsets)
-        return math.sqrt(energy(errors)) / self._norm
+        return residual - dequantise(integers, step=size, offsets=offsets), offsets
 
     def quantise(self, size: float) -> Quantised:
         """Quantise the whole tensor."""
@@ -181,7 +189,7 @@ class Trial:
         return replace(self, pair=pair, scale=scale, predictor=None)
 
     def _residual_sample(self, size: float) -> Any:
-        return self.predictor.residual(self.sample, self._cells, size) if self.predictor else self.sample
+        return self.predictor.residual(self.sample, self._vectors_of_sample, size) if self.predictor else self.sample
 
     def _quantise_sample(self, size: float, sample: Any) -> tuple[Any, bytes]:
         """Return a sample's integers, and the offsets that suit them."""
@@ -239,8 +247,3 @@ class Trial:
 def _offset_values(offsets: bytes) -> Any:
     return offset_table(offsets)[LEVELS - 1 :] if offsets else np.zeros(LEVELS)
 
-
-def _largest(part: Array | None) -> float:
-    if part is None or not part.size:
-        return 0.0
-    return max(abs(float(part.max())), abs(float(part.min())))

@@ -1,12 +1,12 @@
 import numpy as np
 
-from fedretina.dom.prediction.rates import PRICE, cost, costs_by_rank
+from fedretina.dom.prediction.rates import PRICE, Spectrum, cost
 from fedretina.dom.quantisation.trial import RATE
 
 
 def count_ranks(values, step):
     energy = float(np.square(values).sum())
-    return int(costs_by_rank(values, energy=energy, shape=(200, 150), step=step).argmin())
+    return Spectrum(values, energy, (200, 150)).best_rank(step)
 
 
 def test_both_rooms_pay_the_same_price_for_an_error():
