@@ -16,8 +16,8 @@ _ALIGNED = 64
 class Arena:
     """Makes arrays, from several threads.
 
-    The first use of a page costs as much as decoding its values. Blocks of 16 MiB have few pages, since NumPy asks the system
-    for huge ones there. Smaller and larger arrays get memory of their own.
+    The first use of a page takes about as long as decoding its values. NumPy asks the system for huge pages where an array
+    has 4 MiB and more, so blocks of 16 MiB have few of them. Smaller and larger arrays get memory of their own.
 
     Examples
     --------

@@ -14,6 +14,8 @@ Result = TypeVar("Result")
 
 _MAX_THREADS = 8
 _MIN_BATCH_BYTES = 2**18  # bytes that are worth a thread's while
+_PER_LIGHT_ITEM = 2**15  # bytes that take as long as what every tensor takes, however small
+_LIGHT_BATCH_BYTES = 2**21  # the same, of light items that a thread gets together where the order is free
 _MAX_PENDING_BYTES = 2**24  # bytes in work or done, and not yet delivered; more only if every thread has an item
 
 
@@ -65,14 +67,20 @@ def ordered_map(
 def map_all(
     function: Callable[[Item], Result], items: Sequence[Item], *, threads: int, weigh: Callable[[Item], int]
 ) -> list[Result]:
-    """Return ``function(item)`` for all items, in order; what weighs most is begun first, so that threads end together."""
+    """Return ``function(item)`` for all items, in order; what weighs most is begun first, so that threads end together.
+
+    Light items go to a thread together, and count as more than they weigh: they hold the interpreter's lock for most of
+    their time, so they should run while other threads are within NumPy.
+    """
     if threads == 1:
         return [*map(function, items)]
-    ranked = sorted(range(len(items)), key=lambda place: weigh(items[place]), reverse=True)
+    heavy = [[place] for place, item in enumerate(items) if weigh(item) >= _MIN_BATCH_BYTES]
+    light = (place for place, item in enumerate(items) if weigh(item) < _MIN_BATCH_BYTES)
+    batches = [*heavy, *_batches(light, lambda place: weigh(items[place]) + _PER_LIGHT_ITEM, least=_LIGHT_BATCH_BYTES)]
+    batches.sort(key=lambda batch: sum(weigh(items[place]) + _PER_LIGHT_ITEM for place in batch), reverse=True)
     with ThreadPoolExecutor(threads) as pool:
-        batches = _batches(ranked, lambda place: weigh(items[place]))
-        found = chain.from_iterable(pool.map(lambda batch: [function(items[place]) for place in batch], batches))
-        by_place = dict(zip(ranked, found, strict=True))
+        found = pool.map(lambda batch: [function(items[place]) for place in batch], batches)
+        by_place = dict(zip(chain.from_iterable(batches), chain.from_iterable(found), strict=True))
     return [by_place[place] for place in range(len(items))]
 
 
@@ -80,13 +88,13 @@ def _each(function: Callable[[Item], Result], batch: list[Item]) -> list[Result]
     return [*map(function, batch)]
 
 
-def _batches(items: Iterable[Item], weigh: Callable[[Item], int]) -> Iterator[list[Item]]:
+def _batches(items: Iterable[Item], weigh: Callable[[Item], int], *, least: int = _MIN_BATCH_BYTES) -> Iterator[list[Item]]:
     batch: list[Item] = []
     weight = 0
     for item in items:
         batch.append(item)
         weight += weigh(item)
-        if weight >= _MIN_BATCH_BYTES:
+        if weight >= least:
             yield batch
             batch, weight = [], 0
     if batch:

@@ -81,13 +81,18 @@ def words(array: Array) -> Array:
     return array.reshape(-1).view(f"u{array.dtype.itemsize}")
 
 
+def flat(array: Array | None) -> Array | None:
+    """Return an array's values in one dimension, contiguous and aligned: a view where they are so already; None of None."""
+    return None if array is None else np.require(array.reshape(-1), requirements=["C", "A"])
+
+
 def declared_bytes(shape: Sequence[int], dtype: np.dtype[Any]) -> int:
     """Return an upper bound of what a shape asks for; a 0 counts as 1, as numpy does when it checks sizes."""
     return math.prod(max(size, 1) for size in shape) * dtype.itemsize
 
 
 def check_model(model: Model, *, finite: bool = True, threads: int = 1) -> dict[str, Array]:
-    """Return the model with names sorted and arrays contiguous and little-endian; share memory where possible.
+    """Return the model with names sorted and arrays contiguous, aligned and little-endian; share memory where possible.
 
     Parameters
     ----------
@@ -237,7 +242,7 @@ def _check_tensor(name: str, value: object) -> Array:
         raise BadArgument(
             f"tensor {name!r} has shape {array.shape}; allowed: {MAX_DIMENSIONS} dimensions, {MAX_RAW_BYTES} bytes"
         )
-    return np.require(array, dtype=dtype, requirements="C").reshape(array.shape)
+    return np.require(array, dtype=dtype, requirements=["C", "A"]).reshape(array.shape)
 
 
 def _size(value: object) -> int:

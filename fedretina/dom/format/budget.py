@@ -126,9 +126,7 @@ def _units(job: Job, sensitivities: Mapping[str, float] | None) -> dict[str, flo
     for name, array in job.new.items():
         if is_float(array.dtype) and array.size and job.may_lose(name) and not is_coded_as_vector(job.config, array.shape):
             base = job.base_of(name)
-            part = Trial.of(
-                Pair(array.reshape(-1), None if base is None else base.reshape(-1)), array.shape, job.config
-            ).sample
+            part = Trial.of(Pair.of(array, base), array.shape, job.config).sample
             units[name] = root_mean_square(part)
     units = {name: size for name, size in units.items() if SMALLEST < size < LARGEST}  # others travel exactly
     if job.config.format > 1:

@@ -84,7 +84,7 @@ def _shortest(header: Header, job: Job) -> tuple[int, bytes]:
 def _header_and_body(job: Job, coded: Sequence[CodedTensor], kept: set[str]) -> tuple[Header, bytes]:
     groups = group([each.spec for each in coded], [each.coding for each in coded])
     pieces = [_pieces([coded[index] for index in members], job.config) for members in groups]
-    factors, factor_pieces = pack_factors(coded, job.config.effort)
+    factors, factor_pieces = pack_factors(coded, job.config.effort, threads=job.threads)
     order = {each.spec.name: place for place, each in enumerate(coded)}
     header = Header(
         dropped=bitmap([name not in kept for name in sorted(job.old)]),

@@ -33,7 +33,7 @@ from fedretina.dom.quantisation.lossless import add_bits
 from fedretina.dom.quantisation.restore import restore
 from fedretina.dom.quantisation.rotation import Rotation
 from fedretina.dom.quantisation.steps import Step
-from fedretina.dom.tensors import Array, Model, can_convert, convert, is_finite
+from fedretina.dom.tensors import Array, Model, can_convert, convert, flat, is_finite
 from fedretina.dom.version import digest_bits
 from fedretina.errors import Corrupt
 
@@ -109,7 +109,9 @@ def restore_tensors(
     tied = tied_names(specs, header.codings, header.tied)
 
     def restore_group(group: _Group) -> list[tuple[str, Array, bytes]]:
-        return [(name, array, digest_bits(array)) for name, array in _restore_group(group, decompressor, seed, finite, arena)]
+        return [
+            (name, array, digest_bits(array)) for name, array in _restore_group(group, decompressor, seed, finite, arena)
+        ]
 
     # The largest first: threads that begin with it do not wait for it at the end.
     ranked = sorted([*bodiless, *groups], key=lambda group: group.size, reverse=True)
@@ -157,11 +159,13 @@ def _groups(
     return groups
 
 
-def _restore_group(group: _Group, decompressor: Decompressor, seed: bytes, finite: bool, arena: Arena) -> list[tuple[str, Array]]:
+def _restore_group(
+    group: _Group, decompressor: Decompressor, seed: bytes, finite: bool, arena: Arena
+) -> list[tuple[str, Array]]:
     coding, spec, old = group.coding, group.specs[0], group.olds[0]
     if coding.kind == PREDICTED:
-        zeros = np.broadcast_to(np.int8(0), (spec.count,))
-        return [(spec.name, _from_steps(spec, old, group.factors[0], zeros, Step(0), b"", arena))]
+        zeros = np.zeros(spec.count, np.int8)
+        return [(spec.name, _from_steps(spec, old, zeros, Step(0), factors=group.factors[0], arena=arena))]
     if coding.kind in WITHOUT_BODY:
         return [(spec.name, np.zeros(spec.shape, spec.dtype) if old is None else old)]
     if coding.kind == RAW:
@@ -170,7 +174,7 @@ def _restore_group(group: _Group, decompressor: Decompressor, seed: bytes, finit
         return _unrotated(group, decompressor, seed, arena)
     if coding.kind == BITS and coding.layout:
         integers = unpack_bits(
-            group.pieces, _flat(old), spec.shape, count=spec.count, layout=coding.layout, decompressor=decompressor
+            group.pieces, flat(old), spec.shape, count=spec.count, layout=coding.layout, decompressor=decompressor
         )
     elif coding.layout or coding.trellis:
         integers = unpack_laid_out(
@@ -184,13 +188,15 @@ def _restore_group(group: _Group, decompressor: Decompressor, seed: bytes, finit
     else:
         integers = unpack(group.pieces, (sum(spec.count for spec in group.specs),), decompressor)
     parts = splits(integers, [spec.count for spec in group.specs])
-    members = zip(group.specs, group.olds, group.factors, group.steps, group.offsets, parts, strict=True)
+    members = zip(group.specs, group.olds, parts, group.steps, group.offsets, group.factors, strict=True)
     return [
         (
             spec.name,
-            _from_bits(spec, old, part, finite) if step is None else _from_steps(spec, old, factors, part, step, own, arena),
+            _from_bits(spec, old, part, finite)
+            if step is None
+            else _from_steps(spec, old, part, step, offsets=own, factors=factors, arena=arena),
         )
-        for spec, old, factors, step, own, part in members
+        for spec, old, part, step, own, factors in members
     ]
 
 
@@ -201,13 +207,9 @@ def _unrotated(group: _Group, decompressor: Decompressor, seed: bytes, arena: Ar
     integers = rotation.unrotate(unpack(group.pieces, (rotation.size,), decompressor))
     parts = splits(integers, [spec.count for spec in group.specs])
     return [
-        (spec.name, _from_steps(spec, old, None, part, step or Step(0), b"", arena))
+        (spec.name, _from_steps(spec, old, part, step or Step(0), arena=arena))
         for spec, old, step, part in zip(group.specs, group.olds, group.steps, parts, strict=True)
     ]
-
-
-def _flat(old: Array | None) -> Array | None:
-    return None if old is None else old.reshape(-1)
 
 
 def _from_raw(spec: Spec, pieces: Sequence[memoryview], finite: bool) -> Array:
@@ -217,14 +219,21 @@ def _from_raw(spec: Spec, pieces: Sequence[memoryview], finite: bool) -> Array:
 
 
 def _from_bits(spec: Spec, old: Array | None, differences: Array, finite: bool) -> Array:
-    return _checked(spec, add_bits(np.empty(0, spec.dtype), _flat(old), differences), finite)
+    return _checked(spec, add_bits(np.empty(0, spec.dtype), flat(old), differences), finite)
 
 
 def _from_steps(
-    spec: Spec, old: Array | None, factors: Factors | None, integers: Array, step: Step, offsets: bytes, arena: Arena
+    spec: Spec,
+    old: Array | None,
+    integers: Array,
+    step: Step,
+    *,
+    offsets: bytes = b"",
+    factors: Factors | None = None,
+    arena: Arena,
 ) -> Array:
     """Return what integers make of a tensor's base, with its prediction if it has one."""
-    base = _flat(old) if factors is None else predict(factors, _flat(old), dtype=spec.dtype, empty=arena.empty)
+    base = flat(old) if factors is None else predict(factors, flat(old), dtype=spec.dtype, empty=arena.empty)
     in_place = factors is not None and base is not None and base.dtype == spec.dtype
     out = base if in_place and base is not None else arena.empty(spec.count, spec.dtype)
     return restore(base, integers, step=step.size, offsets=offsets, out=out).reshape(spec.shape)

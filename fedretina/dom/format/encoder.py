@@ -70,7 +70,7 @@ def encode_tensor(
     `keep`, what the decoder will restore is hashed and let go.
     """
     spec = Spec(name, new.dtype, new.shape)
-    pair = Pair(new.reshape(-1), None if base is None else base.reshape(-1))
+    pair = Pair.of(new, base)
     fine = is_coded_as_vector(config, new.shape)
     first = fine and base is None
     if exact or not is_float(new.dtype) or holds_whole_numbers(pair.new) or (first and not config.lattice):

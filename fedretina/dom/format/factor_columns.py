@@ -89,4 +89,3 @@ class FactorOrder:
         order = np.argsort(-np.array(keys), kind="stable")
         sorted_keys, sorted_sizes = -np.array(keys)[order], np.array(sizes)[order]
         return cls(order, np.array(sizes), group_sizes(sorted_keys, sorted_sizes))
-

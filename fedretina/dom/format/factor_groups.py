@@ -11,13 +11,14 @@ from fedretina.dom.format.encoder import CodedTensor
 from fedretina.dom.format.factor_columns import FactorColumns, FactorOrder
 from fedretina.dom.format.header import Header
 from fedretina.dom.format.spec import WITH_STEP, Spec
+from fedretina.dom.parallel import map_all
 from fedretina.dom.prediction.factors import Factors, matrix_shape
 from fedretina.dom.quantisation.steps import Step
 from fedretina.dom.tensors import Array
 from fedretina.errors import Corrupt
 
 
-def pack_factors(coded: Sequence[CodedTensor], effort: Effort) -> tuple[FactorColumns, list[bytes]]:
+def pack_factors(coded: Sequence[CodedTensor], effort: Effort, *, threads: int = 1) -> tuple[FactorColumns, list[bytes]]:
     """Return the header's column for the tensors' factors, and their pieces of the body."""
     known = [(each, each.factors) for each in coded if each.factors is not None]
     if not known:
@@ -29,7 +30,8 @@ def pack_factors(coded: Sequence[CodedTensor], effort: Effort) -> tuple[FactorCo
     )
     rows = [row for _, factors in known for side in (factors.left, factors.right) for row in side]
     values = np.concatenate([rows[at] for at in order.rows.tolist()])
-    groups = [pack(part, effort) for part in splits(values, order.groups)]
+    parts = [*splits(values, order.groups)]
+    groups = map_all(lambda part: pack(part, effort), parts, threads=threads, weigh=lambda part: part.nbytes)
     columns = FactorColumns(
         ranks=bytes(0 if each.factors is None else each.factors.rank for each in coded),
         exponents=tuple(exponent for _, factors in known for exponent in factors.exponents),

@@ -9,6 +9,7 @@ from fedretina.dom.config import DomConfig, Effort
 from fedretina.dom.format.encoder import CodedTensor, encode_tensor, is_coded_as_vector
 from fedretina.dom.format.factor_groups import pack_factors
 from fedretina.dom.format.ties import find_ties
+from fedretina.dom.parallel import map_all
 from fedretina.dom.prediction.rates import PRICE
 from fedretina.dom.quantisation.predicted import Predictor
 from fedretina.dom.quantisation.steps import Step, StepChooser
@@ -39,9 +40,12 @@ class Job:
 
     def check_base(self) -> None:
         """Raise `BadArgument` if what is quantised has a counterpart in the base that holds NaN or infinity."""
-        for name in self.kept:
-            if self.may_lose(name):
-                check_finite(f"tensor {name!r} of the base", self.old[name])
+        names = [name for name in self.kept if self.may_lose(name)]
+
+        def check(name: str) -> None:
+            check_finite(f"tensor {name!r} of the base", self.old[name])
+
+        map_all(check, names, threads=self.threads, weigh=lambda name: self.old[name].nbytes)
 
     @property
     def format_version(self) -> int:

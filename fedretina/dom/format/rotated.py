@@ -52,7 +52,7 @@ class RotatedDifferences:
         exponents = {name: each for name in job.order if (each := _exponent(job, name)) is not None}
         if not exponents or job.base is None:
             return None
-        pairs = [Pair(job.new[name].reshape(-1), _flat_base(job, name)) for name in exponents]
+        pairs = [Pair.of(job.new[name], job.base_of(name)) for name in exponents]
         vector = np.concatenate([_scaled(pair, -each) for pair, each in zip(pairs, exponents.values(), strict=True)])
         rotation = Rotation(vector.size, bytes.fromhex(job.base.digest))
         specs = [Spec(name, job.new[name].dtype, job.new[name].shape) for name in exponents]
@@ -118,11 +118,11 @@ def _exponent(job: Job, name: str) -> int | None:
     new = job.new[name]
     if not is_float(new.dtype) or is_coded_as_vector(job.config, new.shape) or not job.may_lose(name) or name in job.ties:
         return None
-    base = _flat_base(job, name)
+    base = job.base_of(name)
     if base is None or holds_whole_numbers(new.reshape(-1)):
         return None
-    root = _root_of(Pair(new.reshape(-1), base))
-    noise = _NOISE * float(np.finfo(new.dtype).eps) * _root_of(Pair(base, None)) if new.dtype.itemsize > 2 else 0.0
+    root = _root_of(Pair.of(new, base))
+    noise = _NOISE * float(np.finfo(new.dtype).eps) * _root_of(Pair.of(base, None)) if new.dtype.itemsize > 2 else 0.0
     return round(math.log2(root)) if max(SMALLEST, noise) < root < LARGEST else None
 
 
@@ -130,11 +130,6 @@ def _root_of(pair: Pair) -> float:
     """Return the root of the mean square of a difference."""
     roots = [root_mean_square(values) * math.sqrt(values.size) for _, values in pair.blocks()]
     return math.hypot(*roots) / math.sqrt(max(1, pair.new.size))
-
-
-def _flat_base(job: Job, name: str) -> Any:
-    base = job.base_of(name)
-    return None if base is None else base.reshape(-1)
 
 
 def _scaled(pair: Pair, exponent: int) -> NDArray[np.float32]:

@@ -64,7 +64,7 @@ def _rms(job: Job) -> float:
         base = job.base_of(name)
         wide = is_float(array.dtype) and not is_coded_as_vector(job.config, array.shape)
         if base is not None and wide and job.may_lose(name):
-            pair = Pair(array.reshape(-1), base.reshape(-1))
+            pair = Pair.of(array, base)
             own = math.fsum(energy(difference) for _, difference in pair.blocks(np.float64))
             if SMALLEST**2 < own < LARGEST**2 or not own:
                 total += own

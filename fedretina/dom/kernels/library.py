@@ -5,7 +5,7 @@ While they run, other threads do.
 """
 
 import os
-from ctypes import CDLL, POINTER, Structure, byref, c_double, c_float, c_int64, c_void_p
+from ctypes import CDLL, Structure, byref, c_double, c_float, c_int64, c_void_p
 from functools import cache
 from importlib.util import find_spec
 from typing import Any, TypeAlias
@@ -19,6 +19,7 @@ ROUNDINGS = ("deadzone", "nearest", "paper")  # a rounding's place is its number
 Float32s: TypeAlias = NDArray[np.float32]
 Float64s: TypeAlias = NDArray[np.float64]
 
+_RELEASE = 1  # of the functions and what they compute: the same as in kernels.c
 _INTEGERS = (np.dtype(np.int8), np.dtype(np.int16))
 _PLACE = c_void_p
 _ARGUMENTS = {
@@ -40,7 +41,7 @@ class Space(Structure):
 
 
 class Kernels:
-    """The loops as functions of arrays, which must be contiguous and of the given dtypes."""
+    """The loops as functions of arrays, which must be contiguous, aligned and of the given dtypes."""
 
     def __init__(self, library: CDLL) -> None:
         for name, arguments in _ARGUMENTS.items():
@@ -57,7 +58,7 @@ class Kernels:
         )
 
     def predict(self, left: Float64s, right: Float64s, unit: float, base: Float32s | None, out: Float32s) -> None:
-        """Put ``base + left @ right`` into `out`, rounded once; before, the product to multiples of `unit` if it is not 0."""
+        """Put ``base + left @ right`` into `out`, rounded once; before, the product to multiples of `unit`, if any."""
         sizes = (left.shape[0], right.shape[1], right.shape[0])
         self._library.fedretina_predict(_float64(left), _float64(right), *sizes, unit, _float32(base), _float32(out))
 
@@ -88,9 +89,7 @@ class Kernels:
         """Return ``residual - (q + offset) * step`` with the offsets that suit the integers q; 0 without `centre`."""
         errors, offsets = np.empty_like(residual), np.zeros(3)
         how = (step, ROUNDINGS.index(rounding), offset, centre)
-        self._library.fedretina_sample_errors(
-            _float64(residual), residual.size, *how, _float64(errors), _float64(offsets)
-        )
+        self._library.fedretina_sample_errors(_float64(residual), residual.size, *how, _float64(errors), _float64(offsets))
         return errors, offsets.astype(np.int8).tobytes() if centre else b""
 
     def restore(
@@ -115,8 +114,9 @@ def kernels() -> Kernels | None:
     if spec is None or spec.origin is None:
         return None
     try:
-        return Kernels(CDLL(spec.origin))
-    except (OSError, AttributeError):  # made for another machine, or of another release
+        library = CDLL(spec.origin)
+        return Kernels(library) if library.fedretina_release() == _RELEASE else None
+    except (OSError, AttributeError):  # made for another machine, or before there were releases
         return None
 
 
@@ -134,6 +134,8 @@ def _integers(array: NDArray[Any]) -> int:
 
 def _place(array: NDArray[Any], *dtypes: np.dtype[Any]) -> int:
     """Return where an array lies in memory, which C may only read as what it is."""
-    if array.dtype not in dtypes or not array.flags.c_contiguous:
-        raise TypeError(f"the compiled loops got {array.dtype} with strides {array.strides}; allowed: contiguous {dtypes}")
+    if array.dtype not in dtypes or not (array.flags.c_contiguous and array.flags.aligned):
+        raise TypeError(
+            f"the compiled loops got {array.dtype} with {array.flags}; allowed: {dtypes}, contiguous and aligned"
+        )
     return array.ctypes.data

@@ -89,8 +89,8 @@ def predict_places(whole: Svd, places: Svd, *, scale: float, step: float, rank: 
     `places` has the singular vectors of the places: one column of each kind for every place (see `Svd.at`).
     """
     exponents, fineness = _fineness(whole, scale=scale, step=step, rank=rank)
-    peaks = [np.rint(peaks[:rank] * fineness).astype(np.int64).tolist() for peaks in whole.peaks]
-    if not _is_exact(*peaks, exponents.tolist()):
+    left_peaks, right_peaks = (np.rint(peaks[:rank] * fineness).astype(np.int64).tolist() for peaks in whole.peaks)
+    if not _is_exact(left_peaks, right_peaks, exponents.tolist()):
         return None
     scales = _powers(exponents)
     if (compiled := kernels()) is not None:

@@ -8,7 +8,7 @@ the compiled loops give the same bits, on every machine.
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib import import_module
 from typing import Any, TypeAlias
 
@@ -77,32 +77,38 @@ class Krylov:
         self._matrix: NDArray[Any] = matrix.astype(np.float64) if widened else matrix
         self._left, self._right = (np.zeros((0, size)) for size in matrix.shape)
         self._diagonal, self._above = np.zeros(0), np.zeros(0)
-        chance = np.random.default_rng(_SEED).standard_normal(matrix.shape[0])
         # Nothing but what the matrix's rows span.
-        self._following: Vector = np.einsum("ij,i->j", self._matrix, _unit_vector(chance, norm(chance)))
+        self._following: Vector = np.einsum("ij,i->j", self._matrix, _random_direction(matrix.shape[0]))
         beta = norm(self._following)
+        self._small = np.zeros((0, 0)), np.zeros(0), np.zeros((0, 0))  # the bidiagonal matrix's left, values and right
         self._space = Space(beta=beta, largest=0.0, size=0, is_whole=not beta)  # largest: of both diagonals
 
     def values(self, steps: int) -> Vector:
-        """Return what so many steps tell of the singular values, largest first: about the leading two thirds are accurate."""
-        return self._bidiagonal_svd(steps)[1]
+        """Return the singular values that so many steps find, largest first: about the leading two thirds are accurate."""
+        self._grow_to(min(steps, *self._matrix.shape))
+        return self._small[1]
 
     def svd(self, steps: int) -> Svd:
-        """Return what so many steps tell of the singular vectors: see `values`."""
-        left, values, right = self._bidiagonal_svd(steps)
+        """Return the singular vectors that so many steps find: see `values`."""
+        self._grow_to(min(steps, *self._matrix.shape))
+        left, values, right = self._small
         return Svd(_combine(left, self._left), values, _combine(right, self._right))
 
-    def _bidiagonal_svd(self, steps: int) -> tuple[Vector, Vector, Vector]:
-        steps = min(steps, *self._matrix.shape)
+    def _grow_to(self, steps: int) -> None:
+        """Grow, and decompose the bidiagonal matrix."""
+        if steps <= self._left.shape[0]:
+            return
         self._left, self._right = (_with_rows(each, steps) for each in (self._left, self._right))
-        self._diagonal, self._above = (np.append(each, np.zeros(steps - each.size)) for each in (self._diagonal, self._above))
+        self._diagonal, self._above = (
+            np.append(each, np.zeros(steps - each.size)) for each in (self._diagonal, self._above)
+        )
         if (compiled := kernels()) is not None:
             arrays = [self._left, self._right, self._diagonal, self._above, self._following]
             compiled.bidiagonalise(self._matrix, arrays, self._space, steps)
         else:
             self._grow(steps)
-        size = self._space.size
-        return bidiagonal_svd(self._diagonal[:size], self._above[: size - 1]) if size else (np.zeros((0, 0)), np.zeros(0), np.zeros((0, 0)))
+        if size := self._space.size:
+            self._small = bidiagonal_svd(self._diagonal[:size], self._above[: size - 1])
 
     def _grow(self, steps: int) -> None:
         space, left, right = self._space, self._left, self._right
@@ -163,13 +169,19 @@ def norm(vector: Vector) -> float:
     return math.sqrt(float(np.einsum("i,i->", rounded, rounded))) * unit
 
 
+@lru_cache(16)
+def _random_direction(size: int) -> Vector:
+    chance = np.random.default_rng(_SEED).standard_normal(size)
+    return _unit_vector(chance, norm(chance))
+
+
 def _unit_vector(vector: Vector, length: float) -> Vector:
     """Return a vector divided by its length, on the grid."""
     return _round_to(2.0**-_VECTOR_BITS, vector / length)
 
 
 def _round_to(unit: float, values: NDArray[Any]) -> NDArray[Any]:
-    """Round values to multiples of a power of two, in place, and return them. (`numpy.ldexp` is twenty times as slow.)"""
+    """Round values to multiples of a power of two, in place, and return them; `numpy.ldexp` takes twenty times as long."""
     values *= values.dtype.type(1 / unit)
     np.rint(values, out=values)
     values *= values.dtype.type(unit)

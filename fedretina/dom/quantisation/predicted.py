@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from fedretina.dom.config import Rounding
 from fedretina.dom.prediction.factors import Factors, matrix_shape, predict_places, quantise_factors
 from fedretina.dom.prediction.lanczos import MAX_SIDE, Krylov, Svd
@@ -30,7 +28,7 @@ _SURE = 0.5
 
 @dataclass(frozen=True)
 class Predictor:
-    """The leading singular vectors of a difference, and its spectrum, both divided by `scale`; `rank` says how many are used.
+    """The leading singular vectors of a difference and its spectrum, both divided by `scale`; `rank` of them are used.
 
     `fineness` is the step of the factors over that of the residual.
     """

@@ -15,7 +15,7 @@ from fedretina.dom.kernels import ROUNDINGS, Kernels, kernels
 from fedretina.dom.prediction.factors import Factors
 from fedretina.dom.quantisation.restore import BLOCK, OFFSET_SCALE, is_narrow, restorer_for
 from fedretina.dom.quantisation.rounding import LEVELS, Rounder
-from fedretina.dom.tensors import Array, energy, largest_size
+from fedretina.dom.tensors import Array, energy, flat, largest_size
 
 Floats: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 
@@ -26,6 +26,11 @@ class Pair:
 
     new: Array
     base: Array | None
+
+    @classmethod
+    def of(cls, new: Array, base: Array | None) -> "Pair":
+        """Return the pair of two tensors."""
+        return cls(np.require(new.reshape(-1), requirements=["C", "A"]), flat(base))
 
     def blocks(self, work: type[np.floating[Any]] = np.float64) -> Iterator[tuple[slice, Any]]:
         """Yield slices with their difference (Eq. 5) in the working precision."""
@@ -58,8 +63,9 @@ class Pair:
     @property
     def _kernels(self) -> Kernels | None:
         """The compiled loops, if they are for such tensors."""
-        is_float32 = self.base is not None and self.new.dtype == self.base.dtype == np.float32
-        return kernels() if is_float32 else None
+        arrays = (self.new, self.new if self.base is None else self.base)
+        fit = all(each.dtype == np.float32 and each.flags.c_contiguous for each in arrays)
+        return kernels() if fit and self.base is not None else None
 
     def at(self, places: Any) -> "Pair":
         """Return the pair at some places only."""

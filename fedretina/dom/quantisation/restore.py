@@ -50,8 +50,9 @@ def restorer_for(dtype: np.dtype[Any], integers: Array, *, narrow: bool, step: f
 
 @dataclass(frozen=True)
 class _Restorer:
-    """In float32 where that is enough, in float64 where it is not (docs/reference/format.md says when), by separate operations
-    (no fused multiply-add), so that every machine gets the same bits.
+    """Restores by separate operations (no fused multiply-add), so that every machine gets the same bits.
+
+    In float32 where that is enough, in float64 where it is not (docs/reference/format.md says when).
     """
 
     most: float

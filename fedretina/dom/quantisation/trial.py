@@ -246,4 +246,3 @@ class Trial:
 
 def _offset_values(offsets: bytes) -> Any:
     return offset_table(offsets)[LEVELS - 1 :] if offsets else np.zeros(LEVELS)
-

@@ -77,7 +77,8 @@ def scale_of(values: Array, *, version: int) -> float:
         return 0.0
     if has_one_sign(values):
         return float(sizes.min())
-    few, few_alike = np.quantile(sizes, (_FEW, _FEW_ALIKE), method="lower").tolist()
+    at = [int(share * (sizes.size - 1)) for share in (_FEW, _FEW_ALIKE)]
+    few, few_alike = np.partition(sizes, at)[at].tolist()
     is_alike = version > 1 and sizes.size >= _LEAST_ALIKE and sizes.max() <= _ALIKE * few
     return float(few_alike if is_alike else few)
 
