@@ -1,7 +1,7 @@
 """Build wheels with the compiled loops for Linux on x86_64 and aarch64: ``python packaging/wheels.py dist``.
 
-One machine builds both, with zig as the compiler (PyPI: ziglang). A wheel does for CPython 3.11 and later, and for glibc 2.17
-and later. Each is opened again: its library must be for its processor, and have every function.
+One machine builds both, with zig as the compiler (PyPI: ziglang). A wheel is for CPython 3.11 and glibc 2.17, and later
+ones. Each is opened again: its library must be for its processor, and have every function.
 """
 
 import os

@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 _MAX_THREADS = 8
 _MIN_BATCH_BYTES = 2**18  # bytes that are worth a thread's while
-_PER_LIGHT_ITEM = 2**15  # bytes that take as long as what every tensor takes, however small
+PER_LIGHT_ITEM = 2**15  # bytes that take as long as what every tensor takes, however small
 _LIGHT_BATCH_BYTES = 2**21  # the same, of light items that a thread gets together where the order is free
 _MAX_PENDING_BYTES = 2**24  # bytes in work or done, and not yet delivered; more only if every thread has an item
 
@@ -76,8 +76,8 @@ def map_all(
         return [*map(function, items)]
     heavy = [[place] for place, item in enumerate(items) if weigh(item) >= _MIN_BATCH_BYTES]
     light = (place for place, item in enumerate(items) if weigh(item) < _MIN_BATCH_BYTES)
-    batches = [*heavy, *_batches(light, lambda place: weigh(items[place]) + _PER_LIGHT_ITEM, least=_LIGHT_BATCH_BYTES)]
-    batches.sort(key=lambda batch: sum(weigh(items[place]) + _PER_LIGHT_ITEM for place in batch), reverse=True)
+    batches = [*heavy, *_batches(light, lambda place: weigh(items[place]) + PER_LIGHT_ITEM, least=_LIGHT_BATCH_BYTES)]
+    batches.sort(key=lambda batch: sum(weigh(items[place]) + PER_LIGHT_ITEM for place in batch), reverse=True)
     with ThreadPoolExecutor(threads) as pool:
         found = pool.map(lambda batch: [function(items[place]) for place in batch], batches)
         by_place = dict(zip(chain.from_iterable(batches), chain.from_iterable(found), strict=True))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fedretina.dom.coding.integers import Decompressor, Piece, integer_type, pack, piece_sizes, splits, unpack
-from fedretina.dom.coding.layout import PLAIN, channels_at, codes_of, count_codes, groups_at, is_sortable, spreads
+from fedretina.dom.coding.layout import PLAIN, axes_of, channels_at, codes_of, count_codes, groups_at, is_sortable, spreads
 from fedretina.dom.coding.order import Sorting, order_of
 from fedretina.dom.coding.sampling import sample_indices
 from fedretina.dom.coding.trellis import pack_paths, unpack_paths
@@ -38,8 +38,11 @@ def candidates(values: Array, shape: Sequence[int], effort: Effort) -> tuple[int
     """Return the layouts worth trying."""
     if not is_sortable(shape, values.size):
         return (PLAIN,)
+    most = 3 if axes_of(shape)[2] > 1 else 2  # one kernel position needs no code
     cheap = tuple(
-        each for each in _LAYOUTS_BY_EFFORT[effort] if values.size >= _MIN_VALUES_PER_CODE * count_codes(shape, each)
+        each
+        for each in _LAYOUTS_BY_EFFORT[effort]
+        if each <= most and values.size >= _MIN_VALUES_PER_CODE * count_codes(shape, each)
     )
     return cheap or (PLAIN,)
 

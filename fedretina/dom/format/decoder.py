@@ -27,7 +27,7 @@ from fedretina.dom.format.spec import (
     group,
 )
 from fedretina.dom.format.ties import check_ties, tied_names
-from fedretina.dom.parallel import ordered_map
+from fedretina.dom.parallel import PER_LIGHT_ITEM, ordered_map
 from fedretina.dom.prediction.factors import Factors, predict
 from fedretina.dom.quantisation.lossless import add_bits
 from fedretina.dom.quantisation.restore import restore
@@ -54,6 +54,11 @@ class _Group:
     def size(self) -> int:
         """What the tensors take uncompressed, in bytes."""
         return sum(spec.nbytes for spec in self.specs)
+
+    @property
+    def work(self) -> int:
+        """How long they take to restore, in bytes that take as long."""
+        return self.size + PER_LIGHT_ITEM * (len(self.specs) - 1)
 
 
 def specs_of(model: Model) -> list[Spec]:
@@ -113,8 +118,8 @@ def restore_tensors(
             (name, array, digest_bits(array)) for name, array in _restore_group(group, decompressor, seed, finite, arena)
         ]
 
-    # The largest first: threads that begin with it do not wait for it at the end.
-    ranked = sorted([*bodiless, *groups], key=lambda group: group.size, reverse=True)
+    # What takes longest first: threads that begin with it do not wait for it at the end.
+    ranked = sorted([*bodiless, *groups], key=lambda group: group.work, reverse=True)
     for restored in ordered_map(restore_group, ranked, threads=threads, weigh=lambda group: group.size):
         yield from restored
         for name, array, bits in restored:

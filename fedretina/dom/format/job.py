@@ -113,20 +113,22 @@ def encode_job_tensor(job: Job, name: str, *, chooser: StepChooser | None = None
     What factors leave is nearly white, and most of it becomes 0. There a trellis costs more than it saves, and a dead zone
     may be best where steps are coarse.
     """
-    config = job.config
-    if config.format == 1 or not config.dependent or not job.may_lose(name) or job.base_of(name) is None:
-        return _encode_with(job, config, name, chooser=chooser, keep=keep)
-    found = _encode_with(job, replace(config, rounding="rdoq"), name, chooser=chooser, keep=keep)
+    config, base = job.config, job.base_of(name)
+    code = partial(_encode_with, job, name, base, chooser=chooser, keep=keep)
+    if config.format == 1 or not config.dependent or not job.may_lose(name) or base is None:
+        return code(config)
+    found = code(replace(config, rounding="rdoq"))
     if is_coded_as_vector(config, found.spec.shape) or found.step is None:
         return found
     others = [replace(config, rounding="deadzone"), *([] if found.factors else [config])]
-    coded = [found, *(_encode_with(job, other, name, chooser=chooser, keep=keep) for other in others)]
+    coded = [found, *map(code, others)]
     return min(coded, key=lambda each: _price(each, found.step, config))
 
 
-def _encode_with(job: Job, config: DomConfig, name: str, *, chooser: StepChooser | None, keep: bool) -> CodedTensor:
+def _encode_with(
+    job: Job, name: str, base: Array | None, config: DomConfig, *, chooser: StepChooser | None, keep: bool
+) -> CodedTensor:
     """Code a tensor with a configuration, and with a prediction where it may have one and that pays."""
-    base = job.base_of(name)
     code = partial(encode_tensor, name, job.new[name], base, config, chooser=chooser, keep=keep)
     if not job.may_lose(name):
         return code(exact=True)

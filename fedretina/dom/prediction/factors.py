@@ -169,4 +169,5 @@ def matrix_shape(shape: Sequence[int]) -> tuple[int, int]:
 
 
 def _largest(integers: Array) -> list[int]:
-    return [max(abs(int(low)), abs(int(high))) for low, high in zip(integers.min(axis=1), integers.max(axis=1), strict=True)]
+    low, high = (part.astype(np.int64) for part in (integers.min(axis=1), integers.max(axis=1)))
+    return np.maximum(-low, high).tolist()
