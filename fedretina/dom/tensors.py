@@ -152,6 +152,21 @@ def energy(values: Array) -> float:
     return float(np.einsum("i,i->", values, values))
 
 
+def energy_in_lanes(values: NDArray[np.float64]) -> float:
+    """Return the sum of squares of a vector, added in four lanes: an order that compiled code can follow.
+
+    Examples
+    --------
+    >>> energy_in_lanes(np.arange(7.0))
+    91.0
+    """
+    squares = np.square(values)
+    whole = squares.size // 4 * 4
+    lanes = squares[:whole].reshape(-1, 4).sum(axis=0)
+    lanes[: squares.size - whole] += squares[whole:]
+    return float((lanes[0] + lanes[1]) + (lanes[2] + lanes[3]))
+
+
 def root_mean_square(values: Array) -> float:
     """Return the root of the mean square of some float64 values; their squares may leave float64.
 

@@ -257,7 +257,7 @@ LOOP fedretina_predict(
 }
 
 /* out[p] = sum over ranks of rint(left * units) * rint(right * units) * scale, exact: all are integers times powers of two. */
-LOOP fedretina_predict_places(
+TARGET static inline void predict_places(
     const float *left, const float *right, int64_t places, int64_t ranks, const double *units, const double *scales,
     double *out) {
     memset(out, 0, places * sizeof *out);
@@ -342,7 +342,7 @@ LOOP fedretina_restore(
 
 /* What a sample loses when it is rounded with a step: errors = residual - (q + offset) * step. `offsets` gets three integers
  * in 1/OFFSET_SCALE: the mean of |x| - |q| of the values with |q| = 1, 2 and more. Without `centre` they stay 0. */
-LOOP fedretina_sample_errors(
+TARGET static inline void sample_errors(
     const double *residual, int64_t n, double step, int64_t kind, double offset, int64_t centre, double *errors,
     double *offsets) {
     double sums[LEVELS] = {0}, means[LEVELS] = {0};
@@ -370,4 +370,108 @@ LOOP fedretina_sample_errors(
         double moved = size > 2 ? means[3] : size > 1 ? means[2] : size > 0 ? means[1] : 0;
         errors[i] = residual[i] - (q + copysign(1, q) * moved) * step;
     }
+}
+
+LOOP fedretina_sample_errors(
+    const double *residual, int64_t n, double step, int64_t kind, double offset, int64_t centre, double *errors,
+    double *offsets) {
+    sample_errors(residual, n, step, kind, offset, centre, errors, offsets);
+}
+
+/* A sample of a tensor's differences, and what may predict them: see fedretina.dom.kernels.sample. */
+typedef struct {
+    const double *differences;
+    int64_t n;
+    double norm;
+    int64_t kind;
+    double offset;
+    int64_t centre, ranks, fixed_rank, height, width;
+    const float *left, *right;
+    const double *values, *left_peaks, *right_peaks, *octaves, *table_octaves, *table_costs;
+    int64_t table;
+    double scale, fineness, finest;
+    double *residual, *errors, *spare; /* n, n, and 3 * ranks + 1 values */
+} Sample;
+
+/* numpy.interp, for octaves that are a quarter apart, but for the last. */
+TARGET static inline double cost_of(const Sample *sample, double octave) {
+    const double *x = sample->table_octaves, *y = sample->table_costs;
+    if (octave < x[0]) return 0;
+    int64_t last = sample->table - 2, j = octave < x[last] ? (int64_t)((octave - x[0]) * 4) : last;
+    if (octave < x[j]) j--; /* the difference was rounded up */
+    if (octave == x[j]) return y[j];
+    return (y[j + 1] - y[j]) / (x[j + 1] - x[j]) * (octave - x[j]) + y[j];
+}
+
+/* The number of ranks with which the matrix costs least: fedretina.dom.prediction.rates.Spectrum. */
+TARGET static inline int64_t best_rank(const Sample *sample, double step) {
+    int64_t count = sample->ranks, best = 0;
+    double shift = 2 * log2(step), *costs = sample->spare, factors = 0, least = 0;
+    for (int64_t i = 0; i <= 3 * count; i++) costs[i] = cost_of(sample, sample->octaves[i] - shift);
+    for (int64_t rank = 0; rank <= count; rank++) {
+        if (rank) factors += sample->height * costs[count + rank] + sample->width * costs[2 * count + rank];
+        double cost = sample->height * sample->width * costs[rank];
+        if (rank) cost += factors;
+        if (!rank || cost < least) least = cost, best = rank;
+    }
+    return best;
+}
+
+/* The sum of squares in four lanes: fedretina.dom.tensors.energy_in_lanes. */
+TARGET static inline double energy_in_lanes(const double *v, int64_t n) {
+    double lanes[4] = {0};
+    for (int64_t i = 0; i + 4 <= n; i += 4)
+        for (int lane = 0; lane < 4; lane++) lanes[lane] += v[i + lane] * v[i + lane];
+    for (int64_t i = n / 4 * 4; i < n; i++) lanes[i % 4] += v[i] * v[i];
+    return (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
+}
+
+/* The sample without what the leading ranks predict, or the sample itself: fedretina.dom.prediction.factors.predict_places. */
+TARGET static inline const double *residual_of(const Sample *sample, double step) {
+    int64_t ranks = sample->fixed_rank;
+    if (!sample->ranks) return sample->differences;
+    if (ranks < 0) ranks = sample->scale > sample->finest * step ? 0 : best_rank(sample, sample->fineness * step / sample->scale);
+    if (!ranks) return sample->differences;
+    double own = sample->fineness * step, bound = 0, *units = sample->spare, *scales = units + ranks;
+    int least = 0;
+    for (int64_t k = 0; k < ranks; k++) {
+        double size = sample->values[k] * sample->scale;
+        int exponent;
+        if (frexp(own * own / size, &exponent) < sqrt(0.5)) exponent--;
+        least = k && least < exponent ? least : exponent;
+        scales[k] = ldexp(1, exponent);
+        units[k] = sqrt(size / scales[k]);
+        bound += rint(sample->left_peaks[k] * units[k]) * rint(sample->right_peaks[k] * units[k]) * scales[k];
+    }
+    if (bound >= ldexp(1, least + EXACT_BITS)) return sample->differences;
+    predict_places(sample->left, sample->right, sample->n, ranks, units, scales, sample->residual);
+    for (int64_t i = 0; i < sample->n; i++) sample->residual[i] = sample->differences[i] - sample->residual[i];
+    return sample->residual;
+}
+
+TARGET static inline double estimate(const Sample *sample, double step) {
+    double offsets[LEVELS - 1];
+    sample_errors(
+        residual_of(sample, step), sample->n, step, sample->kind, sample->offset, sample->centre, sample->errors, offsets);
+    return sqrt(energy_in_lanes(sample->errors, sample->n)) / sample->norm;
+}
+
+/* The relative error with a step. */
+EXPORT TARGET double fedretina_estimate(const Sample *sample, double step) { return estimate(sample, step); }
+
+/* The exponent of the largest power of two, of at most `tries`, whose error is at most `limit`: steps.search_power. */
+EXPORT TARGET int64_t fedretina_search_power(const Sample *sample, double limit, int64_t exponent, int64_t tries) {
+    for (int64_t i = 0; i < tries && !(estimate(sample, ldexp(1, (int)exponent)) <= limit); i++) exponent--;
+    return exponent;
+}
+
+/* A step whose error is within `tolerance` of the target, or the last of so many tries: steps.relative_step. */
+EXPORT TARGET double fedretina_search_step(
+    const Sample *sample, double target, double step, double tolerance, int64_t tries) {
+    for (int64_t i = 0; i < tries; i++) {
+        double error = estimate(sample, step), correction = error ? target / error : 2;
+        if (fabs(error / target - 1) < tolerance) break;
+        step *= correction < 0.5 ? 0.5 : correction > 2 ? 2 : correction;
+    }
+    return step;
 }

@@ -21,17 +21,61 @@ Float64s: TypeAlias = NDArray[np.float64]
 
 _RELEASE = 1  # of the functions and what they compute: the same as in kernels.c
 _INTEGERS = (np.dtype(np.int8), np.dtype(np.int16))
-_PLACE = c_void_p
+_POINTER = c_void_p
 _ARGUMENTS = {
-    "bidiagonalise": [_PLACE, c_int64, c_int64, *[_PLACE] * 6, c_int64, _PLACE],
-    "predict": [_PLACE, _PLACE, c_int64, c_int64, c_int64, c_double, _PLACE, _PLACE],
-    "predict_places": [_PLACE, _PLACE, c_int64, c_int64, _PLACE, _PLACE, _PLACE],
-    "largest_difference": [_PLACE, _PLACE, c_int64],
-    "scale_difference": [_PLACE, _PLACE, c_int64, c_double, _PLACE],
-    "choose": [_PLACE, c_int64, c_float, c_int64, c_float, _PLACE, c_int64],
-    "sample_errors": [_PLACE, c_int64, c_double, c_int64, c_double, c_int64, _PLACE, _PLACE],
-    "restore": [_PLACE, c_int64, _PLACE, c_int64, _PLACE, c_float, _PLACE],
+    "bidiagonalise": [_POINTER, c_int64, c_int64, *[_POINTER] * 6, c_int64, _POINTER],
+    "predict": [_POINTER, _POINTER, c_int64, c_int64, c_int64, c_double, _POINTER, _POINTER],
+    "largest_difference": [_POINTER, _POINTER, c_int64],
+    "scale_difference": [_POINTER, _POINTER, c_int64, c_double, _POINTER],
+    "choose": [_POINTER, c_int64, c_float, c_int64, c_float, _POINTER, c_int64],
+    "sample_errors": [_POINTER, c_int64, c_double, c_int64, c_double, c_int64, _POINTER, _POINTER],
+    "estimate": [_POINTER, c_double],
+    "search_power": [_POINTER, c_double, c_int64, c_int64],
+    "search_step": [_POINTER, c_double, c_double, c_double, c_int64],
+    "restore": [_POINTER, c_int64, _POINTER, c_int64, _POINTER, c_float, _POINTER],
 }
+
+
+def float32_place(array: NDArray[Any] | None) -> int | None:
+    """Return where an array of float32 lies in memory."""
+    return None if array is None else _place(array, np.dtype(np.float32))
+
+
+def float64_place(array: NDArray[Any]) -> int:
+    """Return where an array of float64 lies in memory."""
+    return _place(array, np.dtype(np.float64))
+
+
+def integers_place(array: NDArray[Any]) -> int:
+    """Return where an array of narrow integers lies in memory."""
+    return _place(array, *_INTEGERS)
+
+
+def _place(array: NDArray[Any], *dtypes: np.dtype[Any]) -> int:
+    """Return where an array lies in memory, which C may only read as what it is."""
+    if array.dtype not in dtypes or not (array.flags.c_contiguous and array.flags.aligned):
+        raise TypeError(
+            f"the compiled loops got {array.dtype} with {array.flags}; allowed: {dtypes}, contiguous and aligned"
+        )
+    return array.ctypes.data
+
+
+class SampleNumbers(Structure):
+    """A sample and what predicts it; ``kernels.c`` has the same structure. See `fedretina.dom.kernels.sample.Sample`."""
+
+    _fields_ = [
+        ("differences", _POINTER),
+        ("size", c_int64),
+        ("norm", c_double),
+        ("kind", c_int64),
+        ("offset", c_double),
+        *[(name, c_int64) for name in ("centre", "ranks", "fixed_rank", "height", "width")],
+        *[(name, _POINTER) for name in ("left", "right", "values", "left_peaks", "right_peaks", "octaves")],
+        *[(name, _POINTER) for name in ("table_octaves", "table_costs")],
+        ("table", c_int64),
+        *[(name, c_double) for name in ("scale", "fineness", "finest")],
+        *[(name, _POINTER) for name in ("residual", "errors", "spare")],
+    ]
 
 
 class Space(Structure):
@@ -48,40 +92,38 @@ class Kernels:
             function = getattr(library, f"fedretina_{name}")
             function.argtypes, function.restype = arguments, None
         library.fedretina_largest_difference.restype = c_float
+        library.fedretina_search_power.restype = c_int64
+        library.fedretina_estimate.restype = library.fedretina_search_step.restype = c_double
         self._library: Any = library
 
     def bidiagonalise(self, matrix: Float32s, arrays: list[Float64s], space: Space, steps: int) -> None:
         """Let a Krylov space grow to `steps`; `arrays` are left, right, diagonal, above and following."""
         spare = np.empty(max(matrix.shape) + matrix.shape[0] + steps)
         self._library.fedretina_bidiagonalise(
-            _float32(matrix), *matrix.shape, *map(_float64, arrays), byref(space), steps, _float64(spare)
+            float32_place(matrix), *matrix.shape, *map(float64_place, arrays), byref(space), steps, float64_place(spare)
         )
 
     def predict(self, left: Float64s, right: Float64s, unit: float, base: Float32s | None, out: Float32s) -> None:
         """Put ``base + left @ right`` into `out`, rounded once; before, the product to multiples of `unit`, if any."""
         sizes = (left.shape[0], right.shape[1], right.shape[0])
-        self._library.fedretina_predict(_float64(left), _float64(right), *sizes, unit, _float32(base), _float32(out))
-
-    def predict_places(self, left: Float32s, right: Float32s, units: Float64s, scales: Float64s) -> Float64s:
-        """Return the sums over ranks of ``rint(left * unit) * scale * rint(right * unit)``; ranks are rows."""
-        found = np.empty(left.shape[1])
-        sizes = (left.shape[1], units.size)
-        places = (_float32(left), _float32(right), *sizes, _float64(units), _float64(scales), _float64(found))
-        self._library.fedretina_predict_places(*places)
-        return found
+        self._library.fedretina_predict(
+            float64_place(left), float64_place(right), *sizes, unit, float32_place(base), float32_place(out)
+        )
 
     def largest_difference(self, new: Float32s, base: Float32s) -> float:
         """Return the largest ``|new - base|``, in float32."""
-        return float(self._library.fedretina_largest_difference(_float32(new), _float32(base), new.size))
+        return float(self._library.fedretina_largest_difference(float32_place(new), float32_place(base), new.size))
 
     def scale_difference(self, new: Float32s, base: Float32s, largest: float, out: Float32s) -> None:
         """Put ``(new - base) / largest`` into `out`, rounded to float32."""
-        self._library.fedretina_scale_difference(_float32(new), _float32(base), new.size, largest, _float32(out))
+        self._library.fedretina_scale_difference(
+            float32_place(new), float32_place(base), new.size, largest, float32_place(out)
+        )
 
     def choose(self, differences: Float32s, inverse: float, rounding: str, offset: float, out: NDArray[Any]) -> None:
         """Put the integers of ``differences * inverse`` into `out`, see `ROUNDINGS`."""
         how = (inverse, ROUNDINGS.index(rounding), offset)
-        self._library.fedretina_choose(_float32(differences), out.size, *how, _integers(out), out.itemsize)
+        self._library.fedretina_choose(float32_place(differences), out.size, *how, integers_place(out), out.itemsize)
 
     def sample_errors(
         self, residual: Float64s, step: float, *, rounding: str, offset: float, centre: bool
@@ -89,15 +131,29 @@ class Kernels:
         """Return ``residual - (q + offset) * step`` with the offsets that suit the integers q; 0 without `centre`."""
         errors, offsets = np.empty_like(residual), np.zeros(3)
         how = (step, ROUNDINGS.index(rounding), offset, centre)
-        self._library.fedretina_sample_errors(_float64(residual), residual.size, *how, _float64(errors), _float64(offsets))
+        self._library.fedretina_sample_errors(
+            float64_place(residual), residual.size, *how, float64_place(errors), float64_place(offsets)
+        )
         return errors, offsets.astype(np.int8).tobytes() if centre else b""
+
+    def estimate(self, sample: SampleNumbers, step: float) -> float:
+        """Return the relative error of a sample with a step."""
+        return float(self._library.fedretina_estimate(byref(sample), step))
+
+    def search_power(self, sample: SampleNumbers, limit: float, *, exponent: int, tries: int) -> int:
+        """Return the exponent of the largest power of two, from the given one down, whose error is at most `limit`."""
+        return int(self._library.fedretina_search_power(byref(sample), limit, exponent, tries))
+
+    def search_step(self, sample: SampleNumbers, target: float, *, step: float, tolerance: float, tries: int) -> float:
+        """Return a step whose error is within the relative `tolerance` of the target, or the last that was tried."""
+        return float(self._library.fedretina_search_step(byref(sample), target, step, tolerance, tries))
 
     def restore(
         self, integers: NDArray[Any], base: Float32s | None, *, offsets: Float32s | None, step: float, out: Float32s
     ) -> None:
         """Put ``base + (q + offset) * step`` into `out`; `offsets` are those of 1, 2 and more."""
-        values = (_integers(integers), integers.itemsize, _float32(base), out.size)
-        self._library.fedretina_restore(*values, _float32(offsets), step, _float32(out))
+        values = (integers_place(integers), integers.itemsize, float32_place(base), out.size)
+        self._library.fedretina_restore(*values, float32_place(offsets), step, float32_place(out))
 
 
 @cache
@@ -118,24 +174,3 @@ def kernels() -> Kernels | None:
         return Kernels(library) if library.fedretina_release() == _RELEASE else None
     except (OSError, AttributeError):  # made for another machine, or before there were releases
         return None
-
-
-def _float32(array: NDArray[Any] | None) -> int | None:
-    return None if array is None else _place(array, np.dtype(np.float32))
-
-
-def _float64(array: NDArray[Any]) -> int:
-    return _place(array, np.dtype(np.float64))
-
-
-def _integers(array: NDArray[Any]) -> int:
-    return _place(array, *_INTEGERS)
-
-
-def _place(array: NDArray[Any], *dtypes: np.dtype[Any]) -> int:
-    """Return where an array lies in memory, which C may only read as what it is."""
-    if array.dtype not in dtypes or not (array.flags.c_contiguous and array.flags.aligned):
-        raise TypeError(
-            f"the compiled loops got {array.dtype} with {array.flags}; allowed: {dtypes}, contiguous and aligned"
-        )
-    return array.ctypes.data

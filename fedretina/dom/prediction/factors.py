@@ -89,12 +89,10 @@ def predict_places(whole: Svd, places: Svd, *, scale: float, step: float, rank: 
     `places` has the singular vectors of the places: one column of each kind for every place (see `Svd.at`).
     """
     exponents, fineness = _fineness(whole, scale=scale, step=step, rank=rank)
-    left_peaks, right_peaks = (np.rint(peaks[:rank] * fineness).astype(np.int64).tolist() for peaks in whole.peaks)
-    if not _is_exact(left_peaks, right_peaks, exponents.tolist()):
-        return None
     scales = _powers(exponents)
-    if (compiled := kernels()) is not None:
-        return compiled.predict_places(places.left, places.right, fineness, scales)
+    left_peaks, right_peaks = (np.rint(peaks[:rank] * fineness) for peaks in whole.peaks)
+    if np.cumsum(left_peaks * right_peaks * scales)[-1] >= math.ldexp(1.0, int(exponents.min()) + _EXACT_BITS):
+        return None
     left, right = (part[:rank] * fineness[:, None] for part in (places.left, places.right))
     np.rint(left, out=left)
     np.rint(right, out=right)
@@ -106,7 +104,8 @@ def predict_places(whole: Svd, places: Svd, *, scale: float, step: float, rank: 
 def _fineness(svd: Svd, *, scale: float, step: float, rank: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the exponents of the leading ranks, and how many units of their integers 1 has in both singular vectors."""
     sizes = svd.values[:rank] * scale
-    exponents = np.rint(np.log2(step * step / sizes)).astype(int)
+    fractions, exponents = np.frexp(step * step / sizes)
+    exponents = (exponents - (fractions < math.sqrt(0.5))).astype(np.int64)  # the nearest in log2
     return exponents, np.sqrt(sizes / _powers(exponents))
 
 
@@ -170,4 +169,5 @@ def matrix_shape(shape: Sequence[int]) -> tuple[int, int]:
 
 def _largest(integers: Array) -> list[int]:
     low, high = (part.astype(np.int64) for part in (integers.min(axis=1), integers.max(axis=1)))
-    return np.maximum(-low, high).tolist()
+    found: list[int] = np.maximum(-low, high).tolist()
+    return found

@@ -49,13 +49,13 @@ class Spectrum:
     def costs(self, step: float) -> NDArray[np.float64]:
         """Return what the matrix costs in bits, its error included, with 0, 1, 2 and more of the leading ranks."""
         (height, width), count = self.shape, self.values.size
-        costs = _cost_of_octaves(self._octaves - 2 * math.log2(step))
+        costs = _cost_of_octaves(self.octaves - 2 * math.log2(step))
         found: NDArray[np.float64] = height * width * costs[: count + 1]
         found[1:] += np.cumsum(height * costs[count + 1 : 2 * count + 1] + width * costs[2 * count + 1 :])
         return found
 
     @cached_property
-    def _octaves(self) -> NDArray[np.float64]:
+    def octaves(self) -> NDArray[np.float64]:
         """The variances of what 0, 1, 2 and more ranks leave, and of the left and the right factor of each, as octaves."""
         (height, width), squares = self.shape, np.square(self.values)
         left = np.append(self.energy, np.maximum(self.energy - np.cumsum(squares), 0)) / (height * width)
@@ -73,12 +73,15 @@ def _octaves(variances: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _cost_of_octaves(octaves: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.interp(octaves, *_table(), left=0.0)
+    return np.interp(octaves, *cost_table(), left=0.0)
 
 
 @cache
-def _table() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return octaves and their costs: half a bit an octave above, and in proportion to the variance below."""
+def cost_table() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return octaves and their costs: half a bit an octave above, and in proportion to the variance below.
+
+    Octaves are a quarter apart, but for the last one.
+    """
     octaves = np.linspace(_LOW, _HIGH, (_HIGH - _LOW) * _PER_OCTAVE + 1)
     costs = np.maximum.accumulate([_cost_of(math.sqrt(2.0**octave)) for octave in octaves])
     below = np.arange(_LEAST, _LOW, 1 / _PER_OCTAVE)

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fedretina.dom.config import Rounding
+from fedretina.dom.kernels import Prediction
 from fedretina.dom.prediction.factors import Factors, matrix_shape, predict_places, quantise_factors
 from fedretina.dom.prediction.lanczos import MAX_SIDE, Krylov, Svd
-from fedretina.dom.prediction.rates import Spectrum
+from fedretina.dom.prediction.rates import Spectrum, cost_table
 from fedretina.dom.quantisation.quantise import Pair
 from fedretina.dom.tensors import LARGEST, SMALLEST, energy
 
@@ -90,6 +91,24 @@ class Predictor:
         """Tell whether the prediction is expected to halve the bytes, so that nobody needs to try without."""
         costs = self.spectrum.costs(self._scaled(step))
         return bool(costs.min() < _SURE * costs[0])
+
+    def at(self, places: Svd) -> Prediction:
+        """Return what compiled code takes to predict some places, given their singular vectors."""
+        left, right = self.svd.peaks
+        return Prediction(
+            left=places.left,
+            right=places.right,
+            values=self.svd.values,
+            left_peaks=left,
+            right_peaks=right,
+            octaves=self.spectrum.octaves,
+            table=cost_table(),
+            shape=self.shape,
+            scale=self.scale,
+            fineness=self.fineness,
+            finest=_FINEST,
+            rank=self.rank,
+        )
 
     def residual(self, differences: Any, places: Svd, step: float) -> Any:
         """Return what some differences have left with a step, given the singular vectors at their places."""

@@ -19,7 +19,7 @@ LATTICE_SLACK = math.sqrt(2)
 TOLERANCE = 0.05
 _LARGE = 2**16
 _LEAST_TARGET = 1e-5  # of a keyframe: below, float32 has no more to give
-_SEARCHES = 8
+_SEARCHES, _POWERS = 8, 64
 _SEARCHED_TO = 0.01
 _PASSES = 5
 
@@ -115,12 +115,7 @@ def lattice_limit(target: float) -> float:
 
 def relative_step(trial: Trial, target: float) -> QuantisedWithStep | None:
     """Quantise so that the error meets the target within 5 % (small tensors: from below, if no step meets it)."""
-    size = math.ldexp(1.0, search_power(trial, target * LATTICE_SLACK))
-    for _ in range(_SEARCHES):
-        error = trial.estimate(size)
-        if abs(error / target - 1) < _SEARCHED_TO:
-            break
-        size *= _correction(target, error)
+    size = _search_step(trial, target, math.ldexp(1.0, search_power(trial, target * LATTICE_SLACK)))
     best: Step | None = None
     best_error = 0.0
     for _ in range(_PASSES):
@@ -143,6 +138,18 @@ def _meet(trial: Trial, target: float, size: float) -> QuantisedWithStep | None:
     return None if met is None else (Step.near(met[1]), met[0].quantise(met[1]))
 
 
+def _search_step(trial: Trial, target: float, size: float) -> float:
+    """Return a step whose error on the sample is near the target, given one to begin with."""
+    if trial.compiled_sample is not None:
+        return trial.compiled_sample.search_step(target, step=size, tolerance=_SEARCHED_TO, tries=_SEARCHES)
+    for _ in range(_SEARCHES):
+        error = trial.estimate(size)
+        if abs(error / target - 1) < _SEARCHED_TO:
+            break
+        size *= _correction(target, error)
+    return size
+
+
 def lattice_floor(trial: Trial) -> int:
     """Return the exponent of the finest step that a tensor may have on the lattice."""
     return ulp_exponent(trial.scale.value, trial.pair.new.dtype)
@@ -157,7 +164,9 @@ def search_power(trial: Trial, limit: float) -> int:
     exponent = math.frexp(largest)[1] + 1
     if not largest:
         return exponent
-    for _ in range(64):
+    if trial.compiled_sample is not None:
+        return trial.compiled_sample.search_power(limit, exponent=exponent, tries=_POWERS)
+    for _ in range(_POWERS):
         if trial.estimate(math.ldexp(1.0, exponent)) <= limit:
             break
         exponent -= 1

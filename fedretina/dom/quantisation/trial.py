@@ -14,7 +14,7 @@ from fedretina.dom.coding.packing import sorting_of
 from fedretina.dom.coding.sampling import sample_indices
 from fedretina.dom.coding.trellis import MIN_TRELLIS_VALUES
 from fedretina.dom.config import DomConfig
-from fedretina.dom.kernels import ROUNDINGS, kernels
+from fedretina.dom.kernels import ROUNDINGS, Sample, kernels
 from fedretina.dom.prediction.factors import Factors, predict
 from fedretina.dom.prediction.lanczos import Svd
 from fedretina.dom.quantisation.predicted import Predictor
@@ -23,7 +23,7 @@ from fedretina.dom.quantisation.rdoq import FINE, fine_integers, quantise_group
 from fedretina.dom.quantisation.restore import dequantise, offset_table
 from fedretina.dom.quantisation.rounding import LEVELS, Rounder
 from fedretina.dom.quantisation.viterbi import search_paths
-from fedretina.dom.tensors import energy, largest_size, ulp_exponent
+from fedretina.dom.tensors import energy, energy_in_lanes, largest_size, ulp_exponent
 
 RATE = 0.15  # lambda: squared steps that a bit is worth
 TRELLIS_RATE = 0.25  # the same for dependent quantisation, whose steps are smaller
@@ -138,20 +138,25 @@ class Trial:
     def _norm(self) -> float:
         return math.sqrt(energy(self.sample))
 
+    @cached_property
+    def compiled_sample(self) -> Sample | None:
+        """The sample for compiled code, which knows neither RDOQ nor trellises; None where there is none."""
+        compiled, rounder = kernels(), self.rounder
+        if compiled is None or self.rate or self.trellis or rounder.kind not in ROUNDINGS or not self._norm:
+            return None
+        prediction = None if self.predictor is None else self.predictor.at(self._vectors_of_sample)
+        how = {"rounding": rounder.kind, "offset": rounder.offset, "centre": self.centre}
+        return Sample(compiled, self.sample, self._norm, **how, prediction=prediction)
+
     def _error_of_sample(self, size: float) -> float:
         if not self._norm:
             return 0.0
-        return math.sqrt(energy(self._errors_of_sample(size)[0])) / self._norm
-
-    def _errors_of_sample(self, size: float) -> tuple[Any, bytes]:
-        """Return what a step makes the sample's values lose, and the offsets that suit them."""
-        residual, rounder = self._residual_sample(size), self.rounder
-        compiled = kernels() if not self.rate and rounder.kind in ROUNDINGS else None
-        if compiled is not None:
-            offset, centre = rounder.offset, self.centre
-            return compiled.sample_errors(residual, size, rounding=rounder.kind, offset=offset, centre=centre)
+        if self.compiled_sample is not None:
+            return self.compiled_sample.estimate(size)
+        residual = self._residual_sample(size)
         integers, offsets = self._quantise_sample(size, residual)
-        return residual - dequantise(integers, step=size, offsets=offsets), offsets
+        errors = residual - dequantise(integers, step=size, offsets=offsets)
+        return math.sqrt(energy_in_lanes(errors)) / self._norm
 
     def quantise(self, size: float) -> Quantised:
         """Quantise the whole tensor."""
