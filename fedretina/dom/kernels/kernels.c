@@ -295,7 +295,7 @@ LOOP fedretina_scale_difference(const float *new, const float *base, int64_t n, 
     }
 
 /* The integers of differences, in `width` bytes each. */
-LOOP fedretina_choose(
+TARGET static inline void choose(
     const float *differences, int64_t n, float inverse, int64_t kind, float offset, void *integers, int64_t width) {
     if (width == 1 && kind == DEAD_ZONE) {
         const int64_t kind = DEAD_ZONE;
@@ -322,7 +322,7 @@ LOOP fedretina_choose(
 
 /* out = base + (q + offset) * step, by separate operations. `base` may be NULL; so may `offsets`, which are those of
  * q = 1, 2 and more. */
-LOOP fedretina_restore(
+TARGET static inline void restore(
     const void *integers, int64_t width, const float *base, int64_t n, const float *offsets, float step, float *out) {
     float first = offsets ? offsets[0] : 0, second = offsets ? offsets[1] : 0, others = offsets ? offsets[2] : 0;
     if (width == 1 && base && offsets) {
@@ -339,6 +339,21 @@ LOOP fedretina_restore(
 }
 
 #undef RESTORE
+
+LOOP fedretina_restore(
+    const void *integers, int64_t width, const float *base, int64_t n, const float *offsets, float step, float *out) {
+    restore(integers, width, base, n, offsets, step, out);
+}
+
+/* Choose the integers of new - base (see choose), restore them (see restore), and tell the differences and what is lost. */
+LOOP fedretina_quantise(
+    const float *new, const float *base, int64_t n, float inverse, int64_t kind, float offset, const float *offsets, float step,
+    void *integers, int64_t width, float *restored, float *differences, float *errors) {
+    for (int64_t i = 0; i < n; i++) differences[i] = new[i] - base[i];
+    choose(differences, n, inverse, kind, offset, integers, width);
+    restore(integers, width, base, n, offsets, step, restored);
+    for (int64_t i = 0; i < n; i++) errors[i] = new[i] - restored[i];
+}
 
 /* What a sample loses when it is rounded with a step: errors = residual - (q + offset) * step. `offsets` gets three integers
  * in 1/OFFSET_SCALE: the mean of |x| - |q| of the values with |q| = 1, 2 and more. Without `centre` they stay 0. */

@@ -27,7 +27,19 @@ _ARGUMENTS = {
     "predict": [_POINTER, _POINTER, c_int64, c_int64, c_int64, c_double, _POINTER, _POINTER],
     "largest_difference": [_POINTER, _POINTER, c_int64],
     "scale_difference": [_POINTER, _POINTER, c_int64, c_double, _POINTER],
-    "choose": [_POINTER, c_int64, c_float, c_int64, c_float, _POINTER, c_int64],
+    "quantise": [
+        _POINTER,
+        _POINTER,
+        c_int64,
+        c_float,
+        c_int64,
+        c_float,
+        _POINTER,
+        c_float,
+        _POINTER,
+        c_int64,
+        *[_POINTER] * 3,
+    ],
     "sample_errors": [_POINTER, c_int64, c_double, c_int64, c_double, c_int64, _POINTER, _POINTER],
     "estimate": [_POINTER, c_double],
     "search_power": [_POINTER, c_double, c_int64, c_int64],
@@ -120,10 +132,27 @@ class Kernels:
             float32_place(new), float32_place(base), new.size, largest, float32_place(out)
         )
 
-    def choose(self, differences: Float32s, inverse: float, rounding: str, offset: float, out: NDArray[Any]) -> None:
-        """Put the integers of ``differences * inverse`` into `out`, see `ROUNDINGS`."""
-        how = (inverse, ROUNDINGS.index(rounding), offset)
-        self._library.fedretina_choose(float32_place(differences), out.size, *how, integers_place(out), out.itemsize)
+    def quantise(
+        self,
+        new: Float32s,
+        base: Float32s,
+        integers: NDArray[Any],
+        *,
+        rounding: str,
+        offset: float,
+        offsets: Float32s | None,
+        step: float,
+        out: tuple[Float32s, Float32s, Float32s],
+    ) -> None:
+        """Put the integers of ``(new - base) / step`` into `integers`.
+
+        `out` gets what is restored, the differences, and what they lose.
+        """
+        how = (1 / step, ROUNDINGS.index(rounding), offset, float32_place(offsets), step)
+        places = (float32_place(new), float32_place(base), new.size)
+        self._library.fedretina_quantise(
+            *places, *how, integers_place(integers), integers.itemsize, *map(float32_place, out)
+        )
 
     def sample_errors(
         self, residual: Float64s, step: float, *, rounding: str, offset: float, centre: bool

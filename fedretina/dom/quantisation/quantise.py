@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,7 +13,14 @@ from fedretina.dom.coding.integers import integer_type
 from fedretina.dom.coding.order import Sorting
 from fedretina.dom.kernels import ROUNDINGS, Kernels, kernels
 from fedretina.dom.prediction.factors import Factors
-from fedretina.dom.quantisation.restore import BLOCK, OFFSET_SCALE, is_narrow, restorer_for
+from fedretina.dom.quantisation.restore import (
+    BLOCK,
+    OFFSET_SCALE,
+    is_narrow,
+    is_step_of_float32,
+    offsets_of_float32,
+    restorer_for,
+)
 from fedretina.dom.quantisation.rounding import LEVELS, Rounder
 from fedretina.dom.tensors import Array, energy, flat, largest_size
 
@@ -34,8 +41,7 @@ class Pair:
 
     def blocks(self, work: type[np.floating[Any]] = np.float64) -> Iterator[tuple[slice, Any]]:
         """Yield slices with their difference (Eq. 5) in the working precision."""
-        for start in range(0, self.new.size, BLOCK):
-            at = slice(start, start + BLOCK)
+        for at in slices(self.new.size):
             if self.base is None:
                 yield at, self.new[at].astype(work)
                 continue
@@ -47,7 +53,7 @@ class Pair:
     def scaled(self, largest: float) -> NDArray[np.float32]:
         """Return the difference divided by its largest value."""
         found = np.empty(self.new.size, np.float32)
-        if (compiled := self._kernels) is not None and self.base is not None:
+        if (compiled := self.kernels) is not None and self.base is not None:
             compiled.scale_difference(self.new, self.base, largest, found)
         else:
             for at, difference in self.blocks():
@@ -56,12 +62,12 @@ class Pair:
 
     def largest(self, work: type[np.floating[Any]] = np.float64) -> float:
         """Return the largest absolute difference in the working precision."""
-        if (compiled := self._kernels) is not None and self.base is not None and work is np.float32:
+        if (compiled := self.kernels) is not None and self.base is not None and work is np.float32:
             return compiled.largest_difference(self.new, self.base)
         return max((largest_size(difference) for _, difference in self.blocks(work)), default=0.0)
 
     @property
-    def _kernels(self) -> Kernels | None:
+    def kernels(self) -> Kernels | None:
         """The compiled loops, if they are for such tensors."""
         arrays = (self.new, self.new if self.base is None else self.base)
         fit = all(each.dtype == np.float32 and each.flags.c_contiguous for each in arrays)
@@ -119,12 +125,7 @@ def quantise(
     integers = np.empty(pair.new.size, kind)
     inverse = work(1 / step)
 
-    compiled = kernels() if work is np.float32 and not doubled and rounder.kind in ROUNDINGS else None
-
     def choose(at: slice, difference: Any) -> None:
-        if compiled is not None:
-            compiled.choose(difference, inverse, rounder.kind, rounder.offset, integers[at])
-            return
         x = difference * inverse
         chosen = rounder(x)
         coarse = min(max(doubled - at.start, 0), chosen.size)
@@ -132,11 +133,31 @@ def quantise(
             chosen[:coarse] = 2 * rounder(x[:coarse] / 2)
         integers[at] = chosen
 
-    if not wide:  # how wide integers are restored depends on all of them
-        return measure(pair, integers, step=step, offsets=offsets, work=work, choose=choose, keep=keep)
-    for at, difference in pair.blocks(work):
-        choose(at, difference)
-    return measure(pair, integers, step=step, offsets=offsets, work=work, keep=keep)
+    if wide:  # how these are restored depends on all of them
+        for at, difference in pair.blocks(work):
+            choose(at, difference)
+        return measure(pair, integers, step=step, offsets=offsets, work=work, keep=keep)
+    in_float32 = work is np.float32 and is_step_of_float32(step)
+    compiled = pair.kernels if in_float32 and not doubled and rounder.kind in ROUNDINGS else None
+    if compiled is not None:
+        return _quantise_compiled(compiled, pair, integers, step=step, rounder=rounder, offsets=offsets, keep=keep)
+    return measure(pair, integers, step=step, offsets=offsets, work=work, choose=choose, keep=keep)
+
+
+def _quantise_compiled(
+    compiled: Kernels, pair: Pair, integers: Array, *, step: float, rounder: Rounder, offsets: bytes, keep: bool
+) -> Quantised:
+    """Choose narrow integers, and return what `measure` returns."""
+    assert pair.base is not None
+    found = Measurement.of(pair, keep)
+    how = {"rounding": rounder.kind, "offset": rounder.offset, "offsets": offsets_of_float32(offsets), "step": step}
+    difference, errors = (np.empty(min(pair.new.size, BLOCK), np.float32) for _ in range(2))
+    for at in slices(pair.new.size):
+        part = found.part(at)
+        out = (part, difference[: part.size], errors[: part.size])
+        compiled.quantise(pair.new[at], pair.base[at], integers[at], **how, out=out)
+        found.add(*out)
+    return found.of_integers(integers, offsets)
 
 
 def measure(
@@ -154,21 +175,53 @@ def measure(
     `choose` puts the integers of a slice into `integers`, given its differences, just before they are needed; they must
     be narrow, see `is_narrow`. Without `keep`, what is restored is hashed and let go, a slice at a time.
     """
-    restored = np.empty(pair.new.size if keep else min(pair.new.size, BLOCK), pair.new.dtype)
-    hasher = blake3()
     narrow = choose is not None or is_narrow(integers)
     restorer = restorer_for(pair.new.dtype, integers, narrow=narrow, step=step, offsets=offsets)
-    total = squared_error = 0.0
+    found = Measurement.of(pair, keep)
     for at, difference in pair.blocks(work):
         if choose:
             choose(at, difference)
-        total += energy(difference)
-        part = restored[at] if keep else restored[: difference.size]
+        part = found.part(at)
         restorer(integers[at], None if pair.base is None else pair.base[at], out=part)
-        hasher.update(part.view(np.uint8).data)
-        np.subtract(pair.new[at], part, out=difference, dtype=work, casting="same_kind")
-        squared_error += energy(difference)
-    return Quantised(integers, offsets, restored if keep else None, hasher.digest(), total, squared_error)
+        found.add(part, difference, np.subtract(pair.new[at], part, dtype=work, casting="same_kind"))
+    return found.of_integers(integers, offsets)
+
+
+@dataclass
+class Measurement:
+    """What is restored of a tensor, a slice at a time, with its digest; and the energies of differences and errors."""
+
+    restored: Array
+    keep: bool
+    hasher: Any = field(default_factory=blake3)
+    energy: float = 0.0
+    squared_error: float = 0.0
+
+    @classmethod
+    def of(cls, pair: Pair, keep: bool) -> "Measurement":
+        """Begin."""
+        return cls(np.empty(pair.new.size if keep else min(pair.new.size, BLOCK), pair.new.dtype), keep)
+
+    def part(self, at: slice) -> Array:
+        """Return where a slice is to be restored."""
+        return self.restored[at] if self.keep else self.restored[: at.stop - at.start]
+
+    def add(self, part: Array, differences: Floats, errors: Floats) -> None:
+        """Take the next slice."""
+        self.hasher.update(part.view(np.uint8).data)
+        self.energy += energy(differences)
+        self.squared_error += energy(errors)
+
+    def of_integers(self, integers: Array, offsets: bytes) -> Quantised:
+        """Return the tensor, quantised."""
+        restored = self.restored if self.keep else None
+        return Quantised(integers, offsets, restored, self.hasher.digest(), self.energy, self.squared_error)
+
+
+def slices(size: int) -> Iterator[slice]:
+    """Yield slices that stay in a core's cache, with what is computed of them."""
+    for start in range(0, size, BLOCK):
+        yield slice(start, min(start + BLOCK, size))
 
 
 def centroids(sizes: Floats, integers: Array) -> bytes:

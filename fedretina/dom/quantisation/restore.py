@@ -40,11 +40,10 @@ class Restorer(Protocol):
 
 def restorer_for(dtype: np.dtype[Any], integers: Array, *, narrow: bool, step: float, offsets: bytes) -> Restorer:
     """Return what restores integers of this type and number, `narrow` if `is_narrow` says so."""
-    enough = narrow and dtype.itemsize <= 4 and _STEPS_OF_FLOAT32[0] <= step < _STEPS_OF_FLOAT32[1]
+    enough = narrow and dtype.itemsize <= 4 and is_step_of_float32(step)
     compiled = kernels() if enough and dtype == np.float32 and integers.itemsize <= 2 else None
     if compiled is not None:
-        moved = offset_table(offsets)[LEVELS:].astype(np.float32) if offsets else None
-        return partial(compiled.restore, offsets=moved, step=step)
+        return partial(compiled.restore, offsets=offsets_of_float32(offsets), step=step)
     return _Restorer.of(dtype, integers, work=np.float32 if enough else np.float64, step=step, offsets=offsets)
 
 
@@ -77,6 +76,16 @@ class _Restorer:
                 out[:] = values
         if not is_finite(out):
             out[:] = np.clip(values, -self.most, self.most)
+
+
+def is_step_of_float32(step: float) -> bool:
+    """Tell whether narrow integers times the step stay in float32's range."""
+    return _STEPS_OF_FLOAT32[0] <= step < _STEPS_OF_FLOAT32[1]
+
+
+def offsets_of_float32(offsets: bytes) -> NDArray[np.float32] | None:
+    """Return the offsets of 1, 2 and more, in steps; None if there are none."""
+    return offset_table(offsets)[LEVELS:].astype(np.float32) if offsets else None
 
 
 def is_narrow(integers: Array) -> bool:
