@@ -37,7 +37,7 @@ enum { LEVELS = 4, OFFSET_SCALE = 128 };
 
 /* What grows: see fedretina.dom.prediction.lanczos.Krylov, which has the same fields. */
 typedef struct {
-    double beta, largest;
+    double beta, largest; /* the latter of both diagonals */
     int64_t size, is_whole;
 } Space;
 
@@ -166,6 +166,13 @@ TARGET static inline int is_negligible(Space *space, double coefficient) {
     space->is_whole = coefficient <= LEAST * space->largest;
     space->largest = coefficient > space->largest ? coefficient : space->largest;
     return (int)space->is_whole;
+}
+
+/* Begin a space with a direction of n values. */
+LOOP fedretina_begin(const float *a, int64_t n, int64_t m, const double *direction, double *following, Space *space) {
+    times_transposed(a, n, m, direction, following);
+    space->beta = norm(following, m);
+    space->is_whole = !space->beta;
 }
 
 /* Golub's and Kahan's bidiagonalisation of the n x m matrix a, up to `steps`. `left` is steps x n, `right` steps x m,

@@ -23,6 +23,7 @@ _RELEASE = 1  # of the functions and what they compute: the same as in kernels.c
 _INTEGERS = (np.dtype(np.int8), np.dtype(np.int16))
 _POINTER = c_void_p
 _ARGUMENTS = {
+    "begin": [_POINTER, c_int64, c_int64, _POINTER, _POINTER, _POINTER],
     "bidiagonalise": [_POINTER, c_int64, c_int64, *[_POINTER] * 6, c_int64, _POINTER],
     "predict": [_POINTER, _POINTER, c_int64, c_int64, c_int64, c_double, _POINTER, _POINTER],
     "largest_difference": [_POINTER, _POINTER, c_int64],
@@ -107,6 +108,11 @@ class Kernels:
         library.fedretina_search_power.restype = c_int64
         library.fedretina_estimate.restype = library.fedretina_search_step.restype = c_double
         self._library: Any = library
+
+    def begin(self, matrix: Float32s, direction: Float64s, following: Float64s, space: Space) -> None:
+        """Begin a Krylov space with a direction: one value for each of the matrix's rows."""
+        places = (float64_place(direction), float64_place(following), byref(space))
+        self._library.fedretina_begin(float32_place(matrix), *matrix.shape, *places)
 
     def bidiagonalise(self, matrix: Float32s, arrays: list[Float64s], space: Space, steps: int) -> None:
         """Let a Krylov space grow to `steps`; `arrays` are left, right, diagonal, above and following."""

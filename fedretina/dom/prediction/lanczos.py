@@ -73,15 +73,22 @@ class Krylov:
     def __init__(self, matrix: Matrix) -> None:
         for start in range(0, matrix.shape[0], strip := max(1, _STRIP // matrix.shape[1])):
             _round_to(2.0**-_MATRIX_BITS, matrix[start : start + strip])
-        widened = kernels() is None and matrix.size <= _WIDENED
+        compiled = kernels()
+        widened = compiled is None and matrix.size <= _WIDENED
         self._matrix: NDArray[Any] = matrix.astype(np.float64) if widened else matrix
         self._left, self._right = (np.zeros((0, size)) for size in matrix.shape)
         self._diagonal, self._above = np.zeros(0), np.zeros(0)
-        # Nothing but what the matrix's rows span.
-        self._following: Vector = np.einsum("ij,i->j", self._matrix, _random_direction(matrix.shape[0]))
-        beta = norm(self._following)
         self._small = np.zeros((0, 0)), np.zeros(0), np.zeros((0, 0))  # the bidiagonal matrix's left, values and right
-        self._space = Space(beta=beta, largest=0.0, size=0, is_whole=not beta)  # largest: of both diagonals
+        self._space = Space()
+        # A product with the matrix holds nothing but what its rows span.
+        self._following: Vector = np.empty(matrix.shape[1])
+        direction = _random_direction(matrix.shape[0])
+        if compiled is not None:
+            compiled.begin(matrix, direction, self._following, self._space)
+        else:
+            self._following = np.einsum("ij,i->j", self._matrix, direction)
+            self._space.beta = norm(self._following)
+            self._space.is_whole = not self._space.beta
 
     def values(self, steps: int) -> Vector:
         """Return the singular values that so many steps find, largest first: about the leading two thirds are accurate."""

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -112,12 +113,13 @@ def quantise(
     work: Any,
     doubled: int = 0,
     keep: bool = True,
+    energy: float | None = None,
 ) -> Quantised:
     """Quantise a tensor with the given step, and restore it as the decoder will.
 
     `largest` is the tensor's largest difference; `offsets` are centroid offsets (one-shots only: on the lattice they
     would cost bits in every skip); `work` is the precision in which integers are chosen; the first `doubled` values get
-    steps of twice the size.
+    steps of twice the size. `energy` is the tensor's, if it is known.
     """
     kind = integer_type(largest / step + 2)
     wide = np.dtype(kind).itemsize > 2
@@ -136,28 +138,34 @@ def quantise(
     if wide:  # how these are restored depends on all of them
         for at, difference in pair.blocks(work):
             choose(at, difference)
-        return measure(pair, integers, step=step, offsets=offsets, work=work, keep=keep)
+        return measure(pair, integers, step=step, offsets=offsets, work=work, keep=keep, energy=energy)
     in_float32 = work is np.float32 and is_step_of_float32(step)
     compiled = pair.kernels if in_float32 and not doubled and rounder.kind in ROUNDINGS else None
     if compiled is not None:
-        return _quantise_compiled(compiled, pair, integers, step=step, rounder=rounder, offsets=offsets, keep=keep)
-    return measure(pair, integers, step=step, offsets=offsets, work=work, choose=choose, keep=keep)
+        found = Measurement.of(pair, keep, energy)
+        _choose_compiled(compiled, pair, integers, step=step, rounder=rounder, offsets=offsets, found=found)
+        return found.of_integers(integers, offsets)
+    return measure(pair, integers, step=step, offsets=offsets, work=work, choose=choose, keep=keep, energy=energy)
 
 
-def _quantise_compiled(
-    compiled: Kernels, pair: Pair, integers: Array, *, step: float, rounder: Rounder, offsets: bytes, keep: bool
-) -> Quantised:
-    """Choose narrow integers, and return what `measure` returns."""
+def _choose_compiled(
+    compiled: Kernels, pair: Pair, integers: Array, *, step: float, rounder: Rounder, offsets: bytes, found: "Measurement"
+) -> None:
+    """Choose narrow integers, and measure what they restore."""
     assert pair.base is not None
-    found = Measurement.of(pair, keep)
-    how = {"rounding": rounder.kind, "offset": rounder.offset, "offsets": offsets_of_float32(offsets), "step": step}
+    choose = partial(
+        compiled.quantise,
+        rounding=rounder.kind,
+        offset=rounder.offset,
+        offsets=offsets_of_float32(offsets),
+        step=step,
+    )
     difference, errors = (np.empty(min(pair.new.size, BLOCK), np.float32) for _ in range(2))
     for at in slices(pair.new.size):
         part = found.part(at)
         out = (part, difference[: part.size], errors[: part.size])
-        compiled.quantise(pair.new[at], pair.base[at], integers[at], **how, out=out)
+        choose(pair.new[at], pair.base[at], integers[at], out=out)
         found.add(*out)
-    return found.of_integers(integers, offsets)
 
 
 def measure(
@@ -169,15 +177,16 @@ def measure(
     work: Any,
     choose: Callable[[slice, Any], None] | None = None,
     keep: bool = True,
+    energy: float | None = None,
 ) -> Quantised:
-    """Restore a quantised tensor as the decoder will, and measure its energy and loss.
+    """Restore a quantised tensor as the decoder will, and measure its energy (if it is not known) and loss.
 
     `choose` puts the integers of a slice into `integers`, given its differences, just before they are needed; they must
     be narrow, see `is_narrow`. Without `keep`, what is restored is hashed and let go, a slice at a time.
     """
     narrow = choose is not None or is_narrow(integers)
     restorer = restorer_for(pair.new.dtype, integers, narrow=narrow, step=step, offsets=offsets)
-    found = Measurement.of(pair, keep)
+    found = Measurement.of(pair, keep, energy)
     for at, difference in pair.blocks(work):
         if choose:
             choose(at, difference)
@@ -193,14 +202,15 @@ class Measurement:
 
     restored: Array
     keep: bool
+    known_energy: float | None
     hasher: Any = field(default_factory=blake3)
     energy: float = 0.0
     squared_error: float = 0.0
 
     @classmethod
-    def of(cls, pair: Pair, keep: bool) -> "Measurement":
+    def of(cls, pair: Pair, keep: bool, known_energy: float | None) -> "Measurement":
         """Begin."""
-        return cls(np.empty(pair.new.size if keep else min(pair.new.size, BLOCK), pair.new.dtype), keep)
+        return cls(np.empty(pair.new.size if keep else min(pair.new.size, BLOCK), pair.new.dtype), keep, known_energy)
 
     def part(self, at: slice) -> Array:
         """Return where a slice is to be restored."""
@@ -209,13 +219,15 @@ class Measurement:
     def add(self, part: Array, differences: Floats, errors: Floats) -> None:
         """Take the next slice."""
         self.hasher.update(part.view(np.uint8).data)
-        self.energy += energy(differences)
+        if self.known_energy is None:
+            self.energy += energy(differences)
         self.squared_error += energy(errors)
 
     def of_integers(self, integers: Array, offsets: bytes) -> Quantised:
         """Return the tensor, quantised."""
         restored = self.restored if self.keep else None
-        return Quantised(integers, offsets, restored, self.hasher.digest(), self.energy, self.squared_error)
+        total = self.energy if self.known_energy is None else self.known_energy
+        return Quantised(integers, offsets, restored, self.hasher.digest(), total, self.squared_error)
 
 
 def slices(size: int) -> Iterator[slice]:

@@ -64,7 +64,8 @@ class Trial:
     `centre`: whether to send centroid offsets. `rate`: lambda of RDOQ, 0 for none. `doubled`: how many values, from the
     first on, get steps of twice the size. `trellis`: whether to quantise dependently. `keep`: whether anybody wants what
     is restored. `predictor`: what may predict the differences. `bracketed`: whether targets are met by
-    bisection where guesses fail (format version 1 keeps its bytes).
+    bisection where guesses fail (format version 1 keeps its bytes). `energy`: the squares that errors count by, if they
+    are not the differences' own.
     """
 
     pair: Pair
@@ -79,6 +80,7 @@ class Trial:
     keep: bool = True
     predictor: Predictor | None = None
     bracketed: bool = False
+    energy: float | None = None
 
     @classmethod
     def of(cls, pair: Pair, shape: tuple[int, ...], config: DomConfig, *, keep: bool = True) -> "Trial":
@@ -145,8 +147,15 @@ class Trial:
         if compiled is None or self.rate or self.trellis or rounder.kind not in ROUNDINGS or not self._norm:
             return None
         prediction = None if self.predictor is None else self.predictor.at(self._vectors_of_sample)
-        how = {"rounding": rounder.kind, "offset": rounder.offset, "centre": self.centre}
-        return Sample(compiled, self.sample, self._norm, **how, prediction=prediction)
+        return Sample(
+            compiled,
+            self.sample,
+            self._norm,
+            rounding=rounder.kind,
+            offset=rounder.offset,
+            centre=self.centre,
+            prediction=prediction,
+        )
 
     def _error_of_sample(self, size: float) -> float:
         if not self._norm:
@@ -164,8 +173,7 @@ class Trial:
         if self.predictor and factors:
             if self.on_lattice:
                 factors = replace(factors, unit=self._unit(size))
-            found = self._after(factors).quantise(size)
-            return replace(found, energy=self.predictor.energy, factors=factors)
+            return replace(self._after(factors, self.predictor.energy).quantise(size), factors=factors)
         if self.trellis:
             return self._quantise_along_trellis(size)
         if self.rate:
@@ -180,6 +188,7 @@ class Trial:
             work=self.work,
             doubled=self.doubled,
             keep=self.keep,
+            energy=self.energy,
         )
 
     def _unit(self, size: float) -> int:
@@ -187,11 +196,11 @@ class Trial:
         exponent = math.frexp(size)[1] - 1 - FINER_UNITS
         return max(exponent, ulp_exponent(self.scale.value, self.pair.new.dtype))
 
-    def _after(self, factors: Factors) -> "Trial":
-        """Return the trial of the residual that factors leave."""
+    def _after(self, factors: Factors, energy: float) -> "Trial":
+        """Return the trial of the residual that factors leave, whose error counts by the energy of all."""
         pair = Pair(self.pair.new, predict(factors, self.pair.base, dtype=self.pair.new.dtype))
         scale = replace(Scale.of(pair, lattice=False), value=self.scale.value)
-        return replace(self, pair=pair, scale=scale, predictor=None)
+        return replace(self, pair=pair, scale=scale, predictor=None, energy=energy)
 
     def _residual_sample(self, size: float) -> Any:
         return self.predictor.residual(self.sample, self._vectors_of_sample, size) if self.predictor else self.sample
@@ -231,7 +240,7 @@ class Trial:
         if order is not None:
             integers = order.unsort(integers)
         integers[: self.doubled] *= 2
-        return measure(self.pair, integers, step=size, offsets=offsets, work=self.work, keep=self.keep)
+        return measure(self.pair, integers, step=size, offsets=offsets, work=self.work, keep=self.keep, energy=self.energy)
 
     def _quantise_along_trellis(self, size: float) -> Quantised:
         """Quantise dependently, in the order that suits what RDOQ would make of the values."""
@@ -245,7 +254,7 @@ class Trial:
         del fine
         if order is not None:
             integers = order.unsort(integers)
-        found = measure(self.pair, integers, step=size, offsets=offsets, work=self.work, keep=self.keep)
+        found = measure(self.pair, integers, step=size, offsets=offsets, work=self.work, keep=self.keep, energy=self.energy)
         return replace(found, sorting=sorting)
 
 

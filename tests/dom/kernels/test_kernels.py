@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from unittest import mock
 
 import numpy as np
@@ -14,11 +15,14 @@ from hypothesis import strategies as st
 
 from fedretina.dom import DomConfig, Version, accept, decode, encode, publish
 from fedretina.dom.kernels import ROUNDINGS, kernels, library
-from fedretina.dom.prediction.factors import Factors, predict, predict_places
+from fedretina.dom.prediction.factors import Factors, predict
 from fedretina.dom.prediction.lanczos import Krylov
-from fedretina.dom.quantisation.quantise import Pair, centroids
+from fedretina.dom.quantisation.predicted import Predictor
+from fedretina.dom.quantisation.quantise import Pair, centroids, quantise
 from fedretina.dom.quantisation.restore import dequantise, restore
 from fedretina.dom.quantisation.rounding import Rounder
+from fedretina.dom.quantisation.steps import relative_step
+from fedretina.dom.quantisation.trial import Trial
 
 compiled = pytest.mark.skipif(kernels() is None, reason="no compiled loops here")
 USERS = (
@@ -116,14 +120,43 @@ def test_predictions_beyond_float32_stay_finite():
     assert (found == -np.finfo(np.float32).max).all()
 
 
+def trial_of(new, base, *, predicted=True, rank=None, **settings):
+    config = DomConfig(**settings)
+    trial = Trial.of(Pair.of(new, base), new.shape, config)
+    if not predicted:
+        return trial
+    largest, rounding = trial.scale.difference, trial.rounder.kind
+    predictor = Predictor.of(trial.pair, new.shape, largest=largest, coarsest=1.0, rounding=rounding)
+    assert predictor is not None
+    return replace(trial, predictor=predictor if rank is None else replace(predictor, rank=rank))
+
+
 @compiled
-@pytest.mark.parametrize("step", [0.01, 0.3, 2.0])
-def test_predicted_places(step):
+@pytest.mark.parametrize("rounding", ROUNDINGS)
+@pytest.mark.parametrize("effort", ["fast", "balanced"])
+@pytest.mark.parametrize(("predicted", "rank"), [(False, None), (True, None), (True, 2), (True, 0)])
+@pytest.mark.parametrize("shape", [(40, 60), (128, 300)])
+def test_the_search_for_a_step(shape, predicted, rank, effort, rounding):
     rng = np.random.default_rng(4)
-    matrix = low_rank(rng, (60, 80)) / 32
-    whole = Krylov(matrix).svd(20)
-    places = whole.at(rng.integers(0, 60, 500), rng.integers(0, 80, 500))
-    assert same(*both(lambda: predict_places(whole, places, scale=32.0, step=step, rank=9)))
+    base = rng.standard_normal(shape).astype(np.float32)
+    new = base + np.float32(0.01) * low_rank(rng, shape, noise=0.4)
+
+    def search():
+        trial = trial_of(new, base, predicted=predicted, rank=rank, effort=effort, rounding=rounding)
+        found = [trial.estimate(2.0**exponent) for exponent in range(-14, 0)]
+        return [*found, trial.estimate(0.0123), *(relative_step(trial, target)[0].size for target in (0.02, 0.3, 0.8))]
+
+    found, expected = both(search)
+    assert found == expected
+    assert found[0] < found[-4]
+
+
+@compiled
+def test_a_sample_without_a_difference_has_no_error():
+    values = np.random.default_rng(4).standard_normal((64, 64)).astype(np.float32)
+    trial = trial_of(values, values, predicted=False)
+    assert trial.compiled_sample is None
+    assert trial.estimate(1.0) == 0
 
 
 @compiled
@@ -138,14 +171,26 @@ def test_differences(size):
 
 @compiled
 @pytest.mark.parametrize("kind", ROUNDINGS)
-@pytest.mark.parametrize("dtype", [np.int8, np.int16])
-def test_integers_of_differences(kind, dtype):
+@pytest.mark.parametrize("offsets", [b"", bytes([250, 3, 7])])
+@pytest.mark.parametrize(("step", "width"), [(0.8, 1), (0.01, 2)])
+@pytest.mark.parametrize("keep", [False, True])
+def test_quantised_tensors(kind, offsets, step, width, keep):
     rng = np.random.default_rng(5)
-    differences = (rng.standard_t(3, 5003) * 3).clip(-100, 100).astype(np.float32)
-    differences[:4] = (0.0, -0.0, 0.5, -0.5)
-    found = np.empty(differences.size, dtype)
-    kernels().choose(differences, 1.25, kind, 0.3, found)
-    assert same(found, Rounder(kind, 0.3)(differences * np.float32(1.25)).astype(dtype))
+    base = rng.standard_normal(70_003).astype(np.float32)
+    new = base + (rng.standard_t(3, base.size) * 3).clip(-90, 90).astype(np.float32)
+    new[:2] = base[:2] + np.float32([step / 2, -step / 2])
+    pair, rounder = Pair.of(new, base), Rounder(kind, 0.3)
+    largest = pair.largest()
+
+    def find():
+        return quantise(pair, step=step, largest=largest, rounder=rounder, offsets=offsets, work=np.float32, keep=keep)
+
+    found, expected = both(find)
+    assert found.integers.itemsize == width
+    assert same(found.integers, expected.integers)
+    assert (found.digest, found.energy, found.squared_error) == (expected.digest, expected.energy, expected.squared_error)
+    assert (found.restored is not None) == keep
+    assert not keep or same(found.restored, expected.restored)
 
 
 @compiled
