@@ -1,4 +1,4 @@
-.PHONY: check test constraints flwr reference site bench docs
+.PHONY: check test constraints flwr reference site wheels bench docs
 
 STUDIES = table2 table3 table4 fig4 fig5 ablation
 
@@ -18,6 +18,9 @@ flwr: ## what touches Flower, with another release of it beside the installed de
 	pip install -q --no-deps --upgrade --target build/flwr-$(FLWR) flwr==$(FLWR)
 	PYTHONPATH=$(CURDIR)/build/flwr-$(FLWR)$${PYTHONPATH:+:$$PYTHONPATH} flwr --version
 	PYTHONPATH=$(CURDIR)/build/flwr-$(FLWR)$${PYTHONPATH:+:$$PYTHONPATH} pytest -m "" tests/flower tests/end_to_end/test_any_strategy.py
+
+wheels: ## wheels with the compiled loops, for x86_64 and aarch64, in dist/
+	python packaging/wheels.py dist
 
 bench: ## the tables of docs/, which take hours; runs of the main job that are in build/main-job are not done again
 	python benchmarks/transfer.py
