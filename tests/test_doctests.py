@@ -13,6 +13,7 @@ MODULES = ["fedretina"] + [
     m.name
     for package in (fedretina, fedretina.strategies)
     for m in pkgutil.walk_packages(package.__path__, package.__name__ + ".")
+    if not m.name.endswith("._compiled")  # no Python module
 ]
 
 

@@ -32,7 +32,7 @@ MAY = {
     "testing": {"flower"},  # its grids are LocalNodes, as ProcessGrid is; they name messages and nodes in one way
     "cli": {"city", "report", "runs", "ledger", "dom", "reid", "reuse", "flower", "strategies", "study"},
 }
-DOM_GROUND = {"config", "parallel", "presets", "tensors", "version"}
+DOM_GROUND = {"arena", "config", "kernels", "parallel", "presets", "tensors", "version"}
 DOM_MAY = {
     "coding": set(),
     "prediction": set(),

@@ -236,6 +236,24 @@ TARGET static inline void multiply(
         }
 }
 
+/* out = base + sums, rounded to the nearest float32; beyond the largest, that. `base` may be NULL. */
+TARGET static inline void add_to(const float *base, const double *sums, int64_t n, float *out) {
+    int64_t i = 0;
+#if defined(__x86_64__)
+    __m256d most = _mm256_set1_pd(FLT_MAX), least = _mm256_set1_pd(-FLT_MAX);
+    for (; i + 4 <= n; i += 4) {
+        __m256d sum = _mm256_loadu_pd(sums + i);
+        if (base) sum = _mm256_add_pd(sum, _mm256_cvtps_pd(_mm_loadu_ps(base + i)));
+        _mm_storeu_ps(out + i, _mm256_cvtpd_ps(_mm256_max_pd(_mm256_min_pd(sum, most), least)));
+    }
+#endif
+    for (; i < n; i++) {
+        double value = base ? sums[i] + base[i] : sums[i];
+        value = value > FLT_MAX ? FLT_MAX : value;
+        out[i] = (float)(value < -FLT_MAX ? -FLT_MAX : value);
+    }
+}
+
 /* out = base + left right, rounded once to float32. `left` is n x ranks, `right` ranks x m; `base` may be NULL.
  * `unit` is 0, or the power of two to whose multiples the product is rounded. */
 LOOP fedretina_predict(
@@ -252,12 +270,7 @@ LOOP fedretina_predict(
                 double *row = sums + r * STRIP;
                 if (unit)
                     for (int64_t c = 0; c < columns; c++) row[c] = rint(row[c] * inverse) * unit;
-                if (base)
-                    for (int64_t c = 0; c < columns; c++) row[c] += base[at + c];
-                for (int64_t c = 0; c < columns; c++) {
-                    double value = row[c] > FLT_MAX ? FLT_MAX : row[c];
-                    out[at + c] = (float)(value < -FLT_MAX ? -FLT_MAX : value);
-                }
+                add_to(base ? base + at : NULL, row, columns, out + at);
             }
         }
     }
@@ -392,12 +405,6 @@ TARGET static inline void sample_errors(
         double moved = size > 2 ? means[3] : size > 1 ? means[2] : size > 0 ? means[1] : 0;
         errors[i] = residual[i] - (q + copysign(1, q) * moved) * step;
     }
-}
-
-LOOP fedretina_sample_errors(
-    const double *residual, int64_t n, double step, int64_t kind, double offset, int64_t centre, double *errors,
-    double *offsets) {
-    sample_errors(residual, n, step, kind, offset, centre, errors, offsets);
 }
 
 /* A sample of a tensor's differences, and what may predict them: see fedretina.dom.kernels.sample. */

@@ -29,19 +29,9 @@ _ARGUMENTS = {
     "largest_difference": [_POINTER, _POINTER, c_int64],
     "scale_difference": [_POINTER, _POINTER, c_int64, c_double, _POINTER],
     "quantise": [
-        _POINTER,
-        _POINTER,
-        c_int64,
-        c_float,
-        c_int64,
-        c_float,
-        _POINTER,
-        c_float,
-        _POINTER,
-        c_int64,
-        *[_POINTER] * 3,
+        *(_POINTER, _POINTER, c_int64, c_float, c_int64, c_float, _POINTER, c_float),  # what is quantised, and how
+        *(_POINTER, c_int64, _POINTER, _POINTER, _POINTER),  # what comes out
     ],
-    "sample_errors": [_POINTER, c_int64, c_double, c_int64, c_double, c_int64, _POINTER, _POINTER],
     "estimate": [_POINTER, c_double],
     "search_power": [_POINTER, c_double, c_int64, c_int64],
     "search_step": [_POINTER, c_double, c_double, c_double, c_int64],
@@ -67,8 +57,9 @@ def integers_place(array: NDArray[Any]) -> int:
 def _place(array: NDArray[Any], *dtypes: np.dtype[Any]) -> int:
     """Return where an array lies in memory, which C may only read as what it is."""
     if array.dtype not in dtypes or not (array.flags.c_contiguous and array.flags.aligned):
+        allowed = " or ".join(map(str, dtypes))
         raise TypeError(
-            f"the compiled loops got {array.dtype} with {array.flags}; allowed: {dtypes}, contiguous and aligned"
+            f"the compiled loops got {array.dtype}; allowed: {allowed}, contiguous and aligned; convert the array"
         )
     return array.ctypes.data
 
@@ -159,17 +150,6 @@ class Kernels:
         self._library.fedretina_quantise(
             *places, *how, integers_place(integers), integers.itemsize, *map(float32_place, out)
         )
-
-    def sample_errors(
-        self, residual: Float64s, step: float, *, rounding: str, offset: float, centre: bool
-    ) -> tuple[Float64s, bytes]:
-        """Return ``residual - (q + offset) * step`` with the offsets that suit the integers q; 0 without `centre`."""
-        errors, offsets = np.empty_like(residual), np.zeros(3)
-        how = (step, ROUNDINGS.index(rounding), offset, centre)
-        self._library.fedretina_sample_errors(
-            float64_place(residual), residual.size, *how, float64_place(errors), float64_place(offsets)
-        )
-        return errors, offsets.astype(np.int8).tobytes() if centre else b""
 
     def estimate(self, sample: SampleNumbers, step: float) -> float:
         """Return the relative error of a sample with a step."""

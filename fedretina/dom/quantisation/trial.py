@@ -63,9 +63,9 @@ class Trial:
 
     `centre`: whether to send centroid offsets. `rate`: lambda of RDOQ, 0 for none. `doubled`: how many values, from the
     first on, get steps of twice the size. `trellis`: whether to quantise dependently. `keep`: whether anybody wants what
-    is restored. `predictor`: what may predict the differences. `bracketed`: whether targets are met by
-    bisection where guesses fail (format version 1 keeps its bytes). `energy`: the squares that errors count by, if they
-    are not the differences' own.
+    is restored. `predictor`: what may predict the differences. `bracketed`: whether targets are met by bisection where
+    guesses fail, and samples' errors are summed as compiled code does (format version 1 keeps its bytes). `energy`: the
+    squares that errors count by, if they are not the differences' own.
     """
 
     pair: Pair
@@ -143,7 +143,7 @@ class Trial:
     @cached_property
     def compiled_sample(self) -> Sample | None:
         """The sample for compiled code, which knows neither RDOQ nor trellises; None where there is none."""
-        compiled, rounder = kernels(), self.rounder
+        compiled, rounder = kernels() if self.bracketed else None, self.rounder
         if compiled is None or self.rate or self.trellis or rounder.kind not in ROUNDINGS or not self._norm:
             return None
         prediction = None if self.predictor is None else self.predictor.at(self._vectors_of_sample)
@@ -165,7 +165,7 @@ class Trial:
         residual = self._residual_sample(size)
         integers, offsets = self._quantise_sample(size, residual)
         errors = residual - dequantise(integers, step=size, offsets=offsets)
-        return math.sqrt(energy_in_lanes(errors)) / self._norm
+        return math.sqrt(energy_in_lanes(errors) if self.bracketed else energy(errors)) / self._norm
 
     def quantise(self, size: float) -> Quantised:
         """Quantise the whole tensor."""

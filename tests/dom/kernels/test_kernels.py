@@ -18,8 +18,8 @@ from fedretina.dom.kernels import ROUNDINGS, kernels, library
 from fedretina.dom.prediction.factors import Factors, predict
 from fedretina.dom.prediction.lanczos import Krylov
 from fedretina.dom.quantisation.predicted import Predictor
-from fedretina.dom.quantisation.quantise import Pair, centroids, quantise
-from fedretina.dom.quantisation.restore import dequantise, restore
+from fedretina.dom.quantisation.quantise import Pair, quantise
+from fedretina.dom.quantisation.restore import restore
 from fedretina.dom.quantisation.rounding import Rounder
 from fedretina.dom.quantisation.steps import relative_step
 from fedretina.dom.quantisation.trial import Trial
@@ -194,20 +194,6 @@ def test_quantised_tensors(kind, offsets, step, width, keep):
 
 
 @compiled
-@pytest.mark.parametrize("kind", ROUNDINGS)
-@pytest.mark.parametrize("centre", [False, True])
-@pytest.mark.parametrize("step", [0.05, 1.0, 50.0])
-def test_errors_of_samples(kind, centre, step):
-    residual = np.random.default_rng(6).standard_t(3, 4099)
-    x = residual / step
-    integers = Rounder(kind, 0.3)(x)
-    offsets = centroids(np.abs(x), integers) if centre else b""
-    found, own = kernels().sample_errors(residual, step, rounding=kind, offset=0.3, centre=centre)
-    assert own == offsets
-    assert same(found, residual - dequantise(integers, step=step, offsets=offsets))
-
-
-@compiled
 @pytest.mark.parametrize("dtype", [np.int8, np.int16])
 @pytest.mark.parametrize("offsets", [b"", bytes([250, 3, 7])])
 @pytest.mark.parametrize("base", [None, 1.0, 3e38])
@@ -278,7 +264,7 @@ def test_memory_that_is_not_aligned_is_copied(identical):
 
 @compiled
 def test_arrays_that_c_may_not_read_are_refused():
-    with pytest.raises(TypeError, match="float64"):
+    with pytest.raises(TypeError, match="got float64; allowed: float32, contiguous"):
         kernels().largest_difference(np.zeros(3), np.zeros(3))
     with pytest.raises(TypeError, match="contiguous"):
         kernels().largest_difference(np.zeros(6, np.float32)[::2], np.zeros(3, np.float32))
