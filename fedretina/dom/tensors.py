@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import ml_dtypes
 import numpy as np
@@ -81,6 +81,10 @@ def words(array: Array) -> Array:
     return array.reshape(-1).view(f"u{array.dtype.itemsize}")
 
 
+@overload
+def flat(array: None) -> None: ...
+@overload
+def flat(array: Array) -> Array: ...
 def flat(array: Array | None) -> Array | None:
     """Return an array's values in one dimension, contiguous and aligned: a view where they are so already; None of None."""
     return None if array is None else np.require(array.reshape(-1), requirements=["C", "A"])

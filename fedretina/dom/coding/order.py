@@ -16,11 +16,26 @@ _MOVED = 2**15  # values that are moved at a time: their places take eight bytes
 
 @dataclass(frozen=True)
 class _Columns:
-    """For each value of an output channel: its block, its place there, and how many values of a channel the block has."""
+    """For each value of an output channel: its block, its place there, and how many values of a channel the block has.
+
+    `starts` tells by code where each of its blocks begins in the order.
+    """
 
     blocks: NDArray[np.uint16]
     places: NDArray[np.intp]
     widths: NDArray[np.intp]
+    starts: NDArray[np.intp]
+
+    def strips(self, rows: Sequence[NDArray[np.intp]]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+        """Yield output channels of one code, few enough for the cache, with the places of their values in the order."""
+        most = max(1, _MOVED // max(self.blocks.size, 1))
+        for channels, starts in zip(rows, self.starts, strict=True):
+            first = starts.take(self.blocks) + self.places
+            for done in range(0, channels.size, most):
+                strip = channels[done : done + most]
+                places = np.multiply.outer(np.arange(done, done + strip.size), self.widths)
+                places += first
+                yield strip, places.reshape(-1)
 
 
 @dataclass(frozen=True)
@@ -33,8 +48,6 @@ class Order:
         Output channels, and values of each.
     rows : tuple of ndarray
         The output channels of each code.
-    starts : ndarray
-        By code, the place where each of its blocks begins.
     columns : _Columns or None
         How each output channel is divided among blocks. None: it is not divided.
     groups : tuple of int
@@ -43,7 +56,6 @@ class Order:
 
     shape: tuple[int, int]
     rows: tuple[NDArray[np.intp], ...]
-    starts: NDArray[np.intp]
     columns: _Columns | None
     groups: tuple[int, ...]
 
@@ -52,7 +64,7 @@ class Order:
         if self.columns is None:
             return values.reshape(self.shape).take(np.concatenate(self.rows), axis=0).reshape(-1)
         table, ordered = values.reshape(self.shape), np.empty(values.size, values.dtype)
-        for channels, places in self._strips():
+        for channels, places in self.columns.strips(self.rows):
             ordered[places] = table[channels].reshape(-1)
         return ordered
 
@@ -62,21 +74,9 @@ class Order:
         if self.columns is None:
             table[np.concatenate(self.rows)] = ordered.reshape(self.shape)
             return table.reshape(-1)
-        for channels, places in self._strips():
+        for channels, places in self.columns.strips(self.rows):
             table[channels] = ordered[places].reshape(channels.size, -1)
         return table.reshape(-1)
-
-    def _strips(self) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-        """Yield output channels of one code, few enough for the cache, with the places of their values in the order."""
-        assert self.columns is not None
-        most = max(1, _MOVED // max(self.shape[1], 1))
-        for channels, starts in zip(self.rows, self.starts, strict=True):
-            first = starts.take(self.columns.blocks) + self.columns.places
-            for done in range(0, channels.size, most):
-                strip = channels[done : done + most]
-                places = np.multiply.outer(np.arange(done, done + strip.size), self.columns.widths)
-                places += first
-                yield strip, places.reshape(-1)
 
 
 @dataclass(frozen=True)
@@ -99,9 +99,8 @@ def order_of(codes: Array, shape: Sequence[int], layout: int) -> Order:
         raise Corrupt(f"a tensor's codes make more than {MAX_BLOCKS} blocks; drop the payload")
     runs = [_Runs.of(part) for part in parts]
     if layout == 1:  # blocks are runs of rows, by rising code
-        sizes = runs[0].sizes * math.prod(axes[1:])
-        starts = (np.cumsum(sizes) - sizes)[:, None]
-        return Order((axes[0], axes[1] * axes[2]), runs[0].members, starts, None, group_sizes(runs[0].codes, sizes))
+        groups = group_sizes(runs[0].codes, runs[0].sizes * math.prod(axes[1:]))
+        return Order((axes[0], axes[1] * axes[2]), runs[0].members, None, groups)
     grid = np.indices([each.codes.size for each in runs]).reshape(layout, -1)
     codes_by_axis = [each.codes[at] for each, at in zip(runs, grid, strict=True)]
     classes = np.sum(codes_by_axis, axis=0)
@@ -111,12 +110,13 @@ def order_of(codes: Array, shape: Sequence[int], layout: int) -> Order:
     sizes = np.outer(runs[0].sizes, widths).reshape(-1)
     starts = np.empty_like(sizes)
     starts[laid] = np.cumsum(sizes[laid]) - sizes[laid]
-    columns = _columns(runs[1:], axes, widths)
-    groups = group_sizes(classes[laid], sizes[laid])
-    return Order((axes[0], axes[1] * axes[2]), runs[0].members, starts.reshape(-1, widths.size), columns, groups)
+    columns = _columns(runs[1:], axes, widths, starts.reshape(-1, widths.size))
+    return Order((axes[0], axes[1] * axes[2]), runs[0].members, columns, group_sizes(classes[laid], sizes[laid]))
 
 
-def _columns(runs: Sequence["_Runs"], axes: tuple[int, int, int], widths: NDArray[np.intp]) -> _Columns:
+def _columns(
+    runs: Sequence["_Runs"], axes: tuple[int, int, int], widths: NDArray[np.intp], starts: NDArray[np.intp]
+) -> _Columns:
     """Return the columns of blocks by input channel, and by kernel position if there are runs of these."""
     blocks, places = runs[0].numbers[:, None], runs[0].places[:, None]
     if len(runs) == 1:
@@ -126,7 +126,7 @@ def _columns(runs: Sequence["_Runs"], axes: tuple[int, int, int], widths: NDArra
         blocks = kernel.codes.size * blocks + kernel.numbers
         places = kernel.sizes.take(kernel.numbers) * places + kernel.places
     blocks = blocks.reshape(-1)
-    return _Columns(blocks.astype(np.uint16), places.reshape(-1), widths.take(blocks))
+    return _Columns(blocks.astype(np.uint16), places.reshape(-1), widths.take(blocks), starts)
 
 
 @dataclass(frozen=True)

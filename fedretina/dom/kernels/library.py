@@ -98,34 +98,34 @@ class Kernels:
         library.fedretina_largest_difference.restype = c_float
         library.fedretina_search_power.restype = c_int64
         library.fedretina_estimate.restype = library.fedretina_search_step.restype = c_double
-        self._library: Any = library
+        self.library: Any = library
 
     def begin(self, matrix: Float32s, direction: Float64s, following: Float64s, space: Space) -> None:
         """Begin a Krylov space with a direction: one value for each of the matrix's rows."""
         places = (float64_place(direction), float64_place(following), byref(space))
-        self._library.fedretina_begin(float32_place(matrix), *matrix.shape, *places)
+        self.library.fedretina_begin(float32_place(matrix), *matrix.shape, *places)
 
     def bidiagonalise(self, matrix: Float32s, arrays: list[Float64s], space: Space, steps: int) -> None:
         """Let a Krylov space grow to `steps`; `arrays` are left, right, diagonal, above and following."""
         spare = np.empty(max(matrix.shape) + matrix.shape[0] + steps)
-        self._library.fedretina_bidiagonalise(
+        self.library.fedretina_bidiagonalise(
             float32_place(matrix), *matrix.shape, *map(float64_place, arrays), byref(space), steps, float64_place(spare)
         )
 
     def predict(self, left: Float64s, right: Float64s, unit: float, base: Float32s | None, out: Float32s) -> None:
         """Put ``base + left @ right`` into `out`, rounded once; before, the product to multiples of `unit`, if any."""
         sizes = (left.shape[0], right.shape[1], right.shape[0])
-        self._library.fedretina_predict(
+        self.library.fedretina_predict(
             float64_place(left), float64_place(right), *sizes, unit, float32_place(base), float32_place(out)
         )
 
     def largest_difference(self, new: Float32s, base: Float32s) -> float:
         """Return the largest ``|new - base|``, in float32."""
-        return float(self._library.fedretina_largest_difference(float32_place(new), float32_place(base), new.size))
+        return float(self.library.fedretina_largest_difference(float32_place(new), float32_place(base), new.size))
 
     def scale_difference(self, new: Float32s, base: Float32s, largest: float, out: Float32s) -> None:
         """Put ``(new - base) / largest`` into `out`, rounded to float32."""
-        self._library.fedretina_scale_difference(
+        self.library.fedretina_scale_difference(
             float32_place(new), float32_place(base), new.size, largest, float32_place(out)
         )
 
@@ -147,28 +147,14 @@ class Kernels:
         """
         how = (1 / step, ROUNDINGS.index(rounding), offset, float32_place(offsets), step)
         places = (float32_place(new), float32_place(base), new.size)
-        self._library.fedretina_quantise(
-            *places, *how, integers_place(integers), integers.itemsize, *map(float32_place, out)
-        )
-
-    def estimate(self, sample: SampleNumbers, step: float) -> float:
-        """Return the relative error of a sample with a step."""
-        return float(self._library.fedretina_estimate(byref(sample), step))
-
-    def search_power(self, sample: SampleNumbers, limit: float, *, exponent: int, tries: int) -> int:
-        """Return the exponent of the largest power of two, from the given one down, whose error is at most `limit`."""
-        return int(self._library.fedretina_search_power(byref(sample), limit, exponent, tries))
-
-    def search_step(self, sample: SampleNumbers, target: float, *, step: float, tolerance: float, tries: int) -> float:
-        """Return a step whose error is within the relative `tolerance` of the target, or the last that was tried."""
-        return float(self._library.fedretina_search_step(byref(sample), target, step, tolerance, tries))
+        self.library.fedretina_quantise(*places, *how, integers_place(integers), integers.itemsize, *map(float32_place, out))
 
     def restore(
         self, integers: NDArray[Any], base: Float32s | None, *, offsets: Float32s | None, step: float, out: Float32s
     ) -> None:
         """Put ``base + (q + offset) * step`` into `out`; `offsets` are those of 1, 2 and more."""
         values = (integers_place(integers), integers.itemsize, float32_place(base), out.size)
-        self._library.fedretina_restore(*values, float32_place(offsets), step, float32_place(out))
+        self.library.fedretina_restore(*values, float32_place(offsets), step, float32_place(out))
 
 
 @cache

@@ -1,5 +1,6 @@
 """A sample of a tensor's differences, on which compiled code looks for a step."""
 
+from ctypes import byref
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +66,7 @@ class Sample:
         centre: bool,
         prediction: Prediction | None = None,
     ) -> None:
-        self._compiled = compiled
+        self._library = compiled.library
         numbers = SampleNumbers(
             size=differences.size, norm=norm, kind=ROUNDINGS.index(rounding), offset=offset, centre=centre
         )
@@ -78,15 +79,15 @@ class Sample:
 
     def estimate(self, step: float) -> float:
         """Return the relative error with a step."""
-        return self._compiled.estimate(self._numbers, step)
+        return float(self._library.fedretina_estimate(byref(self._numbers), step))
 
     def search_power(self, limit: float, *, exponent: int, tries: int) -> int:
         """Return the exponent of the largest power of two, from the given one down, whose error is at most `limit`."""
-        return self._compiled.search_power(self._numbers, limit, exponent=exponent, tries=tries)
+        return int(self._library.fedretina_search_power(byref(self._numbers), limit, exponent, tries))
 
     def search_step(self, target: float, *, step: float, tolerance: float, tries: int) -> float:
         """Return a step whose error is within the relative `tolerance` of the target, or the last that was tried."""
-        return self._compiled.search_step(self._numbers, target, step=step, tolerance=tolerance, tries=tries)
+        return float(self._library.fedretina_search_step(byref(self._numbers), target, step, tolerance, tries))
 
     def _predict(self, found: Prediction) -> None:
         numbers = self._numbers

@@ -30,7 +30,7 @@ _TINY = 2.0**-900  # what is smaller counts as 0
 _MATRIX_BITS = 20
 _PASSES = 2  # of orthogonalisation: one leaves copies of what was found (Kahan: "twice is enough")
 _STRIP = 2**15  # values that are rounded at once
-_WIDENED = 2**22  # values of a matrix that NumPy gets in float64: twice as fast, for twice the memory
+_MAX_IN_FLOAT64 = 2**22  # values of a matrix that NumPy gets in float64: twice as fast, for twice the memory
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ class Krylov:
         for start in range(0, matrix.shape[0], strip := max(1, _STRIP // matrix.shape[1])):
             _round_to(2.0**-_MATRIX_BITS, matrix[start : start + strip])
         compiled = kernels()
-        widened = compiled is None and matrix.size <= _WIDENED
-        self._matrix: NDArray[Any] = matrix.astype(np.float64) if widened else matrix
+        in_float64 = compiled is None and matrix.size <= _MAX_IN_FLOAT64
+        self._matrix: NDArray[Any] = matrix.astype(np.float64) if in_float64 else matrix
         self._left, self._right = (np.zeros((0, size)) for size in matrix.shape)
         self._diagonal, self._above = np.zeros(0), np.zeros(0)
         self._small = np.zeros((0, 0)), np.zeros(0), np.zeros((0, 0))  # the bidiagonal matrix's left, values and right

@@ -49,7 +49,7 @@ class Spectrum:
     def costs(self, step: float) -> NDArray[np.float64]:
         """Return what the matrix costs in bits, its error included, with 0, 1, 2 and more of the leading ranks."""
         (height, width), count = self.shape, self.values.size
-        costs = _cost_of_octaves(self.octaves - 2 * math.log2(step))
+        costs = np.interp(self.octaves - 2 * math.log2(step), *cost_table(), left=0.0)
         found: NDArray[np.float64] = height * width * costs[: count + 1]
         found[1:] += np.cumsum(height * costs[count + 1 : 2 * count + 1] + width * costs[2 * count + 1 :])
         return found
@@ -59,28 +59,17 @@ class Spectrum:
         """The variances of what 0, 1, 2 and more ranks leave, and of the left and the right factor of each, as octaves."""
         (height, width), squares = self.shape, np.square(self.values)
         left = np.append(self.energy, np.maximum(self.energy - np.cumsum(squares), 0)) / (height * width)
-        return _octaves(np.concatenate([left, squares / height, squares / width]))
-
-
-def cost(variances: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what coefficients of these variances (in squared steps) cost each, in bits."""
-    return _cost_of_octaves(_octaves(variances))
-
-
-def _octaves(variances: NDArray[np.float64]) -> NDArray[np.float64]:
-    found: NDArray[np.float64] = np.log2(np.maximum(variances, _TINY))
-    return found
-
-
-def _cost_of_octaves(octaves: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.interp(octaves, *cost_table(), left=0.0)
+        variances = np.concatenate([left, squares / height, squares / width])
+        found: NDArray[np.float64] = np.log2(np.maximum(variances, _TINY))
+        return found
 
 
 @cache
 def cost_table() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return octaves and their costs: half a bit an octave above, and in proportion to the variance below.
+    """Return variances as octaves of squared steps, and what a coefficient of each costs in bits.
 
-    Octaves are a quarter apart, but for the last one.
+    Beyond what is computed the cost rises by half a bit an octave; below, it falls with the variance. Octaves are a quarter
+    apart, but for the last one.
     """
     octaves = np.linspace(_LOW, _HIGH, (_HIGH - _LOW) * _PER_OCTAVE + 1)
     costs = np.maximum.accumulate([_cost_of(math.sqrt(2.0**octave)) for octave in octaves])

@@ -38,7 +38,7 @@ class Pair:
     @classmethod
     def of(cls, new: Array, base: Array | None) -> "Pair":
         """Return the pair of two tensors."""
-        return cls(np.require(new.reshape(-1), requirements=["C", "A"]), flat(base))
+        return cls(flat(new), flat(base))
 
     def blocks(self, work: type[np.floating[Any]] = np.float64) -> Iterator[tuple[slice, Any]]:
         """Yield slices with their difference (Eq. 5) in the working precision."""

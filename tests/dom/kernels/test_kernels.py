@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from unittest import mock
 
@@ -210,7 +210,7 @@ def test_restored_values(dtype, offsets, base):
     assert np.isfinite(found).all()
 
 
-@pytest.mark.parametrize("switch", [numpy_only, lambda: mock.patch("builtins.len", len)], ids=["numpy", "default"])
+@pytest.mark.parametrize("switch", [numpy_only, nullcontext], ids=["numpy", "default"])
 def test_values_are_restored_over_their_base(switch):
     base = np.arange(9, dtype=np.float32)
     with switch():

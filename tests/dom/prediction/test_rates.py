@@ -1,12 +1,17 @@
 import numpy as np
 
-from fedretina.dom.prediction.rates import PRICE, Spectrum, cost
+from fedretina.dom.prediction.rates import PRICE, Spectrum
 from fedretina.dom.quantisation.trial import RATE
 
 
 def count_ranks(values, step):
     energy = float(np.square(values).sum())
     return Spectrum(values, energy, (200, 150)).best_rank(step)
+
+
+def cost(variances):
+    """What one coefficient of each variance costs, which no rank predicts."""
+    return np.array([Spectrum(np.zeros(0), variance, (1, 1)).costs(1.0)[0] for variance in variances])
 
 
 def test_both_rooms_pay_the_same_price_for_an_error():
